@@ -1,0 +1,67 @@
+// The only module of the core that touches the file system. Sinks take a `Disk`, so tests can inject faults.
+import * as fs from 'node:fs'
+import { promisify } from 'node:util'
+import { native } from '../native/index.ts'
+
+/** Identity, type, size and times of a file; times in ms since 1970. */
+export interface FileStat {
+  readonly dev: bigint
+  readonly ino: bigint
+  readonly size: number
+  readonly mtimeMs: number
+  readonly isFile: boolean
+  readonly isSymlink: boolean
+}
+
+const fsync = promisify(fs.fsync)
+const fdatasync = promisify(fs.fdatasync)
+
+function toStat(stat: fs.BigIntStats): FileStat {
+  return {
+    dev: stat.dev,
+    ino: stat.ino,
+    size: Number(stat.size),
+    mtimeMs: Number(stat.mtimeMs),
+    isFile: stat.isFile(),
+    isSymlink: stat.isSymbolicLink()
+  }
+}
+
+/** The real file system. Every method throws (or rejects with) the system error and does one thing. */
+export const realDisk = {
+  open: (path: string, flags: number, mode: number): number => fs.openSync(path, flags, mode),
+  close: (fd: number): void => fs.closeSync(fd),
+  /** One `write` or `pwrite` (with `position`); may write less than asked. Returns the bytes written. */
+  write: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number | null): number =>
+    fs.writeSync(fd, buffer, offset, length, position),
+  read: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number =>
+    fs.readSync(fd, buffer, offset, length, position),
+  fstat: (fd: number): FileStat => toStat(fs.fstatSync(fd, { bigint: true })),
+  /** Like `lstat(2)`: a symbolic link is not followed. Undefined if nothing is there. */
+  lstat: (path: string): FileStat | undefined => {
+    const stat = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false })
+    return stat === undefined ? undefined : toStat(stat)
+  },
+  truncate: (fd: number, length: number): void => fs.ftruncateSync(fd, length),
+  chmod: (fd: number, mode: number): void => fs.fchmodSync(fd, mode),
+  fsync: (fd: number): void => fs.fsyncSync(fd),
+  fdatasync: (fd: number): void => fs.fdatasyncSync(fd),
+  fsyncAsync: (fd: number): Promise<void> => fsync(fd),
+  fdatasyncAsync: (fd: number): Promise<void> => fdatasync(fd),
+  /** Renames without replacing: throws EEXIST if `to` exists. */
+  renameNoReplace: (from: string, to: string): void => native.renameNoReplace(from, to),
+  unlink: (path: string): void => fs.unlinkSync(path),
+  mkdir: (path: string, mode: number): void => {
+    fs.mkdirSync(path, { mode })
+    fs.chmodSync(path, mode)
+  },
+  readdir: (path: string): string[] => fs.readdirSync(path),
+  readdirAsync: (path: string): Promise<string[]> => fs.promises.readdir(path),
+  exists: (path: string): boolean => fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined,
+  /** Takes the kernel lock number `slot` of an open lock file; waits at most `waitMs`, blocking the thread. */
+  lock: (fd: number, slot: number, waitMs: number): boolean => native.lock(fd, slot, waitMs),
+  unlock: (fd: number, slot: number): void => native.unlock(fd, slot)
+}
+
+/** What a sink needs of the file system. */
+export type Disk = typeof realDisk

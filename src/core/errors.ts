@@ -1,0 +1,108 @@
+// The one error class and the one table of error codes. docs/errors.md is generated from the table.
+
+/** What a code means to an operator: what happened, whether data is safe, what to do. */
+export interface ErrorEntry {
+  readonly what: string
+  readonly safe: string
+  readonly action: string
+}
+
+export const errorTable = {
+  ERR_OPTION: {
+    what: 'An option is unknown, has the wrong type, is out of range, or contradicts another one.',
+    safe: 'Nothing was opened or written.',
+    action: 'The message names the option, the rule and the value; correct it.'
+  },
+  ERR_CLOSED: {
+    what: 'A method was called on a sink that is closing or closed.',
+    safe: 'Everything accepted before `close()` was written; the record of this call was not accepted.',
+    action: 'Create a new sink, or stop logging before `close()`.'
+  },
+  ERR_NOT_FILE: {
+    what: 'The path exists but is not a regular file: a folder, FIFO, socket or device.',
+    safe: 'Nothing was opened or written.',
+    action: 'Choose another path, or move away what is there.'
+  },
+  ERR_SYMLINK: {
+    what: 'The log path or its lock file is a symbolic link. Links are refused: following a planted one would write to a file somebody else chose.',
+    safe: 'Nothing was opened or written.',
+    action: 'Give the real path (links in the folders above the file are fine), or remove the link.'
+  },
+  ERR_LOCK_TIMEOUT: {
+    what: 'Another process or thread held the lock of the file for longer than `lockTimeout`.',
+    safe: 'Records wait in memory (within `maxBufferBytes`) and are written as soon as the lock is free.',
+    action:
+      'Look for a stopped or suspended process that logs to the same file; `logboom info` names the last writer.'
+  },
+  ERR_IO: {
+    what: 'The operating system refused to open, write, sync or rename a file; `cause` is its error.',
+    safe: 'Records wait in memory (within `maxBufferBytes`) and are written when the cause is gone; see the `overflow` option for what happens when the bound is reached.',
+    action:
+      'Remove the cause named in the message (disk full, permissions, file handles); the sink recovers by itself.'
+  },
+  ERR_SYNC: {
+    what: 'fsync or fdatasync failed. After that the kernel may have dropped the data, and a second sync would lie.',
+    safe: 'The file is sealed (rotated aside); records not yet synced are written again to a new file, so a record may be present twice but not lost.',
+    action: 'Check the disk.'
+  },
+  ERR_LOST: {
+    what: 'A sink had to close while its file could not be written.',
+    safe: 'The records counted in the message are lost; all others are in the file.',
+    action:
+      'Remove the cause named in the message; use `durability: "disk"` and await `flush()` where loss matters.'
+  },
+  ERR_UNSUPPORTED: {
+    what: 'The option needs the native addon or a system call this platform does not offer.',
+    safe: 'Nothing was opened or written.',
+    action: 'Install a build with the addon, or choose the option value the message names.'
+  },
+  ERR_CORRUPT: {
+    what: 'A file does not follow its format: a checksum differs, a length is impossible, a part is missing.',
+    safe: 'The file was not modified; all records before the damage are readable.',
+    action: 'The message gives file and offset; run `logboom verify`, then `logboom repair`.'
+  },
+  ERR_FORMAT: {
+    what: 'The format of a file is not known, or not the one that was asked for.',
+    safe: 'Nothing was modified.',
+    action: 'Pass the right `format`.'
+  },
+  ERR_NOT_FOUND: {
+    what: 'There is no such file or folder to read.',
+    safe: 'Nothing was modified.',
+    action: 'Check the path.'
+  }
+} as const satisfies Record<string, ErrorEntry>
+
+export type ErrorCode = keyof typeof errorTable
+
+export interface LogboomErrorOptions {
+  path?: string
+  cause?: unknown
+}
+
+/**
+ * The only error class of the package. `code` is a key of the table in docs/errors.md; it is repeated at the
+ * end of the message because only the message survives the way from a worker thread to the application.
+ */
+export class LogboomError extends Error {
+  readonly code: ErrorCode
+  readonly path: string | undefined
+
+  constructor(code: ErrorCode, message: string, options: LogboomErrorOptions = {}) {
+    super(`${message} [${code}]`, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'LogboomError'
+    this.code = code
+    this.path = options.path
+  }
+}
+
+/** The system error code (`ENOSPC`, …) of anything thrown, or undefined. */
+export function systemCode(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null | undefined)?.code
+  return typeof code === 'string' ? code : undefined
+}
+
+/** The text of anything thrown. */
+export function errorMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,223 @@
+// The native addon: what Node lacks for log files shared by processes. Argument checks and the boundary to
+// JavaScript are here; system calls are in the file of each operating system, behind platform.h.
+#define NAPI_VERSION 8
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <node_api.h>
+
+#include "checksum.h"
+#include "platform.h"
+
+#define ARGUMENTS(count)                                                     \
+  napi_value argv[count];                                                    \
+  size_t argc = count;                                                       \
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok ||     \
+      argc < count) {                                                        \
+    napi_throw_type_error(env, NULL, "logboom addon: missing argument");     \
+    return NULL;                                                             \
+  }
+
+#define CHECK(call)                                                          \
+  if ((call) != napi_ok) {                                                   \
+    napi_throw_type_error(env, NULL, "logboom addon: wrong argument type");  \
+    return NULL;                                                             \
+  }
+
+// Descriptors to close when this environment ends. Terminating a worker thread runs no JavaScript and closes
+// no descriptor, so a lock it held would outlive it until the whole process dies.
+typedef struct {
+  int *fds;
+  size_t length;
+  size_t capacity;
+} open_fds;
+
+static void close_open_fds(void *data) {
+  open_fds *list = data;
+  for (size_t i = 0; i < list->length; i++) close(list->fds[i]);
+  free(list->fds);
+  free(list);
+}
+
+static napi_value throw_system_error(napi_env env, const char *call, int error) {
+  napi_value code, message, object;
+  const char *name = platform_error_name(error);
+  char text[128];
+  snprintf(text, sizeof text, "%s: %s, %s", name, strerror(error), call);
+  napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &code);
+  napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &message);
+  if (napi_create_error(env, code, message, &object) == napi_ok) napi_throw(env, object);
+  return NULL;
+}
+
+// lock(fd, slot, waitMs): boolean. Blocks this thread only; the caller keeps waitMs short.
+static napi_value lock(napi_env env, napi_callback_info info) {
+  ARGUMENTS(3)
+  int32_t fd;
+  int64_t slot;
+  double wait_ms;
+  CHECK(napi_get_value_int32(env, argv[0], &fd))
+  CHECK(napi_get_value_int64(env, argv[1], &slot))
+  CHECK(napi_get_value_double(env, argv[2], &wait_ms))
+  int result = platform_lock(fd, slot, (int64_t)(wait_ms * 1000));
+  if (result < 0) return throw_system_error(env, "lock", -result);
+  napi_value held;
+  napi_get_boolean(env, result == 1, &held);
+  return held;
+}
+
+// unlock(fd, slot)
+static napi_value unlock(napi_env env, napi_callback_info info) {
+  ARGUMENTS(2)
+  int32_t fd;
+  int64_t slot;
+  CHECK(napi_get_value_int32(env, argv[0], &fd))
+  CHECK(napi_get_value_int64(env, argv[1], &slot))
+  int result = platform_unlock(fd, slot);
+  if (result < 0) return throw_system_error(env, "unlock", -result);
+  return NULL;
+}
+
+// closeAtExit(fd)
+static napi_value close_at_exit(napi_env env, napi_callback_info info) {
+  ARGUMENTS(1)
+  int32_t fd;
+  open_fds *list;
+  CHECK(napi_get_value_int32(env, argv[0], &fd))
+  CHECK(napi_get_instance_data(env, (void **)&list))
+  if (list->length == list->capacity) {
+    size_t capacity = list->capacity == 0 ? 16 : list->capacity * 2;
+    int *fds = realloc(list->fds, capacity * sizeof *fds);
+    if (fds == NULL) return throw_system_error(env, "closeAtExit", ENOMEM);
+    list->fds = fds;
+    list->capacity = capacity;
+  }
+  list->fds[list->length++] = fd;
+  return NULL;
+}
+
+// forget(fd)
+static napi_value forget(napi_env env, napi_callback_info info) {
+  ARGUMENTS(1)
+  int32_t fd;
+  open_fds *list;
+  CHECK(napi_get_value_int32(env, argv[0], &fd))
+  CHECK(napi_get_instance_data(env, (void **)&list))
+  for (size_t i = 0; i < list->length; i++) {
+    if (list->fds[i] == fd) {
+      list->fds[i] = list->fds[--list->length];
+      break;
+    }
+  }
+  return NULL;
+}
+
+static char *get_path(napi_env env, napi_value value) {
+  size_t length;
+  if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) return NULL;
+  char *path = malloc(length + 1);
+  if (path != NULL) napi_get_value_string_utf8(env, value, path, length + 1, &length);
+  return path;
+}
+
+// renameNoReplace(from, to)
+static napi_value rename_no_replace(napi_env env, napi_callback_info info) {
+  ARGUMENTS(2)
+  char *from = get_path(env, argv[0]);
+  char *to = get_path(env, argv[1]);
+  int result = from == NULL || to == NULL ? -EINVAL : platform_rename_no_replace(from, to);
+  free(from);
+  free(to);
+  if (result < 0) return throw_system_error(env, "rename", -result);
+  return NULL;
+}
+
+// The bytes of a Uint8Array or Buffer, with 0 <= start <= end <= length checked.
+static bool get_bytes(napi_env env, napi_value array, napi_value from, napi_value to, const uint8_t **bytes,
+                      size_t *length) {
+  napi_typedarray_type type;
+  size_t total;
+  void *data;
+  int64_t start, end;
+  if (napi_get_typedarray_info(env, array, &type, &total, &data, NULL, NULL) != napi_ok ||
+      type != napi_uint8_array || napi_get_value_int64(env, from, &start) != napi_ok ||
+      napi_get_value_int64(env, to, &end) != napi_ok) {
+    napi_throw_type_error(env, NULL, "logboom addon: expected (Uint8Array, start, end)");
+    return false;
+  }
+  if (start < 0 || end < start || (uint64_t)end > total) {
+    napi_throw_range_error(env, NULL, "logboom addon: range outside the array");
+    return false;
+  }
+  *bytes = (const uint8_t *)data + start;
+  *length = (size_t)(end - start);
+  return true;
+}
+
+// crc32c(data, seed, start, end): number
+static napi_value crc32c(napi_env env, napi_callback_info info) {
+  ARGUMENTS(4)
+  uint32_t seed;
+  const uint8_t *bytes;
+  size_t length;
+  CHECK(napi_get_value_uint32(env, argv[1], &seed))
+  if (!get_bytes(env, argv[0], argv[2], argv[3], &bytes, &length)) return NULL;
+  napi_value result;
+  napi_create_uint32(env, checksum_crc32c(seed, bytes, length), &result);
+  return result;
+}
+
+// countLines(data, start, end): number
+static napi_value count_lines(napi_env env, napi_callback_info info) {
+  ARGUMENTS(3)
+  const uint8_t *bytes;
+  size_t length;
+  if (!get_bytes(env, argv[0], argv[1], argv[2], &bytes, &length)) return NULL;
+  // Counted in blocks of 255 so that the inner loop sums bytes, which compilers turn into vector code.
+  int64_t lines = 0;
+  for (size_t at = 0; at < length;) {
+    size_t stop = length - at > 255 ? at + 255 : length;
+    uint8_t block = 0;
+    for (; at < stop; at++) block += bytes[at] == '\n';
+    lines += block;
+  }
+  napi_value result;
+  napi_create_int64(env, lines, &result);
+  return result;
+}
+
+NAPI_MODULE_INIT() {
+  open_fds *list = calloc(1, sizeof *list);
+  if (list == NULL || napi_set_instance_data(env, list, NULL, NULL) != napi_ok ||
+      napi_add_env_cleanup_hook(env, close_open_fds, list) != napi_ok) {
+    napi_throw_error(env, NULL, "logboom addon: cannot initialise");
+    return NULL;
+  }
+  checksum_init();
+  const struct {
+    const char *name;
+    napi_callback function;
+  } functions[] = {
+      {"lock", lock},
+      {"unlock", unlock},
+      {"closeAtExit", close_at_exit},
+      {"forget", forget},
+      {"renameNoReplace", rename_no_replace},
+      {"crc32c", crc32c},
+      {"countLines", count_lines},
+  };
+  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+    napi_value function;
+    if (napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].function, NULL,
+                             &function) != napi_ok ||
+        napi_set_named_property(env, exports, functions[i].name, function) != napi_ok) {
+      return NULL;
+    }
+  }
+  return exports;
+}

@@ -1,0 +1,66 @@
+// Linux: open file description locks (fcntl(2), Linux 3.15) and renameat2(2) (Linux 3.15).
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "platform.h"
+
+#ifndef F_OFD_SETLK
+#define F_OFD_SETLK 37
+#endif
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE 1
+#endif
+
+static int set_lock(int fd, short type, int64_t slot) {
+  struct flock region = {.l_type = type, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1};
+  int result;
+  do {
+    result = fcntl(fd, F_OFD_SETLK, &region);
+  } while (result == -1 && errno == EINTR);
+  return result == -1 ? -errno : 0;
+}
+
+static int64_t now_us(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
+// Polls, because the kernel's waiting lock (F_OFD_SETLKW) has no time limit and a stopped holder would block
+// this thread for ever.
+int platform_lock(int fd, int64_t slot, int64_t wait_us) {
+  int result = set_lock(fd, F_WRLCK, slot);
+  if (wait_us <= 0) return result == 0 ? 1 : result == -EAGAIN || result == -EACCES ? 0 : result;
+  int64_t deadline = now_us() + wait_us;
+  long pause_us = 10;
+  for (;;) {
+    if (result == 0) return 1;
+    if (result != -EAGAIN && result != -EACCES) return result;
+    if (now_us() >= deadline) return 0;
+    struct timespec pause = {.tv_sec = 0, .tv_nsec = pause_us * 1000};
+    nanosleep(&pause, NULL);
+    if (pause_us < 500) pause_us *= 2;
+    result = set_lock(fd, F_WRLCK, slot);
+  }
+}
+
+int platform_unlock(int fd, int64_t slot) { return set_lock(fd, F_UNLCK, slot); }
+
+int platform_rename_no_replace(const char *from, const char *to) {
+  if (syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return -errno;
+  // The file system or kernel has no such flag: link(2) does not replace either.
+  if (link(from, to) == -1) return -errno;
+  return unlink(from) == -1 ? -errno : 0;
+}
+
+const char *platform_error_name(int error) {
+  const char *name = strerrorname_np(error);
+  return name == NULL ? "EUNKNOWN" : name;
+}

@@ -1,0 +1,19 @@
+// System calls that differ between operating systems. Functions return 0 or a positive result, or -errno.
+#ifndef LOGBOOM_PLATFORM_H
+#define LOGBOOM_PLATFORM_H
+
+#include <stdint.h>
+
+// Takes an exclusive lock on byte `slot` of the file; 1 if held, 0 if somebody else still has it after
+// `wait_us`. The lock belongs to the open file description: it is freed when its last descriptor is closed or
+// the process dies, and excludes other threads that opened the file themselves.
+int platform_lock(int fd, int64_t slot, int64_t wait_us);
+int platform_unlock(int fd, int64_t slot);
+
+// rename(2) that fails with EEXIST instead of replacing.
+int platform_rename_no_replace(const char *from, const char *to);
+
+// "ENOSPC" for ENOSPC.
+const char *platform_error_name(int error);
+
+#endif
