@@ -1,0 +1,494 @@
+// What all sinks of lines share, written once: life cycle, bounded queue, overflow policy, retry after failure,
+// flush levels, statistics. A sink adds the `_` methods.
+import { EventEmitter } from 'node:events'
+import onExit from 'on-exit-leak-free'
+import { Drops } from './drops.ts'
+import { errorMessage, LogboomError, systemCode } from './errors.ts'
+import { type Dropped, LineQueue } from './lines.ts'
+import { Notice } from './notice.ts'
+import type { ControlRequest, Durability, Overflow, Sink, SinkEvents, SinkState, SinkStats } from './sink.ts'
+import { sleep } from './sleep.ts'
+
+/** One hold of the lock writes at most this much, so that writers sharing a file take turns. */
+const MAX_BATCH_BYTES = 4 * 1024 * 1024
+/** So many queued bytes are written at once, without waiting for `flushInterval`. */
+const WRITE_NOW_BYTES = 256 * 1024
+const RETRY_MIN_MS = 50
+const RETRY_MAX_MS = 500
+/** A busy lock is nothing unusual: waited for in small steps, blocking the thread only for the first one. */
+const BUSY_WAIT_MS = 2
+const BUSY_RETRY_MAX_MS = 20
+/** thread-stream gives a closing worker ten seconds. */
+const CLOSE_TIMEOUT_MS = 8_000
+
+export interface BaseSinkOptions {
+  durability: Durability
+  flushInterval: number
+  maxBufferBytes: number
+  overflow: Overflow
+  fallback: false | 'stderr'
+}
+
+interface Waiter {
+  to: Durability
+  resolve: () => void
+  reject: (error: Error) => void
+}
+
+export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink {
+  protected readonly path: string
+  protected readonly durability: Durability
+  protected readonly counters = {
+    records: 0,
+    bytes: 0,
+    dropped: 0,
+    writes: 0,
+    syncs: 0,
+    rotations: 0,
+    repairs: 0,
+    errors: 0
+  }
+  readonly #options: BaseSinkOptions
+  readonly #queue: LineQueue
+  readonly #notice: Notice
+  readonly #drops: Drops
+  #state: SinkState = 'open'
+  #failure: LogboomError | undefined
+  #closed: Promise<void> | undefined
+  #flushTimer: NodeJS.Timeout | undefined
+  /** Set while writing waits for a failure or a busy lock to pass. */
+  #retryTimer: NodeJS.Timeout | undefined
+  #retryMs = 0
+  #busySince = 0
+  #needDrain = false
+  #waiters: Waiter[] = []
+  /** Something was written since the last sync began. */
+  #dirty = false
+  #syncing = false
+  /** Counts failed syncs: a sync that began before one of them proves nothing. */
+  #syncEpoch = 0
+
+  constructor(path: string, options: BaseSinkOptions, prefix?: Uint8Array) {
+    super()
+    this.path = path
+    this.durability = options.durability
+    this.#options = options
+    this.#queue = new LineQueue(prefix)
+    this.#notice = new Notice(options.fallback)
+    this.#drops = new Drops((event) => this.announce('dropped', event))
+  }
+
+  /** How long another holder of the lock is nothing unusual. */
+  protected abstract readonly _lockTimeoutMs: number
+  /** Opens what is needed for writing. Throws if it cannot. */
+  protected abstract _open(): void
+  /**
+   * Writes `lines`, all of them whole; waits at most `waitMs` for the lock. Returns how many bytes of whole
+   * lines the kernel took, 0 if the lock is busy. Throws only if nothing was written.
+   */
+  protected abstract _writeBatch(lines: Buffer, waitMs: number): number
+  /** Makes everything written durable. */
+  protected abstract _sync(): Promise<void>
+  protected abstract _syncNow(): void
+  /** A sync failed: leaves the file for good, so that the next write goes to another one. */
+  protected abstract _seal(): void
+  /** Waits for work in the background and releases every descriptor. Does not throw. */
+  protected abstract _close(): Promise<void>
+
+  write(chunk: string | Uint8Array): boolean {
+    this.#accept(chunk)
+    if (this.#queue.queuedBytes < WRITE_NOW_BYTES) this.#schedule()
+    else if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
+    this.#needDrain ||= this.#queue.queuedBytes >= WRITE_NOW_BYTES
+    return !this.#needDrain
+  }
+
+  commit(chunk: string | Uint8Array): boolean {
+    this.#accept(chunk)
+    if (this.durability === 'none') {
+      this.#schedule()
+      return true
+    }
+    if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS) && this.#syncIfDisk()) return true
+    // Records that may be dropped are accepted at once: withholding the answer would only move the queue to the
+    // main thread, where nothing bounds it.
+    if (this.#options.overflow !== 'block') return true
+    this.#needDrain = true
+    return false
+  }
+
+  flush(to?: Durability): Promise<void> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closedError())
+    this.#finishLine()
+    return this.flushLines(to)
+  }
+
+  flushLines(to: Durability = this.#writtenLevel()): Promise<void> {
+    if (to === 'none') return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ to, resolve, reject })
+      if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
+    })
+  }
+
+  flushSync(to: Durability = this.#writtenLevel()): void {
+    if (this.#state === 'closed') throw this.#closedError()
+    this.#finishLine()
+    if (to === 'none') return
+    this.#clearRetry()
+    const done = this.#pump(this._lockTimeoutMs) && (to !== 'disk' || this.#syncNow())
+    if (!done) throw this.#failure ?? this.#lockTimeout()
+    this.#settled()
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#shutDown()
+    return this.#closed
+  }
+
+  stats(): SinkStats {
+    return { ...this.counters, queuedBytes: this.#queue.queuedBytes, state: this.#state }
+  }
+
+  control(_request: ControlRequest): boolean {
+    return false
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Called last by a sink's constructor. A refusal (`ERR_NOT_FILE`, …) is thrown; failing I/O is retried. */
+  protected openNow(): void {
+    try {
+      this._open()
+    } catch (error) {
+      if (error instanceof LogboomError) throw error
+      this.#fail(error)
+    }
+    onExit.register(this, flushAtExit)
+  }
+
+  /** Runs `work`, which needs the sink to be usable now, until it returns true. */
+  protected async retryUntil(work: () => boolean): Promise<void> {
+    for (let delayMs = 1; !work(); delayMs = Math.min(delayMs * 2, BUSY_RETRY_MAX_MS)) {
+      await new Promise((resolve) => setTimeout(resolve, delayMs))
+      if (this.#state === 'closed') throw this.#closedError()
+    }
+  }
+
+  protected get isClosed(): boolean {
+    return this.#state === 'closed'
+  }
+
+  /** Reports what does not stop the sink. */
+  protected warn(code: string, message: string, path = this.path): void {
+    this.#notice.write(message)
+    this.announce('warning', { code, message, path })
+  }
+
+  /** Emits an event after the present call, so that no listener runs while a lock is held. */
+  protected announce<E extends keyof SinkEvents>(name: E, ...args: SinkEvents[E]): void {
+    process.nextTick(() => (this as EventEmitter).emit(name, ...args))
+  }
+
+  #writtenLevel(): Durability {
+    return this.durability === 'none' ? 'os' : this.durability
+  }
+
+  #accept(chunk: string | Uint8Array): void {
+    if (this.#closed !== undefined) throw this.#closedError()
+    if (chunk.length === 0) return
+    const fits = this.#queue.bytes + chunk.length <= this.#options.maxBufferBytes
+    const discarded = fits || this.#makeRoom(chunk) ? this.#queue.push(chunk) : this.#queue.refuse(chunk)
+    if (discarded !== undefined) this.#drop(discarded)
+  }
+
+  /** False if the chunk must be refused. One larger than the bound is taken when nothing else waits. */
+  #makeRoom(chunk: string | Uint8Array): boolean {
+    const bytes = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length
+    const limit = this.#options.maxBufferBytes
+    const fits = () => this.#queue.bytes + bytes <= limit || !(this.#queue.hasLines || this.#queue.hasKept)
+    if (fits()) return true
+    if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS) && this.#syncIfDisk() && fits()) return true
+    if (this.#options.overflow === 'drop-newest') return false
+    if (this.#options.overflow === 'drop-oldest') {
+      this.#drop(this.#queue.dropOldest(this.#queue.bytes + bytes - limit))
+      return true
+    }
+    // The caller went on although `write` returned false. Blocking its thread is all that is left that neither
+    // loses records nor grows without bound.
+    while (!fits()) {
+      this.#clearRetry()
+      if (!(this.#pump(RETRY_MIN_MS) && this.#syncIfDisk())) sleep(RETRY_MIN_MS)
+    }
+    return true
+  }
+
+  /** Writes every whole line; true if all were. */
+  #pump(waitMs: number): boolean {
+    this.#clearFlush()
+    try {
+      do {
+        while (this.#queue.hasLines) {
+          const bytes = this._writeBatch(this.#queue.head(MAX_BATCH_BYTES), waitMs)
+          if (bytes === 0) return this.#busy()
+          this.#queue.consume(bytes, this.durability === 'disk')
+          this.#dirty = true
+        }
+      } while (this.#queueDropNotice())
+    } catch (error) {
+      this.#fail(error)
+      return false
+    }
+    this.#recover()
+    return true
+  }
+
+  #queueDropNotice(): boolean {
+    const notice = this.#drops.takeNotice()
+    if (notice !== undefined) this.#queue.insertLine(notice)
+    return notice !== undefined
+  }
+
+  #recover(): void {
+    this.#busySince = 0
+    this.#retryMs = 0
+    this.#failure = undefined
+    this.#clearRetry()
+    if (this.#state !== 'degraded') return
+    this.#state = 'open'
+    this.announce('recovered')
+  }
+
+  #afterPump(): void {
+    if (this.durability === 'disk' && this.#dirty) this.#syncSoon()
+    else this.#settled()
+  }
+
+  /** Everything queued has reached the sink's durability. */
+  #settled(): void {
+    if (this.#needDrain) {
+      this.#needDrain = false
+      this.announce('drain')
+    }
+    const waiters = this.#waiters.splice(0)
+    for (const waiter of waiters) {
+      if (waiter.to === 'disk' && (this.#dirty || this.#syncing)) this.#waiters.push(waiter)
+      else waiter.resolve()
+    }
+    if (this.#waiters.length > 0) this.#syncSoon()
+  }
+
+  #syncSoon(): void {
+    if (this.#syncing) return
+    this.#syncing = true
+    void this.#syncLoop().finally(() => {
+      this.#syncing = false
+    })
+  }
+
+  // Group commit: what is written while one sync runs is covered by the next.
+  async #syncLoop(): Promise<void> {
+    while (this.#dirty || this.#waiters.length > 0) {
+      const covered = this.#queue.hasLines ? [] : this.#waiters.splice(0)
+      const total = this.#queue.writtenTotal
+      const epoch = this.#syncEpoch
+      this.#dirty = false
+      try {
+        await this._sync()
+      } catch (error) {
+        this.#waiters.unshift(...covered)
+        this.#syncFailed(error)
+        return
+      }
+      if (epoch !== this.#syncEpoch) {
+        this.#waiters.unshift(...covered)
+        return
+      }
+      this.#queue.release(total)
+      for (const waiter of covered) waiter.resolve()
+      if (!this.#dirty && !this.#queue.hasLines && this.#needDrain) {
+        this.#needDrain = false
+        this.announce('drain')
+      }
+      if (this.#queue.hasLines && !this.#dirty) return
+    }
+  }
+
+  #syncIfDisk(): boolean {
+    return this.durability !== 'disk' || this.#syncNow()
+  }
+
+  #syncNow(): boolean {
+    if (!this.#dirty && !this.#syncing) return true
+    try {
+      this._syncNow()
+    } catch (error) {
+      this.#syncFailed(error)
+      return false
+    }
+    this.#dirty = false
+    this.#queue.release()
+    return true
+  }
+
+  // After a failed fsync the kernel has marked the pages clean, so a second one would succeed and lie. The file is
+  // left for good, and what was not acknowledged there is written again to the next one.
+  #syncFailed(error: unknown): void {
+    const failure = new LogboomError('ERR_SYNC', `sync of ${this.path} failed: ${errorMessage(error)}`, {
+      path: this.path,
+      cause: error
+    })
+    this.#syncEpoch++
+    this.#dirty = false
+    this.#queue.rewind()
+    try {
+      this._seal()
+    } catch (sealError) {
+      this.warn('ERR_IO', `cannot rotate ${this.path} aside after a failed sync: ${errorMessage(sealError)}`)
+    }
+    if (this.durability !== 'disk') {
+      // What was acknowledged at 'os' is not kept for rewriting, so a promise of 'disk' cannot be held.
+      const failed = this.#waiters.filter((waiter) => waiter.to === 'disk')
+      this.#waiters = this.#waiters.filter((waiter) => waiter.to !== 'disk')
+      for (const waiter of failed) waiter.reject(failure)
+    }
+    this.#fail(failure)
+  }
+
+  #busy(): false {
+    const now = Date.now()
+    this.#busySince ||= now
+    if (now - this.#busySince >= this._lockTimeoutMs) {
+      this.#fail(this.#lockTimeout())
+      return false
+    }
+    this.#retryMs = Math.min(this.#retryMs * 2 || 1, BUSY_RETRY_MAX_MS)
+    this.#scheduleRetry()
+    return false
+  }
+
+  #lockTimeout(): LogboomError {
+    const message = `the lock of ${this.path} is held by somebody else for more than ${this._lockTimeoutMs} ms`
+    return new LogboomError('ERR_LOCK_TIMEOUT', message, { path: this.path })
+  }
+
+  #fail(error: unknown): void {
+    const failure =
+      error instanceof LogboomError
+        ? error
+        : new LogboomError('ERR_IO', `${this.path}: ${errorMessage(error)}`, { path: this.path, cause: error })
+    this.counters.errors++
+    this.#failure = failure
+    this.#notice.write(failure.message)
+    if (this.#state === 'open') {
+      this.#state = 'degraded'
+      this.announce('degraded', {
+        code: systemCode(failure.cause) ?? failure.code,
+        message: failure.message,
+        path: this.path
+      })
+    }
+    this.#retryMs = Math.min(Math.max(this.#retryMs * 2, RETRY_MIN_MS), RETRY_MAX_MS)
+    this.#scheduleRetry()
+  }
+
+  #scheduleRetry(): void {
+    clearTimeout(this.#retryTimer)
+    this.#retryTimer = setTimeout(() => this.#retry(), this.#retryMs)
+    // Only close() waits: otherwise the exit hook has the last word, and an idle process may end.
+    if (this.#closed === undefined) this.#retryTimer.unref()
+  }
+
+  #retry(): void {
+    this.#retryTimer = undefined
+    if (!this.#queue.hasLines) {
+      try {
+        this._open()
+      } catch (error) {
+        this.#fail(error)
+        return
+      }
+    }
+    if (this.#pump(0)) this.#afterPump()
+  }
+
+  #clearRetry(): void {
+    clearTimeout(this.#retryTimer)
+    this.#retryTimer = undefined
+  }
+
+  #schedule(): void {
+    if (this.#flushTimer !== undefined || this.#retryTimer !== undefined || !this.#queue.hasLines) return
+    this.#flushTimer = setTimeout(() => {
+      this.#flushTimer = undefined
+      if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
+    }, this.#options.flushInterval)
+    this.#flushTimer.unref()
+  }
+
+  #clearFlush(): void {
+    clearTimeout(this.#flushTimer)
+    this.#flushTimer = undefined
+  }
+
+  #finishLine(): void {
+    const discarded = this.#queue.finishLine()
+    if (discarded !== undefined) this.#drop(discarded)
+  }
+
+  #drop(dropped: Dropped): void {
+    this.counters.dropped += dropped.lines
+    this.#drops.add(dropped)
+  }
+
+  #closedError(): LogboomError {
+    return new LogboomError('ERR_CLOSED', `the sink of ${this.path} is closed`, { path: this.path })
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#finishLine()
+    const timeout = new AbortController()
+    const timer = setTimeout(() => timeout.abort(), CLOSE_TIMEOUT_MS)
+    const gaveUp = new Promise<void>((resolve) => timeout.signal.addEventListener('abort', () => resolve()))
+    // A failed sync is retried on the next file, so a rejection here is one of close itself, below.
+    await Promise.race([this.flushLines().catch(() => {}), gaveUp])
+    clearTimeout(timer)
+    const failure = this.#failure
+    this.#state = 'closing'
+    this.#clearFlush()
+    this.#clearRetry()
+    const lost = this.#queue.clear()
+    if (lost.lines > 0) this.#drop(lost)
+    this.#drops.report()
+    await this._close()
+    this.#state = 'closed'
+    onExit.unregister(this)
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#closedError())
+    if (lost.lines > 0) throw this.#lost(lost, failure)
+  }
+
+  #lost(lost: Dropped, cause: unknown): LogboomError {
+    const reason = cause === undefined ? '' : `: ${errorMessage(cause)}`
+    const message = `closed with ${lost.lines} records (${lost.bytes} bytes) not written to ${this.path}${reason}`
+    const error = new LogboomError('ERR_LOST', message, { path: this.path, cause })
+    this.#notice.write(error.message, true)
+    return error
+  }
+
+  /** For the exit hook: writes what can be written and says what could not. */
+  exitNow(): void {
+    if (this.#state === 'closed' || this.#queue.bytes === 0) return
+    try {
+      this.flushSync()
+    } catch (error) {
+      const lost = this.#queue.clear()
+      if (lost.lines > 0) this.#lost(lost, error)
+    }
+  }
+}
+
+function flushAtExit(sink: BaseSink): void {
+  sink.exitNow()
+}

@@ -1,0 +1,104 @@
+// The contract every sink fulfils. Transports, the CLI and other sinks know nothing else of a sink.
+import type { EventEmitter } from 'node:events'
+
+/**
+ * How far a record has come: `'none'` it is in memory; `'os'` the kernel has it (survives the death of the
+ * process); `'disk'` fdatasync returned 0 after it was written (survives power loss).
+ */
+export type Durability = 'none' | 'os' | 'disk'
+
+/** What happens when `maxBufferBytes` are waiting: wait, or drop the newest or the oldest records. */
+export type Overflow = 'block' | 'drop-newest' | 'drop-oldest'
+
+/** `degraded`: open, but writing fails or the lock is held at the moment; records wait in memory. */
+export type SinkState = 'opening' | 'open' | 'degraded' | 'closing' | 'closed' | 'failed'
+
+/** Counters since the sink was created; the same names for every sink. */
+export interface SinkStats {
+  /** Records written to the file. */
+  records: number
+  /** Bytes written to the file. */
+  bytes: number
+  /** Records dropped by the overflow policy or lost at close. */
+  dropped: number
+  /** Write system calls. */
+  writes: number
+  /** fsync and fdatasync calls. */
+  syncs: number
+  rotations: number
+  /** Damage left by other writers that was repaired. */
+  repairs: number
+  /** Failed attempts to open, write, sync or rotate. */
+  errors: number
+  /** Bytes accepted but not yet written. */
+  queuedBytes: number
+  state: SinkState
+}
+
+export interface RotatedEvent {
+  from: string
+  to: string
+  /** Size of the file that was rotated. */
+  bytes: number
+}
+
+export interface WarningEvent {
+  code: string
+  message: string
+  path: string
+}
+
+export interface DroppedEvent {
+  /** Records dropped since the last such event. */
+  count: number
+  bytes: number
+}
+
+export interface RepairedEvent {
+  path: string
+  /** Bytes cut off. */
+  bytes: number
+}
+
+export interface SinkEvents {
+  rotated: [RotatedEvent]
+  warning: [WarningEvent]
+  degraded: [WarningEvent]
+  recovered: []
+  dropped: [DroppedEvent]
+  repaired: [RepairedEvent]
+  drain: []
+}
+
+/** Names of the events that a transport forwards from its worker to the application. */
+export const forwardedEvents = ['rotated', 'warning', 'degraded', 'recovered', 'dropped', 'repaired'] as const
+
+export interface Sink extends EventEmitter<SinkEvents> {
+  /**
+   * Accepts any piece of the byte stream; records are its lines. False means: above the high-water mark,
+   * 'drain' follows. Throws `ERR_CLOSED`, never for I/O.
+   */
+  write(chunk: string | Uint8Array): boolean
+  /**
+   * Accepts `chunk` like `write` and writes at once, on this thread. True when everything accepted has reached the
+   * sink's durability; false when it has not yet: 'drain' follows when it has. This is what transports use,
+   * because their host takes the answer for the acknowledgement.
+   */
+  commit(chunk: string | Uint8Array): boolean
+  /** Resolves when everything accepted before this call has reached `to` (default: the sink's durability). */
+  flush(to?: Durability): Promise<void>
+  /** Like `flush`, but an unfinished last line stays queued: its rest is still to come. */
+  flushLines(to?: Durability): Promise<void>
+  /** The same, blocking the thread; for exit paths. Throws if it cannot be done. */
+  flushSync(to?: Durability): void
+  /** Idempotent; resolves when everything is durable to the sink's level and all descriptors are released. */
+  close(): Promise<void>
+  stats(): SinkStats
+  /** Carries out a request that came through `transport.emit('message', …)`; false if the sink has none such. */
+  control(request: ControlRequest): boolean
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface ControlRequest {
+  type: 'rotate' | 'reopen'
+}
