@@ -20,6 +20,7 @@ const BUSY_WAIT_MS = 2
 const BUSY_RETRY_MAX_MS = 20
 /** thread-stream gives a closing worker ten seconds. */
 const CLOSE_TIMEOUT_MS = 8_000
+const NEWLINE = Buffer.from('\n')
 
 export interface BaseSinkOptions {
   durability: Durability
@@ -169,6 +170,18 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     onExit.register(this, flushAtExit)
   }
 
+  /** Accepts one whole line, given without its end, past an unfinished one, and writes at once. */
+  protected writeWhole(line: string | Uint8Array): boolean {
+    if (this.#closed !== undefined) throw this.#closedError()
+    const bytes = Buffer.concat([Buffer.from(line as string), NEWLINE])
+    const fits = this.#queue.bytes + bytes.length <= this.#options.maxBufferBytes
+    if (fits || this.#makeRoom(bytes)) this.#queue.insertLine(bytes)
+    else this.#drop({ lines: 1, bytes: bytes.length })
+    if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
+    this.#needDrain ||= this.#queue.queuedBytes >= WRITE_NOW_BYTES
+    return !this.#needDrain
+  }
+
   /** Runs `work`, which needs the sink to be usable now, until it returns true. */
   protected async retryUntil(work: () => boolean): Promise<void> {
     for (let delayMs = 1; !work(); delayMs = Math.min(delayMs * 2, BUSY_RETRY_MAX_MS)) {
@@ -210,7 +223,8 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     const limit = this.#options.maxBufferBytes
     const fits = () => this.#queue.bytes + bytes <= limit || !(this.#queue.hasLines || this.#queue.hasKept)
     if (fits()) return true
-    if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS) && this.#syncIfDisk() && fits()) return true
+    if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS) && this.#syncIfDisk() && fits())
+      return true
     if (this.#options.overflow === 'drop-newest') return false
     if (this.#options.overflow === 'drop-oldest') {
       this.#drop(this.#queue.dropOldest(this.#queue.bytes + bytes - limit))
@@ -247,7 +261,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
 
   #queueDropNotice(): boolean {
     const notice = this.#drops.takeNotice()
-    if (notice !== undefined) this.#queue.insertLine(notice)
+    if (notice !== undefined) this.#queue.insertLine(Buffer.from(notice))
     return notice !== undefined
   }
 
@@ -378,7 +392,10 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     const failure =
       error instanceof LogboomError
         ? error
-        : new LogboomError('ERR_IO', `${this.path}: ${errorMessage(error)}`, { path: this.path, cause: error })
+        : new LogboomError('ERR_IO', `${this.path}: ${errorMessage(error)}`, {
+            path: this.path,
+            cause: error
+          })
     this.counters.errors++
     this.#failure = failure
     this.#notice.write(failure.message)

@@ -121,12 +121,12 @@ export class LineQueue {
     return undefined
   }
 
-  /** Adds a whole line (with its newline) before the unfinished one. */
-  insertLine(line: string): void {
-    const bytes = Buffer.from(this.#prefix === undefined ? line : `${this.#prefix.toString()}${line}`)
+  /** Adds a whole line (with its end) before the unfinished one. */
+  insertLine(line: Uint8Array): void {
+    const bytes = this.#prefix === undefined ? line : Buffer.concat([this.#prefix, line])
     this.#reserve(bytes.length)
     this.#buffer.copyWithin(this.#whole + bytes.length, this.#whole, this.#end)
-    bytes.copy(this.#buffer, this.#whole)
+    this.#buffer.set(bytes, this.#whole)
     this.#whole += bytes.length
     this.#end += bytes.length
   }

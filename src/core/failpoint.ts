@@ -1,0 +1,30 @@
+// Named places where a test can kill the process or make an error. `LOGBOOM_FAILPOINT=rename:kill:3` acts when
+// `rename` is passed for the third time; `:error` throws EIO instead. Without the variable nothing happens.
+
+const [name, action, nth] = (process.env.LOGBOOM_FAILPOINT ?? '').split(':')
+let left = Number(nth ?? 1)
+
+/** Every failpoint there is; the crash tests go through all of them. */
+export const failpoints = [
+  'turn',
+  'append',
+  'appended',
+  'rename',
+  'renamed',
+  'created',
+  'compress',
+  'compressed',
+  'published',
+  'remove'
+] as const
+
+export type Failpoint = (typeof failpoints)[number]
+
+export const failpoint: (point: Failpoint) => void =
+  name === '' || name === undefined
+    ? () => {}
+    : (point) => {
+        if (point !== name || --left !== 0) return
+        if (action === 'kill') process.kill(process.pid, 'SIGKILL')
+        throw Object.assign(new Error(`EIO: failpoint ${point}`), { code: 'EIO' })
+      }

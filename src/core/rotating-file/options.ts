@@ -1,0 +1,117 @@
+// Options of the rotating-file sink.
+import * as v from 'valibot'
+import { native } from '../../native/index.ts'
+import { commonOptions } from '../common-options.ts'
+import { LogboomError } from '../errors.ts'
+import {
+  count,
+  duration,
+  flag,
+  type OptionsInput,
+  type OptionsOutput,
+  oneOf,
+  option,
+  optionalOption,
+  optionError,
+  parseOptions,
+  path,
+  requiredOption,
+  size
+} from '../options.ts'
+import { type Compression, canCompress } from './compress.ts'
+import { isTimeZone, type RotateEvery } from './period.ts'
+
+const ROTATE_EVERY_RULE = "must be 'hourly', 'daily', 'weekly' or a duration of at least 1s"
+
+const rotateEvery = v.pipe(
+  v.unknown(),
+  v.transform((value): unknown => {
+    if (value === 'hourly' || value === 'daily' || value === 'weekly') return value
+    const result = v.safeParse(duration, value)
+    return result.success && result.output >= 1000 ? result.output : undefined
+  }),
+  v.check((value) => value !== undefined, ROTATE_EVERY_RULE)
+) as unknown as v.GenericSchema<string | number, RotateEvery>
+
+const prefix = v.union([v.string(), v.instance(Uint8Array)], 'must be a text or bytes')
+
+export const rotatingFileOptions = {
+  path: requiredOption('path', path, 'The file to write to.'),
+  maxBytes: option(
+    'size',
+    size,
+    '10m',
+    'A file never gets larger, unless it holds a single line that is longer; 0 for no limit.'
+  ),
+  rotateEvery: optionalOption(
+    "`'hourly'`, `'daily'`, `'weekly'`, duration",
+    rotateEvery,
+    'Rotate at these boundaries of the wall clock, too. Weeks begin on Monday.'
+  ),
+  timeZone: option(
+    "`'UTC'`, `'local'`, IANA name",
+    v.pipe(
+      v.string('must be a time zone'),
+      v.check(isTimeZone, "must be 'UTC', 'local' or an IANA time zone")
+    ),
+    'UTC',
+    'The wall clock of `rotateEvery`. Names of backups are always in UTC.'
+  ),
+  maxBackups: option('count', count, 0, 'Keep at most so many backups; 0 for all.'),
+  maxAge: option('duration', duration, 0, 'Remove backups older than this; 0 for never.'),
+  maxTotalBytes: option(
+    'size',
+    size,
+    0,
+    'Remove the oldest backups while all of them together are larger; 0 for never.'
+  ),
+  compress: option(
+    "`false`, `'gzip'`, `'brotli'`, `'zstd'`",
+    oneOf([false, 'gzip', 'brotli', 'zstd']),
+    false,
+    'Compress backups in the background. `zstd` needs Node 22.15 or newer.'
+  ),
+  prefix: optionalOption('text or bytes', prefix, 'Put before every line.'),
+  lock: option(
+    'boolean',
+    flag,
+    true,
+    'Take a kernel lock for every batch, so that any number of processes and threads can share the file. `false` for a single writer.'
+  ),
+  lockTimeout: option(
+    'duration',
+    duration,
+    '5s',
+    'How long another holder of the lock is waited for before the sink calls itself degraded (and goes on trying).'
+  ),
+  fsyncOnRotate: option('boolean', flag, true, 'Sync every finished file to disk, in the background.'),
+  ...commonOptions({ durability: 'os', flushInterval: '10ms' })
+}
+
+/** Options of `RotatingFile` and of the transports of kind `rotating-file`. */
+export type RotatingFileOptions = OptionsInput<typeof rotatingFileOptions>
+export type ParsedRotatingFileOptions = OptionsOutput<typeof rotatingFileOptions>
+
+/** Checks options and what they need of this machine. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`. */
+export function parseRotatingFileOptions(input: unknown): ParsedRotatingFileOptions {
+  const options = parseOptions('rotating-file', rotatingFileOptions, input)
+  const refuse = (name: keyof ParsedRotatingFileOptions, rule: string) =>
+    optionError('rotating-file', name, rule, options[name])
+  if (options.compress !== false && !canCompress(options.compress as Compression)) {
+    throw refuse('compress', `cannot be 'zstd' with Node ${process.versions.node}; it needs 22.15 or newer`)
+  }
+  if (options.maxBufferBytes === 0) throw refuse('maxBufferBytes', 'must be at least 1')
+  if (typeof options.prefix === 'string' ? options.prefix.includes('\n') : options.prefix?.includes(10)) {
+    throw refuse('prefix', 'must not contain a newline')
+  }
+  if (options.timeZone !== 'UTC' && options.rotateEvery === undefined) {
+    throw refuse('timeZone', "has no meaning without 'rotateEvery'")
+  }
+  if (options.lock && !native.canLock) {
+    throw new LogboomError(
+      'ERR_UNSUPPORTED',
+      `rotating-file: option 'lock' needs the native addon, which has no build for ${process.platform}-${process.arch}; 'lock: false' works without it where a single process writes the file`
+    )
+  }
+  return options
+}

@@ -1,0 +1,101 @@
+// Boundaries of time rotation: where the hour, day, week or other span that holds an instant begins, in the wall
+// clock of a time zone, right across changes of its offset.
+
+export type RotateEvery = 'hourly' | 'daily' | 'weekly' | number
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+/** From 1970-01-01, a Thursday, to the Monday before. */
+const MONDAY_MS = -3 * DAY_MS
+
+/** Whether `name` is an IANA time zone this runtime knows, 'UTC' or 'local'. */
+export function isTimeZone(name: string): boolean {
+  if (name === 'local') return true
+  try {
+    new Intl.DateTimeFormat('en-US', { timeZone: name })
+    return true
+  } catch {
+    return false
+  }
+}
+
+export class Periods {
+  readonly #every: RotateEvery
+  readonly #offset: (instant: number) => number
+  #start = 0
+  #end = 0
+
+  constructor(every: RotateEvery, timeZone: string) {
+    this.#every = every
+    this.#offset = offsetOf(timeZone)
+  }
+
+  /** The first instant (ms since 1970) of the period that holds `instant`. */
+  startOf(instant: number): number {
+    this.#locate(instant)
+    return this.#start
+  }
+
+  /** The first instant of the period after it. */
+  endOf(instant: number): number {
+    this.#locate(instant)
+    return this.#end
+  }
+
+  // Asked for every batch and almost always within the same period.
+  #locate(instant: number): void {
+    if (instant >= this.#start && instant < this.#end) return
+    const every = this.#every
+    if (every === 'hourly') this.#locateInDay(instant, HOUR_MS)
+    else if (every === 'daily') this.#locateDays(instant, DAY_MS, 0)
+    else if (every === 'weekly') this.#locateDays(instant, 7 * DAY_MS, MONDAY_MS)
+    else if (every < DAY_MS) this.#locateInDay(instant, every)
+    else this.#locateDays(instant, every, 0)
+  }
+
+  /** Spans of a day or more, counted on the wall clock from `origin`. */
+  #locateDays(instant: number, span: number, origin: number): void {
+    const wall = instant + this.#offset(instant)
+    const index = Math.floor((wall - origin) / span)
+    this.#start = this.#instantOf(origin + index * span)
+    this.#end = this.#instantOf(origin + (index + 1) * span)
+  }
+
+  /** Shorter spans, counted in elapsed time from local midnight, so that an hour the clock repeats is two. */
+  #locateInDay(instant: number, span: number): void {
+    const midnight = Math.floor((instant + this.#offset(instant)) / DAY_MS) * DAY_MS
+    const dayStart = this.#instantOf(midnight)
+    this.#start = dayStart + Math.floor((instant - dayStart) / span) * span
+    this.#end = Math.min(this.#start + span, this.#instantOf(midnight + DAY_MS))
+  }
+
+  /** The first instant at which the wall clock shows `wall`, or passes it where a change of offset skips it. */
+  #instantOf(wall: number): number {
+    const before = this.#offset(wall - DAY_MS)
+    const after = this.#offset(wall + DAY_MS)
+    const candidates = [wall - before, wall - after].filter((at) => at + this.#offset(at) === wall)
+    return candidates.length === 0 ? wall - before : Math.min(...candidates)
+  }
+}
+
+/** What the zone's wall clock is ahead of UTC, in ms. */
+function offsetOf(timeZone: string): (instant: number) => number {
+  if (timeZone === 'UTC') return () => 0
+  if (timeZone === 'local') return (instant) => -new Date(instant).getTimezoneOffset() * 60_000
+  const format = new Intl.DateTimeFormat('en-US', {
+    timeZone,
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+    second: 'numeric'
+  })
+  return (instant) => {
+    const at: Partial<Record<Intl.DateTimeFormatPartTypes, number>> = {}
+    for (const { type, value } of format.formatToParts(instant)) at[type] = Number(value)
+    const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = at
+    return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(instant / 1000) * 1000
+  }
+}

@@ -1,0 +1,174 @@
+// What happens to backups after a rotation, off the write path: leftovers of a crash are cleaned up, old backups
+// removed, new ones compressed. Every step can be repeated, so a crash at any point costs nothing but time.
+import { join } from 'node:path'
+import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
+import { type Backup, formatBackupName, groupBackups, parseBackupName } from '../../formats/backup-name.ts'
+import type { Disk } from '../disk.ts'
+import { systemCode } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
+import { type OpenFile, syncFolder } from '../open-file.ts'
+import {
+  type Compression,
+  compressBackup,
+  compressionSuffix,
+  isCompressedCopy,
+  temporaryName
+} from './compress.ts'
+
+/** Somebody else compresses at the moment; it may have listed the folder before our rotation, so look again. */
+const BUSY_RETRY_MS = 200
+/** Removes by age while nothing rotates. */
+const AGE_INTERVAL_MS = 3_600_000
+/** How long closing waits for a compression before it is abandoned to the next rotation. */
+const STOP_TIMEOUT_MS = 3_000
+
+export interface UpkeepOptions {
+  disk: Disk
+  now: () => number
+  /** Whether other processes may do the same work; then `lock` is taken, which gives undefined if it is busy. */
+  shared: boolean
+  lock: () => OpenFile | undefined
+  failed: (error: unknown) => void
+  folder: string
+  base: string
+  maxBackups: number
+  maxAgeMs: number
+  maxTotalBytes: number
+  compress: false | Compression
+  mode: number
+}
+
+export class Upkeep {
+  readonly #options: UpkeepOptions
+  readonly #needed: boolean
+  readonly #abort = new AbortController()
+  #running: Promise<void> | undefined
+  #again = false
+  #stopping = false
+  #ageTimer: NodeJS.Timeout | undefined
+
+  constructor(options: UpkeepOptions) {
+    const { maxBackups, maxAgeMs, maxTotalBytes, compress } = options
+    this.#options = options
+    this.#needed = maxBackups > 0 || maxAgeMs > 0 || maxTotalBytes > 0 || compress !== false
+  }
+
+  /** Does what an earlier process left undone or other options demand. */
+  start(): void {
+    this.request()
+    if (this.#options.maxAgeMs > 0)
+      this.#ageTimer = setInterval(() => this.request(), AGE_INTERVAL_MS).unref()
+  }
+
+  /** A backup was made. */
+  request(): void {
+    if (!this.#needed) return
+    this.#again = true
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined
+    })
+  }
+
+  /** Lets a round under way finish, within a limit. */
+  async stop(): Promise<void> {
+    clearInterval(this.#ageTimer)
+    this.#stopping = true
+    const timer = setTimeout(() => this.#abort.abort(), STOP_TIMEOUT_MS)
+    await this.#running
+    clearTimeout(timer)
+  }
+
+  async #run(): Promise<void> {
+    const { disk, shared, lock, failed, now } = this.#options
+    const { signal } = this.#abort
+    while (this.#again && !signal.aborted) {
+      let held: OpenFile | undefined
+      try {
+        held = shared ? lock() : undefined
+        if (shared && held === undefined) {
+          if (this.#stopping) return
+          await setTimeoutAsync(BUSY_RETRY_MS, undefined, { ref: false })
+          continue
+        }
+        this.#again = false
+        await keepUp(disk, this.#options, now(), signal)
+      } catch (error) {
+        if (!signal.aborted) failed(error)
+        return
+      } finally {
+        held?.release()
+      }
+    }
+  }
+}
+
+/** One round over the folder; the caller holds the upkeep lock. Rejects with the first error of the disk. */
+export async function keepUp(
+  disk: Disk,
+  options: UpkeepOptions,
+  now: number,
+  signal: AbortSignal
+): Promise<void> {
+  const { folder, base, compress } = options
+  const names = await disk.readdirAsync(folder)
+  for (const name of names) if (isTemporary(base, name)) remove(disk, folder, name)
+  const backups = groupBackups(base, names)
+  const removed = expired(disk, options, backups, now)
+  for (const backup of removed) for (const name of backup.names) remove(disk, folder, name)
+  if (compress === false) return
+  for (const backup of backups) {
+    if (!removed.has(backup) && backup.compression === '')
+      await compressOne(disk, options, compress, backup, signal)
+  }
+}
+
+async function compressOne(
+  disk: Disk,
+  { folder, base, mode }: UpkeepOptions,
+  method: Compression,
+  backup: Backup,
+  signal: AbortSignal
+): Promise<void> {
+  const source = join(folder, backup.name)
+  if (backup.names.length === 1) {
+    const target = formatBackupName(base, backup.stamp, backup.number, compressionSuffix[method])
+    await compressBackup(disk, source, join(folder, target), method, mode, signal)
+    syncFolder(disk, folder)
+  } else if (!(await isCompressedCopy(disk, source, join(folder, backup.names[1]), signal))) {
+    // Not what a crash of ours leaves; perhaps another program is compressing it at this moment.
+    return
+  }
+  failpoint('remove')
+  remove(disk, folder, backup.name)
+}
+
+function isTemporary(base: string, name: string): boolean {
+  const suffix = temporaryName('')
+  if (!name.endsWith(suffix)) return false
+  const backup = parseBackupName(base, name.slice(0, -suffix.length))
+  return backup !== undefined && backup.compression !== ''
+}
+
+/** The backups to remove: all beyond the newest `maxBackups`, too old, or beyond `maxTotalBytes`. */
+function expired(disk: Disk, options: UpkeepOptions, backups: readonly Backup[], now: number): Set<Backup> {
+  const { folder, maxBackups, maxAgeMs, maxTotalBytes } = options
+  const removed = new Set<Backup>()
+  let total = 0
+  for (const [rank, backup] of backups.toReversed().entries()) {
+    if (maxTotalBytes > 0) {
+      for (const name of backup.names) total += disk.lstat(join(folder, name))?.size ?? 0
+    }
+    const tooMany = maxBackups > 0 && rank >= maxBackups
+    const tooOld = maxAgeMs > 0 && backup.stamp * 1000 < now - maxAgeMs
+    if (tooMany || tooOld || (maxTotalBytes > 0 && total > maxTotalBytes)) removed.add(backup)
+  }
+  return removed
+}
+
+function remove(disk: Disk, folder: string, name: string): void {
+  try {
+    disk.unlink(join(folder, name))
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error
+  }
+}

@@ -1,0 +1,73 @@
+// The lock and state file of a log shared by processes: `.<name>.lock`, created once, never renamed or deleted.
+//
+//   0   8 bytes  "LBLOCK1\n"
+//   8   u32 LE   1 while a write is under way, else 0
+//  12   u32 LE   process id of the last writer
+//  16   u64 LE   device   \  identity of the file written to
+//  24   u64 LE   inode    /
+//  32   u64 LE   its size before the last write
+//  40   u64 LE   bytes of the last write
+//  48   u64 LE   time of the newest backup, seconds since 1970 (0: none known)
+//  56   u32 LE   number of the newest backup
+//  60   u32 LE   CRC-32C of bytes 0..59
+//
+// 64 bytes lie in one page, so a kill cannot tear them. Kernel locks on single bytes of this file exclude
+// writers (`writeSlot`) and those who compress and remove backups (`upkeepSlot`).
+import { native } from '../native/index.ts'
+
+export const lockFileBytes = 64
+export const writeSlot = 0
+export const upkeepSlot = 1
+
+const MAGIC = Buffer.from('LBLOCK1\n')
+const CRC_AT = 60
+
+export interface LockState {
+  /** A write is announced and not yet confirmed. Found under the lock, it tells of a writer that died. */
+  writing: boolean
+  pid: number
+  dev: bigint
+  ino: bigint
+  offset: number
+  length: number
+  backupStamp: number
+  backupNumber: number
+}
+
+export function emptyLockState(): LockState {
+  return { writing: false, pid: 0, dev: 0n, ino: 0n, offset: 0, length: 0, backupStamp: 0, backupNumber: 0 }
+}
+
+export function lockFileName(base: string): string {
+  return `.${base}.lock`
+}
+
+/** Encodes into the first 64 bytes of `bytes`. */
+export function encodeLockState(state: LockState, bytes: Buffer): void {
+  MAGIC.copy(bytes)
+  bytes.writeUInt32LE(state.writing ? 1 : 0, 8)
+  bytes.writeUInt32LE(state.pid, 12)
+  bytes.writeBigUInt64LE(BigInt.asUintN(64, state.dev), 16)
+  bytes.writeBigUInt64LE(BigInt.asUintN(64, state.ino), 24)
+  bytes.writeBigUInt64LE(BigInt(state.offset), 32)
+  bytes.writeBigUInt64LE(BigInt(state.length), 40)
+  bytes.writeBigUInt64LE(BigInt(state.backupStamp), 48)
+  bytes.writeUInt32LE(state.backupNumber, 56)
+  bytes.writeUInt32LE(native.crc32c(bytes, 0, 0, CRC_AT), CRC_AT)
+}
+
+/** The state in `bytes`, or undefined if they are not a whole, undamaged one. */
+export function decodeLockState(bytes: Buffer): LockState | undefined {
+  if (bytes.length < lockFileBytes || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return undefined
+  if (bytes.readUInt32LE(CRC_AT) !== native.crc32c(bytes, 0, 0, CRC_AT)) return undefined
+  return {
+    writing: bytes.readUInt32LE(8) === 1,
+    pid: bytes.readUInt32LE(12),
+    dev: bytes.readBigUInt64LE(16),
+    ino: bytes.readBigUInt64LE(24),
+    offset: Number(bytes.readBigUInt64LE(32)),
+    length: Number(bytes.readBigUInt64LE(40)),
+    backupStamp: Number(bytes.readBigUInt64LE(48)),
+    backupNumber: bytes.readUInt32LE(56)
+  }
+}

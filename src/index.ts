@@ -1,0 +1,16 @@
+// The public API.
+export { type ErrorCode, type ErrorEntry, errorTable, LogboomError } from './core/errors.ts'
+export type { RotatingFileOptions } from './core/rotating-file/options.ts'
+export { RotatingFile } from './core/rotating-file/rotating-file.ts'
+export type {
+  DroppedEvent,
+  Durability,
+  Overflow,
+  RepairedEvent,
+  RotatedEvent,
+  Sink,
+  SinkEvents,
+  SinkState,
+  SinkStats,
+  WarningEvent
+} from './core/sink.ts'
