@@ -2,6 +2,7 @@
 export { type ErrorCode, type ErrorEntry, errorTable, LogboomError } from './core/errors.ts'
 export type { RotatingFileOptions } from './core/rotating-file/options.ts'
 export { RotatingFile } from './core/rotating-file/rotating-file.ts'
+export { handleSignals, type SignalOptions, type SignalTarget } from './core/signals.ts'
 export type {
   DroppedEvent,
   Durability,
@@ -14,3 +15,4 @@ export type {
   SinkStats,
   WarningEvent
 } from './core/sink.ts'
+export { target } from './transports/pino/target.ts'

@@ -1,18 +1,29 @@
 // The only list of sinks: transports, the CLI, event routing and the docs all go through it.
 import type { OptionSpecs } from './options.ts'
-import { rotatingFileOptions } from './rotating-file/options.ts'
+import { parseRotatingFileOptions, rotatingFileOptions } from './rotating-file/options.ts'
 import { RotatingFile } from './rotating-file/rotating-file.ts'
-import type { Sink } from './sink.ts'
+import type { Overflow, Sink } from './sink.ts'
+
+/** What a transport needs to know of a sink's options before the sink exists. */
+export interface CheckedOptions {
+  readonly path: string
+  readonly maxBufferBytes: number
+  readonly overflow: Overflow
+  readonly fallback: false | 'stderr'
+}
 
 export interface SinkKind {
   readonly options: OptionSpecs
-  /** Checks the options (`ERR_OPTION`) and opens the sink. */
+  /** Checks the options without opening anything. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`. */
+  readonly check: (options: unknown) => CheckedOptions
+  /** Checks the options and opens the sink. */
   readonly create: (options: never) => Sink
 }
 
 export const sinks = {
   'rotating-file': {
     options: rotatingFileOptions,
+    check: parseRotatingFileOptions,
     create: (options: ConstructorParameters<typeof RotatingFile>[0]) => new RotatingFile(options)
   }
 } satisfies Record<string, SinkKind>

@@ -1,0 +1,4 @@
+// pino target `logboom/rotating-file`.
+import { createTarget } from './create-target.ts'
+
+export default createTarget('rotating-file')

@@ -1,0 +1,61 @@
+// A sink as the stream that pino's worker, its pipelines and thread-stream want (docs/design.md, "hosts").
+import { Writable } from 'node:stream'
+import { type MessagePort, parentPort } from 'node:worker_threads'
+import { forwardedEvents, type Sink } from '../core/sink.ts'
+
+type Callback = (error?: Error | null) => void
+
+/**
+ * `acknowledge`: the return value of `write` is taken for the acknowledgement of the records (a single pino target,
+ * our winston worker), so it is true only once they have reached the sink's durability. Otherwise (several targets,
+ * pipelines) the host ignores or buffers, and records are collected until the end of the turn.
+ */
+export class SinkStream extends Writable {
+  readonly #sink: Sink
+  readonly #acknowledge: boolean
+
+  constructor(sink: Sink, acknowledge: boolean) {
+    super({ decodeStrings: false })
+    this.#sink = sink
+    this.#acknowledge = acknowledge
+    sink.on('drain', () => this.emit('drain'))
+    if (parentPort !== null) this.#connect(parentPort)
+  }
+
+  // Overridden instead of `_write`, because Writable would copy every chunk through its own queue.
+  override write(chunk: unknown, encoding?: BufferEncoding | Callback, callback?: Callback): boolean {
+    if (this.writableEnded) return super.write(chunk, encoding as BufferEncoding, callback)
+    const data = chunk as string | Uint8Array
+    const result = this.#acknowledge ? this.#sink.commit(data) : this.#sink.write(data)
+    const done = typeof encoding === 'function' ? encoding : callback
+    if (done !== undefined) process.nextTick(done)
+    return result
+  }
+
+  /** What `transport.flush(callback)` waits for; a line cut in two by the host stays whole. */
+  flush(callback: Callback): void {
+    const done = (): void => callback()
+    this.#sink.flushLines().then(done, done)
+  }
+
+  override _final(callback: Callback): void {
+    // What could not be written was reported by event and on stderr. An error here would end the application.
+    const done = (): void => callback()
+    this.#sink.close().then(done, done)
+  }
+
+  #connect(port: MessagePort): void {
+    const answer = (name: string, ...args: unknown[]): void => port.postMessage({ code: 'EVENT', name, args })
+    for (const name of forwardedEvents) {
+      this.#sink.on(name, (...args: unknown[]) => answer(name, ...args))
+    }
+    const onMessage = (message: { type?: unknown } | undefined): void => {
+      const type = message?.type
+      if (type === 'rotate' || type === 'reopen') this.#sink.control({ type })
+      else if (type === 'stats') answer('stats', this.#sink.stats())
+      else if (type === 'close') this._final(() => answer('closed'))
+    }
+    port.on('message', onMessage)
+    this.once('close', () => port.off('message', onMessage))
+  }
+}

@@ -1,0 +1,14 @@
+// `logboom/winston`: the winston transports.
+import type { KindOptions } from '../../core/registry.ts'
+import { SinkTransport, type WinstonOptions } from './sink-transport.ts'
+
+export type { WinstonOptions }
+
+export type RotatingFileTransportOptions = KindOptions['rotating-file'] & WinstonOptions
+
+/** Logs to a rotating text file that any number of processes share, from a worker thread. */
+export class RotatingFileTransport extends SinkTransport<'rotating-file'> {
+  constructor(options: RotatingFileTransportOptions) {
+    super('rotating-file', options)
+  }
+}
