@@ -20,6 +20,7 @@ const MESSAGE = Symbol.for('message')
 interface Info {
   [MESSAGE]?: unknown
   exception?: unknown
+  rejection?: unknown
 }
 
 interface Parent {
@@ -70,7 +71,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
   override log(info: Info, callback: () => void): void {
     const sent = this.#link.send(String(info[MESSAGE]))
     if (this.listenerCount('logged') > 0) setImmediate(() => this.emit('logged', info))
-    if (this._ending === true && info.exception === true) this.#finishException()
+    if (this._ending === true && (info.exception === true || info.rejection === true)) this.#finishException()
     // Called at once: a transport that waits stalls all others of the logger after sixteen records.
     if (sent) callback()
     else this.#callbacks.push(callback)
