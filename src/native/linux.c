@@ -60,7 +60,22 @@ int platform_rename_no_replace(const char *from, const char *to) {
   return unlink(from) == -1 ? -errno : 0;
 }
 
+// A table of our own, because strerrorname_np(3) needs glibc 2.32 and does not exist in musl.
 const char *platform_error_name(int error) {
-  const char *name = strerrorname_np(error);
-  return name == NULL ? "EUNKNOWN" : name;
+  static const struct {
+    int number;
+    const char *name;
+  } names[] = {
+#define NAME(code) {code, #code}
+      NAME(EACCES), NAME(EAGAIN), NAME(EBADF),  NAME(EBUSY),   NAME(EDQUOT),       NAME(EEXIST), NAME(EFAULT),
+      NAME(EFBIG),  NAME(EINVAL), NAME(EIO),    NAME(EISDIR),  NAME(ELOOP),        NAME(EMFILE), NAME(EMLINK),
+      NAME(ENFILE), NAME(ENODEV), NAME(ENOENT), NAME(ENOLCK),  NAME(ENAMETOOLONG), NAME(ENOMEM), NAME(ENOSPC),
+      NAME(ENOSYS), NAME(ENXIO),  NAME(EPERM),  NAME(ENOTDIR), NAME(ENOTSUP),      NAME(EROFS),  NAME(ESTALE),
+      NAME(EXDEV),
+#undef NAME
+  };
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    if (names[i].number == error) return names[i].name;
+  }
+  return "EUNKNOWN";
 }
