@@ -1,0 +1,264 @@
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { systemCode } from '../src/core/errors.ts'
+import { fallback } from '../src/native/fallback.ts'
+import { native } from '../src/native/index.ts'
+import { createFolder } from './helpers/folder.ts'
+import { built, startProcess, startThread } from './helpers/script.ts'
+
+const backends = native === fallback ? [fallback] : [native, fallback]
+const wanted = process.env.LOGBOOM_NATIVE !== '0'
+
+/** Bit by bit, straight from the definition of the polynomial. */
+function referenceCrc32c(data: Uint8Array, seed: number): number {
+  let crc = ~seed
+  for (const byte of data) {
+    crc ^= byte
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0)
+  }
+  return ~crc >>> 0
+}
+
+const range = fc
+  .tuple(fc.uint8Array({ maxLength: 2000 }), fc.nat(), fc.nat())
+  .map(([data, first, second]) => {
+    const ends = [first % (data.length + 1), second % (data.length + 1)].sort((a, b) => a - b)
+    return { data, start: ends[0], end: ends[1] }
+  })
+
+test.skipIf(!wanted || process.env.CI !== 'true')('the addon loads where it has been built', () => {
+  expect(native.backend).toBe('addon')
+})
+
+test.skipIf(wanted)('LOGBOOM_NATIVE=0 leaves the addon out', () => {
+  expect(native.backend).toBe('fallback')
+})
+
+describe.each(backends)('$backend', (backend) => {
+  test('crc32c has the check value of the Castagnoli polynomial', () => {
+    expect(backend.crc32c(Buffer.from('123456789'), 0, 0, 9)).toBe(0xe3069283)
+  })
+
+  test('crc32c of any range and seed is that of the definition', () => {
+    fc.assert(
+      fc.property(range, fc.nat(0xffffffff), ({ data, start, end }, seed) => {
+        expect(backend.crc32c(data, seed, start, end)).toBe(referenceCrc32c(data.subarray(start, end), seed))
+      })
+    )
+  })
+
+  test('crc32c goes on where it stopped', () => {
+    fc.assert(
+      fc.property(range, ({ data, start, end }) => {
+        const whole = backend.crc32c(data, 0, 0, data.length)
+        const first = backend.crc32c(data, 0, 0, start)
+        const second = backend.crc32c(data, first, start, end)
+        expect(backend.crc32c(data, second, end, data.length)).toBe(whole)
+      })
+    )
+  })
+
+  test('countLines counts the newlines of the range and no others', () => {
+    const text = fc.array(fc.constantFrom(10, 10, 0, 13, 65, 138, 255), { maxLength: 1500 })
+    fc.assert(
+      fc.property(text, fc.nat(), fc.nat(), (bytes, first, second) => {
+        const data = Uint8Array.from(bytes)
+        const [start, end] = [first % (data.length + 1), second % (data.length + 1)].sort((a, b) => a - b)
+        const expected = bytes.slice(start, end).filter((byte) => byte === 10).length
+        expect(backend.countLines(data, start, end)).toBe(expected)
+      })
+    )
+  })
+
+  test('countLines counts more lines than a byte or a block can hold', () => {
+    expect(backend.countLines(new Uint8Array(70_001).fill(10), 0, 70_001)).toBe(70_001)
+  })
+
+  test('renameNoReplace moves the file', () => {
+    const folder = createFolder()
+    writeFileSync(join(folder, 'a'), 'content')
+    backend.renameNoReplace(join(folder, 'a'), join(folder, 'b ü'))
+    expect(existsSync(join(folder, 'a'))).toBe(false)
+    expect(readFileSync(join(folder, 'b ü'), 'utf8')).toBe('content')
+  })
+
+  test('renameNoReplace refuses to replace and leaves both files as they were', () => {
+    const folder = createFolder()
+    writeFileSync(join(folder, 'a'), 'from')
+    writeFileSync(join(folder, 'b'), 'to')
+    expect(codeOf(() => backend.renameNoReplace(join(folder, 'a'), join(folder, 'b')))).toBe('EEXIST')
+    expect(readFileSync(join(folder, 'a'), 'utf8')).toBe('from')
+    expect(readFileSync(join(folder, 'b'), 'utf8')).toBe('to')
+  })
+
+  test('renameNoReplace gives the system error code of its failure', () => {
+    const folder = createFolder()
+    writeFileSync(join(folder, 'a'), '')
+    expect(codeOf(() => backend.renameNoReplace(join(folder, 'missing'), join(folder, 'b')))).toBe('ENOENT')
+    expect(codeOf(() => backend.renameNoReplace(join(folder, 'a'), join(folder, 'a', 'b')))).toBe('ENOTDIR')
+  })
+})
+
+function codeOf(action: () => unknown): string | undefined {
+  try {
+    action()
+  } catch (error) {
+    return systemCode(error)
+  }
+  return undefined
+}
+
+test('of threads that rename to one name at once exactly one wins and the others keep their file', async () => {
+  const folder = createFolder()
+  const rounds = 200
+  const start = new Int32Array(new SharedArrayBuffer(4))
+  const code = `
+    import { parentPort } from 'node:worker_threads'
+    import { renameSync, writeFileSync } from 'node:fs'
+    import { native } from ${built('native/index.js')}
+    parentPort.postMessage('ready')
+    parentPort.once('message', ({ start, name }) => {
+      for (let round = 0; round < ${rounds}; round++) writeFileSync(name + round, name)
+      Atomics.add(start, 0, 1)
+      while (Atomics.load(start, 0) < 3);
+      let won = 0
+      for (let round = 0; round < ${rounds}; round++) {
+        try { native.renameNoReplace(name + round, ${JSON.stringify(join(folder, 'target'))} + round); won++ }
+        catch (error) { if (error.code !== 'EEXIST') throw error }
+      }
+      parentPort.postMessage(won)
+    })`
+  const threads = await Promise.all([0, 1, 2].map(() => startThread(code)))
+  const wins = await Promise.all(
+    threads.map(({ worker }, index) => {
+      const won = new Promise<number>((resolve, reject) =>
+        worker.once('message', resolve).once('error', reject)
+      )
+      worker.postMessage({ start, name: join(folder, `source${index}-`) })
+      return won
+    })
+  )
+  expect(wins[0] + wins[1] + wins[2]).toBe(rounds)
+  for (let round = 0; round < rounds; round++) {
+    const winner = readFileSync(join(folder, `target${round}`), 'utf8')
+    for (const index of [0, 1, 2]) {
+      const source = join(folder, `source${index}-`)
+      expect(existsSync(source + round)).toBe(source !== winner)
+    }
+  }
+})
+
+test.skipIf(native.canLock)('without the addon a lock is refused, never pretended', () => {
+  expect(() => native.lock(0, 0, 0)).toThrow('[ERR_UNSUPPORTED]')
+})
+
+describe.skipIf(!native.canLock)('kernel locks (need the addon)', () => {
+  function createLockFile(): { path: string; fd: number } {
+    const path = join(createFolder(), '.app.log.lock')
+    return { path, fd: openSync(path, 'a+', 0o600) }
+  }
+
+  const take = (path: string) => `
+    import { openSync } from 'node:fs'
+    import { native } from ${built('native/index.js')}
+    const fd = openSync(${JSON.stringify(path)}, 'a+')
+    native.closeAtExit(fd)
+    if (!native.lock(fd, 0, 0)) throw new Error('the lock is not free')`
+
+  const holdInProcess = (path: string) =>
+    startProcess(`${take(path)}\nconsole.log('held')\nsetInterval(() => {}, 1000)`)
+
+  const holdInThread = (path: string, then = '') =>
+    startThread(`import { parentPort } from 'node:worker_threads'\n${take(path)}\n${then}
+      parentPort.postMessage(fd)\nsetInterval(() => {}, 1000)`)
+
+  test('exclude another descriptor of the same thread, by slot, until unlocked', () => {
+    const { path, fd } = createLockFile()
+    const other = openSync(path, 'a+')
+    expect(native.lock(fd, 0, 0)).toBe(true)
+    expect(native.lock(other, 0, 0)).toBe(false)
+    expect(native.lock(other, 1, 0)).toBe(true)
+    expect(native.lock(fd, 1, 0)).toBe(false)
+    native.unlock(fd, 0)
+    expect(native.lock(other, 0, 0)).toBe(true)
+    closeSync(fd)
+    closeSync(other)
+  })
+
+  test('wait no longer than asked', () => {
+    const { path, fd } = createLockFile()
+    const other = openSync(path, 'a+')
+    native.lock(fd, 0, 0)
+    const startMs = performance.now()
+    expect(native.lock(other, 0, 50)).toBe(false)
+    const waitedMs = performance.now() - startMs
+    expect(waitedMs).toBeGreaterThanOrEqual(49)
+    expect(waitedMs).toBeLessThan(1000)
+    closeSync(fd)
+    closeSync(other)
+  })
+
+  test('survive that another descriptor of the file is closed', () => {
+    const { path, fd } = createLockFile()
+    native.lock(fd, 0, 0)
+    closeSync(openSync(path, 'a+'))
+    const other = openSync(path, 'a+')
+    expect(native.lock(other, 0, 0)).toBe(false)
+    closeSync(fd)
+    closeSync(other)
+  })
+
+  test('exclude another process, and are free as soon as it is killed', async () => {
+    const { path, fd } = createLockFile()
+    const child = await holdInProcess(path)
+    expect(native.lock(fd, 0, 0)).toBe(false)
+    child.kill('SIGKILL')
+    expect(native.lock(fd, 0, 1000)).toBe(true)
+    closeSync(fd)
+  })
+
+  test('stay with a process that is stopped', async () => {
+    const { path, fd } = createLockFile()
+    const child = await holdInProcess(path)
+    child.kill('SIGSTOP')
+    expect(native.lock(fd, 0, 200)).toBe(false)
+    child.kill('SIGCONT')
+    expect(native.lock(fd, 0, 200)).toBe(false)
+    closeSync(fd)
+  })
+
+  test('exclude another thread, and are free once it is terminated', async () => {
+    const { path, fd } = createLockFile()
+    const { worker } = await holdInThread(path)
+    expect(native.lock(fd, 0, 0)).toBe(false)
+    await worker.terminate()
+    expect(native.lock(fd, 0, 1000)).toBe(true)
+    closeSync(fd)
+  })
+
+  test('outlive a terminated thread that took its descriptor off the list', async () => {
+    const { path, fd } = createLockFile()
+    const { worker, message } = await holdInThread(path, 'native.forget(fd)')
+    await worker.terminate()
+    expect(native.lock(fd, 0, 100)).toBe(false)
+    closeSync(message as number)
+    expect(native.lock(fd, 0, 100)).toBe(true)
+    closeSync(fd)
+  })
+
+  test('give the system error code of a bad descriptor', () => {
+    const { fd } = createLockFile()
+    closeSync(fd)
+    expect(codeOf(() => native.lock(fd, 0, 0))).toBe('EBADF')
+  })
+
+  test('refuse wrong arguments instead of crashing', () => {
+    const lock = native.lock as (...values: unknown[]) => unknown
+    expect(() => lock()).toThrow(TypeError)
+    expect(() => lock('1', 0, 0)).toThrow(TypeError)
+    expect(() => native.crc32c(new Uint8Array(4), 0, 2, 5)).toThrow(RangeError)
+    expect(() => native.crc32c(new Uint16Array(4) as never, 0, 0, 1)).toThrow(TypeError)
+  })
+})
