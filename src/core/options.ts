@@ -144,7 +144,7 @@ export function parseOptions<const S extends OptionSpecs>(
   if (result.success) return result.output
   const issue = result.issues[0]
   const name = String(issue.path?.[0]?.key ?? '')
-  if (!(name in specs)) {
+  if (!Object.hasOwn(specs, name)) {
     const known = Object.keys(specs).join(', ')
     throw new LogboomError('ERR_OPTION', `${kind}: unknown option ${show(name)}; known options: ${known}`)
   }
