@@ -1,0 +1,203 @@
+// Packs the package, installs the tarball in an empty folder with scripts disabled, and uses it from there the
+// ways an application does: import, require, pino target, winston transport, command, TypeScript types.
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+
+const root = dirname(import.meta.dirname)
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const folder = mkdtempSync(join(tmpdir(), 'logboom-pack-'))
+const application = join(folder, 'application')
+
+function run(command, args, cwd) {
+  try {
+    return execFileSync(command, args, { cwd, encoding: 'utf8', timeout: 120_000 })
+  } catch (error) {
+    console.error(`${command} ${args.join(' ')}\n${error.stdout ?? ''}${error.stderr ?? ''}`)
+    throw error
+  }
+}
+
+const allowed = [
+  /^dist\/.+\.(js|d\.ts)$/,
+  /^prebuilds\/[a-z0-9]+-[a-z0-9]+(-musl)?\/logboom\.node$/,
+  /^docs\/.+\.(md|svg)$/,
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$/
+]
+
+function pack() {
+  const [result] = JSON.parse(
+    run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], root)
+  )
+  const files = result.files.map((file) => file.path)
+  const unexpected = files.filter((file) => !allowed.some((pattern) => pattern.test(file)))
+  assert.deepEqual(unexpected, [], 'the tarball has files that are not meant to be in it')
+  for (const file of files.filter((name) => name.startsWith('dist/'))) {
+    const source = file.replace('dist/', 'src/').replace(/(\.d\.ts|\.js)$/, '.ts')
+    assert.ok(
+      existsSync(join(root, source)),
+      `${file} is left over from an earlier build: remove dist and build again`
+    )
+  }
+  const entries = Object.values(manifest.exports).flatMap((entry) => Object.values(entry))
+  const needed = [
+    ...entries.filter((path) => path.startsWith('./')).map((path) => path.slice(2)),
+    ...Object.values(manifest.bin),
+    `prebuilds/${process.platform}-${process.arch}/logboom.node`,
+    'README.md',
+    'LICENSE',
+    'CHANGELOG.md',
+    'SECURITY.md',
+    'docs/README.md'
+  ]
+  for (const file of needed) assert.ok(files.includes(file), `${file} is missing in the tarball`)
+  return { tarball: join(folder, result.filename), count: files.length, bytes: result.size }
+}
+
+function checkManifest() {
+  for (const script of ['preinstall', 'install', 'postinstall', 'prepare']) {
+    assert.equal(manifest.scripts[script], undefined, `script ${script} would run at installation`)
+  }
+  assert.ok(!existsSync(join(root, 'binding.gyp')), 'npm would invent an install script for binding.gyp')
+  for (const [name, entry] of Object.entries(manifest.exports)) {
+    if (typeof entry === 'string') continue
+    assert.deepEqual(Object.keys(entry), ['types', 'default'], `${name}: pino resolves targets by "default"`)
+  }
+}
+
+function install(tarball) {
+  mkdirSync(application)
+  writeFileSync(join(application, 'package.json'), '{ "name": "application", "private": true }')
+  const hosts = ['pino', 'winston'].map((name) => `${name}@${manifest.devDependencies[name]}`)
+  run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', tarball, ...hosts], application)
+}
+
+const lines = `const lines = (name) => fs.readFileSync(name, 'utf8').split('\\n').filter(Boolean)`
+
+const classUse = `
+async function main () {
+  const file = new RotatingFile({ path: 'class.log', maxBytes: 100 })
+  for (let i = 0; i < 10; i++) file.write('0123456789 record ' + i + '\\n')
+  await file.close()
+  const backups = fs.readdirSync('.').filter((name) => /^class\\.log\\.\\d{8}-\\d{6}\\.\\d+$/.test(name)).sort()
+  assert.equal(backups.length, 1)
+  assert.deepEqual([...backups, 'class.log'].flatMap(lines).map((line) => Number(line.slice(18))),
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  assert.throws(() => new RotatingFile({ path: 'class.log', maxByte: 1 }),
+    (error) => error instanceof LogboomError && error.code === 'ERR_OPTION')
+  const addon = process.report.getReport().sharedObjects.find((name) => name.endsWith('logboom.node'))
+  assert.ok(addon?.startsWith(fs.realpathSync('node_modules/logboom/prebuilds')), 'the addon in the tarball is not loaded')
+}
+main()`
+
+const pinoUse = `
+const logger = pino({ transport: { target: 'logboom/rotating-file', options: { path: 'pino.log' } } })
+for (let i = 0; i < 1000; i++) logger.info({ i }, 'from pino')
+process.on('exit', () => {
+  assert.deepEqual(lines('pino.log').map((line) => JSON.parse(line).i), Array.from({ length: 1000 }, (_, i) => i))
+})`
+
+const winstonUse = `
+const logger = winston.createLogger({ transports: [new RotatingFileTransport({ path: 'winston.log' })] })
+for (let i = 0; i < 1000; i++) logger.info('from winston', { i })
+logger.end()
+process.on('exit', () => {
+  assert.deepEqual(lines('winston.log').map((line) => JSON.parse(line).i), Array.from({ length: 1000 }, (_, i) => i))
+})`
+
+const esm = (...imports) =>
+  ["import assert from 'node:assert/strict'", "import fs from 'node:fs'", ...imports, lines].join('\n')
+const commonjs = (...requires) =>
+  ["const assert = require('node:assert/strict')", "const fs = require('node:fs')", ...requires, lines].join(
+    '\n'
+  )
+
+const programs = {
+  'class.mjs': esm(`import { LogboomError, RotatingFile } from 'logboom'`) + classUse,
+  'class.cjs': commonjs(`const { LogboomError, RotatingFile } = require('logboom')`) + classUse,
+  'pino.mjs': esm(`import pino from 'pino'`) + pinoUse,
+  'pino.cjs': commonjs(`const pino = require('pino')`) + pinoUse,
+  'winston.mjs':
+    esm(`import winston from 'winston'`, `import { RotatingFileTransport } from 'logboom/winston'`) +
+    winstonUse,
+  'winston.cjs':
+    commonjs(
+      `const winston = require('winston')`,
+      `const { RotatingFileTransport } = require('logboom/winston')`
+    ) + winstonUse
+}
+
+function useFrom(program) {
+  const cwd = join(folder, program.replace('.', '-'))
+  mkdirSync(cwd)
+  // The program lies beside node_modules, so that it resolves like an application; what it writes goes elsewhere.
+  writeFileSync(
+    join(application, program),
+    programs[program].replaceAll("'node_modules", `'${application}/node_modules`)
+  )
+  run(process.execPath, [join(application, program)], cwd)
+}
+
+function useCommand() {
+  const command = join(application, 'node_modules/.bin/logboom')
+  assert.ok(run(command, ['--version'], application).includes(manifest.version))
+  const log = join(folder, 'pino-mjs/pino.log')
+  assert.equal(run(command, ['cat', log], application), readFileSync(log, 'utf8'))
+}
+
+const consumer = `
+import { LogboomError, RotatingFile, type RotatingFileOptions, target } from 'logboom'
+import { RotatingFileTransport } from 'logboom/winston'
+import { pino } from 'pino'
+import winston from 'winston'
+
+const options: RotatingFileOptions = { path: 'app.log', maxBytes: '10m', maxBackups: 5, durability: 'disk' }
+const file = new RotatingFile(options)
+const accepted: boolean = file.write('line\\n')
+export const done: Promise<void> = file.flush('disk').then(() => file.close())
+export const records: number = file.stats().records
+export const first = pino({ transport: target('rotating-file', options) })
+export const second = winston.createLogger({ transports: [new RotatingFileTransport(options)] })
+export const isOurs = (error: unknown) => error instanceof LogboomError && error.code === 'ERR_IO' && accepted
+// @ts-expect-error an option that does not exist
+new RotatingFile({ path: 'app.log', maxByte: 1 })
+// @ts-expect-error a value that does not exist
+target('rotating-file', { path: 'app.log', durability: 'disc' })
+`
+
+function compileTypes() {
+  writeFileSync(join(application, 'consumer.mts'), consumer)
+  const compilerOptions = {
+    module: 'nodenext',
+    target: 'es2023',
+    strict: true,
+    noEmit: true,
+    exactOptionalPropertyTypes: true,
+    types: ['node'],
+    typeRoots: [join(root, 'node_modules/@types')]
+  }
+  writeFileSync(
+    join(application, 'tsconfig.json'),
+    JSON.stringify({ compilerOptions, files: ['consumer.mts'] })
+  )
+  run(join(root, 'node_modules/.bin/tsc'), ['-p', application], application)
+}
+
+function step(name, action) {
+  action()
+  console.log(`ok  ${name}`)
+}
+
+try {
+  checkManifest()
+  const { tarball, count, bytes } = pack()
+  console.log(`ok  tarball: ${count} files, ${(bytes / 1024).toFixed(0)} KiB`)
+  step('installs with scripts disabled', () => install(tarball))
+  for (const program of Object.keys(programs)) step(program, () => useFrom(program))
+  step('command', useCommand)
+  step('types', compileTypes)
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
