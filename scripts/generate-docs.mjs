@@ -62,6 +62,7 @@ function benchSection() {
   return parts.join('\n\n')
 }
 
-for (const [kind, { specs }] of Object.entries(sinks)) fill(`docs/${kind}.md`, 'options', optionTable(specs))
+for (const [kind, { options }] of Object.entries(sinks))
+  fill(`docs/${kind}.md`, 'options', optionTable(options))
 update('docs/errors.md', errorPage)
 fill('README.md', 'bench', benchSection())

@@ -169,12 +169,12 @@ export class RotatingFile extends BaseSink {
     let at = 0
     try {
       while (at < lines.length) {
+        this.#finishForeignLine()
         const end = this.#fitting(lines, at)
         if (end === at) {
           this.#rotate()
           continue
         }
-        if (!this.#file.clean) this.#finishForeignLine()
         const written = this.#file.append(lines, at, end)
         this.counters.records += native.countLines(lines, at, at + written)
         this.counters.bytes += written
@@ -200,8 +200,10 @@ export class RotatingFile extends BaseSink {
 
   /** Another program left the last line without its end: closes it, so that ours does not become part of it. */
   #finishForeignLine(): void {
-    const { fd, size } = this.#file
-    if (size === 0) return
+    const { clean, fd, size } = this.#file
+    const { maxBytes } = this.#options
+    // A file that has no room for the newline is rotated as it is.
+    if (clean || size === 0 || (maxBytes > 0 && size >= maxBytes)) return
     const last = Buffer.alloc(1)
     this.#disk.read(fd, last, 0, 1, size - 1)
     if (last[0] !== NEWLINE) this.#file.append(NEWLINE_BYTES, 0, 1)
