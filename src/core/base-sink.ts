@@ -6,7 +6,16 @@ import { Drops } from './drops.ts'
 import { errorMessage, LogboomError, systemCode } from './errors.ts'
 import { type Dropped, LineQueue } from './lines.ts'
 import { Notice } from './notice.ts'
-import type { ControlRequest, Durability, Overflow, Sink, SinkEvents, SinkState, SinkStats } from './sink.ts'
+import type {
+  ControlRequest,
+  Durability,
+  FlushCallback,
+  Overflow,
+  Sink,
+  SinkEvents,
+  SinkState,
+  SinkStats
+} from './sink.ts'
 import { sleep } from './sleep.ts'
 
 /** One hold of the lock writes at most this much, so that writers sharing a file take turns. */
@@ -37,6 +46,7 @@ interface Waiter {
 }
 
 export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink {
+  readonly writable = true
   protected readonly path: string
   protected readonly durability: Durability
   protected readonly counters = {
@@ -118,7 +128,8 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     return false
   }
 
-  flush(to?: Durability): Promise<void> {
+  flush(to?: Durability | FlushCallback): Promise<void> {
+    if (typeof to === 'function') return this.flush().then(() => to(), to)
     if (this.#closed !== undefined) return Promise.reject(this.#closedError())
     this.#finishLine()
     return this.flushLines(to)

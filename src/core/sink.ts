@@ -73,7 +73,11 @@ export interface SinkEvents {
 /** Names of the events that a transport forwards from its worker to the application. */
 export const forwardedEvents = ['rotated', 'warning', 'degraded', 'recovered', 'dropped', 'repaired'] as const
 
+export type FlushCallback = (error?: Error) => void
+
 export interface Sink extends EventEmitter<SinkEvents> {
+  /** By this `pino(sink)` tells a stream from options. */
+  readonly writable: true
   /**
    * Accepts any piece of the byte stream; records are its lines. False means: above the high-water mark,
    * 'drain' follows. Throws `ERR_CLOSED`, never for I/O.
@@ -85,8 +89,11 @@ export interface Sink extends EventEmitter<SinkEvents> {
    * because their host takes the answer for the acknowledgement.
    */
   commit(chunk: string | Uint8Array): boolean
-  /** Resolves when everything accepted before this call has reached `to` (default: the sink's durability). */
-  flush(to?: Durability): Promise<void>
+  /**
+   * Resolves when everything accepted before this call has reached `to` (default: the sink's durability). A
+   * function, which is what `logger.flush()` of pino passes, is called then, and the promise does not reject.
+   */
+  flush(to?: Durability | FlushCallback): Promise<void>
   /** Like `flush`, but an unfinished last line stays queued: its rest is still to come. */
   flushLines(to?: Durability): Promise<void>
   /** The same, blocking the thread; for exit paths. Throws if it cannot be done. */
