@@ -184,7 +184,8 @@ export class SharedFile {
   /** Closes everything; files left before are synced first if the options say so. */
   async close(): Promise<void> {
     this.#retire()
-    for (const file of [...this.#retired]) await this.#sync(file).catch((error) => this.#hooks.failed(error))
+    const syncs = [...this.#retired].map((file) => this.#sync(file))
+    for (const sync of syncs) await sync.catch((error) => this.#hooks.failed(error))
     this.#lock?.close()
   }
 
