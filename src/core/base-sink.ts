@@ -136,7 +136,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   }
 
   flushLines(to: Durability = this.#writtenLevel()): Promise<void> {
-    if (to === 'none') return Promise.resolve()
+    if (to === 'none' || this.#hasReached(to)) return Promise.resolve()
     return new Promise((resolve, reject) => {
       this.#waiters.push({ to, resolve, reject })
       if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
@@ -462,6 +462,12 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   #clearFlush(): void {
     clearTimeout(this.#flushTimer)
     this.#flushTimer = undefined
+  }
+
+  /** Whether nothing is left to do for a flush to `to`, also while writing fails. */
+  #hasReached(to: Durability): boolean {
+    if (this.#retryTimer === undefined || this.#queue.hasLines) return false
+    return to !== 'disk' || !(this.#dirty || this.#syncing || this.#queue.hasKept)
   }
 
   #finishLine(): void {

@@ -115,7 +115,8 @@ export function makeFolders(disk: Disk, folder: string, mode: number): void {
   } catch (error) {
     const code = systemCode(error)
     if (code === 'EEXIST') return
-    if (code !== 'ENOENT' || dirname(folder) === folder) throw error
+    // A parent that is there is no reason to try again: in /proc, for one, ENOENT is for ever.
+    if (code !== 'ENOENT' || dirname(folder) === folder || disk.exists(dirname(folder))) throw error
     makeFolders(disk, dirname(folder), mode)
     makeFolders(disk, folder, mode)
   }

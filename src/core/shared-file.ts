@@ -184,8 +184,10 @@ export class SharedFile {
   /** Closes everything; files left before are synced first if the options say so. */
   async close(): Promise<void> {
     this.#retire()
-    const syncs = [...this.#retired].map((file) => this.#sync(file))
-    for (const sync of syncs) await sync.catch((error) => this.#hooks.failed(error))
+    for (const file of [...this.#retired]) {
+      // While an earlier one was waited for, the background may have synced and closed this one.
+      if (this.#retired.has(file)) await this.#sync(file).catch((error) => this.#hooks.failed(error))
+    }
     this.#lock?.close()
   }
 
