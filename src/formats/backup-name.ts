@@ -42,6 +42,14 @@ export function parseBackupName(base: string, name: string): BackupName | undefi
   return { stamp, number, compression: (match[8] ?? '') as BackupCompression }
 }
 
+/** The base of which `name` is a backup, or undefined if it is none. */
+export function backupBase(name: string): string | undefined {
+  const at = name.search(SUFFIX)
+  if (at < 1) return undefined
+  const base = name.slice(0, at)
+  return parseBackupName(base, name) === undefined ? undefined : base
+}
+
 /**
  * The name of a backup of `base`. `unixSeconds` is rounded down and must be within the years 0 to 9999.
  */
