@@ -30,7 +30,8 @@ export class DecompressedSource implements ByteSource {
   #returned = 0
   #drop = 0
   #rest: Buffer | undefined
-  #state: 'ready' | 'busy' | 'fed' | 'ended' = 'ready'
+  #state: 'ready' | 'busy' | 'fed' = 'ready'
+  #ended = false
   #error: unknown
   #wake: (() => void) | undefined
 
@@ -61,7 +62,7 @@ export class DecompressedSource implements ByteSource {
     const wake = () => this.#wake?.()
     engine.on('readable', wake)
     engine.on('end', () => {
-      this.#state = 'ended'
+      this.#ended = true
       wake()
     })
     engine.on('error', (error) => {
@@ -80,7 +81,7 @@ export class DecompressedSource implements ByteSource {
         if (useful.length > 0) return useful
       } else if (this.#error !== undefined) {
         await this.#fail()
-      } else if (this.#state === 'ended') {
+      } else if (this.#ended) {
         await this.#checkEnd()
         return undefined
       } else if (this.#state === 'ready') {
@@ -97,6 +98,8 @@ export class DecompressedSource implements ByteSource {
   async #feed(): Promise<void> {
     const careful = this.#failedAt !== undefined && this.#fed >= this.#failedAt
     const bytesRead = await this.#readInput(careful ? 1 : STEP_BYTES)
+    // The engine ends by itself where the compressed data does.
+    if (this.#ended) return
     this.#stepAt = this.#fed
     this.#fed += bytesRead
     if (this.#failedAt === undefined) this.#onInput(bytesRead)
@@ -127,12 +130,14 @@ export class DecompressedSource implements ByteSource {
     if (this.#state === 'fed' || this.#failedAt !== undefined) {
       const reason =
         systemCode(error) === 'Z_BUF_ERROR' ? 'compressed data is cut short' : errorMessage(error)
-      throw new SourceDamage(reason, this.#state === 'fed' ? 0 : Math.max(0, size - this.#stepAt))
+      const used = this.#returned === 0 ? 0 : this.#state === 'fed' ? size : this.#stepAt
+      throw new SourceDamage(reason, Math.max(0, size - used))
     }
     this.#failedAt = this.#stepAt
     this.#drop = this.#returned
     this.#fed = 0
     this.#error = undefined
+    this.#ended = false
     this.#state = 'ready'
     this.#engine.destroy()
     this.#engine = this.#start()

@@ -1,6 +1,8 @@
 // The records of a log of single files, from a given place: its finished files in order, then the live one.
+import { basename } from 'node:path'
 import { LogboomError } from '../core/errors.ts'
 import { notFound } from './context.ts'
+import { compressionOf } from './decompress.ts'
 import { type FileFormat, openFinished, readFinished, readFrom } from './file-format.ts'
 import { followLog } from './follow-log.ts'
 import type { FinishedFile } from './log-files.ts'
@@ -90,7 +92,8 @@ async function lastRecords(
   context: ReadContext
 ): Promise<{ offset: number; count: number }> {
   const final = context.includeUnterminated
-  const quick = await format.lastRecords?.(file, size, count, final)
+  const isPlain = compressionOf(basename(file.path)) === ''
+  const quick = isPlain ? await format.lastRecords?.(file, size, count, final) : undefined
   if (quick !== undefined) return quick
   const quiet: ReadContext = { ...context, reuseBuffers: true, damaged: () => {}, progress: () => {} }
   const offsets: number[] = []
