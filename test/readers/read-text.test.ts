@@ -137,13 +137,13 @@ describe('reading a text log', () => {
   test('reads names with spaces, quotes, brackets, newlines and Unicode, through links in the folder', async () => {
     const folder = join(createFolder(), 'a [b] *?\n"ü"')
     mkdirSync(folder)
-    const path = join(folder, "-- ${x} 'y' [0-9].log")
+    const path = join(folder, "-- $x 'y' [0-9].log")
     writeFileSync(path, 'live\n')
-    writeFileSync(join(folder, formatBackupName("-- ${x} 'y' [0-9].log", 1, 1)), 'old\n')
+    writeFileSync(join(folder, formatBackupName("-- $x 'y' [0-9].log", 1, 1)), 'old\n')
     expect((await collect(path)).lines).toEqual(['old', 'live'])
     const link = join(createFolder(), 'link')
     symlinkSync(folder, link)
-    expect((await collect(join(link, "-- ${x} 'y' [0-9].log"))).lines).toEqual(['old', 'live'])
+    expect((await collect(join(link, "-- $x 'y' [0-9].log"))).lines).toEqual(['old', 'live'])
   })
 
   test('closes its files when the loop is left', async () => {
