@@ -27,6 +27,8 @@ export interface FileReaderSpec extends Pick<Reader, 'format' | 'detect' | 'back
   readonly files: FileFormat
   /** Looks at each batch during `verify`; `live` says that the batch is of a file that is still written. */
   check?(batch: RecordBatch, live: boolean): FileCheck
+  /** What only this format knows about a log, for `info`. */
+  details?(path: string): Promise<LogInfo['details']>
 }
 
 /** The reader of a format in which a log is a file with its backups. */
@@ -40,7 +42,7 @@ export function createFileReader(spec: FileReaderSpec): Reader {
     list: (path) => listFiles(files.find, path),
     read: (path, context) => readLog(files, path, context),
     readStream: (stream, name, context) => readStream(files, stream, name, context),
-    info: (path, options) => describeLog(format, files, path, options),
+    info: (path, options) => describeLog(spec, path, options),
     verify: (path, context) => verifyLog(spec, path, context)
   }
 }
@@ -64,13 +66,13 @@ async function* readStream(
 }
 
 async function describeLog(
-  format: string,
-  files: FileFormat,
+  { format, files, details: describe }: FileReaderSpec,
   path: string,
   options: { readonly count: boolean; readonly signal?: AbortSignal }
 ): Promise<LogInfo> {
   const found = await listFiles(files.find, path)
-  if (!options.count) return { format, path, files: found, details: {} }
+  const details = (await describe?.(path)) ?? {}
+  if (!options.count) return { format, path, files: found, details }
   const counted: LogInfo['files'][number][] = []
   const context = createContext({ reuseBuffers: true, signal: options.signal })
   for (const file of found) {
@@ -86,7 +88,7 @@ async function describeLog(
     }
     counted.push({ ...file, records })
   }
-  return { format, path, files: counted, details: {} }
+  return { format, path, files: counted, details }
 }
 
 async function* verifyLog(

@@ -6,6 +6,7 @@ import { findRotatedFiles } from './log-files.ts'
 import type { OpenFile } from './open-file.ts'
 import type { RecordBatch } from './reader.ts'
 import type { Scan, Scanner } from './scan.ts'
+import { describeWriter } from './writer-state.ts'
 
 const NEWLINE = 10
 const CHUNK_BYTES = 64 * 1024
@@ -24,7 +25,8 @@ export const textReader = createFileReader({
   files: lineFiles,
   detect: ({ kind }) => kind === 'file' || kind === 'stream',
   backupOf: backupBase,
-  check: checkLines
+  check: checkLines,
+  details: describeWriter
 })
 
 /** Whole lines; where they begin and end is found when somebody asks. */
