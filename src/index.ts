@@ -15,4 +15,11 @@ export type {
   SinkStats,
   WarningEvent
 } from './core/sink.ts'
+export {
+  type ReadOptions,
+  type ReadStats,
+  type RecordReader,
+  readRecords
+} from './readers/read-records.ts'
+export type { Damage, LogRecord, OnCorrupt, ReadFrom } from './readers/reader.ts'
 export { target } from './transports/pino/target.ts'

@@ -139,6 +139,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     if (to === 'none' || this.#hasReached(to)) return Promise.resolve()
     return new Promise((resolve, reject) => {
       this.#waiters.push({ to, resolve, reject })
+      this.#retryTimer?.ref()
       if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
     })
   }
@@ -428,8 +429,8 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   #scheduleRetry(): void {
     clearTimeout(this.#retryTimer)
     this.#retryTimer = setTimeout(() => this.#retry(), this.#retryMs)
-    // Only close() waits: otherwise the exit hook has the last word, and an idle process may end.
-    if (this.#closed === undefined) this.#retryTimer.unref()
+    // Only close() and flush() wait: otherwise the exit hook has the last word, and an idle process may end.
+    if (this.#closed === undefined && this.#waiters.length === 0) this.#retryTimer.unref()
   }
 
   #retry(): void {
