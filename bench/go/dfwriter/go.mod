@@ -1,0 +1,3 @@
+module logboom.bench/dfwriter
+
+go 1.23

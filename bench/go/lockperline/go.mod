@@ -1,0 +1,3 @@
+module logboom.bench/lockperline
+
+go 1.23

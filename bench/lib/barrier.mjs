@@ -1,0 +1,25 @@
+// Several writer processes on one file: all are started and say `ready`, then all get the word to go. The clock runs
+// from that word to the report of the last of them, which each sends when its file is closed.
+import { childCommand, startCommand } from './process.mjs'
+
+export async function raceWriters(suite, contender, context, limitMs) {
+  const records = Math.round(context.records / suite.writers)
+  const started = []
+  for (let writer = 0; writer < suite.writers; writer++) {
+    const own = { ...context, writer, records }
+    started.push(startCommand(contender.command?.(own) ?? childCommand(own), limitMs))
+  }
+  await Promise.all(started.map((one) => one.ready))
+  const start = process.hrtime.bigint()
+  for (const one of started) one.stdin.end('go\n')
+  const results = await Promise.all(started.map((one) => one.result))
+  const end = started.reduce((last, one) => (one.reportedAt() > last ? one.reportedAt() : last), start)
+  const sum = (field) => results.reduce((total, one) => total + (one[field] ?? 0), 0)
+  return {
+    records: sum('records'),
+    seconds: Number(end - start) / 1e9,
+    cpuSeconds: sum('cpuSeconds'),
+    peakBytes: sum('peakBytes'),
+    dropped: sum('dropped')
+  }
+}
