@@ -10,14 +10,14 @@ export async function raceWriters(suite, contender, context, limitMs) {
     started.push(startCommand(contender.command?.(own) ?? childCommand(own), limitMs))
   }
   await Promise.all(started.map((one) => one.ready))
-  const start = process.hrtime.bigint()
+  const startMs = performance.now()
   for (const one of started) one.stdin.end('go\n')
   const results = await Promise.all(started.map((one) => one.result))
-  const end = started.reduce((last, one) => (one.reportedAt() > last ? one.reportedAt() : last), start)
+  const endMs = Math.max(...started.map((one) => one.reportedAt()))
   const sum = (field) => results.reduce((total, one) => total + (one[field] ?? 0), 0)
   return {
     records: sum('records'),
-    seconds: Number(end - start) / 1e9,
+    seconds: (endMs - startMs) / 1000,
     cpuSeconds: sum('cpuSeconds'),
     peakBytes: sum('peakBytes'),
     dropped: sum('dropped')

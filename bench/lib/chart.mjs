@@ -10,14 +10,14 @@ const bottomHeight = 34
 
 const colours = { own: '#0969da', reference: '#6e7781', other: '#afb8c1', text: '#1f2328', quiet: '#59636e' }
 
-export function drawChart(suite, summary, about) {
+export function drawChart({ suite, summary, about, reference }) {
   const shown = summary.filter((one) => one.failed === undefined)
   const width = labelWidth + 2 * panelWidth
   const height = topHeight + shown.length * rowHeight + bottomHeight
   const panels = [
-    panel(suite, shown, labelWidth, `${suite.unit} per second`, (one) => one.rate, count),
+    panel(reference, shown, labelWidth, `${suite.unit} per second`, (one) => one.rate, count),
     panel(
-      suite,
+      reference,
       shown,
       labelWidth + panelWidth,
       'CPU µs each (less is better)',
@@ -39,12 +39,12 @@ ${text(16, height - 12, about, { size: 11, colour: colours.quiet })}
 `
 }
 
-function panel(suite, shown, left, title, pick, label) {
+function panel(reference, shown, left, title, pick, label) {
   const most = Math.max(...shown.map(pick))
   const bars = shown.map((one, row) => {
     const value = pick(one)
     const length = Math.max(1, Math.round((value / most) * barWidth))
-    const colour = one.own ? colours.own : one.name === suite.reference ? colours.reference : colours.other
+    const colour = one.own ? colours.own : one.name === reference ? colours.reference : colours.other
     const top = topHeight + row * rowHeight + 5
     return `<rect x="${left}" y="${top}" width="${length}" height="${rowHeight - 10}" rx="2" fill="${colour}"/>
 ${text(left + length + 6, middleOf(row), label(value), { weight: one.own ? 700 : 400 })}`

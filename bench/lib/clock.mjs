@@ -3,9 +3,9 @@
 /** Starts the clock; the returned function stops it: `{seconds, cpuSeconds, peakBytes}`. */
 export function startClock() {
   const cpu = process.cpuUsage()
-  const start = process.hrtime.bigint()
+  const startMs = performance.now()
   return () => {
-    const seconds = Number(process.hrtime.bigint() - start) / 1e9
+    const seconds = (performance.now() - startMs) / 1000
     const used = process.cpuUsage(cpu)
     return {
       seconds,

@@ -14,7 +14,7 @@ export function runCommand(command, limitMs) {
 
 /**
  * The same for a process that is still to be told to go: its `stdin`, a promise of its first line (`ready`), and
- * `reportedAt()`, the monotonic time in ns at which its result arrived.
+ * `reportedAt()`, the `performance.now()` at which its result arrived.
  */
 export function startCommand([program, ...args], limitMs) {
   const child = spawn(program, args, {
@@ -23,11 +23,11 @@ export function startCommand([program, ...args], limitMs) {
   })
   const ready = deferred()
   const output = { stdout: '', stderr: '' }
-  let reportedAt = 0n
+  let reportedAt = 0
   const timer = setTimeout(() => child.kill('SIGKILL'), limitMs)
   child.stdout.setEncoding('utf8').on('data', (text) => {
     output.stdout += text
-    if (output.stdout.endsWith('}\n')) reportedAt = process.hrtime.bigint()
+    if (output.stdout.endsWith('}\n')) reportedAt = performance.now()
     if (output.stdout.startsWith('ready\n')) ready.resolve()
   })
   child.stderr.setEncoding('utf8').on('data', (text) => {
@@ -39,7 +39,7 @@ export function startCommand([program, ...args], limitMs) {
       clearTimeout(timer)
       const line = output.stdout.trimEnd().split('\n').pop() ?? ''
       if (code === 0 && line.startsWith('{')) resolve(JSON.parse(line))
-      else reject(new Error(`${signal ?? `exit ${code}`}: ${firstLines(output.stderr) || 'no result'}`))
+      else reject(new Error(`${signal ?? `exit ${code}`}: ${complaint(output.stderr) || 'no result'}`))
     })
   })
   // A writer that dies before it is ready must not leave the others waiting for it.
@@ -56,6 +56,9 @@ function deferred() {
   return parts
 }
 
-function firstLines(text) {
-  return text.trim().split('\n').slice(0, 6).join(' | ')
+/** What a process said of its end: the first line that speaks of an error, without the paths of this machine. */
+function complaint(text) {
+  const lines = text.trim().split('\n')
+  const line = lines.find((each) => /error|panic/i.test(each)) ?? lines[0]
+  return line.replace(/(file:\/\/)?\/[^\s'"]+/g, '…').trim()
 }

@@ -4,24 +4,30 @@ import { dirname, join } from 'node:path'
 import { drawChart } from './chart.mjs'
 import { judgeGoals } from './goals.mjs'
 import { versionOf } from './peers.mjs'
-import { summarize } from './summary.mjs'
-import { header, markdownTable, rowsOf, textTable } from './table.mjs'
+import { referenceOf, summarize } from './summary.mjs'
+import { header, markdownTable, rowsOf, textTable, withoutEmptyColumns } from './table.mjs'
 
 const resultsFolder = join(dirname(import.meta.dirname), 'results')
 
-/** Prints the results and, with `save`, writes them; false when a contender of ours lost, tore or duplicated a line. */
+/** Prints the results and, with `save`, writes them; false when a contender of ours failed or damaged its output. */
 export function report({ suite, results, skipped, machine, rounds, save }) {
   const summary = summarize(suite, results)
   const goals = judgeGoals(suite, summary)
-  const rows = rowsOf(suite, summary, goals)
+  const reference = referenceOf(suite, summary)?.name
+  const rows = withoutEmptyColumns([header(suite, reference), ...rowsOf(suite, summary, goals, reference)])
   const about = `${machine.cpu}, ${machine.cores} cores, ${machine.kernel}, ${machine.fileSystem}, Node ${machine.node}`
-  const verdicts = goals.map((goal) => goal.text)
-  const notes = skipped.map(({ name, reason }) => `${name}: skipped, ${reason}`)
+  const notes = [
+    ...goals.map((goal) => goal.text),
+    ...skipped.map(({ name, reason }) => `${name}: skipped, ${reason}`),
+    ...summary
+      .filter((one) => one.failed !== undefined)
+      .map(({ name, failed }) => `${name}: failed, ${failed}`)
+  ]
   console.log(
-    `\n${suite.title}\n${about}; ${rounds} alternating rounds, medians; load before: ${machine.loadBefore}\n`
+    `\n${suite.title}\n${about}; ${rounds} alternating rounds, medians; load before ${machine.loadBefore}\n`
   )
-  console.log(textTable([header(suite), ...rows]))
-  for (const line of [...verdicts, ...notes]) console.log(`  ${line}`)
+  console.log(textTable(rows))
+  for (const note of notes) console.log(`  ${note}`)
   if (save) {
     const document = {
       suite: suite.name,
@@ -29,7 +35,7 @@ export function report({ suite, results, skipped, machine, rounds, save }) {
       machine,
       versions: versions(),
       rounds,
-      reference: suite.reference,
+      reference,
       contenders: summary,
       goals,
       skipped
@@ -37,23 +43,17 @@ export function report({ suite, results, skipped, machine, rounds, save }) {
     mkdirSync(resultsFolder, { recursive: true })
     const write = (extension, text) => writeFileSync(join(resultsFolder, `${suite.name}.${extension}`), text)
     write('json', `${JSON.stringify(document, null, 2)}\n`)
-    write('svg', drawChart(suite, summary, about))
-    write('md', markdown({ suite, rows, verdicts, notes, about, machine, rounds }))
+    write('svg', drawChart({ suite, summary, about, reference }))
+    write('md', markdown({ suite, rows, notes, about, machine, rounds }))
     console.log(`  saved: bench/results/${suite.name}.json, .md, .svg`)
   }
   console.log()
   return summary.every((one) => !one.own || (one.failed === undefined && one.intact))
 }
 
-function markdown({ suite, rows, verdicts, notes, about, machine, rounds }) {
-  const lines = [
-    `**${suite.title}.** ${about}; ${machine.date.slice(0, 10)}; medians of ${rounds} alternating rounds.`,
-    '',
-    markdownTable([header(suite), ...rows]),
-    '',
-    ...[...verdicts, ...notes].map((line) => `- ${line}`)
-  ]
-  return `${lines.join('\n')}\n`
+function markdown({ suite, rows, notes, about, machine, rounds }) {
+  const title = `**${suite.title}.** ${about}; ${machine.date.slice(0, 10)}; medians of ${rounds} alternating rounds.`
+  return `${[title, '', markdownTable(rows), '', ...notes.map((note) => `- ${note}`)].join('\n')}\n`
 }
 
 function versions() {

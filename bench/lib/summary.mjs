@@ -3,13 +3,20 @@
 /** One object per contender, in the order of the suite; `runs` keeps every single measurement. */
 export function summarize(suite, results) {
   const summary = [...results].map(([name, runs]) => summarizeOne(name, suite.contenders[name], runs))
-  const reference = summary.find((one) => one.name === suite.reference)
-  for (const one of summary) {
-    if (reference === undefined || one.failed !== undefined || reference.failed !== undefined) continue
+  const reference = referenceOf(suite, summary)
+  if (reference === undefined) return summary
+  for (const one of summary.filter((each) => each.failed === undefined)) {
     one.rateRatio = one.rate / reference.rate
     one.cpuRatio = one.cpuMicroseconds / reference.cpuMicroseconds
   }
   return summary
+}
+
+/** The first of the suite's references that was measured: a stand-in follows what may not be had everywhere. */
+export function referenceOf(suite, summary) {
+  return suite.references
+    ?.map((name) => summary.find((one) => one.name === name && one.failed === undefined))
+    .find((one) => one !== undefined)
 }
 
 function summarizeOne(name, contender, runs) {

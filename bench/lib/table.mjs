@@ -1,7 +1,7 @@
 // Results as rows of text, for the terminal and for markdown.
 
-export function header(suite) {
-  const against = suite.reference === undefined ? [] : [`rate vs ${suite.reference}`, 'CPU vs it']
+export function header(suite, reference) {
+  const against = reference === undefined ? [] : [`rate vs ${reference}`, 'CPU vs it']
   return [
     'contender',
     `${suite.unit}/s`,
@@ -18,11 +18,12 @@ export function header(suite) {
   ]
 }
 
-export function rowsOf(suite, summary, goals) {
+/** A row per contender; one that failed has empty cells, the reason is a note of its own. */
+export function rowsOf(suite, summary, goals, reference) {
+  const width = header(suite, reference).length
   return summary.map((one) => {
-    const width = header(suite).length
-    if (one.failed !== undefined) return [one.name, `failed: ${one.failed}`, ...Array(width - 2).fill('')]
-    const against = suite.reference === undefined ? [] : [times(one.rateRatio), times(one.cpuRatio)]
+    if (one.failed !== undefined) return [one.name, 'failed', ...Array(width - 2).fill('')]
+    const against = reference === undefined ? [] : [times(one.rateRatio), times(one.cpuRatio)]
     return [
       one.name,
       count(one.rate),
@@ -62,18 +63,19 @@ export function count(value) {
   return value.toFixed(0)
 }
 
-export function textTable(rows) {
-  const widths = rows[0].map((_, column) =>
-    Math.max(...rows.map((row) => (isFailure(row) && column > 0 ? 0 : row[column].length)))
+/** Leaves out the columns in which no row has anything to say. */
+export function withoutEmptyColumns(rows) {
+  const used = rows[0].map((_, column) =>
+    rows.slice(1).some((row) => row[column] !== '' && row[column] !== '–')
   )
-  const lines = rows.map((row) => {
-    if (isFailure(row)) return `${row[0].padEnd(widths[0])}  ${row[1]}`
-    return row
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column])))
-      .join('  ')
-  })
-  lines.splice(1, 0, widths.map((width) => '─'.repeat(width)).join('  '))
-  return lines.join('\n')
+  return rows.map((row) => row.filter((_, column) => used[column]))
+}
+
+export function textTable(rows) {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)))
+  const pad = (cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))
+  const lines = rows.map((row) => row.map(pad).join('  ').trimEnd())
+  return lines.toSpliced(1, 0, widths.map((width) => '─'.repeat(width)).join('  ')).join('\n')
 }
 
 export function markdownTable([head, ...rows]) {
@@ -84,8 +86,4 @@ export function markdownTable([head, ...rows]) {
     line(rule),
     ...rows.map((row) => line(row.map((cell) => cell.replaceAll('|', '/'))))
   ].join('\n')
-}
-
-function isFailure(row) {
-  return row[1].startsWith('failed: ')
 }

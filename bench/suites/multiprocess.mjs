@@ -7,8 +7,8 @@ import { goProgram } from '../lib/go.mjs'
 const maxBytes = 1 << 20
 const lineBytes = 200
 const firstId = 1_000_000
-const dfwriter = goProgram('dfwriter', ['github.com/romosch/dfwriter'])
-const model = goProgram('lockperline', [])
+const dfwriter = goProgram('dfwriter', 'github.com/romosch/dfwriter')
+const model = goProgram('lockperline')
 
 export const suite = {
   name: 'multiprocess',
@@ -17,7 +17,7 @@ export const suite = {
   records: 200_000,
   writers: 8,
   lines: { lineBytes, marker: 'id=', digits: 7, firstId },
-  reference: 'dfwriter',
+  references: ['dfwriter', 'lock per line (Go)'],
   contenders: {
     'O_APPEND, no rotation': {
       note: 'Node, one write per line; no rotation, no locking',
@@ -43,7 +43,7 @@ export const suite = {
     }
   },
   goals: [
-    { contender: 'logboom', metric: 'rate', atLeast: 3, of: 'dfwriter' },
+    { contender: 'logboom', metric: 'rate', atLeast: 3, of: ['dfwriter', 'lock per line (Go)'] },
     { contender: 'logboom', metric: 'intact' },
     { contender: 'logboom', metric: 'limit' }
   ]

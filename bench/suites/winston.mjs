@@ -1,6 +1,7 @@
 // winston with 225-byte JSON records, 200 per tick, until all of them are on disk and the file is closed.
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { setImmediate as nextTick } from 'node:timers/promises'
 import { startClock } from '../lib/clock.mjs'
 import { fieldsOf, fitMessage, jsonLines, logAll } from '../lib/records.mjs'
 
@@ -12,7 +13,7 @@ export const suite = {
   unit: 'records',
   records: 1_000_000,
   lines: jsonLines,
-  reference: 'winston File',
+  references: ['winston File'],
   contenders: {
     'winston to nowhere': {
       note: 'the floor: a transport that does nothing',
@@ -45,8 +46,8 @@ export const suite = {
     }
   },
   goals: [
-    { contender: 'logboom', metric: 'rate', atLeast: 3, of: 'winston File' },
-    { contender: 'logboom', metric: 'cpu', atMost: 1 / 3, of: 'winston File' },
+    { contender: 'logboom', metric: 'rate', atLeast: 3, of: ['winston File'] },
+    { contender: 'logboom', metric: 'cpu', atMost: 1 / 3, of: ['winston File'] },
     { contender: 'logboom', metric: 'intact' }
   ]
 }
@@ -94,6 +95,9 @@ async function logWith({ records }, transport, lastEvent) {
   const ended = once(transport, lastEvent)
   const stop = startClock()
   await logAll(records, (number) => logger.info(message, fields(number)))
+  // winston queues what a slow transport has not taken and ends the transport under that queue: File then throws
+  // 'write after end'. So the queue is given time to empty, for every contender.
+  while (logger.writableLength + logger.readableLength > 0) await nextTick()
   logger.end()
   await ended
   return { records, ...stop() }

@@ -1,61 +1,29 @@
 // One writer of the multiprocess suite: the Go original, dfwriter, with file locking.
+//
+//	dfwriter <path> <first id> <lines> <bytes per line> <limit in bytes>
 package main
 
 import (
-	"bufio"
-	"fmt"
 	"os"
-	"strconv"
-	"strings"
-	"syscall"
-	"time"
 
 	"github.com/romosch/dfwriter"
+	"logboom.bench/internal/measure"
 )
 
-// dfwriter <path> <first id> <lines> <bytes per line> <limit in bytes>
 func main() {
-	path := os.Args[1]
-	first, lines, lineBytes, maxBytes := number(2), number(3), number(4), number(5)
-	writer, err := dfwriter.New(path,
+	first, lines, lineBytes, maxBytes := measure.Number(2), measure.Number(3), measure.Number(4), measure.Number(5)
+	writer, err := dfwriter.New(os.Args[1],
 		dfwriter.WithMaxBytes(int64(maxBytes)),
 		dfwriter.WithMaxBackups(1_000_000),
 		dfwriter.WithFileLocking())
-	check(err)
-	batch := make([][]byte, lines)
-	for i := range batch {
-		line := fmt.Sprintf("id=%d a line of a Go writer ", first+i)
-		batch[i] = []byte(line + strings.Repeat(".", lineBytes-1-len(line)) + "\n")
-	}
-
-	fmt.Println("ready")
-	_, err = bufio.NewReader(os.Stdin).ReadString('\n')
-	check(err)
-	start, cpu := time.Now(), cpuSeconds()
+	measure.Check(err)
+	batch := measure.Lines(first, lines, lineBytes)
+	measure.AwaitGo()
+	clock := measure.Start()
 	for _, line := range batch {
 		_, err = writer.Write(line)
-		check(err)
+		measure.Check(err)
 	}
-	check(writer.Close())
-	fmt.Printf("{\"records\":%d,\"bytes\":%d,\"seconds\":%f,\"cpuSeconds\":%f}\n",
-		lines, lines*lineBytes, time.Since(start).Seconds(), cpuSeconds()-cpu)
-}
-
-func number(index int) int {
-	value, err := strconv.Atoi(os.Args[index])
-	check(err)
-	return value
-}
-
-func cpuSeconds() float64 {
-	var usage syscall.Rusage
-	check(syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
-}
-
-func check(err error) {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	measure.Check(writer.Close())
+	clock.Stop(lines, lines*lineBytes, 0)
 }

@@ -1,3 +1,0 @@
-module logboom.bench/dfwriter
-
-go 1.23

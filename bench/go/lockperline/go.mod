@@ -1,3 +1,0 @@
-module logboom.bench/lockperline
-
-go 1.23
