@@ -9,6 +9,15 @@ export async function raceWriters(suite, contender, context, limitMs) {
     const own = { ...context, writer, records }
     started.push(startCommand(contender.command?.(own) ?? childCommand(own), limitMs))
   }
+  try {
+    return await race(started)
+  } finally {
+    // After a failure the others must not go on writing into the next run.
+    await Promise.all(started.map((one) => one.end()))
+  }
+}
+
+async function race(started) {
   await Promise.all(started.map((one) => one.ready))
   const startMs = performance.now()
   for (const one of started) one.stdin.end('go\n')

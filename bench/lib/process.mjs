@@ -13,8 +13,8 @@ export function runCommand(command, limitMs) {
 }
 
 /**
- * The same for a process that is still to be told to go: its `stdin`, a promise of its first line (`ready`), and
- * `reportedAt()`, the `performance.now()` at which its result arrived.
+ * The same for a process that is still to be told to go: its `stdin`, a promise of its first line (`ready`),
+ * `reportedAt()`, the `performance.now()` at which its result arrived, and `end()`, which ends it now.
  */
 export function startCommand([program, ...args], limitMs) {
   const child = spawn(program, args, {
@@ -45,7 +45,11 @@ export function startCommand([program, ...args], limitMs) {
   // A writer that dies before it is ready must not leave the others waiting for it.
   result.catch(ready.reject)
   ready.promise.catch(() => {})
-  return { stdin: child.stdin, ready: ready.promise, result, reportedAt: () => reportedAt }
+  const end = async () => {
+    child.kill('SIGKILL')
+    await result.catch(() => {})
+  }
+  return { stdin: child.stdin, ready: ready.promise, result, reportedAt: () => reportedAt, end }
 }
 
 function deferred() {
