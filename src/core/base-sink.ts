@@ -136,6 +136,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   }
 
   flushLines(to: Durability = this.#writtenLevel()): Promise<void> {
+    if (this.#state === 'closing' || this.#state === 'closed') return Promise.reject(this.#closedError())
     if (to === 'none') return Promise.resolve()
     return new Promise((resolve, reject) => {
       this.#waiters.push({ to, resolve, reject })
@@ -306,26 +307,26 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   }
 
   #syncSoon(): void {
-    if (this.#syncing) return
-    this.#syncing = true
-    void this.#syncLoop().finally(() => {
-      this.#syncing = false
-    })
+    if (!this.#syncing) void this.#syncLoop()
   }
 
-  // Group commit: what is written while one sync runs is covered by the next.
+  // Group commit: what is written while one sync runs is covered by the next. `#syncing` spans just the sync, because
+  // whoever waited for it may write and wait again before this function has returned.
   async #syncLoop(): Promise<void> {
     while (this.#dirty || this.#waiters.length > 0) {
       const covered = this.#queue.hasLines ? [] : this.#waiters.splice(0)
       const total = this.#queue.writtenTotal
       const epoch = this.#syncEpoch
       this.#dirty = false
+      this.#syncing = true
       try {
         await this._sync()
       } catch (error) {
         this.#waiters.unshift(...covered)
         this.#syncFailed(error)
         return
+      } finally {
+        this.#syncing = false
       }
       if (epoch !== this.#syncEpoch) {
         this.#waiters.unshift(...covered)

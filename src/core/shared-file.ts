@@ -290,6 +290,8 @@ export class SharedFile {
   }
 
   async #sync(file: OpenFile): Promise<void> {
+    // A file left only while its sync runs may hold writes that the sync does not cover.
+    const wasRetired = this.#retired.has(file)
     file.retain()
     try {
       this.#counters.syncs++
@@ -298,7 +300,7 @@ export class SharedFile {
       this.#poisoned = file
       throw error
     } finally {
-      this.#leave(file)
+      if (wasRetired || file === this.#poisoned) this.#leave(file)
       file.release()
     }
   }
