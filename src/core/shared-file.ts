@@ -184,7 +184,8 @@ export class SharedFile {
   /** Closes everything; files left before are synced first if the options say so. */
   async close(): Promise<void> {
     this.#retire()
-    for (const file of [...this.#retired]) await this.#sync(file).catch((error) => this.#hooks.failed(error))
+    // Not a copy of the set: one that was synced in the background meanwhile is closed already.
+    for (const file of this.#retired) await this.#sync(file).catch((error) => this.#hooks.failed(error))
     this.#lock?.close()
   }
 

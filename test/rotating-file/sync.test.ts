@@ -62,3 +62,31 @@ test('rotating a closed file is refused and opens nothing', async () => {
   await file.close()
   await expect(file.rotate()).rejects.toMatchObject({ code: 'ERR_CLOSED' })
 })
+
+test('files that are synced in the background while the sink closes are closed once', async () => {
+  const path = join(createFolder(), 'app.log')
+  const warnings: unknown[] = []
+  const open = new Set<number>()
+  const closedTwice: number[] = []
+  const disk: Disk = {
+    ...realDisk,
+    open: (...args) => {
+      const fd = realDisk.open(...args)
+      open.add(fd)
+      return fd
+    },
+    close: (fd) => {
+      if (!open.delete(fd)) closedTwice.push(fd)
+      realDisk.close(fd)
+    }
+  }
+  const file = new RotatingFile({ path, lock, maxBytes: 10 }, { disk })
+  file.on('warning', (warning) => warnings.push(warning))
+  for (let i = 0; i < 10; i++) file.writeLine('123456789')
+  await new Promise((resolve) => setImmediate(resolve))
+  await file.close()
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(warnings).toEqual([])
+  expect(closedTwice).toEqual([])
+  expect(open.size).toBe(0)
+})
