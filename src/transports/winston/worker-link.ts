@@ -74,7 +74,7 @@ export class WorkerLink extends EventEmitter {
     this.#stream.on('ready', () => {
       this.#ready = true
       // An idle logger does not keep the process alive; what it still holds is written by the exit hook.
-      this.#stream.unref()
+      if (this.#ended === undefined) this.#stream.unref()
     })
     onExit.register(this, exitNow)
   }
