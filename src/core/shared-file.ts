@@ -200,7 +200,10 @@ export class SharedFile {
     if (this.#file === undefined || found === undefined || !this.#file.is(found)) {
       this.#retire()
       this.#file = openFile(this.#disk, this.path, constants.O_RDWR | constants.O_APPEND, this.#options)
-      if (found === undefined) this.#folderChanged = true
+      if (found === undefined) {
+        this.#folderChanged = true
+        failpoint('created')
+      }
       found = this.#disk.fstat(this.#file.fd)
     }
     this.size = found.size
