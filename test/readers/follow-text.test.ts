@@ -15,6 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { formatBackupName } from '../../src/formats/backup-name.ts'
+import { native } from '../../src/native/index.ts'
 import type { ReadOptions } from '../../src/readers/read-records.ts'
 import { readRecords } from '../../src/readers/read-records.ts'
 import { createFolder } from '../helpers/folder.ts'
@@ -219,7 +220,7 @@ describe('following a text log', () => {
   })
 })
 
-describe('following the rotating file of other processes', () => {
+describe.skipIf(!native.canLock)('following the rotating file of other processes (need the addon)', () => {
   test.each([
     { compress: false, writers: 1 },
     { compress: false, writers: 3 },

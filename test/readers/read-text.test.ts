@@ -360,7 +360,8 @@ describe('limits', () => {
       }
       console.log(process.resourceUsage().maxRSS * 1024 - before)`
     const output = execFileSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' })
-    expect(Number(output)).toBeLessThan(64 * 1024 * 1024)
+    // Measured 40 to 75 MiB: what counts is that it does not grow with the 3 GB that were read.
+    expect(Number(output)).toBeLessThan(128 * 1024 * 1024)
   })
 })
 
