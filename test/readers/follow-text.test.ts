@@ -5,6 +5,7 @@ import {
   copyFileSync,
   mkdirSync,
   readdirSync,
+  readlinkSync,
   renameSync,
   rmSync,
   truncateSync,
@@ -57,6 +58,20 @@ function follow(path: string, options: ReadOptions = {}): Follower {
   }
 }
 
+/** Waits until this process has the file open, and a little longer. */
+async function opened(path: string): Promise<void> {
+  const isOpen = () =>
+    readdirSync('/proc/self/fd').some((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`) === path
+      } catch {
+        return false
+      }
+    })
+  while (!isOpen()) await sleep(5)
+  await sleep(300)
+}
+
 describe('following a text log', () => {
   test('returns what is there and then what is appended, whole lines only', async () => {
     const path = join(createFolder(), 'app.log')
@@ -74,7 +89,7 @@ describe('following a text log', () => {
     const path = join(createFolder(), 'app.log')
     writeFileSync(path, 'old\nunfin')
     const follower = follow(path, { from: 'end' })
-    await sleep(100)
+    await opened(path)
     appendFileSync(path, 'ished\nnew\n')
     expect(await follower.has(2)).toEqual(['unfinished', 'new'])
   })
