@@ -100,7 +100,7 @@ export class Writer {
     })
   }
 
-  tell(command: 'stop' | 'stats' | 'rotate' | 'flush' | 'terminate'): void {
+  tell(command: 'stop' | 'stats' | 'rotate' | 'flush' | 'terminate' | 'exhaust' | 'release'): void {
     this.child.send(command)
   }
 
