@@ -103,6 +103,26 @@ describe.skipIf(!canMount)('a full disk (needs root)', () => {
     expect(report).toMatchObject({ ...exact, records: writer.sent, notices: 0 })
   })
 
+  test.each(hosts)(
+    "loses nothing through %s with overflow 'block' and a small buffer, and the application goes on",
+    async (host) => {
+      const path = join(mountTmpfs('8m'), 'app.log')
+      const writer = startSteady(host, { path, maxBufferBytes: '64k' })
+      await writer.until(() => writer.acked > 0)
+      const makeSpace = fill(dirname(path))
+      await writer.until(() => writer.count('degraded') > 0)
+      await sleep(troubleMs)
+      writer.pong = false
+      writer.tell('ping')
+      await writer.until(() => writer.pong)
+      makeSpace()
+      await writer.until(() => writer.count('recovered') > 0)
+      await stop(writer)
+      const report = verify(path, { maxBytes: 200_000, records: { a: writer.sent } })
+      expect(report).toMatchObject({ ...exact, records: writer.sent, notices: 0 })
+    }
+  )
+
   describe.each(['drop-newest', 'drop-oldest'] as const)('with overflow %s', (overflow) => {
     test.each(hosts)('drops a number of records through %s that it knows exactly', async (host) => {
       const path = join(mountTmpfs('8m'), 'app.log')

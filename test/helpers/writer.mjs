@@ -129,6 +129,7 @@ const commands = {
     stopped = true
   },
   stats: async () => tell({ stats: await log.stats() }),
+  ping: () => tell({ pong: true }),
   rotate: () => log.rotate(),
   flush: flushAndTell,
   terminate: () => log.worker.terminate(),
