@@ -33,6 +33,8 @@ const HEADER_CRC_AT = 4092
 const PATH_AT = 36
 export const SLOT_BYTES = 512
 const SLOT_CRC_AT = 44
+/** A note is never read beyond the slots of so many workers. */
+export const MAX_WORKERS = 256
 
 /** Which of the two folders holds a temp file. */
 export const PLACE_TEMP = 0
@@ -128,9 +130,11 @@ export function decodeNoteHeader(note: Buffer): NoteHeader | undefined {
   if (note.length < HEADER_BYTES || note.toString('latin1', 0, 8) !== NOTE_MAGIC) return undefined
   if (native.crc32c(note, 0, 0, HEADER_CRC_AT) !== note.readUInt32LE(HEADER_CRC_AT)) return undefined
   const pathEnd = PATH_AT + note.readUInt32LE(32)
+  const workers = note.readUInt32LE(12)
+  if (pathEnd > HEADER_CRC_AT || workers > MAX_WORKERS) return undefined
   return {
     permission: note.readUInt32LE(8),
-    workers: note.readUInt32LE(12),
+    workers,
     dev: note.readBigUInt64LE(16),
     ino: note.readBigUInt64LE(24),
     path: note.toString('utf8', PATH_AT, pathEnd)
