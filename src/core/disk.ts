@@ -50,8 +50,13 @@ export const realDisk = {
   ): Promise<number> => write(fd, buffer, offset, length, position).then((result) => result.bytesWritten),
   read: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number =>
     fs.readSync(fd, buffer, offset, length, position),
-  readAsync: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number): Promise<number> =>
-    read(fd, buffer, offset, length, position).then((result) => result.bytesRead),
+  readAsync: (
+    fd: number,
+    buffer: Uint8Array,
+    offset: number,
+    length: number,
+    position: number
+  ): Promise<number> => read(fd, buffer, offset, length, position).then((result) => result.bytesRead),
   fstat: (fd: number): FileStat => toStat(fs.fstatSync(fd, { bigint: true })),
   /** Like `lstat(2)`: a symbolic link is not followed. Undefined if nothing is there. */
   lstat: (path: string): FileStat | undefined => {

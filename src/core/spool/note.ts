@@ -3,7 +3,6 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { join } from 'node:path'
-import { native } from '../../native/index.ts'
 import {
   decodeNoteHeader,
   decodeSlots,
@@ -17,6 +16,7 @@ import {
   SLOT_BYTES,
   slotOffset
 } from '../../formats/spool.ts'
+import { native } from '../../native/index.ts'
 import type { Disk } from '../disk.ts'
 import { isAt } from './is-at.ts'
 

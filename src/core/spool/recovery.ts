@@ -3,8 +3,15 @@
 // in here leaves everything to the next one.
 import { constants } from 'node:fs'
 import { join, resolve } from 'node:path'
+import {
+  type NoteHeader,
+  type NoteSlot,
+  PLACE_TARGET,
+  PLACE_TEMP,
+  parseNoteName,
+  parseTempName
+} from '../../formats/spool.ts'
 import { native } from '../../native/index.ts'
-import { type NoteHeader, type NoteSlot, parseNoteName, parseTempName, PLACE_TARGET, PLACE_TEMP } from '../../formats/spool.ts'
 import type { Disk } from '../disk.ts'
 import { errorMessage, systemCode } from '../errors.ts'
 import { type DeadNote, SpoolNote } from './note.ts'
@@ -17,7 +24,7 @@ export interface RecoveryHost {
   readonly folders: SpoolFolders
   /** Instances that live in this very spool. */
   isOwn(instance: string): boolean
-  recovered(from: string, to: string, content: Content): void
+  recoveredFile(from: string, to: string, content: Content): void
   /** `bytes` of records that never became complete were dropped. */
   torn(path: string, bytes: number): void
   warn(code: string, message: string, path: string): void
@@ -67,7 +74,13 @@ async function settle(host: RecoveryHost, dead: DeadNote): Promise<void> {
   }
 }
 
-async function settleFile(host: RecoveryHost, dead: DeadNote, folder: string, name: string, place: number): Promise<void> {
+async function settleFile(
+  host: RecoveryHost,
+  dead: DeadNote,
+  folder: string,
+  name: string,
+  place: number
+): Promise<void> {
   const { disk } = host.folders
   const path = join(folder, name)
   const parsed = parseTempName(name) as NonNullable<ReturnType<typeof parseTempName>>
@@ -94,7 +107,13 @@ async function settleFile(host: RecoveryHost, dead: DeadNote, folder: string, na
   }
 }
 
-function* publishFile(host: RecoveryHost, note: SpoolNote, file: TempFile, slots: readonly NoteSlot[], size: number): Steps<void> {
+function* publishFile(
+  host: RecoveryHost,
+  note: SpoolNote,
+  file: TempFile,
+  slots: readonly NoteSlot[],
+  size: number
+): Steps<void> {
   let content: NoteSlot | undefined
   for (const slot of slots) {
     if (yield* matches(file.fd, slot, size)) {
@@ -110,7 +129,7 @@ function* publishFile(host: RecoveryHost, note: SpoolNote, file: TempFile, slots
   const to = yield* file.publish(host.folders, note, content)
   if (host.folders.durable) yield* syncFolder(host.folders, host.folders.target)
   if (size > content.end) host.torn(from, size - content.end)
-  host.recovered(from, to, content)
+  host.recoveredFile(from, to, content)
 }
 
 /** Whether the file is up to `slot.end` what was written to it. After a power cut it may not be. */

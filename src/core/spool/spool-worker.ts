@@ -5,8 +5,15 @@ import { errorMessage } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { isAt } from './is-at.ts'
 import type { SpoolNote } from './note.ts'
-import { fdatasync, run, runNow, type Steps, Superseded, writeAll } from './steps.ts'
-import { type Content, removeTemp, type SpoolFolders, syncFolder, TempFile, TempSyncError } from './temp-file.ts'
+import { fdatasync, run, runNow, type Steps, writeAll } from './steps.ts'
+import {
+  type Content,
+  removeTemp,
+  type SpoolFolders,
+  syncFolder,
+  TempFile,
+  TempSyncError
+} from './temp-file.ts'
 
 /** A record that overflows `size` by less than this needs no call of its own. */
 const SLACK_BYTES = 64 * 1024
@@ -31,6 +38,8 @@ export interface WorkerHost {
 
 export class SpoolWorker {
   readonly index: number
+  /** Files published so far. */
+  publications = 0
   readonly #host: WorkerHost
   readonly #buffer: Buffer
   // All of these are offsets in the file: #base ≤ #written ≤ … ; #complete ≤ #fill; #buffer holds [#base, #fill).
@@ -43,6 +52,8 @@ export class SpoolWorker {
   /** CRC-32C of the file up to #crcEnd. */
   #crc = 0
   #crcEnd = 0
+  /** The same of a record in pieces, up to #fill. */
+  #newCrc = 0
   /** Up to here the note speaks for the file. */
   #noted = 0
   #durable = 0
@@ -98,39 +109,44 @@ export class SpoolWorker {
     return true
   }
 
-  /**
-   * Takes one record in pieces of any size, of which memory holds no more than the buffer. `attempt` repeats
-   * file work until it succeeds. If `pieces` throws, nothing of the record remains.
-   */
-  async take(
-    pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    attempt: (steps: () => Steps<void>) => Promise<void>
-  ): Promise<void> {
+  /** Begins a record that comes in pieces. Nothing of it counts until `endRecord`. */
+  beginRecord(): void {
     this.#advanceCrc()
-    const epoch = this.#epoch
-    let crc = this.#crc
-    try {
-      for await (const piece of pieces) {
-        if (epoch !== this.#epoch) throw new Superseded()
-        for (let at = 0; at < piece.length; ) {
-          if (this.#fill - this.#base === this.#buffer.length) await attempt(() => this.#spill())
-          const start = this.#fill - this.#base
-          const end = Math.min(start + piece.length - at, this.#buffer.length)
-          this.#buffer.set(piece.subarray(at, at + end - start), start)
-          crc = native.crc32c(this.#buffer, crc, start, end)
-          this.#fill += end - start
-          at += end - start
-        }
-      }
-      if (epoch !== this.#epoch) throw new Superseded()
-    } catch (error) {
-      if (epoch === this.#epoch) this.#rollBack()
-      throw error
-    }
-    this.#complete = this.#fill
-    this.#crc = crc
-    this.#crcEnd = this.#complete
+    this.#newCrc = this.#crc
+  }
+
+  /** Copies what has room of `piece` from `at` on; returns how many bytes. At 0 the buffer must be spilled. */
+  append(piece: Uint8Array, at: number): number {
+    const start = this.#fill - this.#base
+    const length = Math.min(piece.length - at, this.#buffer.length - start)
+    this.#buffer.set(length === piece.length ? piece : piece.subarray(at, at + length), start)
+    this.#newCrc = native.crc32c(this.#buffer, this.#newCrc, start, start + length)
+    this.#fill += length
+    return length
+  }
+
+  /** Writes the full buffer out to make room for the rest of a long record. */
+  *spill(): Steps<void> {
+    yield* this.#writeOut(this.#fill)
+    this.#base = this.#fill
+  }
+
+  endRecord(): void {
+    this.#complete = this.#crcEnd = this.#fill
+    this.#crc = this.#newCrc
     this.#records++
+  }
+
+  /** Forgets the bytes behind the last complete record. The file is cut when it is published. */
+  rollBack(): void {
+    if (this.#base > this.#complete) this.#base = this.#complete
+    this.#fill = this.#complete
+    this.#written = Math.min(this.#written, this.#complete)
+  }
+
+  /** Changes whenever `publishNow` or `abandon` ends what was under way. */
+  get epoch(): number {
+    return this.#epoch
   }
 
   /** Hands the pending records to the kernel (`durable`: to the disk) without publishing them. */
@@ -168,6 +184,7 @@ export class SpoolWorker {
     }
     this.#close(temp)
     this.#reset()
+    this.publications++
     this.#host.published(from, to, content)
     if (!folders.durable) return
     try {
@@ -194,7 +211,7 @@ export class SpoolWorker {
   /** Publishes the complete records at once, overtaking whatever is under way. */
   publishNow(): void {
     this.#epoch++
-    if (this.#fill > this.#complete) this.#rollBack()
+    if (this.#fill > this.#complete) this.rollBack()
     runNow(this.#host.folders.disk, this.publish())
   }
 
@@ -207,12 +224,6 @@ export class SpoolWorker {
 
   get hasTemp(): boolean {
     return this.#temp !== undefined
-  }
-
-  /** Writes the full buffer out to make room for the rest of a long record. */
-  *#spill(): Steps<void> {
-    yield* this.#writeOut(this.#fill)
-    this.#base = this.#fill
   }
 
   *#writeOut(end: number): Steps<TempFile> {
@@ -255,7 +266,7 @@ export class SpoolWorker {
   // After a failed sync the pages of the old file are marked clean though the disk may not have them, so the
   // buffer is used where it still has everything; else the checksum tells whether the old file reads back right.
   *#copyToNew(): Steps<void> {
-    const { folders, lost } = this.#host
+    const { folders } = this.#host
     const old = this.#temp as TempFile
     if (this.#base > 0) yield* this.#writeOut(this.#complete)
     const content = this.#content()
@@ -265,7 +276,7 @@ export class SpoolWorker {
       if (this.#base === 0) yield* writeAll(fresh.fd, this.#buffer, 0, content.end, 0)
       else intact = yield* old.copyTo(fresh.fd, folders, content)
       if (intact) this.#saveNote(fresh)
-      else lost(content.records, content.end, `${old.path} does not read back as written`)
+      else this.#host.lost(content.records, content.end, `${old.path} does not read back as written`)
     } catch (error) {
       this.#dropTemp(fresh)
       throw error
@@ -296,13 +307,6 @@ export class SpoolWorker {
     if (this.#crcEnd === this.#complete) return
     this.#crc = native.crc32c(this.#buffer, this.#crc, this.#crcEnd - this.#base, this.#complete - this.#base)
     this.#crcEnd = this.#complete
-  }
-
-  /** Forgets the bytes behind the last complete record. The file is cut when it is published. */
-  #rollBack(): void {
-    if (this.#base > this.#complete) this.#base = this.#complete
-    this.#fill = this.#complete
-    this.#written = Math.min(this.#written, this.#complete)
   }
 
   #discard(): void {

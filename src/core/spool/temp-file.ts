@@ -2,8 +2,8 @@
 // under a name nobody has. Writer and recovery publish through the same steps.
 import { constants } from 'node:fs'
 import { join } from 'node:path'
-import { native } from '../../native/index.ts'
 import { PLACE_TARGET, PLACE_TEMP, publishedName, tempName } from '../../formats/spool.ts'
+import { native } from '../../native/index.ts'
 import type { Disk } from '../disk.ts'
 import { systemCode } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
@@ -65,10 +65,14 @@ export class TempFile {
     native.closeAtExit(fd)
   }
 
-  static *create(folders: SpoolFolders, name: Omit<ConstructorParameters<typeof TempFile>[0], 'pid'>): Steps<TempFile> {
+  static *create(
+    folders: SpoolFolders,
+    name: Omit<ConstructorParameters<typeof TempFile>[0], 'pid'>
+  ): Steps<TempFile> {
     const path = join(folders.temp, tempName(name.base, process.pid, name.instance, name.number))
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
     const fd = yield* open(path, flags, TEMP_MODE)
+    failpoint('spool-created')
     return new TempFile({ ...name, pid: process.pid }, path, PLACE_TEMP, fd)
   }
 
@@ -135,7 +139,8 @@ export class TempFile {
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
     const fd = yield* open(path, flags, TEMP_MODE)
     try {
-      if (!(yield* this.copyTo(fd, folders, content))) throw new Error(`${this.path} does not read back as written`)
+      if (!(yield* this.copyTo(fd, folders, content)))
+        throw new Error(`${this.path} does not read back as written`)
       disk.chmod(fd, folders.permission)
       folders.counters.syncs++
       yield* fdatasync(fd)
