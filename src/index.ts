@@ -15,4 +15,6 @@ export type {
   SinkStats,
   WarningEvent
 } from './core/sink.ts'
+export type { SpoolOptions } from './core/spool/options.ts'
+export { Spool, type SpoolStats } from './core/spool/spool.ts'
 export { target } from './transports/pino/target.ts'

@@ -18,6 +18,12 @@ import {
 /** A record that overflows `size` by less than this needs no call of its own. */
 const SLACK_BYTES = 64 * 1024
 
+export interface WorkerMark {
+  readonly complete: number
+  readonly records: number
+  readonly crc: number
+}
+
 /** What a worker needs of its spool. */
 export interface WorkerHost {
   readonly folders: SpoolFolders
@@ -131,10 +137,10 @@ export class SpoolWorker {
     this.#base = this.#fill
   }
 
-  endRecord(): void {
+  endRecord(records = 1): void {
     this.#complete = this.#crcEnd = this.#fill
     this.#crc = this.#newCrc
-    this.#records++
+    this.#records += records
   }
 
   /** Forgets the bytes behind the last complete record. The file is cut when it is published. */
@@ -142,6 +148,19 @@ export class SpoolWorker {
     if (this.#base > this.#complete) this.#base = this.#complete
     this.#fill = this.#complete
     this.#written = Math.min(this.#written, this.#complete)
+  }
+
+  /** What `returnTo` needs to forget everything put after this call. */
+  mark(): WorkerMark {
+    this.#advanceCrc()
+    return { complete: this.#complete, records: this.#records, crc: this.#crc }
+  }
+
+  returnTo(mark: WorkerMark): void {
+    this.#complete = this.#crcEnd = mark.complete
+    this.#records = mark.records
+    this.#crc = mark.crc
+    this.rollBack()
   }
 
   /** Changes whenever `publishNow` or `abandon` ends what was under way. */

@@ -1,5 +1,6 @@
 // File work written once and run in two ways: without blocking the thread, or at once where a process ends.
 // The work is a generator that yields the calls that may take long; short ones it makes itself.
+import { constants } from 'node:fs'
 import type { Disk } from '../disk.ts'
 
 /** The calls of `Disk` that have a twin `<name>Async`. */
@@ -68,7 +69,7 @@ export async function run<T>(disk: Disk, steps: Steps<T>, isCurrent: () => boole
       failure = error
     }
     if (!isCurrent()) {
-      if (turn.value[0] === 'open' && !failed) disk.close(result)
+      if (turn.value[0] === 'open' && !failed) undoOpen(disk, result, turn.value[1], turn.value[2])
       steps.return(undefined as never)
       throw new Superseded()
     }
@@ -79,3 +80,8 @@ export async function run<T>(disk: Disk, steps: Steps<T>, isCurrent: () => boole
 
 /** Somebody else, at once and on the same thread, did the work that this run was doing. */
 export class Superseded extends Error {}
+
+function undoOpen(disk: Disk, fd: number, path: string, flags: number): void {
+  disk.close(fd)
+  if ((flags & constants.O_EXCL) !== 0) disk.unlink(path)
+}

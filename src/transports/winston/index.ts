@@ -12,3 +12,12 @@ export class RotatingFileTransport extends SinkTransport<'rotating-file'> {
     super('rotating-file', options)
   }
 }
+
+export type SpoolTransportOptions = KindOptions['spool'] & WinstonOptions
+
+/** Collects lines in complete, unique files for programs that collect them, from a worker thread. */
+export class SpoolTransport extends SinkTransport<'spool'> {
+  constructor(options: SpoolTransportOptions = {}) {
+    super('spool', options)
+  }
+}
