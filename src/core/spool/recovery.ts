@@ -9,7 +9,8 @@ import {
   PLACE_TARGET,
   PLACE_TEMP,
   parseNoteName,
-  parseTempName
+  parseTempName,
+  type TempName
 } from '../../formats/spool.ts'
 import { native } from '../../native/index.ts'
 import type { Disk } from '../disk.ts'
@@ -64,7 +65,7 @@ async function settle(host: RecoveryHost, dead: DeadNote): Promise<void> {
       for (const name of disk.readdir(folder)) {
         if (parseTempName(name)?.instance !== note.instance) continue
         if (header === undefined) setAside(host, join(folder, name), `the note ${note.instance} is damaged`)
-        else await settleFile({ ...host, folders }, dead, folder, name, place)
+        else await settleFile(host, folders, dead, join(folder, name), name, place)
       }
     }
     done = true
@@ -76,32 +77,29 @@ async function settle(host: RecoveryHost, dead: DeadNote): Promise<void> {
 
 async function settleFile(
   host: RecoveryHost,
+  folders: SpoolFolders,
   dead: DeadNote,
-  folder: string,
+  path: string,
   name: string,
   place: number
 ): Promise<void> {
-  const { disk } = host.folders
-  const path = join(folder, name)
-  const parsed = parseTempName(name) as NonNullable<ReturnType<typeof parseTempName>>
+  const { disk } = folders
+  const parsed = parseTempName(name) as TempName
   const worker = dead.slots.findIndex((slots) => slots.some((slot) => slot.file === parsed.file))
   const slots = worker === -1 ? [] : dead.slots[worker].filter((slot) => slot.file === parsed.file)
-  // Between link(2) and unlink(2), where a file system has no atomic rename: it is published already.
   const stat = disk.lstat(path)
   if (stat === undefined || !stat.isFile) return
-  if (stat.nlink > 1 || (slots.length > 0 && slots[0].place !== place)) {
+  // Between link(2) and unlink(2), where a file system has no atomic rename, it is published already.
+  const isElsewhere = slots.length > 0 && slots[0].place !== place
+  if (stat.nlink > 1 || isElsewhere || slots.length === 0) {
     disk.unlink(path)
-    return
-  }
-  if (slots.length === 0) {
-    disk.unlink(path)
-    if (place === PLACE_TEMP) host.torn(path, stat.size)
+    if (slots.length === 0 && place === PLACE_TEMP) host.torn(path, stat.size)
     return
   }
   const fd = openForWriting(disk, path)
   const file = new TempFile({ ...parsed, worker, number: parsed.file }, path, place, fd)
   try {
-    await run(disk, publishFile(host, dead.note, file, slots, stat.size), () => true)
+    await run(disk, publishFile(host, folders, dead.note, file, slots, stat.size), () => true)
   } finally {
     file.close(disk)
   }
@@ -109,6 +107,7 @@ async function settleFile(
 
 function* publishFile(
   host: RecoveryHost,
+  folders: SpoolFolders,
   note: SpoolNote,
   file: TempFile,
   slots: readonly NoteSlot[],
@@ -116,18 +115,15 @@ function* publishFile(
 ): Steps<void> {
   let content: NoteSlot | undefined
   for (const slot of slots) {
-    if (yield* matches(file.fd, slot, size)) {
-      content = slot
-      break
-    }
+    if (content === undefined && (yield* matches(file.fd, slot, size))) content = slot
   }
   if (content === undefined) {
     setAside(host, file.path, 'it is not what its note says')
     return
   }
   const from = file.path
-  const to = yield* file.publish(host.folders, note, content)
-  if (host.folders.durable) yield* syncFolder(host.folders, host.folders.target)
+  const to = yield* file.publish(folders, note, content)
+  if (folders.durable) yield* syncFolder(folders, folders.target)
   if (size > content.end) host.torn(from, size - content.end)
   host.recoveredFile(from, to, content)
 }

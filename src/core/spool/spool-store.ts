@@ -191,12 +191,16 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     this.#note = undefined
   }
 
+  // The monotonic clock, set by the system clock and again when that was changed. Nanoseconds count: files of
+  // different processes that are published in the same millisecond must not get the same name.
   #now(): bigint {
-    // The system clock in ms, refined by the monotonic one: names made in the same ms still differ, in every process.
     const monotonic = process.hrtime.bigint()
     const wall = BigInt(Date.now()) * 1_000_000n
-    const drift = monotonic + this.#clockOffset - wall
-    if (drift < 0n || drift >= 2_000_000n) this.#clockOffset = wall - monotonic
+    if (isFar(monotonic + this.#clockOffset, wall)) {
+      this.#clockOffset = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1e6)) - monotonic
+      if (isFar(monotonic + this.#clockOffset, wall))
+        this.#clockOffset = wall - monotonic + (monotonic % 1_000_000n)
+    }
     const time = monotonic + this.#clockOffset
     this.#lastTime = time > this.#lastTime ? time : this.#lastTime + 1n
     return this.#lastTime
@@ -209,4 +213,9 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     const message = `${temp} is on another file system than ${target}: every file has to be copied`
     this.#reports.warn('EXDEV', message, temp)
   }
+}
+
+/** More than the millisecond that the two clocks can differ by rounding. */
+function isFar(time: bigint, wall: bigint): boolean {
+  return time < wall - 2_000_000n || time > wall + 3_000_000n
 }

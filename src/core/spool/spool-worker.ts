@@ -205,6 +205,7 @@ export class SpoolWorker {
     this.#reset()
     this.publications++
     this.#host.published(from, to, content)
+    failpoint('spool-published')
     if (!folders.durable) return
     try {
       yield* syncFolder(folders, folders.target)

@@ -55,6 +55,8 @@ export class Spool extends EventEmitter<SinkEvents> {
   #current = 0
   #flushTimer: NodeJS.Timeout | undefined
   #pauses = new Set<NodeJS.Timeout>()
+  /** Promises given to callers that cannot be kept before a pause is over. */
+  #awaited = 0
   #closed: Promise<void> | undefined
   #givenUp = false
   #failure: LogboomError | undefined
@@ -104,7 +106,8 @@ export class Spool extends EventEmitter<SinkEvents> {
   /** Publishes everything accepted before this call. Rejects with `ERR_SYNC` if `'disk'` could not be reached. */
   async flush(to: Durability = this.#options.durability): Promise<void> {
     if (this.#closed !== undefined) throw this.#closedError()
-    if (to !== 'none') await this.#flush(to)
+    if (to === 'none') return
+    await this.#keepAlive(this.#flush(to))
   }
 
   /** The same on this thread, for exit paths: streams that are being read are not waited for. */
@@ -169,7 +172,7 @@ export class Spool extends EventEmitter<SinkEvents> {
     return new Promise((resolve, reject) => {
       this.#occupy(worker, async () => {
         try {
-          await this.#takePieces(worker, record)
+          await this.#keepAlive(this.#takePieces(worker, record))
           resolve(true)
         } catch (error) {
           this.#discard(1, sizeOf(record))
@@ -278,6 +281,17 @@ export class Spool extends EventEmitter<SinkEvents> {
     }
   }
 
+  /** Who awaits `work` wants the process to live until it is done. */
+  async #keepAlive(work: Promise<void>): Promise<void> {
+    this.#awaited++
+    for (const timer of this.#pauses) timer.ref()
+    try {
+      await work
+    } finally {
+      this.#awaited--
+    }
+  }
+
   #pause(waitMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
@@ -285,8 +299,8 @@ export class Spool extends EventEmitter<SinkEvents> {
         resolve()
       }, waitMs)
       this.#pauses.add(timer)
-      // Only close() waits: otherwise the exit hook has the last word, and an idle process may end.
-      if (this.#closed === undefined) timer.unref()
+      // Otherwise the exit hook has the last word, and an idle process may end.
+      if (this.#closed === undefined && this.#awaited === 0) timer.unref()
     })
   }
 

@@ -90,7 +90,6 @@ export class TempFile {
       const path = join(folders.target, publishedName(this.base, folders.now()))
       try {
         disk.renameNoReplace(this.path, path)
-        failpoint('spool-published')
         return path
       } catch (error) {
         const code = systemCode(error)
