@@ -106,7 +106,8 @@ describe('publishing', () => {
 
   test('two spools of one process never collide', async () => {
     const path = createFolder()
-    const spools = [createSpool({ path, size: 64 }), createSpool({ path, size: 64 })]
+    const options = { path, size: 64, timeout: '60s' }
+    const spools = [createSpool(options), createSpool(options)]
     await Promise.all(
       Array.from({ length: 400 }, (_, index) => spools[index % 2].write(`${String(index).padStart(31)}\n`))
     )
