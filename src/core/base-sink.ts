@@ -2,9 +2,10 @@
 // flush levels, statistics. A sink adds the `_` methods.
 import { EventEmitter } from 'node:events'
 import onExit from 'on-exit-leak-free'
+import type { Dropped, RecordQueue } from './byte-queue.ts'
 import { Drops } from './drops.ts'
 import { errorMessage, LogboomError, systemCode } from './errors.ts'
-import { type Dropped, LineQueue } from './lines.ts'
+import { LineQueue } from './lines.ts'
 import { Notice } from './notice.ts'
 import type {
   ControlRequest,
@@ -60,7 +61,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     errors: 0
   }
   readonly #options: BaseSinkOptions
-  readonly #queue: LineQueue
+  readonly #queue: RecordQueue
   readonly #notice: Notice
   readonly #drops: Drops
   #state: SinkState = 'open'
@@ -79,12 +80,12 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   /** Counts failed syncs: a sync that began before one of them proves nothing. */
   #syncEpoch = 0
 
-  constructor(path: string, options: BaseSinkOptions, prefix?: Uint8Array) {
+  constructor(path: string, options: BaseSinkOptions, queue: RecordQueue = new LineQueue()) {
     super()
     this.path = path
     this.durability = options.durability
     this.#options = options
-    this.#queue = new LineQueue(prefix)
+    this.#queue = queue
     this.#notice = new Notice(options.fallback)
     this.#drops = new Drops((event) => this.announce('dropped', event))
   }
@@ -222,7 +223,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
 
   #accept(chunk: string | Uint8Array): void {
     if (this.#closed !== undefined) throw this.#closedError()
-    if (chunk.length === 0) return
+    if (chunk.length === 0 && !this.#queue.takesEmpty) return
     const fits = this.#queue.bytes + chunk.length <= this.#options.maxBufferBytes
     const discarded = fits || this.#makeRoom(chunk) ? this.#queue.push(chunk) : this.#queue.refuse(chunk)
     if (discarded !== undefined) this.#drop(discarded)

@@ -6,6 +6,7 @@ import { native } from '../../native/index.ts'
 import { BaseSink } from '../base-sink.ts'
 import { type Disk, realDisk } from '../disk.ts'
 import { errorMessage, systemCode } from '../errors.ts'
+import { LineQueue } from '../lines.ts'
 import { SharedFile } from '../shared-file.ts'
 import type { ControlRequest, RotatedEvent } from '../sink.ts'
 import type { Compression } from './compress.ts'
@@ -46,7 +47,7 @@ export class RotatingFile extends BaseSink {
     const options = parseRotatingFileOptions(input)
     const path = resolve(options.path)
     const prefix = typeof options.prefix === 'string' ? Buffer.from(options.prefix) : options.prefix
-    super(path, options, prefix)
+    super(path, options, new LineQueue(prefix))
     this.#options = options
     this.#disk = internals.disk ?? realDisk
     this.#now = internals.now ?? Date.now
