@@ -1,4 +1,6 @@
 // The public API.
+export { BinaryFile } from './core/binary-file/binary-file.ts'
+export type { BinaryFileOptions } from './core/binary-file/options.ts'
 export { type ErrorCode, type ErrorEntry, errorTable, LogboomError } from './core/errors.ts'
 export type { RotatingFileOptions } from './core/rotating-file/options.ts'
 export { RotatingFile } from './core/rotating-file/rotating-file.ts'

@@ -140,6 +140,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     if (to === 'none') return Promise.resolve()
     return new Promise((resolve, reject) => {
       this.#waiters.push({ to, resolve, reject })
+      this.#retryTimer?.ref()
       if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
     })
   }
@@ -223,7 +224,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
 
   #accept(chunk: string | Uint8Array): void {
     if (this.#closed !== undefined) throw this.#closedError()
-    if (chunk.length === 0 && !this.#queue.takesEmpty) return
+    if (chunk.length === 0 && this.#queue.takesLines) return
     const fits = this.#queue.bytes + chunk.length <= this.#options.maxBufferBytes
     const discarded = fits || this.#makeRoom(chunk) ? this.#queue.push(chunk) : this.#queue.refuse(chunk)
     if (discarded !== undefined) this.#drop(discarded)
@@ -272,7 +273,8 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   }
 
   #queueDropNotice(): boolean {
-    const notice = this.#drops.takeNotice()
+    // Among records of any bytes a text of ours would be taken for one of theirs.
+    const notice = this.#queue.takesLines ? this.#drops.takeNotice() : undefined
     if (notice !== undefined) this.#queue.insertLine(Buffer.from(notice))
     return notice !== undefined
   }
@@ -426,8 +428,9 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   #scheduleRetry(): void {
     clearTimeout(this.#retryTimer)
     this.#retryTimer = setTimeout(() => this.#retry(), this.#retryMs)
-    // Only close() waits: otherwise the exit hook has the last word, and an idle process may end.
-    if (this.#closed === undefined) this.#retryTimer.unref()
+    // Who awaits a flush wants the process to live until it is done. Otherwise the exit hook has the last word, and
+    // an idle process may end.
+    if (this.#closed === undefined && this.#waiters.length === 0) this.#retryTimer.unref()
   }
 
   #retry(): void {

@@ -21,8 +21,8 @@ export interface RecordQueue {
   readonly hasLines: boolean
   /** Written bytes that `rewind` would queue again. */
   readonly hasKept: boolean
-  /** Whether an empty chunk is a record. */
-  readonly takesEmpty: boolean
+  /** Whether chunks are pieces of a stream of lines. Otherwise each is a record, even an empty one. */
+  readonly takesLines: boolean
   /** A mark for `release`: everything written so far. */
   readonly writtenTotal: number
   /** Appends a piece of the stream. Returns what was discarded of it: the rest of a dropped record, if any. */

@@ -11,7 +11,7 @@ function reservation(chunk: string | Uint8Array): number {
 }
 
 export class LineQueue extends ByteQueue implements RecordQueue {
-  readonly takesEmpty = false
+  readonly takesLines = true
   /** The rest of a line whose beginning was dropped is still to come. */
   #skipping = false
   readonly #prefix: Buffer | undefined

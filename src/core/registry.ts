@@ -1,4 +1,6 @@
 // The only list of sinks: transports, the CLI, event routing and the docs all go through it.
+import { BinaryFile } from './binary-file/binary-file.ts'
+import { type BinaryFileOptions, binaryFileOptions, parseBinaryFileOptions } from './binary-file/options.ts'
 import type { OptionSpecs } from './options.ts'
 import { parseRotatingFileOptions, rotatingFileOptions } from './rotating-file/options.ts'
 import { RotatingFile } from './rotating-file/rotating-file.ts'
@@ -32,6 +34,11 @@ export const sinks = {
     options: spoolOptions,
     check: parseSpoolOptions,
     create: (options: SpoolOptions) => new SpoolLines(options)
+  },
+  'binary-file': {
+    options: binaryFileOptions,
+    check: parseBinaryFileOptions,
+    create: (options: BinaryFileOptions) => new BinaryFile(options, { source: 'lines' })
   }
 } satisfies Record<string, SinkKind>
 

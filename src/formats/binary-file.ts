@@ -37,7 +37,7 @@ export function maxRecordBytes(payload: string | Uint8Array): number {
 }
 
 /**
- * Writes one record at `offset` and returns its end. `target` must have room for `maxRecordBytes(payload)`.
+ * Writes one record at `offset` and returns its end. `target` must have room for it.
  * Lone surrogates become U+FFFD.
  */
 export function encodeRecord(target: Buffer, offset: number, payload: string | Uint8Array): number {

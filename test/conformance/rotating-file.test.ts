@@ -9,7 +9,9 @@ function read(folder: string): string[] {
   const names = readdirSync(folder)
   const files = [...groupBackups('app.log', names).map(({ name }) => name), 'app.log']
   return files
-    .flatMap((name) => (names.includes(name) ? readFileSync(join(folder, name), 'utf8').split('\n').slice(0, -1) : []))
+    .flatMap((name) =>
+      names.includes(name) ? readFileSync(join(folder, name), 'utf8').split('\n').slice(0, -1) : []
+    )
     .filter((line) => !line.includes('logboom: '))
 }
 
@@ -21,6 +23,33 @@ sinkConformance('rotating-file', {
     ),
   read,
   operations: native.canLock
-    ? ['open', 'write', 'read', 'lstat', 'fstat', 'chmod', 'lock', 'renameNoReplace', 'readdir', 'exists', 'fdatasync', 'fdatasyncAsync', 'fsync', 'close']
-    : ['open', 'write', 'lstat', 'fstat', 'chmod', 'renameNoReplace', 'readdir', 'exists', 'fdatasync', 'fdatasyncAsync', 'fsync']
+    ? [
+        'open',
+        'write',
+        'read',
+        'lstat',
+        'fstat',
+        'chmod',
+        'lock',
+        'renameNoReplace',
+        'readdir',
+        'exists',
+        'fdatasync',
+        'fdatasyncAsync',
+        'fsync',
+        'close'
+      ]
+    : [
+        'open',
+        'write',
+        'lstat',
+        'fstat',
+        'chmod',
+        'renameNoReplace',
+        'readdir',
+        'exists',
+        'fdatasync',
+        'fdatasyncAsync',
+        'fsync'
+      ]
 })

@@ -3,7 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Disk } from '../../src/core/disk.ts'
 import type { Sink, SinkEvents } from '../../src/core/sink.ts'
-import { createFaultyDisk, type Fault, type FaultyDisk, failNth, type Operation } from '../helpers/faulty-disk.ts'
+import {
+  createFaultyDisk,
+  type Fault,
+  type FaultyDisk,
+  failNth,
+  type Operation
+} from '../helpers/faulty-disk.ts'
 import { createFolder } from '../helpers/folder.ts'
 
 export interface CommonOptions {
@@ -67,7 +73,13 @@ export function sinkConformance(kind: string, subject: SinkUnderTest): void {
       }
       await sink.close()
       expect(await subject.read(folder)).toEqual(expected())
-      expect(sink.stats()).toMatchObject({ records: LINES, dropped: 0, queuedBytes: 0, errors: 0, state: 'closed' })
+      expect(sink.stats()).toMatchObject({
+        records: LINES,
+        dropped: 0,
+        queuedBytes: 0,
+        errors: 0,
+        state: 'closed'
+      })
     })
 
     it('has every record in the file when flush resolves, an unfinished one included', async () => {
@@ -155,7 +167,8 @@ export function sinkConformance(kind: string, subject: SinkUnderTest): void {
         const found = await subject.read(folder)
         expect(dropped).toBeGreaterThan(0)
         expect(found.length + dropped).toBe(1_000)
-        const kept = overflow === 'drop-newest' ? expected(found.length) : expected(1_000).slice(-found.length)
+        const kept =
+          overflow === 'drop-newest' ? expected(found.length) : expected(1_000).slice(-found.length)
         expect(found).toEqual(kept)
         await sink.close()
         expect(reported).toBe(dropped)
@@ -197,7 +210,8 @@ export function sinkConformance(kind: string, subject: SinkUnderTest): void {
 
     describe('survives the failure of', () => {
       for (const operation of subject.operations) {
-        const faults: Fault[] = operation === 'write' ? ['EIO', 'ENOSPC', 'EINTR', 'SHORT'] : ['EIO', 'EMFILE']
+        const faults: Fault[] =
+          operation === 'write' ? ['EIO', 'ENOSPC', 'EINTR', 'SHORT'] : ['EIO', 'EMFILE']
         for (const fault of faults) {
           it(`${operation} with ${fault}: any call, once and for a while`, { timeout: 120_000 }, async () => {
             for (const persistent of fault === 'EINTR' || fault === 'SHORT' ? [false] : [false, true]) {
@@ -213,7 +227,13 @@ export function sinkConformance(kind: string, subject: SinkUnderTest): void {
     })
 
     /** Whether the n-th call took place at all. */
-    async function oneRun(root: string, operation: Operation, nth: number, fault: Fault, persistent: boolean): Promise<boolean> {
+    async function oneRun(
+      root: string,
+      operation: Operation,
+      nth: number,
+      fault: Fault,
+      persistent: boolean
+    ): Promise<boolean> {
       const isSync = /sync/i.test(operation)
       failNth(faulty, operation, nth, fault, persistent)
       const sink = subject.create(root, { flushInterval: 1, durability: isSync ? 'disk' : 'os' }, faulty.disk)

@@ -3,7 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { LineQueue } from '../../src/core/lines.ts'
 
 const text = fc.string({ unit: fc.constantFrom('a', 'é', '日', '💡', '\n', '\n', '\0'), maxLength: 40 })
-const chunk = fc.oneof(text, text.map((value) => new Uint8Array(Buffer.from(value))))
+const chunk = fc.oneof(
+  text,
+  text.map((value) => new Uint8Array(Buffer.from(value)))
+)
 
 function drain(queue: LineQueue, maxBytes = Number.MAX_SAFE_INTEGER): string {
   let all = ''
@@ -64,43 +67,46 @@ describe('line queue', () => {
 
   it('keeps what was written until it is released, and gives it again after a rewind', () => {
     fc.assert(
-      fc.property(fc.array(fc.constantFrom('push', 'write', 'release', 'rewind', 'mark'), { maxLength: 60 }), (steps) => {
-        const queue = new LineQueue()
-        let waiting: string[] = []
-        let kept: string[] = []
-        let next = 0
-        let written = 0
-        let mark: { total: number; written: number } | undefined
-        for (const step of steps) {
-          if (step === 'push') {
-            const line = `${'x'.repeat(next % 7)}${next++}\n`
-            queue.push(line)
-            waiting.push(line)
-          } else if (step === 'write' && queue.hasLines) {
-            const line = queue.head(1)
-            expect(line.toString()).toBe(waiting[0])
-            kept.push(waiting.shift() as string)
-            queue.consume(line.length, true)
-            written++
-          } else if (step === 'mark') {
-            mark = { total: queue.writtenTotal, written }
-          } else if (step === 'release' && mark !== undefined) {
-            queue.release(mark.total)
-            kept = kept.slice(Math.max(0, kept.length - (written - mark.written)))
-            mark = undefined
-          } else if (step === 'rewind') {
-            queue.rewind()
-            written -= kept.length
-            waiting = [...kept, ...waiting]
-            kept = []
-            mark = undefined
+      fc.property(
+        fc.array(fc.constantFrom('push', 'write', 'release', 'rewind', 'mark'), { maxLength: 60 }),
+        (steps) => {
+          const queue = new LineQueue()
+          let waiting: string[] = []
+          let kept: string[] = []
+          let next = 0
+          let written = 0
+          let mark: { total: number; written: number } | undefined
+          for (const step of steps) {
+            if (step === 'push') {
+              const line = `${'x'.repeat(next % 7)}${next++}\n`
+              queue.push(line)
+              waiting.push(line)
+            } else if (step === 'write' && queue.hasLines) {
+              const line = queue.head(1)
+              expect(line.toString()).toBe(waiting[0])
+              kept.push(waiting.shift() as string)
+              queue.consume(line.length, true)
+              written++
+            } else if (step === 'mark') {
+              mark = { total: queue.writtenTotal, written }
+            } else if (step === 'release' && mark !== undefined) {
+              queue.release(mark.total)
+              kept = kept.slice(Math.max(0, kept.length - (written - mark.written)))
+              mark = undefined
+            } else if (step === 'rewind') {
+              queue.rewind()
+              written -= kept.length
+              waiting = [...kept, ...waiting]
+              kept = []
+              mark = undefined
+            }
+            expect(queue.bytes).toBe(Buffer.byteLength([...kept, ...waiting].join('')))
+            expect(queue.queuedBytes).toBe(Buffer.byteLength(waiting.join('')))
+            expect(queue.hasKept).toBe(kept.length > 0)
           }
-          expect(queue.bytes).toBe(Buffer.byteLength([...kept, ...waiting].join('')))
-          expect(queue.queuedBytes).toBe(Buffer.byteLength(waiting.join('')))
-          expect(queue.hasKept).toBe(kept.length > 0)
+          expect(drain(queue)).toBe(waiting.join(''))
         }
-        expect(drain(queue)).toBe(waiting.join(''))
-      })
+      )
     )
   })
 
@@ -159,7 +165,6 @@ describe('line queue', () => {
     queue.push('\n')
     expect(queue.head(1).length).toBe(4096 * 4096 + 1)
   })
-
 
   it('counts what is cleared, an unfinished line included', () => {
     const queue = new LineQueue()

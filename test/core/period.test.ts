@@ -3,7 +3,15 @@ import { describe, expect, it } from 'vitest'
 import { isTimeZone, Periods, type RotateEvery } from '../../src/core/rotating-file/period.ts'
 
 const at = (text: string): number => Date.parse(text)
-const zones = ['UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kathmandu', 'Australia/Lord_Howe', 'America/Sao_Paulo', 'Pacific/Apia']
+const zones = [
+  'UTC',
+  'Europe/Berlin',
+  'America/New_York',
+  'Asia/Kathmandu',
+  'Australia/Lord_Howe',
+  'America/Sao_Paulo',
+  'Pacific/Apia'
+]
 
 function boundaries(every: RotateEvery, zone: string, from: string, count: number): string[] {
   const periods = new Periods(every, zone)
@@ -53,7 +61,9 @@ describe('boundaries of time rotation', () => {
       '2026-11-16T00:00:00.000Z',
       '2026-11-23T00:00:00.000Z'
     ])
-    expect(boundaries('weekly', 'Asia/Kathmandu', '2026-11-20T12:00:00Z', 1)).toEqual(['2026-11-15T18:15:00.000Z'])
+    expect(boundaries('weekly', 'Asia/Kathmandu', '2026-11-20T12:00:00Z', 1)).toEqual([
+      '2026-11-15T18:15:00.000Z'
+    ])
   })
 
   it('count shorter spans from local midnight, and longer ones in whole days', () => {
@@ -72,16 +82,28 @@ describe('boundaries of time rotation', () => {
   })
 
   it('enclose every instant and leave no gap, in every zone', () => {
-    const every = fc.constantFrom<RotateEvery>('hourly', 'daily', 'weekly', 900_000, 6 * 3_600_000, 36 * 3_600_000)
+    const every = fc.constantFrom<RotateEvery>(
+      'hourly',
+      'daily',
+      'weekly',
+      900_000,
+      6 * 3_600_000,
+      36 * 3_600_000
+    )
     fc.assert(
-      fc.property(every, fc.constantFrom(...zones), fc.integer({ min: 0, max: at('2040-01-01') }), (span, zone, instant) => {
-        const periods = new Periods(span, zone)
-        const [start, end] = [periods.startOf(instant), periods.endOf(instant)]
-        expect(start).toBeLessThanOrEqual(instant)
-        expect(end).toBeGreaterThan(instant)
-        expect(new Periods(span, zone).startOf(end)).toBe(end)
-        expect(new Periods(span, zone).startOf(start)).toBe(start)
-      }),
+      fc.property(
+        every,
+        fc.constantFrom(...zones),
+        fc.integer({ min: 0, max: at('2040-01-01') }),
+        (span, zone, instant) => {
+          const periods = new Periods(span, zone)
+          const [start, end] = [periods.startOf(instant), periods.endOf(instant)]
+          expect(start).toBeLessThanOrEqual(instant)
+          expect(end).toBeGreaterThan(instant)
+          expect(new Periods(span, zone).startOf(end)).toBe(end)
+          expect(new Periods(span, zone).startOf(start)).toBe(start)
+        }
+      ),
       { numRuns: 400 }
     )
   })

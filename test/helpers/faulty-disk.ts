@@ -42,7 +42,13 @@ export function createFaultyDisk(): FaultyDisk {
 }
 
 /** Fails the `nth` call of `operation`, and with `persistent` all that follow until `fault` is changed. */
-export function failNth(faulty: FaultyDisk, operation: Operation, nth: number, fault: Fault, persistent = false): void {
+export function failNth(
+  faulty: FaultyDisk,
+  operation: Operation,
+  nth: number,
+  fault: Fault,
+  persistent = false
+): void {
   faulty.calls.clear()
   faulty.fault = (called, call) =>
     called === operation && (persistent ? call >= nth : call === nth) ? fault : undefined

@@ -21,3 +21,12 @@ export class SpoolTransport extends SinkTransport<'spool'> {
     super('spool', options)
   }
 }
+
+export type BinaryFileTransportOptions = KindOptions['binary-file'] & WinstonOptions
+
+/** Logs each line as a length-prefixed record, from a worker thread. */
+export class BinaryFileTransport extends SinkTransport<'binary-file'> {
+  constructor(options: BinaryFileTransportOptions) {
+    super('binary-file', options)
+  }
+}
