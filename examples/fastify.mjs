@@ -1,16 +1,17 @@
 // Fastify's own logger (pino) into a rotating file, and the access log of its requests read back from it. Writes
 // server.log into the current folder.
 // Prints: 3 requests answered, in the log: GET / 200, GET /users/7 200, GET /missing 404
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import Fastify from 'fastify'
-import pino from 'pino'
 
-const transport = pino.transport({
-  target: 'logboom/rotating-file',
-  options: { path: 'server.log', maxBytes: '10m', maxBackups: 5, compress: 'gzip' }
+const server = Fastify({
+  logger: {
+    transport: {
+      target: 'logboom/rotating-file',
+      options: { path: 'server.log', maxBytes: '10m', maxBackups: 5, compress: 'gzip' }
+    }
+  }
 })
-const server = Fastify({ loggerInstance: pino(transport) })
 
 server.get('/', async () => ({ hello: 'world' }))
 server.get('/users/:id', async (request) => {
@@ -23,9 +24,8 @@ const paths = ['/', '/users/7', '/missing']
 for (const path of paths) await (await fetch(address + path)).text()
 await server.close()
 
-// Ends the transport; 'close' says that everything is in the file.
-transport.end()
-await once(transport, 'close')
+// Called back when everything logged so far is in the file.
+await new Promise((resolve) => server.log.flush(resolve))
 
 const records = readFileSync('server.log', 'utf8')
   .trimEnd()

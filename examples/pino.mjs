@@ -1,6 +1,6 @@
 // pino with a rotating file: files of at most 64 KiB, the newest three backups are kept, and the application hears
 // of every rotation. Writes app.log into the current folder.
-// Prints: 2000 records written; the live file and 3 backups hold the newest, down to the last one
+// Prints: 1900 records written; the live file and 3 backups hold the newest, down to the last one
 import { readdirSync, readFileSync } from 'node:fs'
 import pino from 'pino'
 
@@ -11,7 +11,7 @@ const transport = pino.transport({
 transport.on('rotated', ({ to, bytes }) => console.log(`rotated: ${bytes} bytes went to ${to}`))
 
 const logger = pino(transport)
-for (let id = 1; id <= 2000; id++) logger.info({ id, user: `user-${id % 7}` }, 'order received')
+for (let id = 1; id <= 1900; id++) logger.info({ id, user: `user-${id % 7}` }, 'order received')
 
 // The callback runs when everything logged before is in the file.
 logger.flush((error) => {

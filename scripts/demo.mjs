@@ -120,8 +120,8 @@ function judge({ seen, files, torn }) {
     const duplicated = [...counts.values()].filter((times) => times > 1).length
     const unknown = [...counts.keys()].filter((n) => n < 1 || (!writer.killed && n > writer.sent)).length
     const row = {
-      sent: writer.sent,
-      flushed: due,
+      sent: Math.max(writer.sent, counts.size),
+      acknowledged: due,
       'on disk': counts.size,
       lost,
       duplicated: duplicated + unknown

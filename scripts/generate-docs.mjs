@@ -1,9 +1,10 @@
 // Writes the parts of the docs that come from the code, so that they cannot disagree with it: the option tables
 // of docs/<kind>.md, docs/errors.md, and the README's figures from bench/results. Usage: npm run docs
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { errorTable } from '../dist/core/errors.js'
 import { sinks } from '../dist/core/registry.js'
+import { benchTables } from './bench-tables.mjs'
 
 const root = dirname(import.meta.dirname)
 
@@ -54,15 +55,11 @@ Failing I/O is not thrown: sinks keep the records, try again, and say so by the 
 ${sections.join('\n')}`
 }
 
-function benchSection() {
-  const folder = join(root, 'bench/results')
-  const suites = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.md')) : []
-  const parts = suites.sort().map((name) => readFileSync(join(folder, name), 'utf8').trim())
-  if (parts.length === 0) return 'No results are committed yet; `npm run bench` measures on your machine.'
-  return parts.join('\n\n')
-}
-
 for (const [kind, { options }] of Object.entries(sinks))
   fill(`docs/${kind}.md`, 'options', optionTable(options))
 update('docs/errors.md', errorPage)
-fill('README.md', 'bench', benchSection())
+fill(
+  'README.md',
+  'bench',
+  benchTables(root) ?? 'No results are committed yet; `npm run bench` measures on your machine.'
+)

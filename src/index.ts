@@ -19,4 +19,11 @@ export type {
 } from './core/sink.ts'
 export type { SpoolOptions } from './core/spool/options.ts'
 export { Spool, type SpoolStats } from './core/spool/spool.ts'
+export {
+  type ReadOptions,
+  type ReadStats,
+  type RecordReader,
+  readRecords
+} from './readers/read-records.ts'
+export type { Damage, LogRecord, OnCorrupt, ReadFrom } from './readers/reader.ts'
 export { target } from './transports/pino/target.ts'

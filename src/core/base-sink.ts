@@ -137,7 +137,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   }
 
   flushLines(to: Durability = this.#writtenLevel()): Promise<void> {
-    if (to === 'none') return Promise.resolve()
+    if (to === 'none' || this.#hasReached(to)) return Promise.resolve()
     return new Promise((resolve, reject) => {
       this.#waiters.push({ to, resolve, reject })
       this.#retryTimer?.ref()
@@ -296,10 +296,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
 
   /** Everything queued has reached the sink's durability. */
   #settled(): void {
-    if (this.#needDrain) {
-      this.#needDrain = false
-      this.announce('drain')
-    }
+    this.#drained()
     const waiters = this.#waiters.splice(0)
     for (const waiter of waiters) {
       if (waiter.to === 'disk' && (this.#dirty || this.#syncing)) this.#waiters.push(waiter)
@@ -309,39 +306,45 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   }
 
   #syncSoon(): void {
-    if (this.#syncing) return
-    this.#syncing = true
-    void this.#syncLoop().finally(() => {
-      this.#syncing = false
-    })
+    if (!this.#syncing) void this.#syncLoop()
   }
 
   // Group commit: what is written while one sync runs is covered by the next.
   async #syncLoop(): Promise<void> {
-    while (this.#dirty || this.#waiters.length > 0) {
-      const covered = this.#queue.hasLines ? [] : this.#waiters.splice(0)
-      const total = this.#queue.writtenTotal
-      const epoch = this.#syncEpoch
-      this.#dirty = false
-      try {
-        await this._sync()
-      } catch (error) {
-        this.#waiters.unshift(...covered)
-        this.#syncFailed(error)
-        return
-      }
-      if (epoch !== this.#syncEpoch) {
-        this.#waiters.unshift(...covered)
-        return
-      }
-      this.#queue.release(total)
-      for (const waiter of covered) waiter.resolve()
-      if (!this.#dirty && !this.#queue.hasLines && this.#needDrain) {
-        this.#needDrain = false
-        this.announce('drain')
-      }
-      if (this.#queue.hasLines && !this.#dirty) return
+    this.#syncing = true
+    while (await this.#syncOnce()) {
+      if (this.#queue.hasLines || !(this.#dirty || this.#waiters.length > 0)) break
     }
+    this.#syncing = false
+  }
+
+  /** One sync of everything written so far. False if it proved nothing. */
+  async #syncOnce(): Promise<boolean> {
+    const covered = this.#queue.hasLines ? [] : this.#waiters.splice(0)
+    const total = this.#queue.writtenTotal
+    const epoch = this.#syncEpoch
+    this.#dirty = false
+    try {
+      await this._sync()
+    } catch (error) {
+      this.#waiters.unshift(...covered)
+      this.#syncFailed(error)
+      return false
+    }
+    if (epoch !== this.#syncEpoch) {
+      this.#waiters.unshift(...covered)
+      return false
+    }
+    this.#queue.release(total)
+    for (const waiter of covered) waiter.resolve()
+    if (!this.#dirty && !this.#queue.hasLines) this.#drained()
+    return true
+  }
+
+  #drained(): void {
+    if (!this.#needDrain) return
+    this.#needDrain = false
+    this.announce('drain')
   }
 
   #syncIfDisk(): boolean {
@@ -428,8 +431,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   #scheduleRetry(): void {
     clearTimeout(this.#retryTimer)
     this.#retryTimer = setTimeout(() => this.#retry(), this.#retryMs)
-    // Who awaits a flush wants the process to live until it is done. Otherwise the exit hook has the last word, and
-    // an idle process may end.
+    // Only close() and flush() wait: otherwise the exit hook has the last word, and an idle process may end.
     if (this.#closed === undefined && this.#waiters.length === 0) this.#retryTimer.unref()
   }
 
@@ -463,6 +465,12 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   #clearFlush(): void {
     clearTimeout(this.#flushTimer)
     this.#flushTimer = undefined
+  }
+
+  /** Whether nothing is left to do for a flush to `to`, also while writing fails. */
+  #hasReached(to: Durability): boolean {
+    if (this.#retryTimer === undefined || this.#queue.hasLines) return false
+    return to !== 'disk' || !(this.#dirty || this.#syncing || this.#queue.hasKept)
   }
 
   #finishLine(): void {

@@ -87,6 +87,8 @@ export type ErrorCode = keyof typeof errorTable
 
 export interface LogboomErrorOptions {
   path?: string
+  /** Position in the file, in bytes; see `LogboomError.offset`. */
+  offset?: number
   cause?: unknown
 }
 
@@ -97,12 +99,15 @@ export interface LogboomErrorOptions {
 export class LogboomError extends Error {
   readonly code: ErrorCode
   readonly path: string | undefined
+  /** With `ERR_CORRUPT`: where in the (decompressed) file the damage begins, in bytes. */
+  readonly offset: number | undefined
 
   constructor(code: ErrorCode, message: string, options: LogboomErrorOptions = {}) {
     super(`${message} [${code}]`, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'LogboomError'
     this.code = code
     this.path = options.path
+    this.offset = options.offset
   }
 }
 

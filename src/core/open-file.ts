@@ -40,6 +40,8 @@ export class OpenFile {
 
   /** Keeps the descriptor open until one more `release`. */
   retain(): void {
+    // The number of a closed descriptor may be another file's by now.
+    if (this.#users === 0) throw new Error(`${this.path} was closed before`)
     this.#users++
   }
 
@@ -47,7 +49,12 @@ export class OpenFile {
     this.#users--
     if (this.#users > 0) return
     native.forget(this.fd)
-    this.#disk.close(this.fd)
+    try {
+      this.#disk.close(this.fd)
+    } catch {
+      // The descriptor is gone whatever close(2) says, and nothing was promised that rests on it: what is durable
+      // was synced before.
+    }
   }
 }
 
@@ -108,7 +115,8 @@ export function makeFolders(disk: Disk, folder: string, mode: number): void {
   } catch (error) {
     const code = systemCode(error)
     if (code === 'EEXIST') return
-    if (code !== 'ENOENT' || dirname(folder) === folder) throw error
+    // A parent that is there is no reason to try again: in /proc, for one, ENOENT is for ever.
+    if (code !== 'ENOENT' || dirname(folder) === folder || disk.exists(dirname(folder))) throw error
     makeFolders(disk, dirname(folder), mode)
     makeFolders(disk, folder, mode)
   }

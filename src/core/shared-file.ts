@@ -184,7 +184,10 @@ export class SharedFile {
   /** Closes everything; files left before are synced first if the options say so. */
   async close(): Promise<void> {
     this.#retire()
-    for (const file of [...this.#retired]) await this.#sync(file).catch((error) => this.#hooks.failed(error))
+    for (const file of [...this.#retired]) {
+      // While an earlier one was waited for, the background may have synced and closed this one.
+      if (this.#retired.has(file)) await this.#sync(file).catch((error) => this.#hooks.failed(error))
+    }
     this.#lock?.close()
   }
 

@@ -26,6 +26,7 @@ export interface Backup extends BackupName {
 // A number is at most 15 digits, so that it is an exact integer, and has no leading zero, so that each backup
 // has one spelling.
 const SUFFIX = /^\.(\d{4})(\d{2})(\d{2})-(\d{2})(\d{2})(\d{2})\.(0|[1-9]\d{0,14})(?:\.(gz|br|zst))?$/
+const WITH_SUFFIX = new RegExp(`^(.+)${SUFFIX.source.slice(1)}`, 's')
 
 /** The parts of `name` if it is a backup of the file named `base`, else undefined. Both without folder. */
 export function parseBackupName(base: string, name: string): BackupName | undefined {
@@ -40,6 +41,12 @@ export function parseBackupName(base: string, name: string): BackupName | undefi
   // Date carries 31 February over into March; a name whose date does not come back unchanged has no such date.
   if (formatStamp(stamp) !== name.slice(base.length + 1, base.length + 16)) return undefined
   return { stamp, number, compression: (match[8] ?? '') as BackupCompression }
+}
+
+/** The base of which `name` is a backup, or undefined if it is none. */
+export function backupBase(name: string): string | undefined {
+  const base = WITH_SUFFIX.exec(name)?.[1]
+  return base === undefined || parseBackupName(base, name) === undefined ? undefined : base
 }
 
 /**

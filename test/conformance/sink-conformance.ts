@@ -28,6 +28,8 @@ export interface SinkUnderTest {
 }
 
 const LINES = 40
+/** Every call in the long run; else all of the first ones and fewer and fewer of the others. */
+const step = (nth: number): number => (process.env.LOGBOOM_LONG === '1' || nth < 6 ? 1 : Math.ceil(nth / 2))
 const line = (index: number): string => `record ${index} ${'x'.repeat((index * 37) % 300)}`
 
 export function sinkConformance(kind: string, subject: SinkUnderTest): void {
@@ -167,9 +169,12 @@ export function sinkConformance(kind: string, subject: SinkUnderTest): void {
         const found = await subject.read(folder)
         expect(dropped).toBeGreaterThan(0)
         expect(found.length + dropped).toBe(1_000)
-        const kept =
-          overflow === 'drop-newest' ? expected(found.length) : expected(1_000).slice(-found.length)
-        expect(found).toEqual(kept)
+        if (overflow === 'drop-oldest') expect(found).toEqual(expected(1_000).slice(-found.length))
+        else {
+          // A short record may still fit where a longer one was refused.
+          expect(found.slice(0, 50)).toEqual(expected(50))
+          expect(found).toEqual(expected(1_000).filter((record) => found.includes(record)))
+        }
         await sink.close()
         expect(reported).toBe(dropped)
       })
@@ -215,7 +220,7 @@ export function sinkConformance(kind: string, subject: SinkUnderTest): void {
         for (const fault of faults) {
           it(`${operation} with ${fault}: any call, once and for a while`, { timeout: 120_000 }, async () => {
             for (const persistent of fault === 'EINTR' || fault === 'SHORT' ? [false] : [false, true]) {
-              for (let nth = 1; ; nth++) {
+              for (let nth = 1; ; nth += step(nth)) {
                 const root = createFolder()
                 const reached = await oneRun(root, operation, nth, fault, persistent)
                 if (!reached) break

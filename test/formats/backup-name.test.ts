@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   type BackupCompression,
+  backupBase,
   compareBackups,
   formatBackupName,
   groupBackups,
@@ -66,6 +67,14 @@ describe('backup names', () => {
     'app.log2.20260228-235958.1'
   ])('do not include %j', (name) => {
     expect(parseBackupName('app.log', name)).toBeUndefined()
+  })
+
+  test('tell their base', () => {
+    expect(backupBase('app.log.20260228-235958.12.gz')).toBe('app.log')
+    expect(backupBase('app.log.20260228-235958.1.20260228-235958.0')).toBe('app.log.20260228-235958.1')
+    expect(backupBase('app.log.20260231-235958.12')).toBeUndefined()
+    expect(backupBase('.20260228-235958.12')).toBeUndefined()
+    expect(backupBase('app.log')).toBeUndefined()
   })
 
   test('know leap days', () => {

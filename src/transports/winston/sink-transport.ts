@@ -1,7 +1,7 @@
 // What the winston transports of this package share: the contract of winston-transport on one side, a sink in a
 // worker thread on the other.
 import TransportStream from 'winston-transport'
-import { LogboomError } from '../../core/errors.ts'
+import { type ErrorCode, errorTable, LogboomError } from '../../core/errors.ts'
 import { type Kind, type KindOptions, sinks } from '../../core/registry.ts'
 import { handleSignals, type SignalOptions } from '../../core/signals.ts'
 import { forwardedEvents, type SinkStats, type WarningEvent } from '../../core/sink.ts'
@@ -57,9 +57,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     this.#link = new WorkerLink({ kind, sinkOptions, ...checked })
     for (const name of forwardedEvents) this.#link.on(name, (...args) => this.emit(name, ...args))
     for (const name of ['degraded', 'warning']) {
-      this.#link.on(name, (event: WarningEvent) =>
-        this.emit('warn', new LogboomError('ERR_IO', event.message, event))
-      )
+      this.#link.on(name, (event: WarningEvent) => this.emit('warn', toError(event)))
     }
     this.#link.on('sent', () => {
       for (const callback of this.#callbacks.splice(0)) callback()
@@ -122,4 +120,10 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     }
     this.#link.flush().then(finish, finish)
   }
+}
+
+/** What an event that came from the worker tells, as the error winston's 'warn' carries. */
+function toError({ code, message, path }: WarningEvent): LogboomError {
+  const text = message.replace(/ \[ERR_[A-Z_]+\]$/, '')
+  return new LogboomError(code in errorTable ? (code as ErrorCode) : 'ERR_IO', text, { path })
 }

@@ -1,0 +1,46 @@
+// Builds the Go peers of bench/go into bench/go/bin. Without Go, or where the module of an original cannot be had, the
+// peer is skipped with the reason.
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+
+const sources = join(dirname(import.meta.dirname), 'go')
+
+/**
+ * The program in bench/go/<name>.
+ * @param {string} [original] module path of the peer it measures, taken in the version the module proxy calls the
+ * latest; left out where go.mod already names all that is needed
+ * @returns {{path: string, build: () => string | undefined}} `build` gives the reason where it is not to be had
+ */
+export function goProgram(name, original) {
+  const path = join(sources, 'bin', name)
+  return {
+    path,
+    build: () => (original === undefined ? build(name, path, sources) : buildWith(original, name, path))
+  }
+}
+
+/** In a copy: resolving the original changes go.mod and go.sum. */
+function buildWith(original, name, output) {
+  const copy = mkdtempSync(join(tmpdir(), 'logboom-go-'))
+  try {
+    cpSync(sources, copy, { recursive: true, filter: (path) => path !== join(sources, 'bin') })
+    const got = go(['get', `${original}@latest`], copy)
+    if (got.error !== undefined) return 'Go is not installed'
+    if (got.status !== 0) return `Go module ${original} cannot be had from the module proxy`
+    return build(name, output, copy)
+  } finally {
+    rmSync(copy, { recursive: true, force: true })
+  }
+}
+
+function build(name, output, folder) {
+  const built = go(['build', '-trimpath', '-o', output, `./${name}`], folder)
+  if (built.error !== undefined) return 'Go is not installed'
+  return built.status === 0 ? undefined : `go build failed: ${built.stderr.trim().split('\n')[0]}`
+}
+
+function go(args, cwd) {
+  return spawnSync('go', args, { cwd, encoding: 'utf8' })
+}

@@ -1,0 +1,60 @@
+// Runs the contenders of one suite in alternating order (A B C A B C …), each in a fresh process and an empty folder,
+// and verifies what each run left on disk. Alternation makes a busy minute of the machine hit everybody alike.
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { raceWriters } from './barrier.mjs'
+import { childCommand, runCommand } from './process.mjs'
+import { verifyLines } from './verify.mjs'
+
+/** A run that takes longer has hung, and is reported as failed. */
+const RUN_LIMIT_MS = 180_000
+
+/**
+ * @returns {Promise<{results: Map<string, object[]>, skipped: {name: string, reason: string}[]}>} every run of every
+ * contender in order, and who could not take part and why
+ */
+export async function runSuite(suite, { folder, rounds, quick, only }) {
+  const skipped = []
+  const results = new Map()
+  for (const [name, contender] of Object.entries(suite.contenders)) {
+    if (only !== undefined && !only.includes(name)) continue
+    const reason = await contender.prepare?.()
+    if (reason === undefined) results.set(name, [])
+    else skipped.push({ name, reason })
+  }
+  for (let round = 1; round <= rounds; round++) {
+    for (const [name, runs] of results) {
+      progress(`${suite.name} ${round}/${rounds} ${name}`)
+      runs.push(await runOnce(suite, name, join(folder, 'run'), quick))
+    }
+  }
+  progress('')
+  return { results, skipped }
+}
+
+async function runOnce(suite, name, folder, quick) {
+  const contender = suite.contenders[name]
+  const records = Math.round(suite.records * (contender.share ?? 1) * (quick ? 0.1 : 1))
+  const context = { suite: suite.name, contender: name, folder, records }
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  try {
+    const measured = await measure(suite, contender, context)
+    if (contender.files !== false && suite.lines !== undefined) {
+      measured.files = verifyLines(folder, { ...suite.lines, records: measured.records })
+    }
+    return measured
+  } catch (error) {
+    return { failed: error.message }
+  }
+}
+
+function measure(suite, contender, context) {
+  if (suite.writers !== undefined) return raceWriters(suite, contender, context, RUN_LIMIT_MS)
+  const command = contender.command?.(context) ?? childCommand(context)
+  return runCommand(command, RUN_LIMIT_MS)
+}
+
+function progress(text) {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
+}

@@ -1,0 +1,48 @@
+// The bench: `npm run bench -- <suite…> [--runs 5] [--quick] [--only name,…] [--dir folder]`. Every contender runs in a
+// process of its own, in alternating order, and what it wrote is counted after every run. Suites are in suites/.
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { describeMachine } from './lib/machine.mjs'
+import { installPeers } from './lib/peers.mjs'
+import { report } from './lib/report.mjs'
+import { runSuite } from './lib/rounds.mjs'
+
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    runs: { type: 'string', default: '5' },
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    dir: { type: 'string', default: tmpdir() }
+  }
+})
+
+const known = readdirSync(join(import.meta.dirname, 'suites')).map((file) => file.replace('.mjs', ''))
+const wanted = positionals.length > 0 ? positionals : known
+const unknown = wanted.filter((name) => !known.includes(name))
+const rounds = flags.quick ? 2 : Number(flags.runs)
+if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
+  console.error(
+    `usage: npm run bench -- [${known.join('|')}]… [--runs 5] [--quick] [--only name,…] [--dir folder]`
+  )
+  process.exit(1)
+}
+
+installPeers()
+const folder = mkdtempSync(join(flags.dir, 'logboom-bench-'))
+process.on('SIGINT', () => process.exit(130))
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+
+let intact = true
+for (const name of wanted) {
+  const { suite } = await import(`./suites/${name}.mjs`)
+  const machine = describeMachine(folder)
+  const only = flags.only?.split(',')
+  const { results, skipped } = await runSuite(suite, { folder, rounds, quick: flags.quick, only })
+  // Only a whole run at full length is worth keeping.
+  const save = !flags.quick && only === undefined && rounds >= 5
+  intact = report({ suite, results, skipped, machine, rounds, save }) && intact
+}
+process.exitCode = intact ? 0 : 1

@@ -1,0 +1,50 @@
+// logboom cat: all records of logs.
+
+import type { OnCorrupt } from '../readers/reader.ts'
+import { type Command, UsageError } from './command.ts'
+import { expandInputs, formatOption, inputFormat } from './inputs.ts'
+import { Output, outputForm, outputOptions } from './output.ts'
+import { readInputs } from './read-inputs.ts'
+
+const ON_CORRUPT = ['skip-file', 'stop', 'throw']
+
+export const cat: Command = {
+  name: 'cat',
+  parameters: '<log>…',
+  summary: 'print all records, from the oldest backup to the live file',
+  description: `Each log is a file together with its backups (compressed ones too), or a folder of logs; patterns
+that the shell did not expand are expanded; - is stdin. Records are printed one per line.
+
+A damaged file does not stop it: what is intact is printed, each damage is reported on stderr, and the exit code
+is 2.`,
+  options: () => ({
+    ...formatOption,
+    ...outputOptions,
+    'on-corrupt': {
+      type: 'string',
+      value: 'what',
+      text: 'At the end of a damaged file: skip-file (default) goes on with the next one, stop and throw do not.'
+    }
+  }),
+  examples: [
+    'logboom cat app.log | grep ERROR',
+    'logboom cat app.log | jq -r .msg',
+    'logboom cat --json logs/ | jq -c "{event, offset}"',
+    'zcat old.gz | logboom cat --framed -'
+  ],
+  async run(positionals, values) {
+    const form = outputForm(values)
+    const format = inputFormat(values)
+    const onCorrupt = (values['on-corrupt'] ?? 'skip-file') as OnCorrupt
+    if (!ON_CORRUPT.includes(onCorrupt)) throw new UsageError(`--on-corrupt must be ${ON_CORRUPT.join(', ')}`)
+    const paths = await expandInputs(positionals)
+    const output = new Output()
+    const code = await readInputs(
+      paths,
+      { format, onCorrupt, includeUnterminated: true, writesToStdout: true },
+      (batch) => output.batch(batch, form)
+    )
+    await output.flush()
+    return code
+  }
+}

@@ -1,0 +1,47 @@
+// What a command of the CLI is made of; main.ts runs it and help.ts describes it from the same data.
+
+/** Exit codes of every command. */
+export const exitCodes = { fine: 0, usage: 1, damaged: 2, io: 3 } as const
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
+
+export interface CliOption {
+  readonly type: 'string' | 'boolean'
+  readonly short?: string
+  /** Name of the value in the help, for type 'string'. */
+  readonly value?: string
+  /** On by default, so that the help shows --[no-]name. */
+  readonly negatable?: boolean
+  readonly text: string
+}
+
+/** Values as `node:util` parseArgs returns them. */
+export type CliValues = Readonly<Record<string, string | boolean | undefined>>
+
+export interface Command {
+  readonly name: string
+  /** Behind the name in the help, for example '<path>…'. */
+  readonly parameters: string
+  /** One line for the list of commands. */
+  readonly summary: string
+  /** Paragraphs for its own help. */
+  readonly description: string
+  /** Given the arguments, because those of `pipe` depend on the kind of sink. */
+  options(args: readonly string[]): Readonly<Record<string, CliOption>>
+  readonly examples: readonly string[]
+  run(positionals: readonly string[], values: CliValues): Promise<ExitCode>
+}
+
+/** A mistake of the user: the message is shown with a pointer to the help. */
+export class UsageError extends Error {}
+
+/** The whole number ≥ 0 in the text of an option. */
+export function wholeNumber(name: string, text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text)
+  throw new UsageError(`--${name} must be a whole number, got ${JSON.stringify(text)}`)
+}
+
+/** Writes a line to stderr. */
+export function complain(text: string): void {
+  process.stderr.write(`logboom: ${text}\n`)
+}

@@ -1,0 +1,11 @@
+// The commands, in the order of the help.
+import { cat } from './cat.ts'
+import type { Command } from './command.ts'
+import { info } from './info.ts'
+import { merge } from './merge.ts'
+import { pipe } from './pipe.ts'
+import { rotate } from './rotate.ts'
+import { tail } from './tail.ts'
+import { verify } from './verify.ts'
+
+export const commands: readonly Command[] = [cat, tail, merge, info, verify, rotate, pipe]

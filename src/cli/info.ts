@@ -1,0 +1,74 @@
+// logboom info: the files of a log, and who wrote to it last.
+import { errorMessage } from '../core/errors.ts'
+import { notFound } from '../readers/context.ts'
+import { findLogs } from '../readers/find-logs.ts'
+import type { LogInfo } from '../readers/reader.ts'
+import { type Command, complain, type ExitCode, exitCodes } from './command.ts'
+import { expandInputs, formatOption, inputFormat } from './inputs.ts'
+import { Output } from './output.ts'
+import { exitCodeOf } from './read-inputs.ts'
+import { formatBytes, formatTable } from './units.ts'
+
+export const info: Command = {
+  name: 'info',
+  parameters: '[--count] <log>…',
+  summary: 'show the files of a log, their sizes and times, and the last writer',
+  description: `Backups are listed from the oldest, with their compression and the time of their last change. Where the
+log has a lock file, the process that wrote last is named, and whether it was interrupted.`,
+  options: () => ({
+    count: { type: 'boolean', text: 'Also count the records of each file, which means reading them all.' },
+    json: { type: 'boolean', text: 'One JSON object per log.' },
+    ...formatOption
+  }),
+  examples: ['logboom info app.log', 'logboom info --count --json logs/ | jq ".files | length"'],
+  async run(positionals, values) {
+    const format = inputFormat(values)
+    const paths = await expandInputs(positionals)
+    const output = new Output()
+    let worst: ExitCode = exitCodes.fine
+    for (const path of paths) {
+      try {
+        const { logs } = await findLogs(path, format)
+        if (logs.length === 0) throw notFound(path)
+        for (const log of logs) {
+          const found = await log.reader.info(log.path, { count: values.count === true })
+          await output.text(values.json === true ? toJson(found) : toText(found))
+        }
+      } catch (error) {
+        complain(errorMessage(error))
+        worst = Math.max(worst, exitCodeOf(error)) as ExitCode
+      }
+    }
+    await output.flush()
+    return worst
+  }
+}
+
+function toJson(found: LogInfo): string {
+  const files = found.files.map(({ mtimeMs, ...file }) => ({
+    ...file,
+    modified: new Date(mtimeMs).toISOString()
+  }))
+  return `${JSON.stringify({ ...found, files })}\n`
+}
+
+function toText({ path, format, files, details }: LogInfo): string {
+  const counted = files.some(({ records }) => records !== undefined)
+  const rows = files.map((file) => [
+    `  ${file.live ? 'live' : file.compression || 'plain'}`,
+    formatBytes(file.size),
+    ...(counted ? [`${file.records} records`] : []),
+    new Date(file.mtimeMs).toISOString(),
+    file.path
+  ])
+  const total = files.reduce((sum, { size }) => sum + size, 0)
+  const records = files.reduce((sum, file) => sum + (file.records ?? 0), 0)
+  const summary = [
+    `${files.length} ${files.length === 1 ? 'file' : 'files'}`,
+    formatBytes(total),
+    ...(counted ? [`${records} records`] : [])
+  ]
+  const labels = Object.entries({ format, total: summary.join(', '), ...details })
+  const facts = labels.map(([label, value]) => [`  ${label}`, String(value)])
+  return `${path}\n${formatTable(facts)}${formatTable(rows, counted ? [1, 2] : [1])}`
+}

@@ -1,0 +1,135 @@
+// Writes records to stdout in the form the user chose: fast, in large pieces, and waiting for a slow reader.
+import { isUtf8 } from 'node:buffer'
+import { write as writeCallback } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { systemCode } from '../core/errors.ts'
+import { batchLength, type LogRecord, type RecordBatch, recordAt } from '../readers/reader.ts'
+import type { CliOption, CliValues } from './command.ts'
+import { UsageError } from './command.ts'
+
+const write = promisify(writeCallback)
+
+const STDOUT = 1
+const BUFFER_BYTES = 256 * 1024
+const NEWLINE = 10
+const NEWLINE_BYTES = Buffer.from('\n')
+/** A pipe that another process made non-blocking says EAGAIN when it is full. */
+const FULL_PIPE_WAIT_MS = 5
+
+/** The reader of stdout has gone (`| head`): no error, but nothing more to do. */
+export class ReaderGone extends Error {}
+
+export type OutputForm = 'lines' | 'raw' | 'framed' | 'json'
+
+export const outputOptions = {
+  json: {
+    type: 'boolean',
+    text: 'One JSON object per record: data, file, offset, and index or event where there is one.'
+  },
+  raw: {
+    type: 'boolean',
+    text: 'The bytes as they are in the log: lines with their line ends, binary records back to back.'
+  },
+  framed: { type: 'boolean', text: 'Before each record its length as 4 bytes, big endian; no line ends.' }
+} as const satisfies Record<string, CliOption>
+
+/** The form asked for; at most one. */
+export function outputForm(values: CliValues): OutputForm {
+  const forms = (['json', 'raw', 'framed'] as const).filter((form) => values[form] === true)
+  if (forms.length > 1) throw new UsageError(`--${forms[0]} and --${forms[1]} exclude each other`)
+  return forms[0] ?? 'lines'
+}
+
+/** Stdout. Await every call before the next one; `ReaderGone` is thrown when nobody reads any more. */
+export class Output {
+  readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES)
+  #filled = 0
+
+  /** Writes all records of a batch. */
+  async batch(batch: RecordBatch, form: OutputForm): Promise<void> {
+    const { lines } = batch
+    if (lines !== undefined && (form === 'lines' || form === 'raw')) {
+      await this.bytes(lines)
+      // The unterminated end of a file must not run into the first line of the next one.
+      if (form === 'lines' && lines[lines.length - 1] !== NEWLINE) await this.bytes(NEWLINE_BYTES)
+      return
+    }
+    const length = batchLength(batch)
+    for (let at = 0; at < length; at++) {
+      const written = this.record(recordAt(batch, at), form)
+      if (written !== undefined) await written
+    }
+  }
+
+  /** Writes one record. Returns a promise only if there is something to wait for. */
+  record(record: LogRecord, form: OutputForm): Promise<void> | undefined {
+    const { data } = record
+    if (form === 'json') return this.#put(Buffer.from(toJson(record)), NEWLINE_BYTES)
+    if (form === 'raw') return this.#put(data)
+    if (form === 'lines') return this.#put(data, NEWLINE_BYTES)
+    const prefix = Buffer.allocUnsafe(4)
+    prefix.writeUInt32BE(data.length)
+    return this.#put(prefix, data)
+  }
+
+  async bytes(bytes: Uint8Array): Promise<void> {
+    await this.#put(bytes)
+  }
+
+  text(text: string): Promise<void> {
+    return this.bytes(Buffer.from(text))
+  }
+
+  /** Hands everything to the kernel. */
+  async flush(): Promise<void> {
+    const filled = this.#filled
+    this.#filled = 0
+    await writeAll(this.#buffer.subarray(0, filled))
+  }
+
+  #put(first: Uint8Array, second?: Uint8Array): Promise<void> | undefined {
+    const length = first.length + (second?.length ?? 0)
+    if (length > BUFFER_BYTES - this.#filled) return this.#putLarge(first, second)
+    this.#buffer.set(first, this.#filled)
+    if (second !== undefined) this.#buffer.set(second, this.#filled + first.length)
+    this.#filled += length
+    return undefined
+  }
+
+  async #putLarge(first: Uint8Array, second?: Uint8Array): Promise<void> {
+    await this.flush()
+    for (const bytes of second === undefined ? [first] : [first, second]) {
+      if (bytes.length > BUFFER_BYTES - this.#filled) {
+        await this.flush()
+        await writeAll(bytes)
+      } else {
+        this.#buffer.set(bytes, this.#filled)
+        this.#filled += bytes.length
+      }
+    }
+  }
+}
+
+async function writeAll(bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      const { bytesWritten } = await write(STDOUT, bytes, at, bytes.length - at)
+      at += bytesWritten
+    } catch (error) {
+      const code = systemCode(error)
+      if (code === 'EPIPE') throw new ReaderGone()
+      if (code !== 'EAGAIN') throw error
+      await sleep(FULL_PIPE_WAIT_MS)
+    }
+  }
+}
+
+/** Bytes that are no UTF-8 are shown with replacement characters and given whole as base64. */
+function toJson({ data, file, offset, index, event }: LogRecord): string {
+  const binary = isUtf8(data) ? '' : `,"base64":"${data.toString('base64')}"`
+  const place = `"file":${JSON.stringify(file)},"offset":${offset}`
+  const indexText = index === undefined ? '' : `,"index":${index}`
+  const eventText = event === undefined ? '' : `,"event":${JSON.stringify(event)}`
+  return `{"data":${JSON.stringify(data.toString())}${binary},${place}${indexText}${eventText}}`
+}

@@ -1,0 +1,98 @@
+// Reads the inputs of a command one after the other; what goes wrong with one is reported and does not keep the
+// others from being read.
+import { errorMessage, LogboomError } from '../core/errors.ts'
+import { type ContextOptions, createContext, type DamageReport } from '../readers/context.ts'
+import { findLogs, readerOfStream } from '../readers/find-logs.ts'
+import { readBatches } from '../readers/read-batches.ts'
+import type { OnCorrupt, RecordBatch } from '../readers/reader.ts'
+import { complain, type ExitCode, exitCodes } from './command.ts'
+import { ReaderGone } from './output.ts'
+import { Progress } from './progress.ts'
+
+export interface ReadInputsOptions extends Pick<ContextOptions, 'from' | 'follow' | 'includeUnterminated'> {
+  format: string
+  onCorrupt: OnCorrupt
+  /** Whether records go to stdout, which then must not be disturbed by a progress bar. */
+  writesToStdout: boolean
+}
+
+/** Calls `use` with every batch. Damage and errors go to stderr; returns the exit code they mean. */
+export async function readInputs(
+  paths: readonly string[],
+  options: ReadInputsOptions,
+  use: (batch: RecordBatch) => Promise<void>
+): Promise<ExitCode> {
+  const progress = await createProgress(paths, options)
+  let worst: ExitCode = exitCodes.fine
+  for (const path of paths) {
+    const report: DamageReport = { damage: [], skippedBytes: 0 }
+    const context = createContext({
+      ...options,
+      reuseBuffers: true,
+      report,
+      progress: (bytes) => progress?.add(bytes)
+    })
+    const batches =
+      path === '-' ? readStdin(options.format, context) : readBatches(path, options.format, context)
+    try {
+      for await (const batch of batches) await use(batch)
+    } catch (error) {
+      progress?.end()
+      if (error instanceof ReaderGone) throw error
+      if (!(error instanceof LogboomError && error.code === 'ERR_CORRUPT')) {
+        complain(errorMessage(error))
+        worst = Math.max(worst, exitCodeOf(error)) as ExitCode
+      }
+    }
+    progress?.end()
+    for (const { file, offset, bytes, reason } of report.damage) {
+      complain(`${file} is damaged at offset ${offset}: ${reason} (${bytes} bytes not readable)`)
+      worst = Math.max(worst, exitCodes.damaged) as ExitCode
+    }
+  }
+  return worst
+}
+
+/** What an error means for the exit code. */
+export function exitCodeOf(error: unknown): ExitCode {
+  if (!(error instanceof LogboomError)) return exitCodes.io
+  if (error.code === 'ERR_OPTION') return exitCodes.usage
+  return error.code === 'ERR_CORRUPT' || error.code === 'ERR_FORMAT' ? exitCodes.damaged : exitCodes.io
+}
+
+/** The records on stdin; its format is told from the first chunk. */
+export async function* readStdin(
+  format: string,
+  context: ReturnType<typeof createContext>
+): AsyncGenerator<RecordBatch, void, undefined> {
+  const chunks = process.stdin[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+  const first = await chunks.next()
+  const head = first.done === true ? Buffer.alloc(0) : first.value
+  const reader = readerOfStream('-', head, format)
+  if (reader.readStream === undefined) {
+    throw new LogboomError('ERR_OPTION', `a ${reader.format} is a folder and cannot be read from stdin`)
+  }
+  async function* stream(): AsyncGenerator<Uint8Array, void, undefined> {
+    for (let next = first; next.done !== true; next = await chunks.next()) yield next.value
+  }
+  yield* reader.readStream(stream(), '-', context)
+}
+
+async function createProgress(
+  paths: readonly string[],
+  { format, follow, writesToStdout }: ReadInputsOptions
+): Promise<Progress | undefined> {
+  if (follow === true || !Progress.isWanted(writesToStdout)) return undefined
+  let total = 0
+  for (const path of paths) {
+    if (path === '-') continue
+    try {
+      for (const log of (await findLogs(path, format)).logs) {
+        for (const { size } of await log.reader.list(log.path)) total += size
+      }
+    } catch {
+      // Reported when it is read.
+    }
+  }
+  return new Progress(total)
+}

@@ -1,0 +1,74 @@
+// logboom rotate: rotates a text log now, under the lock its writers use.
+import { chown, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { LogboomError } from '../core/errors.ts'
+import { RotatingFile } from '../core/rotating-file/rotating-file.ts'
+import { lockFileName } from '../formats/lock-file.ts'
+import { notFound } from '../readers/context.ts'
+import { isMissing, readError } from '../readers/open-file.ts'
+import { type Command, complain, type ExitCode, exitCodes, UsageError, wholeNumber } from './command.ts'
+import { Output } from './output.ts'
+
+export const rotate: Command = {
+  name: 'rotate',
+  parameters: '<file>…',
+  summary: 'rotate a text log now; its writers go on in the new file',
+  description: `Renames the file to a backup and creates a new one with the same permissions and, when run as root, the same
+owner. Writers of this package go on in the new file with their next batch. An empty file is left as it is.
+Compression and removal of old backups are done by the writers, as their options say. Prints the names of the
+backups.`,
+  options: () => ({
+    timeout: { type: 'string', value: 'seconds', text: 'How long to wait for the lock of the writers (10).' },
+    json: { type: 'boolean', text: 'One JSON object per rotation: from, to, bytes.' }
+  }),
+  examples: ['logboom rotate app.log'],
+  async run(positionals, values) {
+    if (positionals.length === 0) throw new UsageError('no file to rotate')
+    const seconds = wholeNumber('timeout', (values.timeout ?? '10') as string)
+    const output = new Output()
+    let worst: ExitCode = exitCodes.fine
+    for (const path of positionals) {
+      try {
+        const event = await rotateNow(path, seconds * 1000)
+        if (event === undefined) complain(`${path} is empty and was not rotated`)
+        else await output.text(values.json === true ? `${JSON.stringify(event)}\n` : `${event.to}\n`)
+      } catch (error) {
+        complain(error instanceof Error ? error.message : String(error))
+        worst = exitCodes.io
+      }
+    }
+    await output.flush()
+    return worst
+  }
+}
+
+async function rotateNow(path: string, timeoutMs: number) {
+  const before = await stat(path).catch((error) => {
+    throw isMissing(error) ? notFound(path) : readError(path, error)
+  })
+  const mode = (before.mode & 0o777).toString(8).padStart(3, '0')
+  const file = new RotatingFile({ path, maxBytes: 0, mode, mkdir: false, fallback: false })
+  const stop = new AbortController()
+  try {
+    const timedOut = sleep(timeoutMs, undefined, { signal: stop.signal }).then(() => {
+      const text = `${path}: its lock is held by another process for more than ${timeoutMs} ms`
+      throw new LogboomError('ERR_LOCK_TIMEOUT', text, { path })
+    })
+    timedOut.catch(() => {})
+    return await Promise.race([file.rotate(), timedOut])
+  } finally {
+    stop.abort()
+    await file.close()
+    await keepOwner(path, before)
+  }
+}
+
+/** Files that root created would lock out the writers. */
+async function keepOwner(path: string, { uid, gid }: { uid: number; gid: number }): Promise<void> {
+  if (process.geteuid?.() !== 0) return
+  for (const each of [path, join(dirname(path), lockFileName(basename(path)))]) {
+    const found = await stat(each).catch(() => undefined)
+    if (found !== undefined && (found.uid !== uid || found.gid !== gid)) await chown(each, uid, gid)
+  }
+}

@@ -1,0 +1,45 @@
+// The options of a sink as flags of the command line: `maxBytes` is --max-bytes, a boolean also --no-<name>.
+import * as v from 'valibot'
+import type { OptionSpec, OptionSpecs } from '../core/options.ts'
+import type { CliOption, CliValues } from './command.ts'
+
+/** The flags for a sink's options. */
+export function flagsOf(specs: OptionSpecs): Record<string, CliOption> {
+  const flags: Record<string, CliOption> = {}
+  for (const [name, spec] of Object.entries(specs)) {
+    const isFlag = spec.type === 'boolean'
+    const text = `${spec.description.replaceAll('`', '')}${describeDefault(spec.default.replaceAll('`', ''))}`
+    const value = spec.type.replaceAll(/[`']/g, '').replaceAll(', ', '|')
+    flags[flagName(name)] = isFlag
+      ? { type: 'boolean', negatable: true, text }
+      : { type: 'string', value, text }
+  }
+  return flags
+}
+
+/** The options of a sink that `values` stand for. */
+export function optionsFrom(specs: OptionSpecs, values: CliValues): Record<string, unknown> {
+  const options: Record<string, unknown> = {}
+  for (const [name, spec] of Object.entries(specs)) {
+    const value = values[flagName(name)]
+    if (value !== undefined) options[name] = typeof value === 'boolean' ? value : convert(spec, value)
+  }
+  return options
+}
+
+function describeDefault(text: string): string {
+  if (text === '') return ''
+  return text === '(required)' ? ' Required.' : ` Default: ${text}.`
+}
+
+function flagName(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+/** Text as it is if the option takes that ('10m', '0640'), else as a number or boolean. */
+function convert(spec: OptionSpec, text: string): unknown {
+  const candidates: unknown[] = [text]
+  if (/^-?\d+(\.\d+)?$/.test(text)) candidates.push(Number(text))
+  if (text === 'true' || text === 'false') candidates.push(text === 'true')
+  return candidates.find((candidate) => v.safeParse(spec.schema, candidate).success) ?? text
+}

@@ -1,0 +1,73 @@
+// logboom verify: reads every file of a log to its end and reports damage.
+import { errorMessage } from '../core/errors.ts'
+import { createContext, notFound } from '../readers/context.ts'
+import { findLogs } from '../readers/find-logs.ts'
+import type { FileReport } from '../readers/reader.ts'
+import { type Command, complain, type ExitCode, exitCodes } from './command.ts'
+import { expandInputs, formatOption, inputFormat } from './inputs.ts'
+import { Output } from './output.ts'
+import { Progress } from './progress.ts'
+import { exitCodeOf } from './read-inputs.ts'
+
+export const verify: Command = {
+  name: 'verify',
+  parameters: '<log>…',
+  summary: 'check every file of a log for damage',
+  description: `Compressed backups are decompressed to their end. Of a text log it reports damaged or incomplete
+compression, NUL bytes (holes that a crash or a foreign truncation left), lines longer than 64 MiB, and a missing
+line end at the end of a finished file; at the end of the live file that is only remarked, because it may be being
+written. Nothing is modified. Exit code 2 if there is damage.`,
+  options: () => ({
+    json: { type: 'boolean', text: 'One JSON object per file.' },
+    quiet: { type: 'boolean', short: 'q', text: 'Only name files that are damaged.' },
+    ...formatOption
+  }),
+  examples: ['logboom verify app.log', 'logboom verify --quiet /var/log/app/*.log || alert'],
+  async run(positionals, values) {
+    const format = inputFormat(values)
+    const paths = await expandInputs(positionals)
+    const output = new Output()
+    let worst: ExitCode = exitCodes.fine
+    for (const path of paths) {
+      try {
+        for await (const report of verifyLogs(path, format)) {
+          if (report.damage.length > 0) worst = Math.max(worst, exitCodes.damaged) as ExitCode
+          else if (values.quiet === true) continue
+          await output.text(values.json === true ? `${JSON.stringify(report)}\n` : toText(report))
+          await output.flush()
+        }
+      } catch (error) {
+        complain(errorMessage(error))
+        worst = Math.max(worst, exitCodeOf(error)) as ExitCode
+      }
+    }
+    return worst
+  }
+}
+
+async function* verifyLogs(path: string, format: string): AsyncGenerator<FileReport, void, undefined> {
+  const { logs } = await findLogs(path, format)
+  if (logs.length === 0) throw notFound(path)
+  let total = 0
+  for (const log of logs) for (const { size } of await log.reader.list(log.path)) total += size
+  const progress = Progress.isWanted(true) ? new Progress(total) : undefined
+  const context = createContext({ reuseBuffers: true, progress: (bytes) => progress?.add(bytes) })
+  try {
+    for (const log of logs) {
+      for await (const report of log.reader.verify(log.path, context)) {
+        progress?.end()
+        yield report
+      }
+    }
+  } finally {
+    progress?.end()
+  }
+}
+
+function toText({ file, records, bytes, damage, notes }: FileReport): string {
+  const verdict = damage.length > 0 ? 'damaged' : 'ok'
+  const lines = [`${verdict.padEnd(7)} ${file}: ${records} records, ${bytes} bytes`]
+  for (const each of damage) lines.push(`        offset ${each.offset}: ${each.reason} (${each.bytes} bytes)`)
+  for (const note of notes) lines.push(`        ${note}`)
+  return `${lines.join('\n')}\n`
+}

@@ -1,0 +1,156 @@
+// readRecords: the records of any log as an async iterable.
+import * as v from 'valibot'
+import {
+  flag,
+  type OptionsInput,
+  oneOf,
+  option,
+  optionalOption,
+  parseOptions,
+  size
+} from '../core/options.ts'
+import { createContext, type DamageReport } from './context.ts'
+import { readBatches } from './read-batches.ts'
+import { batchLength, type Damage, type LogRecord, type RecordBatch, recordAt } from './reader.ts'
+
+const FROM_RULE = "must be 'start', 'end', an offset ≥ 0, an index (bigint) or {last: n} with n ≥ 0"
+const wholeNumber = v.pipe(
+  v.number(FROM_RULE),
+  v.check((value) => Number.isSafeInteger(value) && value >= 0, FROM_RULE)
+)
+
+const from = v.union(
+  [
+    v.picklist(['start', 'end'], FROM_RULE),
+    wholeNumber,
+    v.bigint(FROM_RULE),
+    v.strictObject({ last: wholeNumber }, FROM_RULE)
+  ],
+  FROM_RULE
+)
+
+/** The options of `readRecords`; docs/reading.md explains them. */
+export const readOptions = {
+  format: option('string', v.string('must be a text'), 'auto', 'Format of the log, found out by default.'),
+  from: option("'start' | 'end' | number | bigint | {last: n}", from, 'start', 'Where to begin.'),
+  follow: option('boolean', flag, false, 'Go on with what is appended, through rotations, until stopped.'),
+  onCorrupt: option(
+    "'throw' | 'skip-file' | 'stop'",
+    oneOf(['throw', 'skip-file', 'stop']),
+    'throw',
+    'What to do at the end of a damaged file, after all its intact records.'
+  ),
+  includeUnterminated: option(
+    'boolean',
+    flag,
+    false,
+    'Also return what follows the last record end of the live file.'
+  ),
+  maxRecordBytes: option(
+    'size',
+    v.pipe(
+      size,
+      v.check((value) => value > 0, 'must be more than 0')
+    ),
+    '64m',
+    'Longest record that is returned; a longer one is a damage. Bounds the memory.'
+  ),
+  signal: optionalOption(
+    'AbortSignal',
+    v.instance(AbortSignal, 'must be an AbortSignal'),
+    'Ends the iteration, without an error.'
+  )
+}
+
+export type ReadOptions = OptionsInput<typeof readOptions>
+
+/** What happened so far. */
+export interface ReadStats {
+  records: number
+  /** Of the records, without line ends and length prefixes. */
+  bytes: number
+  /** Bytes, as stored, that belong to no returned record. */
+  skippedBytes: number
+  /** The first 1 000 damages met. */
+  damage: Damage[]
+}
+
+/**
+ * The records of the log at `path`, oldest first: backups (compressed ones too), then the live file; in a folder
+ * of logs, one log after the other. Never modifies a file; memory is bounded by `maxRecordBytes`. Rejects with
+ * `ERR_NOT_FOUND`, `ERR_CORRUPT` (see `onCorrupt`), `ERR_IO`, `ERR_NOT_FILE`, `ERR_FORMAT` or `ERR_UNSUPPORTED`;
+ * throws `ERR_OPTION` at once.
+ */
+export function readRecords(path: string, options: ReadOptions = {}): RecordReader {
+  return new RecordReader(path, options)
+}
+
+/** The iterable of `readRecords`; to be iterated once. Breaking out of the loop closes its files. */
+export class RecordReader implements AsyncIterableIterator<LogRecord> {
+  readonly #stop = new AbortController()
+  readonly #batches: AsyncGenerator<RecordBatch, void, undefined>
+  readonly #report: DamageReport = { damage: [], skippedBytes: 0 }
+  #batch: RecordBatch | undefined
+  #length = 0
+  #at = 0
+  #records = 0
+  #bytes = 0
+  #advancing: Promise<IteratorResult<LogRecord, undefined>> | undefined
+
+  constructor(path: string, options: ReadOptions) {
+    const { format, signal, ...rest } = parseOptions('readRecords', readOptions, options)
+    const signals = signal === undefined ? [this.#stop.signal] : [this.#stop.signal, signal]
+    const context = createContext({ ...rest, signal: AbortSignal.any(signals), report: this.#report })
+    this.#batches = readBatches(path, format, context)
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  next(): Promise<IteratorResult<LogRecord, undefined>> {
+    if (this.#advancing !== undefined || this.#at === this.#length) return this.#advance()
+    return Promise.resolve({ done: false, value: this.#take() })
+  }
+
+  async return(): Promise<IteratorResult<LogRecord, undefined>> {
+    this.#stop.abort()
+    this.#at = this.#length
+    await this.#batches.return()
+    return { done: true, value: undefined }
+  }
+
+  stats(): ReadStats {
+    const { skippedBytes, damage } = this.#report
+    return { records: this.#records, bytes: this.#bytes, skippedBytes, damage: [...damage] }
+  }
+
+  #take(): LogRecord {
+    const record = recordAt(this.#batch as RecordBatch, this.#at++)
+    this.#records++
+    this.#bytes += record.data.length
+    return record
+  }
+
+  /** One after the other, however many `next` are called at once. */
+  #advance(): Promise<IteratorResult<LogRecord, undefined>> {
+    const before = this.#advancing
+    const advancing = (async () => {
+      await before?.catch(() => {})
+      while (this.#at === this.#length) {
+        const { done, value } = await this.#batches.next()
+        if (done === true) return { done, value: undefined }
+        this.#batch = value
+        this.#length = batchLength(value)
+        this.#at = 0
+      }
+      return { done: false as const, value: this.#take() }
+    })()
+    this.#advancing = advancing
+    const settled = () => {
+      if (this.#advancing === advancing) this.#advancing = undefined
+    }
+    advancing.then(settled, settled)
+    return advancing
+  }
+}

@@ -1,0 +1,41 @@
+// When a log line was written, as far as the line says.
+
+// The fields of pino, winston, bunyan, ECS and others, in the order in which they are tried.
+const FIELDS = ['time', 'timestamp', '@timestamp', 'ts', 'date']
+const ISO_AT_START = /^\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)/
+/** A number below this is in seconds: it would be before 1973 in ms, and beyond the year 5000 in s. */
+const MIN_MS = 1e11
+
+/**
+ * The time of a line in ms since 1970: a field of a JSON line, or an ISO 8601 time at the start of any other
+ * (without offset: local time). Undefined if it has none.
+ */
+export function recordTime(line: Buffer): number | undefined {
+  if (line[0] === 0x7b) {
+    const time = timeOfJson(line)
+    if (time !== undefined) return time
+  }
+  const match = ISO_AT_START.exec(line.toString('latin1', 0, 40))
+  return match === null ? undefined : toMs(match[1].replace(',', '.'))
+}
+
+function timeOfJson(line: Buffer): number | undefined {
+  let record: Record<string, unknown>
+  try {
+    record = JSON.parse(line.toString())
+  } catch {
+    return undefined
+  }
+  for (const field of FIELDS) {
+    const time = toMs(record[field])
+    if (time !== undefined) return time
+  }
+  return undefined
+}
+
+function toMs(value: unknown): number | undefined {
+  if (typeof value === 'number') return value < MIN_MS ? value * 1000 : value
+  if (typeof value !== 'string') return undefined
+  const time = Date.parse(value)
+  return Number.isNaN(time) ? undefined : time
+}

@@ -1,0 +1,10 @@
+// The readers, in the order in which they are asked whether they know a path: the pickiest first.
+import type { Reader } from './reader.ts'
+import { textReader } from './text.ts'
+
+export const readers: readonly Reader[] = [textReader]
+
+/** The reader of a format, or undefined. */
+export function readerOf(format: string): Reader | undefined {
+  return readers.find((reader) => reader.format === format)
+}
