@@ -111,7 +111,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     this.#accept(chunk)
     if (this.#queue.queuedBytes < WRITE_NOW_BYTES) this.#schedule()
     else if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
-    this.#needDrain ||= this.#queue.queuedBytes >= WRITE_NOW_BYTES
+    if (this.#queue.queuedBytes >= WRITE_NOW_BYTES) this.#awaitDrain()
     return !this.#needDrain
   }
 
@@ -125,7 +125,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     // Records that may be dropped are accepted at once: withholding the answer would only move the queue to the
     // main thread, where nothing bounds it.
     if (this.#options.overflow !== 'block') return true
-    this.#needDrain = true
+    this.#awaitDrain()
     return false
   }
 
@@ -137,6 +137,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   }
 
   flushLines(to: Durability = this.#writtenLevel()): Promise<void> {
+    if (this.#state === 'closing' || this.#state === 'closed') return Promise.reject(this.#closedError())
     if (to === 'none' || this.#hasReached(to)) return Promise.resolve()
     return new Promise((resolve, reject) => {
       this.#waiters.push({ to, resolve, reject })
@@ -191,7 +192,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     if (fits || this.#makeRoom(bytes)) this.#queue.insertLine(bytes)
     else this.#drop({ lines: 1, bytes: bytes.length })
     if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
-    this.#needDrain ||= this.#queue.queuedBytes >= WRITE_NOW_BYTES
+    if (this.#queue.queuedBytes >= WRITE_NOW_BYTES) this.#awaitDrain()
     return !this.#needDrain
   }
 
@@ -431,8 +432,14 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   #scheduleRetry(): void {
     clearTimeout(this.#retryTimer)
     this.#retryTimer = setTimeout(() => this.#retry(), this.#retryMs)
-    // Only close() and flush() wait: otherwise the exit hook has the last word, and an idle process may end.
-    if (this.#closed === undefined && this.#waiters.length === 0) this.#retryTimer.unref()
+    // A process in which nobody waits for this sink may end: the exit hook has the last word.
+    if (this.#waiters.length === 0 && !this.#needDrain) this.#retryTimer.unref()
+  }
+
+  /** The caller is to wait for 'drain', and may have nothing else that keeps the process alive. */
+  #awaitDrain(): void {
+    this.#needDrain = true
+    this.#retryTimer?.ref()
   }
 
   #retry(): void {

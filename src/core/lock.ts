@@ -39,9 +39,14 @@ export class Lock {
       if (turn === MAX_TURNS) throw new Error(`${this.path} is replaced all the time`)
       const file = this.#open()
       if (!this.#disk.lock(file.fd, writeSlot, waitMs)) return undefined
-      // Somebody may have removed the file or its folder: the lock counts only on the file that others will open.
-      const found = this.#disk.lstat(this.path)
-      if (found !== undefined && file.is(found)) return this.#read(file)
+      try {
+        // Somebody may have removed the file or its folder: the lock counts only on the file that others will open.
+        const found = this.#disk.lstat(this.path)
+        if (found !== undefined && file.is(found)) return this.#read(file)
+      } catch (error) {
+        this.close()
+        throw error
+      }
       this.close()
     }
   }

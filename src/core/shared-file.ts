@@ -202,7 +202,10 @@ export class SharedFile {
     if (this.#file === undefined || found === undefined || !this.#file.is(found)) {
       this.#retire()
       this.#file = openFile(this.#disk, this.path, constants.O_RDWR | constants.O_APPEND, this.#options)
-      if (found === undefined) this.#folderChanged = true
+      if (found === undefined) {
+        this.#folderChanged = true
+        failpoint('created')
+      }
       found = this.#disk.fstat(this.#file.fd)
     }
     this.size = found.size
@@ -293,6 +296,8 @@ export class SharedFile {
   }
 
   async #sync(file: OpenFile): Promise<void> {
+    // A file left only while its sync runs may hold writes that the sync does not cover.
+    const wasRetired = this.#retired.has(file)
     file.retain()
     try {
       this.#counters.syncs++
@@ -301,7 +306,7 @@ export class SharedFile {
       this.#poisoned = file
       throw error
     } finally {
-      this.#leave(file)
+      if (wasRetired || file === this.#poisoned) this.#leave(file)
       file.release()
     }
   }

@@ -13,7 +13,11 @@ export interface SignalOptions {
 export interface SignalTarget extends EventEmitter {
   flushSync(): void
   reopen?(): void
+  end?(): unknown
 }
+
+/** Ours, of all targets: another listener means that the application itself decides whether it ends. */
+const ownHandlers = new Set<unknown>()
 
 /**
  * Handles `flushOnSignal` and `reopenOnSignal` for `target`. After flushing, a signal nobody else listens to ends
@@ -27,7 +31,10 @@ export function handleSignals(target: SignalTarget, options: SignalOptions): () 
   }
   if (reopenOnSignal !== undefined) handlers.push([reopenOnSignal, () => reopen(target)])
   const remove = (): void => {
-    for (const [signal, handler] of handlers) process.off(signal, handler)
+    for (const [signal, handler] of handlers) {
+      process.off(signal, handler)
+      ownHandlers.delete(handler)
+    }
   }
   for (const [signal, handler] of handlers) listen(signal, handler)
   return remove
@@ -36,6 +43,7 @@ export function handleSignals(target: SignalTarget, options: SignalOptions): () 
 function listen(signal: NodeJS.Signals, handler: () => void): void {
   try {
     process.on(signal, handler)
+    ownHandlers.add(handler)
   } catch {
     throw optionError(
       'signals',
@@ -52,8 +60,12 @@ function flushAndPassOn(target: SignalTarget, signal: NodeJS.Signals, remove: ()
   } catch {
     // The sink has said so on stderr, and the process is to end all the same.
   }
-  if (process.listenerCount(signal) > 1) return
+  if (process.listeners(signal).some((listener) => !ownHandlers.has(listener))) return
   remove()
+  // pino's stream: what the outputs of `targets` hold in its worker is written only when it ends.
+  if (target.reopen === undefined) target.end?.()
+  // The last target passes the signal on.
+  if (process.listenerCount(signal) > 0) return
   process.kill(process.pid, signal)
 }
 

@@ -71,6 +71,10 @@ export async function compressBackup(
     failpoint('compressed')
     disk.renameNoReplace(temporary, target)
     failpoint('published')
+  } catch (error) {
+    // On a full disk the unfinished file would take the space that is needed most.
+    if (disk.exists(temporary)) disk.unlink(temporary)
+    throw error
   } finally {
     input.release()
   }

@@ -15,7 +15,7 @@ import {
   temporaryName
 } from './compress.ts'
 
-/** Somebody else compresses at the moment; it may have listed the folder before our rotation, so look again. */
+/** Somebody else does upkeep at the moment. */
 const BUSY_RETRY_MS = 200
 /** Removes by age while nothing rotates. */
 const AGE_INTERVAL_MS = 3_600_000
@@ -83,6 +83,7 @@ export class Upkeep {
     const { signal } = this.#abort
     while (this.#again && !signal.aborted) {
       let held: OpenFile | undefined
+      let seen: Set<string>
       try {
         held = shared ? lock() : undefined
         if (shared && held === undefined) {
@@ -91,35 +92,50 @@ export class Upkeep {
           continue
         }
         this.#again = false
-        await keepUp(disk, this.#options, now(), signal)
+        seen = await keepUp(disk, this.#options, now(), signal)
       } catch (error) {
         if (!signal.aborted) failed(error)
         return
       } finally {
         held?.release()
       }
+      if (shared) await this.#lookAgain(seen)
+    }
+  }
+
+  // Who rotated meanwhile found the lock busy, and if it ended since, nobody else would see to its backup.
+  async #lookAgain(seen: Set<string>): Promise<void> {
+    const { disk, folder, base, failed } = this.#options
+    try {
+      const names = await disk.readdirAsync(folder)
+      this.#again ||= names.some((name) => !seen.has(name) && parseBackupName(base, name)?.compression === '')
+    } catch (error) {
+      failed(error)
     }
   }
 }
 
-/** One round over the folder; the caller holds the upkeep lock. Rejects with the first error of the disk. */
+/**
+ * One round over the folder; the caller holds the upkeep lock. Resolves with the names that were there; rejects with
+ * the first error of the disk.
+ */
 export async function keepUp(
   disk: Disk,
   options: UpkeepOptions,
   now: number,
   signal: AbortSignal
-): Promise<void> {
+): Promise<Set<string>> {
   const { folder, base, compress } = options
   const names = await disk.readdirAsync(folder)
   for (const name of names) if (isTemporary(base, name)) remove(disk, folder, name)
   const backups = groupBackups(base, names)
   const removed = expired(disk, options, backups, now)
   for (const backup of removed) for (const name of backup.names) remove(disk, folder, name)
-  if (compress === false) return
-  for (const backup of backups) {
+  for (const backup of compress === false ? [] : backups) {
     if (!removed.has(backup) && backup.compression === '')
-      await compressOne(disk, options, compress, backup, signal)
+      await compressOne(disk, options, compress as Compression, backup, signal)
   }
+  return new Set(names)
 }
 
 async function compressOne(

@@ -55,6 +55,8 @@ export class WorkerLink extends EventEmitter {
   #waiting: Batch[] = []
   #waitingBytes = 0
   #ready = false
+  /** The worker cannot write at the moment, so that waiting for it on this thread would stall the application. */
+  #degraded = false
   #ended: Promise<void> | undefined
   #dead = false
 
@@ -69,12 +71,18 @@ export class WorkerLink extends EventEmitter {
     }) as unknown as Stream
     for (const name of forwardedEvents)
       this.#stream.on(name, (...args: unknown[]) => this.emit(name, ...args))
+    this.#stream.on('degraded', () => {
+      this.#degraded = true
+    })
+    this.#stream.on('recovered', () => {
+      this.#degraded = false
+    })
     this.#stream.on('drain', () => this.#sendWaiting())
     this.#stream.on('error', (error: Error) => this.#fail(error))
     this.#stream.on('ready', () => {
       this.#ready = true
       // An idle logger does not keep the process alive; what it still holds is written by the exit hook.
-      this.#stream.unref()
+      if (this.#ended === undefined) this.#stream.unref()
     })
     onExit.register(this, exitNow)
   }
@@ -92,7 +100,11 @@ export class WorkerLink extends EventEmitter {
         this.#sendText()
       })
     }
-    return this.#waitingBytes < this.#options.maxBufferBytes || this.#options.overflow !== 'block'
+    if (this.#waitingBytes < this.#options.maxBufferBytes || this.#options.overflow !== 'block') return true
+    // A burst within one turn of the event loop. winston ignores that it should wait, and what it buffers itself is
+    // out of reach when the process exits; the worker catches up in milliseconds.
+    if (!this.#degraded) this.#catchUp()
+    return this.#waitingBytes < this.#options.maxBufferBytes
   }
 
   /** Asks the worker for something; see `SinkStream`. */
@@ -123,6 +135,14 @@ export class WorkerLink extends EventEmitter {
     for (const batch of this.#waiting.splice(0)) this.#stream.write(batch.bytes)
     this.#waitingBytes = 0
     this.#stream.flushSync()
+  }
+
+  #catchUp(): void {
+    try {
+      this.flushSync()
+    } catch {
+      this.#degraded = true
+    }
   }
 
   /** Flushes, then ends the worker. Idempotent. Does not reject: what was lost is reported on stderr. */
@@ -208,6 +228,7 @@ export class WorkerLink extends EventEmitter {
   }
 
   #sendWaiting(): void {
+    this.#degraded = false
     while (this.#waiting.length > 0 && !this.#stream.writableNeedDrain) {
       const batch = this.#waiting.shift() as Batch
       this.#waitingBytes -= batch.bytes.length
