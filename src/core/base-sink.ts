@@ -226,14 +226,16 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   #accept(chunk: string | Uint8Array): void {
     if (this.#closed !== undefined) throw this.#closedError()
     if (chunk.length === 0 && this.#queue.takesLines) return
-    const fits = this.#queue.bytes + chunk.length <= this.#options.maxBufferBytes
+    const bytes = chunk.length + this.#queue.overhead(chunk)
+    const fits = this.#queue.bytes + bytes <= this.#options.maxBufferBytes
     const discarded = fits || this.#makeRoom(chunk) ? this.#queue.push(chunk) : this.#queue.refuse(chunk)
     if (discarded !== undefined) this.#drop(discarded)
   }
 
   /** False if the chunk must be refused. One larger than the bound is taken when nothing else waits. */
   #makeRoom(chunk: string | Uint8Array): boolean {
-    const bytes = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length
+    const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length
+    const bytes = length + this.#queue.overhead(chunk)
     const limit = this.#options.maxBufferBytes
     const fits = () => this.#queue.bytes + bytes <= limit || !(this.#queue.hasLines || this.#queue.hasKept)
     if (fits()) return true

@@ -25,6 +25,8 @@ export interface RecordQueue {
   readonly takesLines: boolean
   /** A mark for `release`: everything written so far. */
   readonly writtenTotal: number
+  /** Bytes that `push` adds to those of the chunk itself, at most. */
+  overhead(chunk: string | Uint8Array): number
   /** Appends a piece of the stream. Returns what was discarded of it: the rest of a dropped record, if any. */
   push(chunk: string | Uint8Array): Dropped | undefined
   /** Refuses a piece of the stream: all records that it begins, continues or ends are dropped. */

@@ -25,6 +25,10 @@ export class LineQueue extends ByteQueue implements RecordQueue {
     return this.end > this.whole || this.#skipping
   }
 
+  overhead(_chunk: string | Uint8Array): number {
+    return 0
+  }
+
   /** Appends a piece of the stream. Returns what was discarded of it: the rest of a dropped line, if any. */
   push(chunk: string | Uint8Array): Dropped | undefined {
     let discarded: Dropped | undefined

@@ -9,7 +9,7 @@ import { createFolder } from '../helpers/folder.ts'
 import { hiddenNames, publishedNames, publishedText } from '../helpers/spool.ts'
 
 function createSpool(options: SpoolOptions, internals?: SpoolInternals): Spool {
-  const spool = new Spool({ fallback: false, flushInterval: 0, ...options }, internals)
+  const spool = new Spool({ fallback: false, flushInterval: 0, timeout: '60s', ...options }, internals)
   onTestFinished(async () => {
     await spool.close().catch(() => {})
   })

@@ -6,6 +6,7 @@ import {
   LENGTH_BYTES,
   maxRecordBytes
 } from '../../formats/binary-file.ts'
+import { native } from '../../native/index.ts'
 import { ByteQueue, type Dropped, type RecordQueue } from '../byte-queue.ts'
 import { LineQueue } from '../lines.ts'
 
@@ -33,6 +34,10 @@ export class FrameQueue extends ByteQueue implements RecordQueue {
 
   override get queuedBytes(): number {
     return this.end - this.written + (this.#lines?.bytes ?? 0)
+  }
+
+  overhead(chunk: string | Uint8Array): number {
+    return this.#lines === undefined ? LENGTH_BYTES : LENGTH_BYTES * (1 + countLines(chunk))
   }
 
   push(chunk: string | Uint8Array): Dropped | undefined {
@@ -110,6 +115,13 @@ export class FrameQueue extends ByteQueue implements RecordQueue {
     this.end = encodeRecord(this.buffer, this.end, payload)
     this.whole = this.end
   }
+}
+
+function countLines(chunk: string | Uint8Array): number {
+  if (typeof chunk !== 'string') return native.countLines(chunk, 0, chunk.length)
+  let lines = 0
+  for (let at = chunk.indexOf('\n'); at !== -1; at = chunk.indexOf('\n', at + 1)) lines++
+  return lines
 }
 
 /** The number of records in `bytes[start, end)`, whole records. */

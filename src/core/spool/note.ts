@@ -117,8 +117,11 @@ export class SpoolNote {
 
   /** Removes the note; for when no temp file is left. */
   remove(): void {
-    if (this.isThere) this.#disk.unlink(this.#path)
-    this.leave()
+    try {
+      if (this.isThere) this.#disk.unlink(this.#path)
+    } finally {
+      this.leave()
+    }
   }
 
   /** Releases the lock and leaves the note to others. */

@@ -22,6 +22,8 @@ export class SpoolLines extends BaseSink {
   #current = 0
   #timer: NodeJS.Timeout | undefined
   #syncFailure: unknown
+  /** False after a failure to publish, until one succeeds. */
+  #isPublishing = true
 
   /** Opens the folders. Throws `ERR_OPTION`; other failures are retried. */
   constructor(input: SpoolOptions, disk: Disk = realDisk) {
@@ -47,7 +49,7 @@ export class SpoolLines extends BaseSink {
 
   override async flushLines(to?: Durability): Promise<void> {
     await super.flushLines(to)
-    if (to !== 'none') this.#publishAll()
+    if (to !== 'none') await this.retryUntil(() => this.#tryPublishAll())
   }
 
   override flushSync(to?: Durability): void {
@@ -63,12 +65,7 @@ export class SpoolLines extends BaseSink {
 
   override exitNow(): void {
     super.exitNow()
-    if (this.isClosed) return
-    try {
-      this.#publishAll()
-    } catch (error) {
-      this.#warnOf(error)
-    }
+    if (!this.isClosed) this.#tryPublishAll()
   }
 
   protected _open(): void {
@@ -79,13 +76,13 @@ export class SpoolLines extends BaseSink {
     let at = 0
     try {
       while (at < lines.length) {
+        this.#publishIfFull()
         const worker = this.#workers[this.#current]
-        if (worker.isFull) this.#publish(worker)
         const end = this.#portion(lines, at, worker)
         this.#stage(worker, lines.subarray(at, end))
         at = end
-        if (worker.isFull) this.#publish(worker)
-        else this.#schedule()
+        this.#publishIfFull()
+        this.#schedule()
       }
     } catch (error) {
       if (at === 0) throw error
@@ -119,11 +116,7 @@ export class SpoolLines extends BaseSink {
 
   protected async _close(): Promise<void> {
     clearTimeout(this.#timer)
-    try {
-      this.#publishAll()
-    } catch (error) {
-      this.#warnOf(error)
-    }
+    this.#tryPublishAll()
     const kept = this.#workers.some((worker) => worker.hasTemp)
     for (const worker of this.#workers) worker.abandon()
     await this.#store.close(kept)
@@ -153,6 +146,11 @@ export class SpoolLines extends BaseSink {
     }
   }
 
+  #publishIfFull(): void {
+    const worker = this.#workers[this.#current]
+    if (worker.isFull) this.#publish(worker)
+  }
+
   #publish(worker: SpoolWorker): void {
     worker.publishNow()
     if (worker.index === this.#current) this.#current = (this.#current + 1) % this.#workers.length
@@ -164,16 +162,25 @@ export class SpoolLines extends BaseSink {
     }
   }
 
+  /** What cannot be published stays in its temp file; that is reported once until it works again. */
+  #tryPublishAll(): boolean {
+    try {
+      this.#publishAll()
+      this.#isPublishing = true
+      return true
+    } catch (error) {
+      this.counters.errors++
+      if (this.#isPublishing) this.#warnOf(error)
+      this.#isPublishing = false
+      return false
+    }
+  }
+
   #schedule(): void {
     if (this.#timer !== undefined || this.#intervalMs === 0) return
     this.#timer = setTimeout(() => {
       this.#timer = undefined
-      try {
-        this.#publishAll()
-      } catch (error) {
-        this.#warnOf(error)
-        this.#schedule()
-      }
+      if (!this.#tryPublishAll()) this.#schedule()
     }, this.#intervalMs)
     this.#timer.unref()
   }
@@ -186,7 +193,6 @@ export class SpoolLines extends BaseSink {
 
   #warnOf(error: unknown): void {
     if (error instanceof LogboomError && error.code === 'ERR_CLOSED') return
-    this.counters.errors++
     this.warn(systemCode(error) ?? 'ERR_IO', `${this.path}: ${errorMessage(error)}`)
   }
 }

@@ -181,14 +181,20 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     this.#unsynced = this.#unsynced.slice(paths.length)
   }
 
-  /** Ends recovery and frees the note; `keepNote` if temp files are left for the recovery by another spool. */
+  /** Ends recovery and frees the note; `keepNote` if temp files are left for another spool to recover. Does not throw. */
   async close(keepNote: boolean): Promise<void> {
     clearInterval(this.#timer)
     await this.#recovering
     for (const note of this.#oldNotes.splice(0)) note.leave()
-    if (keepNote) this.#note?.leave()
-    else this.#note?.remove()
+    const note = this.#note
     this.#note = undefined
+    try {
+      if (keepNote) note?.leave()
+      else note?.remove()
+    } catch (error) {
+      // Whoever finds it later finds that nothing is left to recover.
+      this.#reports.warn(systemCode(error) ?? 'ERR_IO', `cannot remove a note: ${error}`, this.folders.temp)
+    }
   }
 
   // The monotonic clock, set by the system clock and again when that was changed. Nanoseconds count: files of
