@@ -2,9 +2,10 @@
 // flush levels, statistics. A sink adds the `_` methods.
 import { EventEmitter } from 'node:events'
 import onExit from 'on-exit-leak-free'
+import type { Dropped, RecordQueue } from './byte-queue.ts'
 import { Drops } from './drops.ts'
 import { errorMessage, LogboomError, systemCode } from './errors.ts'
-import { type Dropped, LineQueue } from './lines.ts'
+import { LineQueue } from './lines.ts'
 import { Notice } from './notice.ts'
 import type {
   ControlRequest,
@@ -60,7 +61,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     errors: 0
   }
   readonly #options: BaseSinkOptions
-  readonly #queue: LineQueue
+  readonly #queue: RecordQueue
   /** Below the bound, so that a caller who waits for 'drain' is not blocked there. */
   readonly #highWaterBytes: number
   readonly #notice: Notice
@@ -81,12 +82,12 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   /** Counts failed syncs: a sync that began before one of them proves nothing. */
   #syncEpoch = 0
 
-  constructor(path: string, options: BaseSinkOptions, prefix?: Uint8Array) {
+  constructor(path: string, options: BaseSinkOptions, queue: RecordQueue = new LineQueue()) {
     super()
     this.path = path
     this.durability = options.durability
     this.#options = options
-    this.#queue = new LineQueue(prefix)
+    this.#queue = queue
     this.#highWaterBytes = Math.min(WRITE_NOW_BYTES, options.maxBufferBytes / 2)
     this.#notice = new Notice(options.fallback)
     this.#drops = new Drops((event) => this.announce('dropped', event))
@@ -227,15 +228,17 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
 
   #accept(chunk: string | Uint8Array): void {
     if (this.#closed !== undefined) throw this.#closedError()
-    if (chunk.length === 0) return
-    const fits = this.#queue.bytes + chunk.length <= this.#options.maxBufferBytes
+    if (chunk.length === 0 && this.#queue.takesLines) return
+    const bytes = chunk.length + this.#queue.overhead(chunk)
+    const fits = this.#queue.bytes + bytes <= this.#options.maxBufferBytes
     const discarded = fits || this.#makeRoom(chunk) ? this.#queue.push(chunk) : this.#queue.refuse(chunk)
     if (discarded !== undefined) this.#drop(discarded)
   }
 
   /** False if the chunk must be refused. One larger than the bound is taken when nothing else waits. */
   #makeRoom(chunk: string | Uint8Array): boolean {
-    const bytes = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length
+    const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length
+    const bytes = length + this.#queue.overhead(chunk)
     const limit = this.#options.maxBufferBytes
     const fits = () => this.#queue.bytes + bytes <= limit || !(this.#queue.hasLines || this.#queue.hasKept)
     if (fits()) return true
@@ -276,7 +279,8 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   }
 
   #queueDropNotice(): boolean {
-    const notice = this.#drops.takeNotice()
+    // Among records of any bytes a text of ours would be taken for one of theirs.
+    const notice = this.#queue.takesLines ? this.#drops.takeNotice() : undefined
     if (notice !== undefined) this.#queue.insertLine(Buffer.from(notice))
     return notice !== undefined
   }

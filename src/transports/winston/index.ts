@@ -13,3 +13,21 @@ export class RotatingFileTransport extends SinkTransport<'rotating-file'> {
     super('rotating-file', options)
   }
 }
+
+export type SpoolTransportOptions = KindOptions['spool'] & WinstonOptions
+
+/** Collects lines in complete, unique files for programs that collect them, from a worker thread. */
+export class SpoolTransport extends SinkTransport<'spool'> {
+  constructor(options: SpoolTransportOptions = {}) {
+    super('spool', options)
+  }
+}
+
+export type BinaryFileTransportOptions = KindOptions['binary-file'] & WinstonOptions
+
+/** Logs each line as a length-prefixed record, from a worker thread. */
+export class BinaryFileTransport extends SinkTransport<'binary-file'> {
+  constructor(options: BinaryFileTransportOptions) {
+    super('binary-file', options)
+  }
+}
