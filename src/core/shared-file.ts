@@ -186,11 +186,11 @@ export class SharedFile {
   /** Closes everything; files left before are synced first if the options say so. */
   async close(): Promise<void> {
     this.#retire()
-    await Promise.allSettled(this.#syncs)
     for (const file of [...this.#retired]) {
       // While an earlier one was waited for, the background may have synced and closed this one.
       if (this.#retired.has(file)) await this.#sync(file).catch((error) => this.#hooks.failed(error))
     }
+    await Promise.allSettled(this.#syncs)
     this.#lock?.close()
   }
 
