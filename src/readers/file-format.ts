@@ -10,6 +10,8 @@ import { type Scanner, scan } from './scan.ts'
 /** What the reader of a format in single files has to know. */
 export interface FileFormat {
   readonly find: FindLogFiles
+  /** Whether what follows the last record end of a live file can be read as a record. */
+  readonly readsUnterminated: boolean
   /** A scanner for one file. */
   scanner(maxRecordBytes: number): Scanner
   /** Where scanning must begin to find every record whose offset is at least `offset`. */
