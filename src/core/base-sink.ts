@@ -21,7 +21,7 @@ import { sleep } from './sleep.ts'
 
 /** One hold of the lock writes at most this much, so that writers sharing a file take turns. */
 const MAX_BATCH_BYTES = 4 * 1024 * 1024
-/** So many queued bytes are written at once, without waiting for `flushInterval`. */
+/** So many queued bytes are written at once, without waiting for `flushInterval`; the high-water mark of `write`. */
 const WRITE_NOW_BYTES = 256 * 1024
 const RETRY_MIN_MS = 50
 const RETRY_MAX_MS = 500
@@ -62,6 +62,8 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   }
   readonly #options: BaseSinkOptions
   readonly #queue: RecordQueue
+  /** Below the bound, so that a caller who waits for 'drain' is not blocked there. */
+  readonly #highWaterBytes: number
   readonly #notice: Notice
   readonly #drops: Drops
   #state: SinkState = 'open'
@@ -86,6 +88,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     this.durability = options.durability
     this.#options = options
     this.#queue = queue
+    this.#highWaterBytes = Math.min(WRITE_NOW_BYTES, options.maxBufferBytes / 2)
     this.#notice = new Notice(options.fallback)
     this.#drops = new Drops((event) => this.announce('dropped', event))
   }
@@ -109,9 +112,9 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
 
   write(chunk: string | Uint8Array): boolean {
     this.#accept(chunk)
-    if (this.#queue.queuedBytes < WRITE_NOW_BYTES) this.#schedule()
+    if (this.#queue.queuedBytes < this.#highWaterBytes) this.#schedule()
     else if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
-    if (this.#queue.queuedBytes >= WRITE_NOW_BYTES) this.#awaitDrain()
+    if (this.#queue.queuedBytes >= this.#highWaterBytes) this.#awaitDrain()
     return !this.#needDrain
   }
 
@@ -192,7 +195,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     if (fits || this.#makeRoom(bytes)) this.#queue.insertLine(bytes)
     else this.#drop({ lines: 1, bytes: bytes.length })
     if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
-    if (this.#queue.queuedBytes >= WRITE_NOW_BYTES) this.#awaitDrain()
+    if (this.#queue.queuedBytes >= this.#highWaterBytes) this.#awaitDrain()
     return !this.#needDrain
   }
 

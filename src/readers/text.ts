@@ -13,7 +13,6 @@ const CHUNK_BYTES = 64 * 1024
 
 const lineFiles: FileFormat = {
   find: findRotatedFiles,
-  readsUnterminated: true,
   scanner: (maxRecordBytes) => new LineScanner(maxRecordBytes),
   // From the byte before, so that a line is told from the rest of one.
   scanFrom: (offset) => Math.max(0, offset - 1),

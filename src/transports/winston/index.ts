@@ -1,8 +1,9 @@
 // `logboom/winston`: the winston transports.
 import type { KindOptions } from '../../core/registry.ts'
+import type { QueryOptions } from './query.ts'
 import { SinkTransport, type WinstonOptions } from './sink-transport.ts'
 
-export type { WinstonOptions }
+export type { QueryOptions, WinstonOptions }
 
 export type RotatingFileTransportOptions = KindOptions['rotating-file'] & WinstonOptions
 
