@@ -50,6 +50,7 @@ export class SharedFile {
   readonly #retired = new Set<OpenFile>()
   /** Its sync failed: it is left without another one, which would prove nothing. */
   #poisoned: OpenFile | undefined
+  readonly #running = new Set<Promise<void>>()
   #syncFailure: unknown
   /** A file was created or renamed since the folder was last synced. */
   #folderChanged = false
@@ -188,6 +189,8 @@ export class SharedFile {
       // While an earlier one was waited for, the background may have synced and closed this one.
       if (this.#retired.has(file)) await this.#sync(file).catch((error) => this.#hooks.failed(error))
     }
+    // One in the background may still be at a file that was synced again above, and holds its descriptor.
+    await Promise.allSettled(this.#running)
     this.#lock?.close()
   }
 
@@ -295,7 +298,13 @@ export class SharedFile {
     this.#sync(file).catch((error) => this.#hooks.failed(error))
   }
 
-  async #sync(file: OpenFile): Promise<void> {
+  #sync(file: OpenFile): Promise<void> {
+    const sync = this.#syncFile(file).finally(() => this.#running.delete(sync))
+    this.#running.add(sync)
+    return sync
+  }
+
+  async #syncFile(file: OpenFile): Promise<void> {
     // A file left only while its sync runs may hold writes that the sync does not cover.
     const wasRetired = this.#retired.has(file)
     file.retain()
