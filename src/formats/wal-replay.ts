@@ -141,7 +141,8 @@ export class WalReplay {
 
   /** Up to where the log is complete: a snapshot stands for the entries before it. */
   #reach(): bigint {
-    return this.lastIndex > this.snapshotIndex ? this.lastIndex : this.snapshotIndex
+    if (this.snapshotIndex > this.lastIndex) return this.snapshotIndex
+    return this.lastIndex
   }
 
   #fail(kind: WalDamage['kind'], reason: string): false {
