@@ -15,6 +15,7 @@ export interface FileStat {
 
 const fsync = promisify(fs.fsync)
 const fdatasync = promisify(fs.fdatasync)
+const write = promisify(fs.write)
 
 function toStat(stat: fs.BigIntStats): FileStat {
   return {
@@ -34,6 +35,8 @@ export const realDisk = {
   /** One `write` or `pwrite` (with `position`); may write less than asked. Returns the bytes written. */
   write: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number | null): number =>
     fs.writeSync(fd, buffer, offset, length, position),
+  writeAsync: async (fd: number, buffer: Uint8Array, position: number): Promise<number> =>
+    (await write(fd, buffer, 0, buffer.length, position)).bytesWritten,
   read: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number =>
     fs.readSync(fd, buffer, offset, length, position),
   fstat: (fd: number): FileStat => toStat(fs.fstatSync(fd, { bigint: true })),
@@ -50,6 +53,10 @@ export const realDisk = {
   fdatasyncAsync: (fd: number): Promise<void> => fdatasync(fd),
   /** Renames without replacing: throws EEXIST if `to` exists. */
   renameNoReplace: (from: string, to: string): void => native.renameNoReplace(from, to),
+  /** Renames a file or folder, replacing a file or an empty folder at `to`. */
+  rename: (from: string, to: string): void => fs.renameSync(from, to),
+  /** Reserves blocks for a range and extends the file over it with zeros; EOPNOTSUPP where that is not possible. */
+  fallocate: (fd: number, offset: number, length: number): void => native.fallocate(fd, offset, length),
   unlink: (path: string): void => fs.unlinkSync(path),
   mkdir: (path: string, mode: number): void => {
     fs.mkdirSync(path, { mode })

@@ -96,6 +96,13 @@ export class WalEncoder {
     return lastIndex
   }
 
+  /** A record of any type but crc, with its data as it is. */
+  writeRecord(type: number, data: Uint8Array): void {
+    this.#reserve(data.length)
+    this.#buffer.set(data, this.#dataStart(data.length))
+    this.#frame(type, data.length)
+  }
+
   /** Forgets what was encoded after `length`, when the checksum was `crc`. */
   rewind(length: number, crc: number): void {
     this.length = length

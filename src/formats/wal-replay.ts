@@ -44,6 +44,8 @@ export class WalReplay {
   /** Index of the last entry; of the one before the first if there was none yet. */
   lastIndex = 0n
   commit = 0n
+  /** Index of the first entry that the first segment was made for. */
+  firstIndex = 1n
   /** Index of the newest snapshot record. */
   snapshotIndex = 0n
   entries = 0
@@ -63,7 +65,8 @@ export class WalReplay {
     this.segment = segment
     this.decoder.begin(bytes, last)
     if (previous === undefined) {
-      this.lastIndex = segment.index === 0n ? 0n : segment.index - 1n
+      this.firstIndex = segment.index === 0n ? 1n : segment.index
+      this.lastIndex = this.firstIndex - 1n
       this.commit = this.lastIndex
       return true
     }
