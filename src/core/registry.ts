@@ -3,6 +3,8 @@ import type { OptionSpecs } from './options.ts'
 import { parseRotatingFileOptions, rotatingFileOptions } from './rotating-file/options.ts'
 import { RotatingFile } from './rotating-file/rotating-file.ts'
 import type { Overflow, Sink } from './sink.ts'
+import { parseWalOptions, walOptions } from './wal/options.ts'
+import { WriteAheadLog } from './wal/write-ahead-log.ts'
 
 /** What a transport needs to know of a sink's options before the sink exists. */
 export interface CheckedOptions {
@@ -25,6 +27,11 @@ export const sinks = {
     options: rotatingFileOptions,
     check: parseRotatingFileOptions,
     create: (options: ConstructorParameters<typeof RotatingFile>[0]) => new RotatingFile(options)
+  },
+  wal: {
+    options: walOptions,
+    check: parseWalOptions,
+    create: (options: ConstructorParameters<typeof WriteAheadLog>[0]) => WriteAheadLog.openSync(options)
   }
 } satisfies Record<string, SinkKind>
 

@@ -1,7 +1,6 @@
 // Group commit: batches that arrive while one write and sync are running share the next one.
 import { LogboomError } from '../errors.ts'
 import type { IndexRange, LogWriter, WalRecords } from './log-writer.ts'
-import { Patience } from './patience.ts'
 
 /** One write and sync cover at most so much, so that the first of many callers is not kept waiting for the last. */
 const MAX_GROUP_BYTES = 4 * 1024 * 1024
@@ -25,7 +24,6 @@ export class CommitQueue {
   /** Bytes of all batches not yet appended. */
   queuedBytes = 0
   readonly #hooks: CommitHooks
-  readonly #patience = new Patience()
   #waiting: Waiting[] = []
   #running: Promise<void> | undefined
 
@@ -63,11 +61,6 @@ export class CommitQueue {
     }
   }
 
-  /** Failures are not waited out any more. */
-  end(): void {
-    this.#patience.end()
-  }
-
   async #run(): Promise<void> {
     // Callers that were resolved together call again one after the other: they all belong to the next group.
     await undefined
@@ -87,9 +80,7 @@ export class CommitQueue {
   /** Undefined if the group was appended by somebody else meanwhile. */
   async #append(group: Waiting[]): Promise<IndexRange[] | undefined> {
     let told = false
-    this.#patience.begin()
-    for (;;) {
-      if (this.#waiting[0] !== group[0]) return undefined
+    while (this.#waiting[0] === group[0]) {
       const writer = this.#hooks.writer()
       try {
         const ranges = writer.append(group.map(({ records }) => records))
@@ -97,14 +88,14 @@ export class CommitQueue {
         if (told) this.#hooks.recovered()
         return ranges
       } catch (error) {
-        const mayPass = error instanceof LogboomError && error.code === 'ERR_IO'
-        if (!mayPass) throw error
-        if (this.#patience.isOver) throw writer.fail(error)
+        if (!(error instanceof LogboomError && error.code === 'ERR_IO')) throw error
         if (!told) this.#hooks.degraded(error)
         told = true
       }
-      await this.#patience.wait()
+      await writer.waitToRetry()
     }
+    if (told) this.#hooks.recovered()
+    return undefined
   }
 
   async #acknowledge(group: Waiting[], ranges: IndexRange[]): Promise<void> {

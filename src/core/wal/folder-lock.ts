@@ -26,7 +26,6 @@ export class FolderLock {
     this.#disk = disk
     this.#file = file
     this.#key = key
-    openHere.add(key)
   }
 
   /** Locks an existing folder. Throws `ERR_LOCKED` naming the owner's process id. */
@@ -42,6 +41,7 @@ export class FolderLock {
         if (found !== undefined && file.is(found)) {
           const lock = new FolderLock(disk, file, key)
           lock.#sign()
+          openHere.add(key)
           return lock
         }
         // The folder was moved into place or away in between: the lock counts only where others will look.

@@ -6,7 +6,7 @@ import type { Disk } from '../disk.ts'
 import { errorMessage, LogboomError } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { syncFolder } from '../open-file.ts'
-import { isPassing, Patience } from './patience.ts'
+import { Patience, type PatienceLimits } from './patience.ts'
 import { reencode } from './reencode.ts'
 import type { Segment } from './segment.ts'
 import { SegmentSupply } from './segment-supply.ts'
@@ -16,6 +16,7 @@ export interface WriterOptions {
   segmentBytes: number
   metadata: Uint8Array | undefined
   mode: number
+  patience?: PatienceLimits | undefined
 }
 
 export interface WriterCounters {
@@ -62,7 +63,7 @@ export class LogWriter {
   readonly #counters: WriterCounters
   readonly #hooks: WriterHooks
   readonly #supply: SegmentSupply
-  readonly #patience = new Patience()
+  readonly #patience: Patience
   #segment: Segment
   /** Checksum at the end of what is on disk, and that end in the segment. */
   #durableCrc: number
@@ -91,6 +92,7 @@ export class LogWriter {
     this.#counters = counters
     this.#hooks = hooks
     this.#segment = segment
+    this.#patience = new Patience(options.patience)
     this.#supply = new SegmentSupply(disk, options, counters)
     this.nextIndex = position.index + 1n
     this.durableIndex = position.index
@@ -195,6 +197,16 @@ export class LogWriter {
     if (this.failure !== undefined && this.durableIndex < this.lastIndex) throw this.failure
   }
 
+  /** Failures are not waited out any more. */
+  end(): void {
+    this.#patience.end()
+  }
+
+  /** Resolves after a while, longer each time as long as writing fails. */
+  waitToRetry(): Promise<void> {
+    return this.#patience.wait()
+  }
+
   /** Ends writing for good. */
   fail(cause: unknown): LogboomError {
     if (this.failure !== undefined) return this.failure
@@ -263,7 +275,7 @@ export class LogWriter {
 
   #judge(error: unknown): LogboomError {
     if (this.failure !== undefined) return this.failure
-    return isPassing(error) ? this.#ioError(error) : this.fail(error)
+    return this.#patience.isOver(error) ? this.fail(error) : this.#ioError(error)
   }
 
   #ioError(error: unknown): LogboomError {
@@ -305,7 +317,6 @@ export class LogWriter {
   /** Moves on to a new segment, however often it takes, as long as the causes may pass. */
   async #heal(): Promise<void> {
     let told = false
-    this.#patience.begin()
     for (;;) {
       if (this.failure !== undefined) throw this.failure
       if (!this.#broken) break
@@ -313,7 +324,7 @@ export class LogWriter {
         this.#moveOn()
         break
       } catch (error) {
-        if (!isPassing(error) || this.#patience.isOver) throw this.fail(error)
+        if (this.#patience.isOver(error)) throw this.fail(error)
         if (!told) this.#hooks.degraded(this.#ioError(error))
         told = true
       }
@@ -403,7 +414,7 @@ export class LogWriter {
     old.close()
     this.#segment = next
     this.#broken = false
-    this.#sealed = false
+    this.#patience.reset()
     this.#counters.rotations++
     this.#advance(next.used, encoder.crc)
     this.#hooks.rotated(old.path, next.path, bytes)
@@ -411,8 +422,7 @@ export class LogWriter {
 
   /** A segment that is in place but not in use would contradict what the old one gets to hold. */
   #undo(next: Segment, renamed: boolean, cause: unknown): void {
-    this.#supply.discard(next)
-    if (renamed && this.#disk.exists(next.path)) this.fail(cause)
+    if (!this.#supply.discard(next) && renamed) this.fail(cause)
   }
 
   /** Everything kept is on disk now, and ends at `end` of the segment. */

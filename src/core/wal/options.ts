@@ -69,6 +69,8 @@ export const walOptions = {
 export type WriteAheadLogOptions = OptionsInput<typeof walOptions>
 
 export interface ParsedWalOptions extends Omit<OptionsOutput<typeof walOptions>, 'metadata' | 'snapDir'> {
+  /** The folder of the log, absolute. */
+  path: string
   snapDir: string
   metadata: Uint8Array | undefined
 }
@@ -85,5 +87,6 @@ export function parseWalOptions(input: unknown): ParsedWalOptions {
   if (snapDir === walDir) throw optionError('wal', 'snapDir', 'must not be walDir', options.snapDir)
   const own = options.instance === 'per-process' ? `${hostname()}-${process.pid}` : ''
   const metadata = typeof options.metadata === 'string' ? Buffer.from(options.metadata) : options.metadata
-  return { ...options, walDir: join(walDir, own), snapDir: join(snapDir, own), metadata }
+  const path = join(walDir, own)
+  return { ...options, path, walDir: path, snapDir: join(snapDir, own), metadata }
 }

@@ -53,13 +53,17 @@ export class SegmentSupply {
     if (ready !== undefined) this.discard(ready)
   }
 
-  /** Closes and removes a segment that has no name yet; what cannot be removed is overwritten later. */
-  discard(segment: Segment): void {
+  /**
+   * Closes and removes a segment that is not in use; false if it could not be removed. Under a temporary name that
+   * does no harm: readers ignore it and the next writer replaces it.
+   */
+  discard(segment: Segment): boolean {
     segment.close()
     try {
       this.#disk.unlink(segment.path)
+      return true
     } catch {
-      // Ignored by readers, reused by the next writer.
+      return false
     }
   }
 

@@ -195,9 +195,14 @@ export class Segment {
 
   /** Frees the lock, too. */
   close(): void {
-    this.#syncFile?.release()
+    for (const file of [this.#syncFile, this.#file]) {
+      try {
+        file?.release()
+      } catch {
+        // What matters was synced before; the descriptor is gone either way.
+      }
+    }
     this.#syncFile = undefined
-    this.#file.release()
   }
 
   #lock(): void {

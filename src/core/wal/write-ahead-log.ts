@@ -9,6 +9,7 @@ import type { Entry } from './entries.ts'
 import { type IndexRange, LogWriter, type WalRecords, type WriterHooks } from './log-writer.ts'
 import { type OpenLog, openLog } from './open-log.ts'
 import { type ParsedWalOptions, parseWalOptions, type WriteAheadLogOptions } from './options.ts'
+import type { PatienceLimits } from './patience.ts'
 import { type RepairedSegment, repairLog } from './repair.ts'
 import { type Snapshot, Snapshots } from './snapshots.ts'
 import { verifyLog, type WalReport } from './verify.ts'
@@ -22,6 +23,7 @@ const CLOSE_TIMEOUT_MS = 8_000
 /** What tests replace. */
 export interface WalInternals {
   disk?: Disk
+  patience?: PatienceLimits
 }
 
 interface Running {
@@ -34,6 +36,7 @@ export class WriteAheadLog extends BaseSink {
   protected readonly _lockTimeoutMs = 0
   readonly #options: ParsedWalOptions
   readonly #disk: Disk
+  readonly #patience: PatienceLimits | undefined
   readonly #commits: CommitQueue
   /** Whether records are acknowledged only when they are on disk. */
   readonly #isDurable: boolean
@@ -57,6 +60,7 @@ export class WriteAheadLog extends BaseSink {
     })
     this.#options = options
     this.#disk = internals.disk ?? realDisk
+    this.#patience = internals.patience
     this.#isDurable = isDurable
     this.#failed = new Promise((_, reject) => {
       this.#rejectFailed = reject
@@ -78,8 +82,8 @@ export class WriteAheadLog extends BaseSink {
   }
 
   /** Like `open` for transports: where opening fails for a reason that may pass, it is tried again with each write. */
-  static openSync(options: WriteAheadLogOptions): WriteAheadLog {
-    const log = new WriteAheadLog(options)
+  static openSync(options: WriteAheadLogOptions, internals?: WalInternals): WriteAheadLog {
+    const log = new WriteAheadLog(options, internals)
     log.openNow()
     return log
   }
@@ -186,7 +190,7 @@ export class WriteAheadLog extends BaseSink {
   }
 
   override close(): Promise<void> {
-    this.#closing ??= this.#shutDownLog()
+    this.#closing ??= this.#closeLog()
     return this.#closing
   }
 
@@ -208,7 +212,7 @@ export class WriteAheadLog extends BaseSink {
     const { metadata } = log
     const writer = new LogWriter(
       this.#disk,
-      { ...this.#options, metadata },
+      { ...this.#options, metadata, patience: this.#patience },
       this.counters,
       this.#writerHooks(),
       log.segment,
@@ -224,8 +228,11 @@ export class WriteAheadLog extends BaseSink {
   protected _writeBatch(lines: Buffer): number {
     const { writer } = this.#use()
     this.#lines = splitLines(lines)
-    writer.append([this.#lines])
-    this.#lines = []
+    try {
+      writer.append([this.#lines])
+    } finally {
+      this.#lines = []
+    }
     this.#syncLater()
     return lines.length
   }
@@ -263,11 +270,10 @@ export class WriteAheadLog extends BaseSink {
     super.announce(name, ...args)
   }
 
-  async #shutDownLog(): Promise<void> {
-    const timer = setTimeout(() => this.#commits.end(), CLOSE_TIMEOUT_MS)
-    await this.#commits.idle()
-    clearTimeout(timer)
-    await super.close()
+  async #closeLog(): Promise<void> {
+    const timer = setTimeout(() => this.#running?.writer.end(), CLOSE_TIMEOUT_MS)
+    // Waits for the batches of `log`, too: it begins with `flushLines`.
+    await super.close().finally(() => clearTimeout(timer))
     if (this.#failure !== undefined) throw this.#failure
   }
 

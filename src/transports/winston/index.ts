@@ -12,3 +12,12 @@ export class RotatingFileTransport extends SinkTransport<'rotating-file'> {
     super('rotating-file', options)
   }
 }
+
+export type WalTransportOptions = KindOptions['wal'] & WinstonOptions
+
+/** Logs to a write-ahead log, from a worker thread. */
+export class WalTransport extends SinkTransport<'wal'> {
+  constructor(options: WalTransportOptions) {
+    super('wal', options)
+  }
+}
