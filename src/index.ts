@@ -1,4 +1,6 @@
 // The public API.
+export { BinaryFile } from './core/binary-file/binary-file.ts'
+export type { BinaryFileOptions } from './core/binary-file/options.ts'
 export { type ErrorCode, type ErrorEntry, errorTable, LogboomError } from './core/errors.ts'
 export type { RotatingFileOptions } from './core/rotating-file/options.ts'
 export { RotatingFile } from './core/rotating-file/rotating-file.ts'
@@ -15,6 +17,8 @@ export type {
   SinkStats,
   WarningEvent
 } from './core/sink.ts'
+export type { SpoolOptions } from './core/spool/options.ts'
+export { Spool, type SpoolStats } from './core/spool/spool.ts'
 export {
   type ReadOptions,
   type ReadStats,

@@ -2,9 +2,10 @@
 // flush levels, statistics. A sink adds the `_` methods.
 import { EventEmitter } from 'node:events'
 import onExit from 'on-exit-leak-free'
+import type { Dropped, RecordQueue } from './byte-queue.ts'
 import { Drops } from './drops.ts'
 import { errorMessage, LogboomError, systemCode } from './errors.ts'
-import { type Dropped, LineQueue } from './lines.ts'
+import { LineQueue } from './lines.ts'
 import { Notice } from './notice.ts'
 import type {
   ControlRequest,
@@ -20,7 +21,7 @@ import { sleep } from './sleep.ts'
 
 /** One hold of the lock writes at most this much, so that writers sharing a file take turns. */
 const MAX_BATCH_BYTES = 4 * 1024 * 1024
-/** So many queued bytes are written at once, without waiting for `flushInterval`. */
+/** So many queued bytes are written at once, without waiting for `flushInterval`; the high-water mark of `write`. */
 const WRITE_NOW_BYTES = 256 * 1024
 const RETRY_MIN_MS = 50
 const RETRY_MAX_MS = 500
@@ -60,7 +61,9 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     errors: 0
   }
   readonly #options: BaseSinkOptions
-  readonly #queue: LineQueue
+  readonly #queue: RecordQueue
+  /** Below the bound, so that a caller who waits for 'drain' is not blocked there. */
+  readonly #highWaterBytes: number
   readonly #notice: Notice
   readonly #drops: Drops
   #state: SinkState = 'open'
@@ -79,12 +82,13 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   /** Counts failed syncs: a sync that began before one of them proves nothing. */
   #syncEpoch = 0
 
-  constructor(path: string, options: BaseSinkOptions, prefix?: Uint8Array) {
+  constructor(path: string, options: BaseSinkOptions, queue: RecordQueue = new LineQueue()) {
     super()
     this.path = path
     this.durability = options.durability
     this.#options = options
-    this.#queue = new LineQueue(prefix)
+    this.#queue = queue
+    this.#highWaterBytes = Math.min(WRITE_NOW_BYTES, options.maxBufferBytes / 2)
     this.#notice = new Notice(options.fallback)
     this.#drops = new Drops((event) => this.announce('dropped', event))
   }
@@ -108,9 +112,9 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
 
   write(chunk: string | Uint8Array): boolean {
     this.#accept(chunk)
-    if (this.#queue.queuedBytes < WRITE_NOW_BYTES) this.#schedule()
+    if (this.#queue.queuedBytes < this.#highWaterBytes) this.#schedule()
     else if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
-    if (this.#queue.queuedBytes >= WRITE_NOW_BYTES) this.#awaitDrain()
+    if (this.#queue.queuedBytes >= this.#highWaterBytes) this.#awaitDrain()
     return !this.#needDrain
   }
 
@@ -191,7 +195,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     if (fits || this.#makeRoom(bytes)) this.#queue.insertLine(bytes)
     else this.#drop({ lines: 1, bytes: bytes.length })
     if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
-    if (this.#queue.queuedBytes >= WRITE_NOW_BYTES) this.#awaitDrain()
+    if (this.#queue.queuedBytes >= this.#highWaterBytes) this.#awaitDrain()
     return !this.#needDrain
   }
 
@@ -224,15 +228,17 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
 
   #accept(chunk: string | Uint8Array): void {
     if (this.#closed !== undefined) throw this.#closedError()
-    if (chunk.length === 0) return
-    const fits = this.#queue.bytes + chunk.length <= this.#options.maxBufferBytes
+    if (chunk.length === 0 && this.#queue.takesLines) return
+    const bytes = chunk.length + this.#queue.overhead(chunk)
+    const fits = this.#queue.bytes + bytes <= this.#options.maxBufferBytes
     const discarded = fits || this.#makeRoom(chunk) ? this.#queue.push(chunk) : this.#queue.refuse(chunk)
     if (discarded !== undefined) this.#drop(discarded)
   }
 
   /** False if the chunk must be refused. One larger than the bound is taken when nothing else waits. */
   #makeRoom(chunk: string | Uint8Array): boolean {
-    const bytes = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length
+    const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length
+    const bytes = length + this.#queue.overhead(chunk)
     const limit = this.#options.maxBufferBytes
     const fits = () => this.#queue.bytes + bytes <= limit || !(this.#queue.hasLines || this.#queue.hasKept)
     if (fits()) return true
@@ -273,7 +279,8 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   }
 
   #queueDropNotice(): boolean {
-    const notice = this.#drops.takeNotice()
+    // Among records of any bytes a text of ours would be taken for one of theirs.
+    const notice = this.#queue.takesLines ? this.#drops.takeNotice() : undefined
     if (notice !== undefined) this.#queue.insertLine(Buffer.from(notice))
     return notice !== undefined
   }

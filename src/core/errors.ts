@@ -73,6 +73,16 @@ export const errorTable = {
     action:
       'Remove the cause named in the message; use `durability: "disk"` and await `flush()` where loss matters.'
   },
+  ERR_SOURCE: {
+    what: 'A Readable given to `Spool.write` failed or was destroyed before its end.',
+    safe: 'Nothing of this record is published; all others are not affected.',
+    action: '`cause` is the error of the stream.'
+  },
+  ERR_TOO_LARGE: {
+    what: 'A payload is longer than the format can announce (4 294 967 295 bytes).',
+    safe: 'Nothing of this record was written; all others are not affected.',
+    action: 'Split the payload.'
+  },
   ERR_UNSUPPORTED: {
     what: 'The option needs the native addon or a system call this platform does not offer.',
     safe: 'Nothing was opened or written.',

@@ -4,7 +4,7 @@
 const [name, action, nth] = (process.env.LOGBOOM_FAILPOINT ?? '').split(':')
 let left = Number(nth ?? 1)
 
-/** The failpoints of files shared by many writers; the crash tests go through all of them. */
+/** The failpoints of files that writers share; the crash tests go through all of them. */
 export const failpoints = [
   'turn',
   'append',
@@ -18,6 +18,17 @@ export const failpoints = [
   'remove'
 ] as const
 
+/** Those of the spool. */
+export const spoolFailpoints = [
+  'spool-created',
+  'spool-written',
+  'spool-noted',
+  'spool-sealed',
+  'spool-published',
+  'spool-copied',
+  'spool-moved'
+] as const
+
 /** Those of the write-ahead log. */
 export const walFailpoints = [
   'wal-written',
@@ -29,7 +40,10 @@ export const walFailpoints = [
   'wal-recorded'
 ] as const
 
-export type Failpoint = (typeof failpoints)[number] | (typeof walFailpoints)[number]
+export type Failpoint =
+  | (typeof failpoints)[number]
+  | (typeof spoolFailpoints)[number]
+  | (typeof walFailpoints)[number]
 
 export const failpoint: (point: Failpoint) => void =
   name === '' || name === undefined

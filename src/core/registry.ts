@@ -1,8 +1,12 @@
 // The only list of sinks: transports, the CLI, event routing and the docs all go through it.
+import { BinaryFile } from './binary-file/binary-file.ts'
+import { type BinaryFileOptions, binaryFileOptions, parseBinaryFileOptions } from './binary-file/options.ts'
 import type { OptionSpecs } from './options.ts'
 import { parseRotatingFileOptions, rotatingFileOptions } from './rotating-file/options.ts'
 import { RotatingFile } from './rotating-file/rotating-file.ts'
 import type { Overflow, Sink } from './sink.ts'
+import { parseSpoolOptions, type SpoolOptions, spoolOptions } from './spool/options.ts'
+import { SpoolLines } from './spool/spool-lines.ts'
 import { parseWalOptions, walOptions } from './wal/options.ts'
 import { WriteAheadLog } from './wal/write-ahead-log.ts'
 
@@ -27,6 +31,16 @@ export const sinks = {
     options: rotatingFileOptions,
     check: parseRotatingFileOptions,
     create: (options: ConstructorParameters<typeof RotatingFile>[0]) => new RotatingFile(options)
+  },
+  spool: {
+    options: spoolOptions,
+    check: parseSpoolOptions,
+    create: (options: SpoolOptions) => new SpoolLines(options)
+  },
+  'binary-file': {
+    options: binaryFileOptions,
+    check: parseBinaryFileOptions,
+    create: (options: BinaryFileOptions) => new BinaryFile(options, { source: 'lines' })
   },
   wal: {
     options: walOptions,

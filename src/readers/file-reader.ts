@@ -1,7 +1,7 @@
 // Makes a reader of what is known about the format of single files.
 import { streamSource } from './byte-source.ts'
 import { createContext, MAX_DAMAGE, notFound } from './context.ts'
-import { type FileFormat, openFinished, readFrom } from './file-format.ts'
+import { type FileFormat, openFinished, readFrom, requireScanner, scanOptions } from './file-format.ts'
 import { listFiles } from './log-files.ts'
 import { type OpenFile, openFile } from './open-file.ts'
 import { readLog } from './read-log.ts'
@@ -53,15 +53,8 @@ async function* readStream(
   name: string,
   context: ReadContext
 ): AsyncGenerator<RecordBatch, void, undefined> {
-  yield* scan(streamSource(name, stream), files.scanner(context.maxRecordBytes), {
-    file: name,
-    position: 0,
-    final: true,
-    maxRecordBytes: context.maxRecordBytes,
-    reuseBuffers: context.reuseBuffers,
-    signal: context.signal,
-    damaged: (damage) => context.damaged(damage)
-  })
+  const scanner = requireScanner(files, context.maxRecordBytes, name)
+  yield* scan(streamSource(name, stream), scanner, scanOptions(context, name, 0, true))
   context.settle(name)
 }
 

@@ -178,7 +178,7 @@ export class Segment {
   async fillZeros(isWanted: () => boolean): Promise<void> {
     while (this.#zeroedTo < this.#allocatedTo && isWanted()) {
       const bytes = zeros.subarray(0, Math.min(ZERO_STEP_BYTES / 4, this.#allocatedTo - this.#zeroedTo))
-      this.#zeroedTo += await this.#disk.writeAsync(this.#file.fd, bytes, this.#zeroedTo)
+      this.#zeroedTo += await this.#disk.writeAsync(this.#file.fd, bytes, 0, bytes.length, this.#zeroedTo)
       await this.#disk.fdatasyncAsync(this.#file.fd)
     }
   }

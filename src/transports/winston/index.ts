@@ -1,8 +1,9 @@
 // `logboom/winston`: the winston transports.
 import type { KindOptions } from '../../core/registry.ts'
+import type { QueryOptions } from './query.ts'
 import { SinkTransport, type WinstonOptions } from './sink-transport.ts'
 
-export type { WinstonOptions }
+export type { QueryOptions, WinstonOptions }
 
 export type RotatingFileTransportOptions = KindOptions['rotating-file'] & WinstonOptions
 
@@ -10,6 +11,24 @@ export type RotatingFileTransportOptions = KindOptions['rotating-file'] & Winsto
 export class RotatingFileTransport extends SinkTransport<'rotating-file'> {
   constructor(options: RotatingFileTransportOptions) {
     super('rotating-file', options)
+  }
+}
+
+export type SpoolTransportOptions = KindOptions['spool'] & WinstonOptions
+
+/** Collects lines in complete, unique files for programs that collect them, from a worker thread. */
+export class SpoolTransport extends SinkTransport<'spool'> {
+  constructor(options: SpoolTransportOptions = {}) {
+    super('spool', options)
+  }
+}
+
+export type BinaryFileTransportOptions = KindOptions['binary-file'] & WinstonOptions
+
+/** Logs each line as a length-prefixed record, from a worker thread. */
+export class BinaryFileTransport extends SinkTransport<'binary-file'> {
+  constructor(options: BinaryFileTransportOptions) {
+    super('binary-file', options)
   }
 }
 
