@@ -26,4 +26,11 @@ export {
   readRecords
 } from './readers/read-records.ts'
 export type { Damage, LogRecord, OnCorrupt, ReadFrom } from './readers/reader.ts'
+export type { Entry as WalEntry } from './core/wal/entries.ts'
+export type { IndexRange as WalIndexRange } from './core/wal/log-writer.ts'
+export type { WriteAheadLogOptions } from './core/wal/options.ts'
+export type { RepairedSegment as WalRepairedSegment } from './core/wal/repair.ts'
+export type { Snapshot as WalSnapshot } from './core/wal/snapshots.ts'
+export type { WalReport } from './core/wal/verify.ts'
+export { WriteAheadLog } from './core/wal/write-ahead-log.ts'
 export { target } from './transports/pino/target.ts'
