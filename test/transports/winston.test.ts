@@ -128,10 +128,12 @@ describe('winston transport', () => {
       dropped += count
     })
     const logger = winston.createLogger({ format: winston.format.json(), transports: [transport] })
+    await once(transport, 'degraded')
     for (let id = 0; id < 20_000; id++) {
       logger.info('x'.repeat(100), { id })
-      if (id % 1_000 === 0) await delay(1)
+      if (id % 1_000 === 999) await delay(5)
     }
+    await once(transport, 'dropped')
     mkdirSync(join(folder, 'missing'))
     await transport.flush()
     const finished = once(transport, 'finish')
