@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { RotatingFileTransport, type RotatingFileTransportOptions } from 'logboom/winston'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import winston from 'winston'
 import { native } from '../../src/native/index.ts'
 import { createFolder } from '../helpers/folder.ts'
@@ -133,7 +133,7 @@ describe('winston transport', () => {
       logger.info('x'.repeat(100), { id })
       if (id % 1_000 === 999) await delay(5)
     }
-    await once(transport, 'dropped')
+    await vi.waitFor(() => expect(dropped).toBeGreaterThan(0))
     mkdirSync(join(folder, 'missing'))
     await transport.flush()
     const finished = once(transport, 'finish')
