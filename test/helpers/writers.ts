@@ -51,7 +51,7 @@ export interface WriterSettings {
 }
 
 export interface WriterEvent {
-  event: 'rotated' | 'warning' | 'degraded' | 'recovered' | 'dropped' | 'repaired' | 'error'
+  event: 'rotated' | 'warning' | 'degraded' | 'recovered' | 'dropped' | 'repaired' | 'error' | 'thrown'
   at: number
   code?: string
   message?: string
