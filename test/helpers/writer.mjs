@@ -139,6 +139,7 @@ async function flushAndTell() {
 }
 
 const commands = {
+  start: () => {},
   stop: () => {
     stopped = true
   },
