@@ -114,8 +114,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     this.#accept(chunk)
     if (this.#queue.queuedBytes < this.#highWaterBytes) this.#schedule()
     else if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
-    if (this.#queue.queuedBytes >= this.#highWaterBytes) this.#awaitDrain()
-    return !this.#needDrain
+    return this.#isWelcome()
   }
 
   commit(chunk: string | Uint8Array): boolean {
@@ -125,11 +124,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
       return true
     }
     if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS) && this.#syncIfDisk()) return true
-    // Records that may be dropped are accepted at once: withholding the answer would only move the queue to the
-    // main thread, where nothing bounds it.
-    if (this.#options.overflow !== 'block') return true
-    this.#awaitDrain()
-    return false
+    return this.#mayWait() ? this.#awaitDrain() : true
   }
 
   flush(to?: Durability | FlushCallback): Promise<void> {
@@ -195,8 +190,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     if (fits || this.#makeRoom(bytes)) this.#queue.insertLine(bytes)
     else this.#drop({ lines: 1, bytes: bytes.length })
     if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
-    if (this.#queue.queuedBytes >= this.#highWaterBytes) this.#awaitDrain()
-    return !this.#needDrain
+    return this.#isWelcome()
   }
 
   /** Runs `work`, which needs the sink to be usable now, until it returns true. */
@@ -441,10 +435,23 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     if (this.#waiters.length === 0 && !this.#needDrain) this.#retryTimer.unref()
   }
 
+  /** The answer of `write`: false asks the caller to wait for 'drain'. */
+  #isWelcome(): boolean {
+    if (this.#queue.queuedBytes >= this.#highWaterBytes && this.#mayWait()) this.#awaitDrain()
+    return !this.#needDrain
+  }
+
+  // Back-pressure is the policy 'block'. Records that may be dropped are accepted at once: holding back the answer
+  // would only move the queue to the caller, where nothing bounds it.
+  #mayWait(): boolean {
+    return this.#options.overflow === 'block'
+  }
+
   /** The caller is to wait for 'drain', and may have nothing else that keeps the process alive. */
-  #awaitDrain(): void {
+  #awaitDrain(): false {
     this.#needDrain = true
     this.#retryTimer?.ref()
+    return false
   }
 
   #retry(): void {

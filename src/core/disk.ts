@@ -74,6 +74,10 @@ export const realDisk = {
   fdatasyncAsync: (fd: number): Promise<void> => fdatasync(fd),
   /** Renames without replacing: throws EEXIST if `to` exists. */
   renameNoReplace: (from: string, to: string): void => native.renameNoReplace(from, to),
+  /** Renames a file or folder, replacing a file or an empty folder at `to`. */
+  rename: (from: string, to: string): void => fs.renameSync(from, to),
+  /** Reserves blocks for a range and extends the file over it with zeros; EOPNOTSUPP where that is not possible. */
+  fallocate: (fd: number, offset: number, length: number): void => native.fallocate(fd, offset, length),
   unlink: (path: string): void => fs.unlinkSync(path),
   mkdir: (path: string, mode: number): void => {
     fs.mkdirSync(path, { mode })

@@ -45,6 +45,28 @@ export const errorTable = {
     safe: 'The file is sealed (rotated aside); records not yet synced are written again to a new file, so a record may be present twice but not lost.',
     action: 'Check the disk.'
   },
+  ERR_LOCKED: {
+    what: 'Another process, or another log in this process, has the folder of the write-ahead log open.',
+    safe: 'Nothing was opened or written.',
+    action:
+      "The message names the owner's process id. Stop it, use another `walDir`, or `instance: 'per-process'`. A dead owner blocks nobody."
+  },
+  ERR_WAL_FAILED: {
+    what: 'Writing the log failed, and so did writing the same records to a new segment.',
+    safe: 'Every record whose promise resolved is on disk. Those of this promise are not promised to be; they are in the file named by `dumpOnFailure`, if it is set.',
+    action:
+      'Replace or repair the disk, then open the log again; recovery goes on behind the last acknowledged record.'
+  },
+  ERR_INDEX_OVERFLOW: {
+    what: 'The log has used up its indices: they end at 2^64 - 1.',
+    safe: 'Everything acknowledged is in the log; the records of this call were not accepted.',
+    action: 'Begin a new log in another folder.'
+  },
+  ERR_OVERFLOW: {
+    what: 'More records wait to be written than `maxBufferBytes` allows, and `overflow` says to drop them.',
+    safe: 'The records of this call were not accepted; they are counted as dropped.',
+    action: 'Await the promises of `log`, raise `maxBufferBytes`, or find out why the disk is slow.'
+  },
   ERR_LOST: {
     what: 'A sink had to close while its file could not be written.',
     safe: 'The records counted in the message are lost; all others are in the file.',

@@ -29,7 +29,21 @@ export const spoolFailpoints = [
   'spool-moved'
 ] as const
 
-export type Failpoint = (typeof failpoints)[number] | (typeof spoolFailpoints)[number]
+/** Those of the write-ahead log. */
+export const walFailpoints = [
+  'wal-written',
+  'wal-synced',
+  'wal-sealed',
+  'wal-created',
+  'wal-renamed',
+  'wal-snapshot',
+  'wal-recorded'
+] as const
+
+export type Failpoint =
+  | (typeof failpoints)[number]
+  | (typeof spoolFailpoints)[number]
+  | (typeof walFailpoints)[number]
 
 export const failpoint: (point: Failpoint) => void =
   name === '' || name === undefined

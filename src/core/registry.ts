@@ -7,6 +7,8 @@ import { RotatingFile } from './rotating-file/rotating-file.ts'
 import type { Overflow, Sink } from './sink.ts'
 import { parseSpoolOptions, type SpoolOptions, spoolOptions } from './spool/options.ts'
 import { SpoolLines } from './spool/spool-lines.ts'
+import { parseWalOptions, walOptions } from './wal/options.ts'
+import { WriteAheadLog } from './wal/write-ahead-log.ts'
 
 /** What a transport needs to know of a sink's options before the sink exists. */
 export interface CheckedOptions {
@@ -39,6 +41,11 @@ export const sinks = {
     options: binaryFileOptions,
     check: parseBinaryFileOptions,
     create: (options: BinaryFileOptions) => new BinaryFile(options, { source: 'lines' })
+  },
+  wal: {
+    options: walOptions,
+    check: parseWalOptions,
+    create: (options: ConstructorParameters<typeof WriteAheadLog>[0]) => WriteAheadLog.openSync(options)
   }
 } satisfies Record<string, SinkKind>
 

@@ -3,6 +3,7 @@
 import { linkSync, unlinkSync } from 'node:fs'
 import { LogboomError } from '../core/errors.ts'
 import type { Native } from './index.ts'
+import { walScan } from './wal-scan.ts'
 
 const NEWLINE = 10
 
@@ -62,6 +63,11 @@ function renameNoReplace(from: string, to: string): void {
   unlinkSync(from)
 }
 
+// EOPNOTSUPP is what a file system without the call answers, so callers have one case to handle.
+function noFallocate(): never {
+  throw Object.assign(new Error('EOPNOTSUPP: fallocate needs the native addon'), { code: 'EOPNOTSUPP' })
+}
+
 export const fallback: Native = {
   backend: 'fallback',
   canLock: false,
@@ -71,5 +77,7 @@ export const fallback: Native = {
   forget: () => {},
   renameNoReplace,
   crc32c,
-  countLines
+  countLines,
+  walScan: (data, start, end, seed, rows) => walScan(crc32c, data, start, end, seed, rows),
+  fallocate: noFallocate
 }

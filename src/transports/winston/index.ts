@@ -31,3 +31,12 @@ export class BinaryFileTransport extends SinkTransport<'binary-file'> {
     super('binary-file', options)
   }
 }
+
+export type WalTransportOptions = KindOptions['wal'] & WinstonOptions
+
+/** Logs to a write-ahead log, from a worker thread. */
+export class WalTransport extends SinkTransport<'wal'> {
+  constructor(options: WalTransportOptions) {
+    super('wal', options)
+  }
+}
