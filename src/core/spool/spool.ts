@@ -6,7 +6,7 @@ import { type Disk, realDisk } from '../disk.ts'
 import { Drops } from '../drops.ts'
 import { errorMessage, LogboomError, systemCode } from '../errors.ts'
 import { Notice } from '../notice.ts'
-import type { Durability, SinkEvents, SinkState, SinkStats } from '../sink.ts'
+import type { Durability, FlushCallback, SinkEvents, SinkState, SinkStats } from '../sink.ts'
 import { type ParsedSpoolOptions, parseSpoolOptions, type SpoolOptions } from './options.ts'
 import { piecesOf, type SpoolRecord, sizeOf } from './record.ts'
 import { SpoolStore } from './spool-store.ts'
@@ -32,6 +32,8 @@ export interface SpoolInternals {
 }
 
 export class Spool extends EventEmitter<SinkEvents> {
+  /** By this `pino(spool)` tells a stream from options. */
+  readonly writable = true
   readonly #options: ParsedSpoolOptions
   readonly #disk: Disk
   readonly #store: SpoolStore
@@ -104,7 +106,8 @@ export class Spool extends EventEmitter<SinkEvents> {
   }
 
   /** Publishes everything accepted before this call. Rejects with `ERR_SYNC` if `'disk'` could not be reached. */
-  async flush(to: Durability = this.#options.durability): Promise<void> {
+  async flush(to: Durability | FlushCallback = this.#options.durability): Promise<void> {
+    if (typeof to === 'function') return this.flush().then(() => to(), to)
     if (this.#closed !== undefined) throw this.#closedError()
     if (to === 'none') return
     await this.#keepAlive(this.#flush(to))
