@@ -19,13 +19,6 @@ export type {
 } from './core/sink.ts'
 export type { SpoolOptions } from './core/spool/options.ts'
 export { Spool, type SpoolStats } from './core/spool/spool.ts'
-export {
-  type ReadOptions,
-  type ReadStats,
-  type RecordReader,
-  readRecords
-} from './readers/read-records.ts'
-export type { Damage, LogRecord, OnCorrupt, ReadFrom } from './readers/reader.ts'
 export type { Entry as WalEntry } from './core/wal/entries.ts'
 export type { IndexRange as WalIndexRange } from './core/wal/log-writer.ts'
 export type { WriteAheadLogOptions } from './core/wal/options.ts'
@@ -33,4 +26,11 @@ export type { RepairedSegment as WalRepairedSegment } from './core/wal/repair.ts
 export type { Snapshot as WalSnapshot } from './core/wal/snapshots.ts'
 export type { WalReport } from './core/wal/verify.ts'
 export { WriteAheadLog } from './core/wal/write-ahead-log.ts'
+export {
+  type ReadOptions,
+  type ReadStats,
+  type RecordReader,
+  readRecords
+} from './readers/read-records.ts'
+export type { Damage, LogRecord, OnCorrupt, ReadFrom } from './readers/reader.ts'
 export { target } from './transports/pino/target.ts'

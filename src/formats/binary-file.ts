@@ -166,6 +166,13 @@ export function parseNumberedName(name: string, candidate: string): number | und
   return /^(?:0|[1-9]\d{0,14})$/.test(digits) ? Number(digits) : undefined
 }
 
+/** The name of the file that `name` would be a backup of, else undefined. */
+export function numberedBase(name: string): string | undefined {
+  const { name: rest, ext } = parse(name)
+  const match = /^(.+)\.(?:0|[1-9]\d{0,14})$/s.exec(rest)
+  return match === null ? undefined : `${match[1]}${ext}`
+}
+
 /** The backups of `name` among the names of its folder, oldest first. */
 export function numberedBackups(
   name: string,

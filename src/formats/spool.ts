@@ -62,7 +62,8 @@ export interface TempName {
 
 const TEMP = /^\.(.*\d)-(\d+)-([0-9a-f]{16})([0-9a-f]{8})\.tmp$/s
 const NOTE = /^\.spool-(\d+)-([0-9a-f]{16})\.note$/
-const PUBLISHED = /^(.*\d)_(\d+)\.log$/s
+// Times of this century have 19 digits.
+const PUBLISHED = /^(.*\d)_(\d{19})\.log$/s
 
 export function parseTempName(name: string): TempName | undefined {
   const match = TEMP.exec(name)

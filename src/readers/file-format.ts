@@ -12,6 +12,8 @@ import { type Scanner, type ScanOptions, scan } from './scan.ts'
 /** What the reader of a format in single files has to know. */
 export interface FileFormat {
   readonly find: FindLogFiles
+  /** False if what follows the last record end of a live file is never a record. */
+  readonly readsUnterminated?: boolean
   /** A scanner for one file, plain or compressed, or a stream; for formats that are read from front to back. */
   scanner?(maxRecordBytes: number): Scanner
   /** A decoder for one uncompressed file; for formats that have to look around in it. One of the two is needed. */
