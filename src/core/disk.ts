@@ -34,6 +34,9 @@ export const realDisk = {
   /** One `write` or `pwrite` (with `position`); may write less than asked. Returns the bytes written. */
   write: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number | null): number =>
     fs.writeSync(fd, buffer, offset, length, position),
+  /** One `pwritev`; may write less than asked. Returns the bytes written. */
+  writev: (fd: number, buffers: readonly Uint8Array[], position: number): number =>
+    fs.writevSync(fd, buffers, position),
   read: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number =>
     fs.readSync(fd, buffer, offset, length, position),
   fstat: (fd: number): FileStat => toStat(fs.fstatSync(fd, { bigint: true })),
@@ -43,6 +46,11 @@ export const realDisk = {
     return stat === undefined ? undefined : toStat(stat)
   },
   truncate: (fd: number, length: number): void => fs.ftruncateSync(fd, length),
+  /** Alignment of O_DIRECT transfers on an open file; 0 if unknown, -1 if they are not possible. */
+  directAlignment: (fd: number): number => native.directAlignment(fd),
+  /** Reserves blocks without changing the size; false if the file system cannot. */
+  preallocate: (fd: number, offset: number, length: number): boolean =>
+    native.preallocate(fd, offset, length),
   chmod: (fd: number, mode: number): void => fs.fchmodSync(fd, mode),
   fsync: (fd: number): void => fs.fsyncSync(fd),
   fdatasync: (fd: number): void => fs.fdatasyncSync(fd),

@@ -61,6 +61,22 @@ export const errorTable = {
     safe: 'The file was not modified; all records before the damage are readable.',
     action: 'The message gives file and offset; run `logboom verify`, then `logboom repair`.'
   },
+  ERR_LOCKED: {
+    what: 'Another process has the file or folder open, and its kind allows only one.',
+    safe: 'Nothing was opened or written.',
+    action:
+      "The message names the process; give each process a path of its own or use `instance: 'per-process'`."
+  },
+  ERR_LIMIT: {
+    what: 'More threads or files were asked for than the sink supports.',
+    safe: 'Everything accepted before is safe; this call did nothing.',
+    action: 'The message names the limit; close what is no longer used.'
+  },
+  ERR_TOO_LARGE: {
+    what: 'A record is longer than the format can hold.',
+    safe: 'The record was not accepted; everything else is unaffected.',
+    action: 'Split the record.'
+  },
   ERR_FORMAT: {
     what: 'The format of a file is not known, or not the one that was asked for.',
     safe: 'Nothing was modified.',

@@ -69,6 +69,8 @@ export interface DecodeOptions {
 
 /** Most bytes read at once; a longer record is read in one piece of its own length. */
 const CHUNK_BYTES = 1 << 20
+/** A filler is smaller than the largest block of a device. */
+const MAX_ALIGNMENT = 65_536
 
 /** The entries, seals and damages of a direct file, in file order. */
 export function* decodeDirectFile(
@@ -108,6 +110,11 @@ function* decodeFlushes(
   let at = from
   let previous: Seal | undefined
   while (source.size - at >= FRAME_HEADER_BYTES) {
+    const gapBytes = fillerBytes(source, at)
+    if (gapBytes > 0) {
+      at += gapBytes
+      continue
+    }
     const flush = findFlush(source, at, hasSeals)
     if (flush.kind === 'unsealed') {
       const atEnd = flush.end >= source.size
@@ -143,6 +150,16 @@ function* decodeFlushes(
     }
   }
   if (source.size > at && !sealedOnly) yield damage('torn', at, source.size - at, 'file ends within a header')
+}
+
+/** Size of the filler frame at `at`, which a writer put there because it needs a larger alignment; else 0. */
+function fillerBytes(source: RandomSource, at: number): number {
+  const block = source.read(at, SEAL_BYTES)
+  const header = headerOf(block)
+  if (header === undefined || header.capacity >= MAX_ALIGNMENT || decodeU32(block, 8) !== 0) return 0
+  if (header.capacity !== FRAME_HEADER_BYTES + header.validBytes) return 0
+  const end = at + header.capacity
+  return end <= source.size && allZero(source, at + FRAME_HEADER_BYTES, end) ? header.capacity : 0
 }
 
 /** Follows the frames from `at` to the seal that closes them, or finds the next seal if they lead nowhere. */

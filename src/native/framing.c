@@ -1,0 +1,56 @@
+// Lines to length-prefixed entries in one pass, and walks over entries.
+#include "framing.h"
+
+#include <string.h>
+
+static uint32_t get_u32(const uint8_t *bytes) {
+  return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+static void put_u32(uint8_t *bytes, uint32_t value) {
+  bytes[0] = (uint8_t)value;
+  bytes[1] = (uint8_t)(value >> 8);
+  bytes[2] = (uint8_t)(value >> 16);
+  bytes[3] = (uint8_t)(value >> 24);
+}
+
+size_t framing_lines(const uint8_t *source, size_t length, uint8_t *target) {
+  const uint8_t *end = source + length;
+  uint8_t *out = target;
+  while (source < end) {
+    const uint8_t *stop = memchr(source, '\n', (size_t)(end - source));
+    size_t line = (size_t)((stop == NULL ? end : stop) - source);
+    if (line > 0) {
+      put_u32(out, (uint32_t)line);
+      memcpy(out + 4, source, line);
+      out += 4 + line;
+    }
+    source += line + 1;
+  }
+  return (size_t)(out - target);
+}
+
+int64_t framing_count(const uint8_t *entries, size_t length) {
+  int64_t count = 0;
+  size_t at = 0;
+  while (length - at >= 4) {
+    uint32_t entry = get_u32(entries + at);
+    if (entry == 0 || entry > length - at - 4) return -1;
+    at += 4 + (size_t)entry;
+    count++;
+  }
+  return at == length ? count : -1;
+}
+
+size_t framing_bounds(const uint8_t *entries, size_t length, int32_t *bounds, size_t room) {
+  size_t count = 0, at = 0;
+  while (count < room && length - at >= 4) {
+    uint32_t entry = get_u32(entries + at);
+    if (entry == 0 || entry > length - at - 4) break;
+    bounds[2 * count] = (int32_t)(at + 4);
+    at += 4 + (size_t)entry;
+    bounds[2 * count + 1] = (int32_t)at;
+    count++;
+  }
+  return count;
+}
