@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { DirectFile, type DirectFileOptions } from 'logboom'
 import { expect, onTestFinished, test } from 'vitest'
 import { readDirectFile } from '../helpers/direct-file-reader.ts'
-import { temporaryFolder } from '../helpers/temporary-folder.ts'
+import { createFolder } from '../helpers/folder.ts'
 
 const long = process.env.LOGBOOM_LONG === '1'
 const THREADS = 8
@@ -18,7 +18,13 @@ function startWriter(file: DirectFile, thread: number, count: number, logged: Sh
 
 /** The numbers found of each thread; checks that no record is damaged and that each thread's are in order. */
 function readNumbers(path: string, threads: number) {
-  const found = Array.from({ length: threads }, () => ({ count: 0, last: -1, outOfOrder: 0, gaps: 0, torn: 0 }))
+  const found = Array.from({ length: threads }, () => ({
+    count: 0,
+    last: -1,
+    outOfOrder: 0,
+    gaps: 0,
+    torn: 0
+  }))
   const content = readDirectFile(path, (record) => {
     const [thread, number, size] = record.toString('latin1', 0, 30).split(':').map(Number)
     const writer = found[thread]
@@ -32,7 +38,7 @@ function readNumbers(path: string, threads: number) {
 }
 
 function open(options: Partial<DirectFileOptions>): { file: DirectFile; path: string } {
-  const path = `${temporaryFolder()}/threads.log`
+  const path = `${createFolder()}/threads.log`
   // Shards smaller than the largest records, so that some need a frame of their own.
   const file = new DirectFile({ path, bufferSize: '640k', numShards: 8, flushInterval: '20ms', ...options })
   onTestFinished(() => file.close())

@@ -18,7 +18,14 @@ export interface FileContent {
 export function readDirectFile(path: string, take: (record: Buffer) => void = () => {}): FileContent {
   const fd = openSync(path, 'r')
   const { size } = fstatSync(fd)
-  const content: FileContent = { damage: [], sealedRecords: 0, sealedDropped: 0, flushes: 0, records: 0, size }
+  const content: FileContent = {
+    damage: [],
+    sealedRecords: 0,
+    sealedDropped: 0,
+    flushes: 0,
+    records: 0,
+    size
+  }
   const source = {
     size,
     read(offset: number, length: number) {

@@ -4,7 +4,15 @@ import type { Disk } from '../disk.ts'
 import { errorMessage, LogboomError, systemCode } from '../errors.ts'
 import { type FlushItem, FrameFile, type FrameFileOptions } from './frame-file.ts'
 import { isUsed, ShardCollector } from './shard-collector.ts'
-import { control, OFFSET_MASK, runState, SWAP_AT, type SharedMemory, slot, statistic } from './shared-memory.ts'
+import {
+  control,
+  OFFSET_MASK,
+  runState,
+  type SharedMemory,
+  SWAP_AT,
+  slot,
+  statistic
+} from './shared-memory.ts'
 import type { LargeRecord } from './writer.ts'
 
 const RETRY_MIN_MS = 50
