@@ -195,6 +195,13 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     return !this.#needDrain
   }
 
+  /** Writes every whole line at once; false if that is not possible now. */
+  protected writeLinesNow(): boolean {
+    if (this.#retryTimer !== undefined || !this.#pump(BUSY_WAIT_MS)) return false
+    this.#afterPump()
+    return true
+  }
+
   /** Runs `work`, which needs the sink to be usable now, until it returns true. */
   protected async retryUntil(work: () => boolean): Promise<void> {
     for (let delayMs = 1; !work(); delayMs = Math.min(delayMs * 2, BUSY_RETRY_MAX_MS)) {

@@ -1,4 +1,6 @@
 // The only list of sinks: transports, the CLI, event routing and the docs all go through it.
+import { DirectFile } from './direct-file/direct-file.ts'
+import { directFileOptions, parseDirectFileOptions } from './direct-file/options.ts'
 import type { OptionSpecs } from './options.ts'
 import { parseRotatingFileOptions, rotatingFileOptions } from './rotating-file/options.ts'
 import { RotatingFile } from './rotating-file/rotating-file.ts'
@@ -25,6 +27,11 @@ export const sinks = {
     options: rotatingFileOptions,
     check: parseRotatingFileOptions,
     create: (options: ConstructorParameters<typeof RotatingFile>[0]) => new RotatingFile(options)
+  },
+  'direct-file': {
+    options: directFileOptions,
+    check: parseDirectFileOptions,
+    create: (options: ConstructorParameters<typeof DirectFile>[0]) => new DirectFile(options)
   }
 } satisfies Record<string, SinkKind>
 

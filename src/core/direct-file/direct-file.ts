@@ -26,8 +26,10 @@ import { attachWriter, DirectWriter } from './writer.ts'
 
 /** How often a thread that waits for the flusher looks whether it still lives. */
 const WAIT_MS = 100
-/** thread-stream gives a closing worker ten seconds. */
-const CLOSE_TIMEOUT_MS = 8_000
+/** How long a commit blocks its thread. */
+const COMMIT_WAIT_MS = 50
+/** thread-stream gives a closing worker ten seconds, and the base has waited for a flush before. */
+const CLOSE_TIMEOUT_MS = 1_500
 const EXIT_TIMEOUT_MS = 8_000
 
 /** Counters of `getStatsSnapshot()`. */
@@ -79,7 +81,10 @@ export class DirectFile extends BaseSink {
   readonly #worker: Worker
   readonly #lock: Lock | undefined
   readonly #waiting = new Map<number, () => void>()
-  #ended: Promise<void>
+  readonly #ended: Promise<void>
+  /** Whether `commit` is true only when the records are on disk. */
+  readonly #acknowledges: boolean
+  #commits = 0
   #refs = 0
   #refusedSeen = 0
 
@@ -89,7 +94,11 @@ export class DirectFile extends BaseSink {
    */
   constructor(input: DirectFileOptions) {
     const options = parseDirectFileOptions(input)
-    super(options.path, { ...options, durability: options.durability === 'none' ? 'none' : 'disk' })
+    // For the base, a record is written once it is in the shared memory; how it gets from there to the disk, and
+    // when, is told here. Without acknowledgement lines need not wait in the base's queue.
+    const flushInterval = options.durability === 'none' ? 0 : options.flushInterval
+    super(options.path, { ...options, flushInterval, durability: 'none' })
+    this.#acknowledges = options.durability !== 'none' && options.overflow === 'block'
     this.#lock = takeLock(options)
     try {
       checkFile(options)
@@ -98,7 +107,7 @@ export class DirectFile extends BaseSink {
         shape: options.shape,
         channel: `logboom-${randomUUID()}`,
         path: options.path,
-        overflow: options.overflow as DirectFileHandle['overflow'],
+        overflow: options.overflow,
         maxLargeBytes: options.maxBufferBytes
       }
       this.#memory = new SharedMemory(this.#handle)
@@ -143,6 +152,25 @@ export class DirectFile extends BaseSink {
   async rotate(): Promise<void> {
     Atomics.add(this.#memory.words, control.rotateAsked, 1)
     await this.flush()
+  }
+
+  override commit(chunk: string | Uint8Array): boolean {
+    if (!this.#acknowledges) return super.commit(chunk)
+    this.write(chunk)
+    const commit = ++this.#commits
+    if (this.writeLinesNow()) {
+      try {
+        this.#flushMemoryNow(COMMIT_WAIT_MS)
+        return true
+      } catch {
+        // The disk is slow or failing, and this thread must not be blocked for long.
+      }
+    }
+    const settle = (): void => {
+      if (commit === this.#commits) this.announce('drain')
+    }
+    this.flushLines().then(settle, settle)
+    return false
   }
 
   override async flushLines(to?: Durability): Promise<void> {
@@ -249,14 +277,9 @@ export class DirectFile extends BaseSink {
     return taken
   }
 
-  protected async _sync(): Promise<void> {
-    await this.#flushMemory()
-  }
-
-  protected _syncNow(): void {
-    this.#flushMemoryNow(EXIT_TIMEOUT_MS)
-  }
-
+  // Not called, as the base's durability is 'none'.
+  protected async _sync(): Promise<void> {}
+  protected _syncNow(): void {}
   // The flusher itself leaves a file whose sync failed.
   protected _seal(): void {}
 
@@ -272,6 +295,9 @@ export class DirectFile extends BaseSink {
     const timer = setTimeout(() => void this.#worker.terminate(), CLOSE_TIMEOUT_MS)
     await this.#ended
     clearTimeout(timer)
+    const { totalLogs, droppedLogs } = this.getStatsSnapshot()
+    const lost = totalLogs - droppedLogs - this.#memory.statistics[statistic.records]
+    if (lost > 0) this.warn('ERR_LOST', `closed with ${lost} records not written to ${this.path}`)
     this.#writer.close()
     this.#lock?.close()
   }
@@ -384,7 +410,7 @@ function startFlusher(handle: DirectFileHandle, options: ParsedDirectFileOptions
     path: options.path,
     maxBytes: options.maxBytes,
     preallocate: options.preallocate,
-    directIO: options.directIO as FlusherOptions['directIO'],
+    directIO: options.directIO,
     mode: options.mode,
     dirMode: options.dirMode,
     mkdir: options.mkdir,

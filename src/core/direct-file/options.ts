@@ -36,7 +36,7 @@ export const directFileOptions = {
       v.check((value) => value > 0 && value <= MAX_SHARDS, `must be 1 to ${MAX_SHARDS}`)
     ),
     8,
-    'Parts of a set; a thread fills one at a time. A shard must be at least 64 KiB and at most 256 MiB.'
+    'Parts of a set; a thread fills one at a time. A shard must be at least 64 KiB and less than 64 MiB.'
   ),
   flushTimeout: option(
     'duration',
@@ -68,7 +68,7 @@ export const directFileOptions = {
     'exclusive',
     '`exclusive`: a second process gets `ERR_LOCKED`. `per-process`: `.<host>-<pid>` is put before the extension.'
   ),
-  ...commonOptions({ durability: 'none', flushInterval: '10s' }),
+  ...commonOptions({ durability: 'os', flushInterval: '10s' }),
   overflow: option(
     "`'block'`, `'drop-newest'`",
     oneOf(['block', 'drop-newest']),
@@ -93,7 +93,7 @@ export function parseDirectFileOptions(input: unknown): ParsedDirectFileOptions 
     throw refuse('bufferSize', `divided by numShards (${options.numShards}) must be at least 64 KiB`)
   }
   if (shardBytes > MAX_SHARD_BYTES) {
-    throw refuse('bufferSize', `divided by numShards (${options.numShards}) must be at most 256 MiB`)
+    throw refuse('bufferSize', `divided by numShards (${options.numShards}) must be less than 64 MiB`)
   }
   if (options.bufferSize > 2 ** 31 - 2 ** 20) throw refuse('bufferSize', 'must be less than 2 GiB')
   if (options.maxBytes !== 0 && options.maxBytes < 2 * MIN_SHARD_BYTES) {

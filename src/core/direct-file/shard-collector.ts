@@ -100,8 +100,7 @@ export class ShardCollector {
         waiting.push(hole)
         continue
       }
-      if (verdict === 'complete')
-        this.#copyOut([[hole.offset, hole.offset + hole.bytes]], hole.shardId, items)
+      if (verdict === 'complete') lost += this.#collectLateRecord(hole, items)
       else lost++
     }
     const freed = this.#holes.filter((hole) => !waiting.includes(hole))
@@ -216,6 +215,10 @@ export class ShardCollector {
     Atomics.store(words, index, openWord(next & EPOCH_MASK))
   }
 
+  #collectLateRecord({ shardId, offset, bytes }: Hole, items: FlushItem[]): number {
+    return this.#collectPieces(shardId, offset, offset + bytes, [], items)
+  }
+
   /** Adds the records of one shard to `items`; returns how many of them are lost. */
   #collectShard(set: number, shard: number, used: number, late: Hole[], items: FlushItem[]): number {
     const { bytes } = this.#memory
@@ -233,54 +236,62 @@ export class ShardCollector {
         validBytes: used - FRAME_HEADER_BYTES,
         records: count
       })
-    } else lost = this.#collectPieces(shardId, address, used, holes, items)
+    } else lost = this.#collectPieces(shardId, FRAME_HEADER_BYTES, used, holes, items)
     for (const item of items.slice(before)) this.writeCounts[shard] += item.records
     return lost
   }
 
-  // The slow way: the entries are looked at one by one.
-  #collectPieces(shardId: number, address: number, used: number, holes: Hole[], items: FlushItem[]): number {
+  // The slow way: the entries of `[start, end)` are looked at one by one.
+  #collectPieces(
+    shardId: number,
+    start: number,
+    end: number,
+    holes: readonly Hole[],
+    items: FlushItem[]
+  ): number {
     const { bytes } = this.#memory
+    const address = this.#addressOf(shardId)
     const jumps = new Map(holes.map((hole) => [hole.offset, hole.bytes]))
     let stretches: [number, number][] = []
-    let from = FRAME_HEADER_BYTES
+    let from = start
     let lost = 0
-    const flush = (to: number) => {
+    const stretch = (to: number) => {
       if (to > from) stretches.push([from, to])
-      this.#copyOut(stretches, shardId, items)
-      stretches = []
     }
-    let at = FRAME_HEADER_BYTES
-    while (at < used) {
+    let at = start
+    while (at < end) {
       const jump = jumps.get(at)
       const length = decodeU32(bytes, address + at)
-      let next = at + ENTRY_HEADER_BYTES + (length & ~LARGE_FLAG)
       if (jump === undefined && length < SKIP_FLAG) {
-        at = next
+        at += ENTRY_HEADER_BYTES + length
         continue
       }
+      stretch(at)
       if (jump === undefined && length >= LARGE_FLAG) {
-        flush(at)
+        this.#copyOut(stretches, address, items)
+        stretches = []
         const data = this.#takeLarge(decodeU32(bytes, address + at + ENTRY_HEADER_BYTES))
         if (data === undefined) lost++
         else items.push({ data, records: 1 })
-      } else {
-        if (jump !== undefined) next = at + jump
-        if (at > from) stretches.push([from, at])
       }
-      at = from = next
+      at += jump ?? ENTRY_HEADER_BYTES + (length & ~LARGE_FLAG)
+      from = at
     }
-    flush(used)
+    stretch(end)
+    this.#copyOut(stretches, address, items)
     return lost
   }
 
+  #addressOf(shardId: number): number {
+    const { shards } = this.#memory.handle.shape
+    return this.#memory.shardAddress(Math.floor(shardId / shards), shardId % shards)
+  }
+
   /** Copies stretches of whole entries to memory of their own, as one frame. */
-  #copyOut(stretches: readonly [number, number][], shardId: number, items: FlushItem[]): void {
+  #copyOut(stretches: readonly [number, number][], address: number, items: FlushItem[]): void {
     const validBytes = stretches.reduce((sum, [from, to]) => sum + to - from, 0)
     if (validBytes === 0) return
-    const { bytes, handle } = this.#memory
-    const { shards } = handle.shape
-    const address = this.#memory.shardAddress(Math.floor(shardId / shards), shardId % shards)
+    const { bytes } = this.#memory
     const target = this.#arena.take(FRAME_HEADER_BYTES + validBytes)
     let at = FRAME_HEADER_BYTES
     for (const [from, to] of stretches) at += bytes.copy(target, at, address + from, address + to)

@@ -10,8 +10,8 @@
 // Epochs: records of epoch e go to the shards of set e & 1. A swap moves `epoch` from e to e + 1, which is
 // allowed only when everything before epoch e is on disk (`flushed` = e), so the other set is empty.
 //
-// A shard's word holds, from the top: 1 bit "sealed", 3 bits of the epoch it is open for, 28 bits of bytes used.
-// The epoch bits make a compare-and-swap fail that was prepared an epoch ago.
+// A shard's word holds, from the top: 1 bit "sealed", 5 bits of the epoch it is open for, 26 bits of bytes used.
+// The epoch bits make a compare-and-swap fail that was prepared some epochs ago.
 import { FRAME_HEADER_BYTES } from '../../formats/direct-file.ts'
 import { sharedPages } from './page-memory.ts'
 
@@ -92,13 +92,13 @@ export const MAX_SHARDS = 256
 
 /** Sealed bit, epoch bits and offset bits of a shard's word. */
 export const SEALED = 1 << 31
-export const OFFSET_BITS = 28
+export const OFFSET_BITS = 26
 export const OFFSET_MASK = (1 << OFFSET_BITS) - 1
-export const EPOCH_MASK = 7
+export const EPOCH_MASK = 31
 /** A swap is due when a shard is fuller than this. */
 export const SWAP_AT = 0.9
 export const MIN_SHARD_BYTES = 64 * 1024
-export const MAX_SHARD_BYTES = 1 << OFFSET_BITS
+export const MAX_SHARD_BYTES = (1 << OFFSET_BITS) - 4096
 
 /** An entry length with the top bit set is for the flusher alone: so many bytes to be skipped, … */
 export const SKIP_FLAG = 0x8000_0000

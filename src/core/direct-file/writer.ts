@@ -178,7 +178,8 @@ export class DirectWriter {
     for (;;) {
       const word = Atomics.load(words, this.#shardWord)
       const offset = word & OFFSET_MASK
-      if (word >>> OFFSET_BITS !== this.#tag || offset + bytes > this.#limitBytes) {
+      const isCurrent = Atomics.load(words, control.epoch) === this.#epoch
+      if (!isCurrent || word >>> OFFSET_BITS !== this.#tag || offset + bytes > this.#limitBytes) {
         if (this.#moveOn(bytes)) continue
         return NO_ROOM
       }

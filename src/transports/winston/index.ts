@@ -12,3 +12,12 @@ export class RotatingFileTransport extends SinkTransport<'rotating-file'> {
     super('rotating-file', options)
   }
 }
+
+export type DirectFileTransportOptions = KindOptions['direct-file'] & WinstonOptions
+
+/** Logs binary frames past the page cache, from a worker thread. */
+export class DirectFileTransport extends SinkTransport<'direct-file'> {
+  constructor(options: DirectFileTransportOptions) {
+    super('direct-file', options)
+  }
+}
