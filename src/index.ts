@@ -1,12 +1,8 @@
 // The public API.
-export {
-  DirectFile,
-  type DirectFileCounters,
-  type FlushMetrics,
-  type ShardStats
-} from './core/direct-file/direct-file.ts'
+export { DirectFile } from './core/direct-file/direct-file.ts'
 export type { DirectFileOptions } from './core/direct-file/options.ts'
 export type { DirectFileHandle } from './core/direct-file/shared-memory.ts'
+export type { DirectFileCounters, FlushMetrics, ShardStats } from './core/direct-file/statistics.ts'
 export type { DirectWriter } from './core/direct-file/writer.ts'
 export { type ErrorCode, type ErrorEntry, errorTable, LogboomError } from './core/errors.ts'
 export type { RotatingFileOptions } from './core/rotating-file/options.ts'

@@ -220,6 +220,11 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     this.announce('warning', { code, message, path })
   }
 
+  /** A rate-limited notice on stderr, where that is wanted. */
+  protected notice(message: string): void {
+    this.#notice.write(message)
+  }
+
   /** Emits an event after the present call, so that no listener runs while a lock is held. */
   protected announce<E extends keyof SinkEvents>(name: E, ...args: SinkEvents[E]): void {
     process.nextTick(() => (this as EventEmitter).emit(name, ...args))

@@ -274,6 +274,46 @@ static napi_value entry_bounds(napi_env env, napi_callback_info info) {
   return count;
 }
 
+static bool get_typed(napi_env env, napi_value array, napi_typedarray_type wanted, void **items,
+                      size_t *length) {
+  napi_typedarray_type type;
+  if (napi_get_typedarray_info(env, array, &type, length, items, NULL, NULL) == napi_ok && type == wanted) {
+    return true;
+  }
+  napi_throw_type_error(env, NULL, "logboom addon: wrong kind of array");
+  return false;
+}
+
+static napi_value check_entries(napi_env env, int result) {
+  if (result != 0) napi_throw_range_error(env, NULL, "logboom addon: entries are not whole");
+  return NULL;
+}
+
+// tallyTags(data, start, end, sizes: Uint32Array, counts: Uint32Array)
+static napi_value tally_tags(napi_env env, napi_callback_info info) {
+  ARGUMENTS(5)
+  const uint8_t *bytes;
+  size_t length, size_count, count_count;
+  void *sizes, *counts;
+  if (!get_bytes(env, argv[0], argv[1], argv[2], &bytes, &length)) return NULL;
+  if (!get_typed(env, argv[3], napi_uint32_array, &sizes, &size_count)) return NULL;
+  if (!get_typed(env, argv[4], napi_uint32_array, &counts, &count_count)) return NULL;
+  size_t tags = size_count < count_count ? size_count : count_count;
+  return check_entries(env, framing_tally(bytes, length, sizes, counts, tags));
+}
+
+// scatterTags(data, start, end, target, places: Float64Array)
+static napi_value scatter_tags(napi_env env, napi_callback_info info) {
+  ARGUMENTS(5)
+  const uint8_t *bytes;
+  size_t length, room, tags;
+  void *target, *places;
+  if (!get_bytes(env, argv[0], argv[1], argv[2], &bytes, &length)) return NULL;
+  if (!get_typed(env, argv[3], napi_uint8_array, &target, &room)) return NULL;
+  if (!get_typed(env, argv[4], napi_float64_array, &places, &tags)) return NULL;
+  return check_entries(env, framing_scatter(bytes, length, target, room, places, tags));
+}
+
 // scanLines(data, start, end, key, out: Int32Array): number
 static napi_value scan_lines(napi_env env, napi_callback_info info) {
   ARGUMENTS(5)
@@ -382,6 +422,8 @@ NAPI_MODULE_INIT() {
       {"countEntries", count_entries},
       {"entryBounds", entry_bounds},
       {"scanLines", scan_lines},
+      {"tallyTags", tally_tags},
+      {"scatterTags", scatter_tags},
       {"replaceAtExit", replace_at_exit},
       {"cancelReplace", cancel_replace},
   };

@@ -112,6 +112,54 @@ function scanLines(data: Uint8Array, start: number, end: number, _key: Uint8Arra
   return lines
 }
 
+/** The length of the entry at `at`, whose record begins with a number below `tags`. */
+function taggedLength(data: Uint8Array, at: number, end: number, tags: number): number {
+  const length = end - at < 8 ? 0 : entryLength(data, at)
+  if (length < 5 || length > end - at - 4 || entryLength(data, at + 4) >= tags) {
+    throw new RangeError('entries are not whole')
+  }
+  return length
+}
+
+function tallyTags(
+  data: Uint8Array,
+  start: number,
+  end: number,
+  sizes: Uint32Array,
+  counts: Uint32Array
+): void {
+  for (let at = start; at < end; ) {
+    const length = taggedLength(data, at, end, sizes.length)
+    const tag = entryLength(data, at + 4)
+    sizes[tag] += length
+    counts[tag]++
+    at += 4 + length
+  }
+}
+
+function scatterTags(
+  data: Uint8Array,
+  start: number,
+  end: number,
+  target: Uint8Array,
+  places: Float64Array
+): void {
+  for (let at = start; at < end; ) {
+    const length = taggedLength(data, at, end, places.length)
+    const tag = entryLength(data, at + 4)
+    const to = places[tag]
+    if (to + length > target.length) throw new RangeError('entries are not whole')
+    const record = length - 4
+    target[to] = record
+    target[to + 1] = record >>> 8
+    target[to + 2] = record >>> 16
+    target[to + 3] = record >>> 24
+    target.set(data.subarray(at + 8, at + 4 + length), to + 4)
+    places[tag] = to + length
+    at += 4 + length
+  }
+}
+
 function noLocks(): never {
   throw new LogboomError('ERR_UNSUPPORTED', 'kernel file locks need the native addon')
 }
@@ -138,6 +186,8 @@ export const fallback: Native = {
   countEntries,
   entryBounds,
   scanLines,
+  tallyTags,
+  scatterTags,
   replaceAtExit: () => undefined,
   cancelReplace: () => {}
 }

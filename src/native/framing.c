@@ -54,3 +54,31 @@ size_t framing_bounds(const uint8_t *entries, size_t length, int32_t *bounds, si
   }
   return count;
 }
+
+int framing_tally(const uint8_t *entries, size_t length, uint32_t *sizes, uint32_t *counts, size_t tags) {
+  for (size_t at = 0; at < length;) {
+    if (length - at < 8) return -1;
+    uint32_t entry = get_u32(entries + at), tag = get_u32(entries + at + 4);
+    if (entry < 5 || entry > length - at - 4 || tag >= tags) return -1;
+    sizes[tag] += entry;
+    counts[tag]++;
+    at += 4 + (size_t)entry;
+  }
+  return 0;
+}
+
+int framing_scatter(const uint8_t *entries, size_t length, uint8_t *target, size_t room, double *places,
+                    size_t tags) {
+  for (size_t at = 0; at < length;) {
+    if (length - at < 8) return -1;
+    uint32_t entry = get_u32(entries + at), tag = get_u32(entries + at + 4);
+    if (entry < 5 || entry > length - at - 4 || tag >= tags) return -1;
+    size_t to = (size_t)places[tag];
+    if (to > room || entry > room - to) return -1;
+    put_u32(target + to, entry - 4);
+    memcpy(target + to + 4, entries + at + 8, entry - 4);
+    places[tag] += entry;
+    at += 4 + (size_t)entry;
+  }
+  return 0;
+}

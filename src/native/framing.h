@@ -17,4 +17,13 @@ int64_t framing_count(const uint8_t *entries, size_t length);
 // entry of length 0 or one that is not whole. Returns the number of pairs.
 size_t framing_bounds(const uint8_t *entries, size_t length, int32_t *bounds, size_t room);
 
+// Records that begin with a u32 number ("tag"): adds the bytes that the entries of each tag take without it to
+// `sizes`, and their number to `counts`. Returns -1 if an entry is not whole or its tag is not below `tags`.
+int framing_tally(const uint8_t *entries, size_t length, uint32_t *sizes, uint32_t *counts, size_t tags);
+
+// Copies each entry without its tag to `target` at the place of its tag, and moves that place on.
+// Only after framing_tally has accepted the entries.
+int framing_scatter(const uint8_t *entries, size_t length, uint8_t *target, size_t room, double *places,
+                    size_t tags);
+
 #endif

@@ -51,6 +51,13 @@ export interface Native {
    */
   scanLines(data: Uint8Array, start: number, end: number, key: Uint8Array, out: Int32Array): number
   /**
+   * For entries whose records begin with a u32 number: adds the bytes that each number's entries take without it
+   * to `sizes`, and how many there are to `counts`. Throws RangeError if the entries do not fill `data[start, end)`.
+   */
+  tallyTags(data: Uint8Array, start: number, end: number, sizes: Uint32Array, counts: Uint32Array): void
+  /** Copies each such entry, without its number, to `target` at that number's place, and moves the place on. */
+  scatterTags(data: Uint8Array, start: number, end: number, target: Uint8Array, places: Float64Array): void
+  /**
    * Replaces `words[index]`, if it is `expected` then, when this thread ends, however that happens. Without the
    * addon nothing happens. The result is for `cancelReplace`.
    */

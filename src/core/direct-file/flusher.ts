@@ -2,7 +2,8 @@
 import { BroadcastChannel, receiveMessageOnPort } from 'node:worker_threads'
 import type { Disk } from '../disk.ts'
 import { errorMessage, LogboomError, systemCode } from '../errors.ts'
-import { type FlushItem, FrameFile, type FrameFileOptions } from './frame-file.ts'
+import { type FlushItem, FrameFile, type FrameFileHooks, type FrameFileOptions } from './frame-file.ts'
+import { type FileCounters, GroupFile } from './group-file.ts'
 import { isUsed, ShardCollector } from './shard-collector.ts'
 import {
   control,
@@ -21,21 +22,49 @@ const RETRY_MAX_MS = 500
 export interface FlusherOptions extends FrameFileOptions {
   readonly flushIntervalMs: number
   readonly flushTimeoutMs: number
+  /** Records begin with the number of their file. */
+  readonly group?: { readonly maxOpenFiles: number; readonly idleCloseMs: number }
+}
+
+/** What the flusher needs of the file, or the group of files, it writes. */
+export type FlushTarget = Pick<
+  FrameFile,
+  'open' | 'write' | 'rotate' | 'close' | 'countDropped' | 'hasDropped' | 'counters'
+>
+
+/** What a group is asked; carried out before anything that is logged later is written. */
+export type FlusherRequest =
+  | { readonly type: 'add'; readonly tag: number; readonly path: string }
+  | { readonly type: 'open' | 'close'; readonly tag: number }
+  | { readonly type: 'dropped'; readonly tag: number; readonly count: number }
+
+/** The flusher's ends of its messages. */
+export interface FlusherPort {
+  send(message: FlusherMessage): void
+  /** The next request, if there is one. */
+  receive(): FlusherRequest | undefined
 }
 
 /** What the flusher tells the thread that opened the file. */
 export type FlusherMessage =
   | { readonly type: 'rotated'; readonly from: string; readonly to: string; readonly bytes: number }
-  | { readonly type: 'warning' | 'degraded'; readonly code: string; readonly message: string }
-  | { readonly type: 'recovered' | 'space' }
+  | {
+      readonly type: 'warning' | 'degraded'
+      readonly code: string
+      readonly message: string
+      readonly path: string
+    }
+  | { readonly type: 'recovered' }
+  | { readonly type: 'files'; readonly changes: FileCounters[] }
   | { readonly type: 'flushed'; readonly number: number }
   | { readonly type: 'closed' }
 
 export class Flusher {
   readonly #memory: SharedMemory
   readonly #options: FlusherOptions
-  readonly #send: (message: FlusherMessage) => void
-  readonly #file: FrameFile
+  readonly #port: FlusherPort
+  readonly #file: FlushTarget
+  readonly #group: GroupFile | undefined
   readonly #collector: ShardCollector
   readonly #channel: BroadcastChannel
   readonly #large = new Map<number, SharedArrayBuffer>()
@@ -45,21 +74,19 @@ export class Flusher {
   #retryMs = 0
   #countedDropped = 0
   #rotations = 0
+  #reopens = 0
   #nextFlushAt = 0
 
-  constructor(
-    memory: SharedMemory,
-    options: FlusherOptions,
-    disk: Disk,
-    send: (message: FlusherMessage) => void
-  ) {
+  constructor(memory: SharedMemory, options: FlusherOptions, disk: Disk, port: FlusherPort) {
     this.#memory = memory
     this.#options = options
-    this.#send = send
-    this.#file = new FrameFile(disk, options, {
-      rotated: (event) => send({ type: 'rotated', ...event }),
-      warning: (code, message) => send({ type: 'warning', code, message })
-    })
+    this.#port = port
+    const hooks: FrameFileHooks = {
+      rotated: (event) => port.send({ type: 'rotated', ...event }),
+      warning: (code, message, path) => port.send({ type: 'warning', code, message, path })
+    }
+    if (options.group === undefined) this.#file = new FrameFile(disk, options, hooks)
+    else this.#file = this.#group = new GroupFile(disk, { ...options, ...options.group }, hooks)
     this.#collector = new ShardCollector(memory, options.flushTimeoutMs, (id) => this.#takeLarge(id))
     this.#channel = new BroadcastChannel(memory.handle.channel)
     this.#channel.unref()
@@ -86,6 +113,7 @@ export class Flusher {
   step(): boolean {
     const { words } = this.#memory
     const asked = Atomics.load(words, control.flushAsked)
+    const reopenAsked = Atomics.load(words, control.reopenAsked)
     const rotateAsked = Atomics.load(words, control.rotateAsked)
     const due = performance.now() >= this.#nextFlushAt
     const closing = Atomics.load(words, control.state) === runState.closing
@@ -94,15 +122,24 @@ export class Flusher {
     let done = this.#flushPending()
     if (done && wanted) done = this.#flushActive(closing)
     if (!done) return false
-    if (due) this.#nextFlushAt = performance.now() + this.#options.flushIntervalMs
+    if (due) {
+      this.#nextFlushAt = performance.now() + this.#options.flushIntervalMs
+      this.#group?.closeIdle()
+    }
+    if (reopenAsked !== this.#reopens) {
+      if (!this.#attempt(() => this.#file.close())) return false
+      this.#reopens = reopenAsked
+    }
     if (rotateAsked !== this.#rotations) {
       if (!this.#attempt(() => this.#file.rotate())) return false
       this.#rotations = rotateAsked
     }
+    this.#receive()
+    this.#reportFiles()
     if (asked !== Atomics.load(words, control.flushDone)) {
       Atomics.store(words, control.flushDone, asked)
       Atomics.notify(words, control.flushDone)
-      this.#send({ type: 'flushed', number: asked })
+      this.#port.send({ type: 'flushed', number: asked })
     }
     if (closing) this.#close()
     return true
@@ -115,7 +152,7 @@ export class Flusher {
     Atomics.store(words, control.state, runState.closed)
     Atomics.notify(words, control.state)
     Atomics.notify(words, control.flushed)
-    this.#send({ type: 'closed' })
+    this.#port.send({ type: 'closed' })
   }
 
   /** Writes the set that a swap left to us; true if nothing of it remains. */
@@ -160,6 +197,8 @@ export class Flusher {
   #flushEpoch(epoch: number): boolean {
     const { words, statistics } = this.#memory
     const started = performance.now()
+    // Requests were posted before the records they belong to were logged.
+    this.#receive()
     if (this.#itemsEpoch !== epoch) {
       this.#receiveLarge()
       const { items, lost } = this.#collector.collect(epoch)
@@ -179,7 +218,6 @@ export class Flusher {
     if (this.#isActiveUsed(epoch + 1, this.#memory.handle.shape.limitBytes * SWAP_AT)) {
       this.#memory.swap((epoch + 1) | 0)
     }
-    if (Atomics.exchange(words, control.wantSpace, 0) === 1) this.#send({ type: 'space' })
     const ms = performance.now() - started
     statistics[statistic.flushes]++
     statistics[statistic.flushMs] += ms
@@ -190,6 +228,7 @@ export class Flusher {
   #write(): boolean {
     const large = this.#items.filter((item) => 'data' in item)
     const done = this.#attempt(() => this.#file.write(this.#items))
+    this.#reportFiles()
     for (const item of large) {
       if (this.#items.includes(item)) continue
       Atomics.sub(this.#memory.words, control.largeKib, Math.ceil(item.data.length / 1024))
@@ -215,7 +254,7 @@ export class Flusher {
       this.#publish()
       this.#retryMs = Math.min(Math.max(this.#retryMs * 2, RETRY_MIN_MS), RETRY_MAX_MS)
       if (Atomics.compareExchange(words, control.state, runState.open, runState.degraded) === runState.open) {
-        this.#send({ type: 'degraded', ...describe(this.#options.path, error) })
+        this.#port.send({ type: 'degraded', ...describe(this.#options.path, error) })
       }
       return false
     }
@@ -224,7 +263,7 @@ export class Flusher {
     if (
       Atomics.compareExchange(words, control.state, runState.degraded, runState.open) === runState.degraded
     ) {
-      this.#send({ type: 'recovered' })
+      this.#port.send({ type: 'recovered' })
     }
     return true
   }
@@ -242,6 +281,26 @@ export class Flusher {
     this.#collector.writeCounts.forEach((count, shard) => {
       statistics[statistic.shardRecords + shard] = count
     })
+  }
+
+  #receive(): void {
+    const group = this.#group
+    if (group === undefined) return
+    for (let request = this.#port.receive(); request !== undefined; request = this.#port.receive()) {
+      const { type, tag } = request
+      if (type === 'add') group.add(tag, request.path)
+      else if (type === 'dropped') group.countDroppedOf(tag, request.count)
+      else if (type === 'open') this.#attempt(() => group.openOf(tag))
+      else {
+        this.#flushActive(false)
+        this.#attempt(() => group.closeOf(tag))
+      }
+    }
+  }
+
+  #reportFiles(): void {
+    const changes = this.#group?.takeChanges() ?? []
+    if (changes.length > 0) this.#port.send({ type: 'files', changes })
   }
 
   #takeLarge(id: number): Uint8Array | undefined {
@@ -262,7 +321,7 @@ export class Flusher {
   }
 }
 
-function describe(path: string, error: unknown): { code: string; message: string } {
+function describe(path: string, error: unknown): { code: string; message: string; path: string } {
   const code = error instanceof LogboomError ? (systemCode(error.cause) ?? error.code) : systemCode(error)
-  return { code: code ?? 'ERR_IO', message: `${path}: ${errorMessage(error)}` }
+  return { code: code ?? 'ERR_IO', message: `${path}: ${errorMessage(error)}`, path }
 }

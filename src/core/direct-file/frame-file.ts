@@ -53,7 +53,7 @@ export interface FrameFileOptions {
 
 export interface FrameFileHooks {
   rotated(event: RotatedEvent): void
-  warning(code: string, message: string): void
+  warning(code: string, message: string, path: string): void
 }
 
 const PAGE_BYTES = 4096
@@ -225,7 +225,8 @@ export class FrameFile {
     this.#warnedOfDirect = true
     this.#hooks.warning(
       'ERR_UNSUPPORTED',
-      `${path}: ${reason}; writing through the page cache with fdatasync`
+      `${path}: ${reason}; writing through the page cache with fdatasync`,
+      path
     )
   }
 
@@ -243,7 +244,8 @@ export class FrameFile {
     const to = this.#setAside()
     this.#hooks.warning(
       'ERR_CORRUPT',
-      `${path} did not end with a whole flush of this format; it is kept as ${to}`
+      `${path} did not end with a whole flush of this format; it is kept as ${to}`,
+      path
     )
     return true
   }
@@ -286,7 +288,7 @@ export class FrameFile {
   #warnOfAllocation(message: string): void {
     if (this.#warnedOfAllocation) return
     this.#warnedOfAllocation = true
-    this.#hooks.warning('ERR_IO', message)
+    this.#hooks.warning('ERR_IO', message, this.#options.path)
   }
 
   /** How many items fit in the file, its seal included; one always does in an empty file. */

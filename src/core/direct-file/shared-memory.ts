@@ -36,10 +36,9 @@ export const control = {
   largeId: 9,
   swaps: 10,
   blockedSwaps: 11,
-  /** Set by the owner while it wants a message when memory becomes free. */
-  wantSpace: 12,
-  /** Set by the owner to ask for a rotation. */
-  rotateAsked: 13
+  /** Numbers of the last rotation and of the last reopening that the owner asked for. */
+  rotateAsked: 12,
+  reopenAsked: 13
 } as const
 
 export const runState = { opening: 0, open: 1, degraded: 2, closing: 3, closed: 4, died: 5 } as const
@@ -57,10 +56,9 @@ export const statistic = {
   writes: 8,
   syncs: 9,
   rotations: 10,
-  repairs: 11,
   /** Drops of writers that are gone, records they died in included; and what they logged. */
-  goneDropped: 12,
-  goneRecords: 13,
+  goneDropped: 11,
+  goneRecords: 12,
   /** From here on: records written from each shard. */
   shardRecords: 16
 } as const

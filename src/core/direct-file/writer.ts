@@ -26,6 +26,8 @@ import {
   slot
 } from './shared-memory.ts'
 
+/** Bytes of a number before a record: which of several files it is for. */
+export const TAG_BYTES = 4
 /** A blocked writer looks this often whether the flusher still lives. */
 const WAIT_MS = 100
 const NO_ROOM = -1
@@ -113,6 +115,29 @@ export class DirectWriter {
     this.#bytes.set(data, at + ENTRY_HEADER_BYTES)
     this.#complete(1)
     return true
+  }
+
+  /** Logs `data[start, end)` after a number; false if there is no room, whatever the overflow policy. */
+  tryLogTagged(tag: number, data: Uint8Array, start: number, end: number): boolean {
+    const length = end - start + TAG_BYTES
+    if (length > this.#limitBytes - FRAME_HEADER_BYTES - ENTRY_HEADER_BYTES) {
+      return this.#tryLarge(tagged(tag, data.subarray(start, end)))
+    }
+    const at = this.#tryReserve(length + ENTRY_HEADER_BYTES)
+    if (at === NO_ROOM) return false
+    encodeU32(this.#bytes, at, length)
+    encodeU32(this.#bytes, at + ENTRY_HEADER_BYTES, tag)
+    this.#bytes.set(data.subarray(start, end), at + ENTRY_HEADER_BYTES + TAG_BYTES)
+    this.#complete(1)
+    return true
+  }
+
+  /** Waits until the flusher has made room, for a while at most. */
+  waitForFlush(): void {
+    const flushed = Atomics.load(this.#words, control.flushed)
+    this.#memory.swap(Atomics.load(this.#words, control.epoch))
+    this.#checkOpen()
+    Atomics.wait(this.#words, control.flushed, flushed, WAIT_MS)
   }
 
   /**
@@ -330,6 +355,13 @@ function takeLine(memory: SharedMemory, owner: number): number {
   }
   const { path } = memory.handle
   throw new LogboomError('ERR_LIMIT', `${MAX_WRITERS} threads already write to ${path}`, { path })
+}
+
+function tagged(tag: number, data: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(TAG_BYTES + data.length)
+  encodeU32(bytes, 0, tag)
+  bytes.set(data, TAG_BYTES)
+  return bytes
 }
 
 function post(channel: string, record: LargeRecord): void {
