@@ -210,6 +210,16 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     }
   }
 
+  /** `close` was called. */
+  protected get isClosing(): boolean {
+    return this.#closed !== undefined
+  }
+
+  /** Counts a record that was refused before it came to the queue. */
+  protected countDropped(records: number, bytes: number): void {
+    this.#drop({ lines: records, bytes })
+  }
+
   protected get isClosed(): boolean {
     return this.#state === 'closed'
   }

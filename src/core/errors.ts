@@ -61,6 +61,16 @@ export const errorTable = {
     safe: 'The file was not modified; all records before the damage are readable.',
     action: 'The message gives file and offset; run `logboom verify`, then `logboom repair`.'
   },
+  ERR_EVENT_NAME: {
+    what: 'An event name is empty or no text.',
+    safe: 'The record of this call was not accepted.',
+    action: 'Pass a name.'
+  },
+  ERR_NO_EVENT: {
+    what: 'Statistics were asked for an event that nothing was logged to.',
+    safe: 'Nothing happened.',
+    action: '`hasEventLogger` and `listEventLoggers` tell which events there are.'
+  },
   ERR_LOCKED: {
     what: 'Another process has the file or folder open, and its kind allows only one.',
     safe: 'Nothing was opened or written.',

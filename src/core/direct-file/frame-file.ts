@@ -46,6 +46,8 @@ export interface FrameFileOptions {
   readonly maxBytes: number
   readonly preallocate: number
   readonly directIO: 'auto' | 'require' | 'off'
+  /** Whether a write counts only once it survives a loss of power. Default: true. */
+  readonly sync?: boolean
   readonly mode: number
   readonly dirMode: number
   readonly mkdir: boolean
@@ -82,6 +84,7 @@ export class FrameFile {
   #file: OpenFile | undefined
   #size = 0
   #allocated = 0
+  readonly #syncs: boolean
   #direct: boolean
   #alignment = BLOCK_BYTES
   /** What refused writes have taught about the alignment. */
@@ -97,6 +100,7 @@ export class FrameFile {
     this.#options = options
     this.#hooks = hooks
     this.#direct = options.directIO !== 'off'
+    this.#syncs = options.sync ?? true
     this.#tail = scratch.tail
     this.#chunk = () => scratch.chunk()
   }
@@ -130,7 +134,7 @@ export class FrameFile {
     if (!this.#direct) this.#alignment = BLOCK_BYTES
     this.#file = file
     try {
-      if (isNew) syncFolder(this.#disk, dirname(path))
+      if (isNew && this.#syncs) syncFolder(this.#disk, dirname(path))
       this.#size = this.#align(file)
     } catch (error) {
       this.close()
@@ -202,7 +206,7 @@ export class FrameFile {
   }
 
   #openForWriting(): OpenFile {
-    const sync = this.#direct ? constants.O_DIRECT | constants.O_DSYNC : 0
+    const sync = this.#direct ? constants.O_DIRECT | (this.#syncs ? constants.O_DSYNC : 0) : 0
     const { path } = this.#options
     try {
       return openFile(this.#disk, path, constants.O_RDWR | sync, this.#options)
@@ -418,6 +422,7 @@ export class FrameFile {
 
   // After a failed sync the kernel may have dropped the data, and a second sync would succeed and lie.
   #sync(): void {
+    if (!this.#syncs) return
     if (this.#direct) {
       this.counters.syncs++
       return
@@ -470,7 +475,7 @@ export class FrameFile {
         throw error
       }
       this.#newest = { stamp, number }
-      syncFolder(this.#disk, folder)
+      if (this.#syncs) syncFolder(this.#disk, folder)
       return to
     }
   }

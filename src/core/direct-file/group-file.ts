@@ -45,6 +45,8 @@ export class GroupFile {
   readonly #hooks: FrameFileHooks
   readonly #scratch = new Scratch()
   readonly #paths = new Map<number, string>()
+  /** Numbers are below this. */
+  #tags = 0
   /** In the order of their last use. */
   readonly #members = new Map<number, Member>()
   /** Sorted and not yet written. */
@@ -90,6 +92,7 @@ export class GroupFile {
   /** Makes `path` the file of number `tag`. */
   add(tag: number, path: string): void {
     this.#paths.set(tag, path)
+    this.#tags = Math.max(this.#tags, tag + 1)
   }
 
   countDroppedOf(tag: number, records: number): void {
@@ -234,7 +237,7 @@ export class GroupFile {
 
   #sortBlocks(blocks: readonly FrameBlock[]): { tag: number; block: FrameBlock }[] {
     if (blocks.length === 0) return []
-    const tags = this.#paths.size
+    const tags = this.#tags
     const sizes = new Uint32Array(tags)
     const counts = new Uint32Array(tags)
     for (const { bytes, validBytes } of blocks) {

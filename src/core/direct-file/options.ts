@@ -117,7 +117,8 @@ function usableBytes(maxBytes: number): number {
   return Math.floor(maxBytes / PAGE_BYTES) * PAGE_BYTES - PAGE_BYTES - SEAL_BYTES - FRAME_HEADER_BYTES
 }
 
-function instancePath(path: string, instance: string): string {
+/** The path that this process uses for `path`. */
+export function instancePath(path: string, instance: string): string {
   if (instance !== 'per-process') return path
   const extension = extname(path)
   const host = hostname().replace(/[^\w.-]/g, '_')

@@ -21,3 +21,12 @@ export class DirectFileTransport extends SinkTransport<'direct-file'> {
     super('direct-file', options)
   }
 }
+
+export type EventFilesTransportOptions = KindOptions['event-files'] & WinstonOptions
+
+/** Logs each event to a file of its own, from a worker thread; the event is a field of the JSON line. */
+export class EventFilesTransport extends SinkTransport<'event-files'> {
+  constructor(options: EventFilesTransportOptions) {
+    super('event-files', options)
+  }
+}
