@@ -1,9 +1,12 @@
 // Writes the parts of the docs that come from the code, so that they cannot disagree with it: the option tables
-// of docs/<kind>.md, docs/errors.md, and the README's figures from bench/results. Usage: npm run docs
+// of docs/<kind>.md and docs/reading.md, docs/errors.md, docs/cli.md, and the README's figures from bench/results. Usage: npm run docs
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { commands } from '../dist/cli/commands.js'
+import { commandHelp, generalHelp } from '../dist/cli/help.js'
 import { errorTable } from '../dist/core/errors.js'
 import { sinks } from '../dist/core/registry.js'
+import { readOptions } from '../dist/readers/read-records.js'
 import { benchTables } from './bench-tables.mjs'
 
 const root = dirname(import.meta.dirname)
@@ -36,6 +39,24 @@ function optionTable(specs) {
   return ['| option | type | default | meaning |', '|---|---|---|---|', ...rows].join('\n')
 }
 
+function cliPage() {
+  const sections = commands.map((command) => {
+    // The exit codes are the same for all and stand at the top.
+    const text = commandHelp(command, []).split('\nExit codes')[0]
+    return `## ${command.name}\n\n\`\`\`\n${text.trim()}\n\`\`\`\n`
+  })
+  return `<!-- Generated from src/cli/ by \`npm run docs\`; do not edit. -->
+# The command
+
+\`npx logboom\` in a project that has the package, \`logboom\` where it is installed globally.
+
+\`\`\`
+${generalHelp(commands).trim()}
+\`\`\`
+
+${sections.join('\n')}`
+}
+
 function errorPage() {
   const sections = Object.entries(errorTable)
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -58,6 +79,8 @@ ${sections.join('\n')}`
 for (const [kind, { options }] of Object.entries(sinks))
   fill(`docs/${kind}.md`, 'options', optionTable(options))
 update('docs/errors.md', errorPage)
+fill('docs/reading.md', 'options', optionTable(readOptions))
+update('docs/cli.md', cliPage)
 fill(
   'README.md',
   'bench',

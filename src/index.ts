@@ -1,4 +1,7 @@
 // The public API.
+
+export { BinaryFile } from './core/binary-file/binary-file.ts'
+export type { BinaryFileOptions } from './core/binary-file/options.ts'
 export { DirectFile } from './core/direct-file/direct-file.ts'
 export type { DirectFileOptions } from './core/direct-file/options.ts'
 export type { DirectFileHandle } from './core/direct-file/shared-memory.ts'
@@ -22,6 +25,15 @@ export type {
   SinkStats,
   WarningEvent
 } from './core/sink.ts'
+export type { SpoolOptions } from './core/spool/options.ts'
+export { Spool, type SpoolStats } from './core/spool/spool.ts'
+export type { Entry as WalEntry } from './core/wal/entries.ts'
+export type { IndexRange as WalIndexRange } from './core/wal/log-writer.ts'
+export type { WriteAheadLogOptions } from './core/wal/options.ts'
+export type { RepairedSegment as WalRepairedSegment } from './core/wal/repair.ts'
+export type { Snapshot as WalSnapshot } from './core/wal/snapshots.ts'
+export type { WalReport } from './core/wal/verify.ts'
+export { WriteAheadLog } from './core/wal/write-ahead-log.ts'
 export {
   type ReadOptions,
   type ReadStats,

@@ -1,6 +1,7 @@
 // pino with 225-byte records, 200 per tick, until all of them are on disk and the transport is closed.
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { startClock } from '../lib/clock.mjs'
 import { fieldsOf, fitMessage, jsonLines, logAll } from '../lib/records.mjs'
 
@@ -28,6 +29,12 @@ export const suite = {
       note: 'a floor of transports: lines collected, encoded into memory once per tick, written nowhere',
       files: false,
       run: runEncodePerTick
+    },
+    'transport to nowhere': {
+      note: 'the floor of pino transports: a target in a worker that throws everything away',
+      files: false,
+      run: (context) =>
+        logThrough(context, { target: fileURLToPath(new URL('../lib/nowhere-target.mjs', import.meta.url)) })
     },
     'pino/file': {
       note: 'transport in a worker; no rotation, no locking',
@@ -60,6 +67,12 @@ export const suite = {
       share: 0.04,
       maxBytes,
       run: runRotatingFileStream
+    },
+    'logboom class': {
+      note: 'RotatingFile as a stream on the main thread; rotation at exactly 10 MiB, any number of processes, locking on',
+      own: true,
+      maxBytes,
+      run: runClass
     },
     logboom: {
       note: 'transport in a worker; rotation at exactly 10 MiB, any number of processes, locking on',
@@ -137,6 +150,12 @@ async function logToDestination(context, options) {
   const destination = pino.destination({ dest: join(context.folder, 'app.log'), ...options })
   await once(destination, 'ready')
   return logWith(context, destination, { finish: () => end(destination) })
+}
+
+async function runClass(context) {
+  const { RotatingFile } = await import('logboom')
+  const file = new RotatingFile({ path: join(context.folder, 'app.log'), maxBytes, maxBackups: 0 })
+  return logWith(context, file, { finish: () => file.close() })
 }
 
 async function runRotatingFileStream(context) {

@@ -2,9 +2,10 @@
 // flush levels, statistics. A sink adds the `_` methods.
 import { EventEmitter } from 'node:events'
 import onExit from 'on-exit-leak-free'
+import type { Dropped, RecordQueue } from './byte-queue.ts'
 import { Drops } from './drops.ts'
 import { errorMessage, LogboomError, systemCode } from './errors.ts'
-import { type Dropped, LineQueue } from './lines.ts'
+import { LineQueue } from './lines.ts'
 import { Notice } from './notice.ts'
 import type {
   ControlRequest,
@@ -20,13 +21,17 @@ import { sleep } from './sleep.ts'
 
 /** One hold of the lock writes at most this much, so that writers sharing a file take turns. */
 const MAX_BATCH_BYTES = 4 * 1024 * 1024
-/** So many queued bytes are written at once, without waiting for `flushInterval`. */
+/** So many queued bytes are written at once, without waiting for `flushInterval`; the high-water mark of `write`. */
 const WRITE_NOW_BYTES = 256 * 1024
+/** So many, and the caller is asked to wait. */
+const HIGH_WATER_BYTES = 4 * 1024 * 1024
+/** A busy lock is tried again after so many more. */
+const TRY_AGAIN_BYTES = 64 * 1024
 const RETRY_MIN_MS = 50
 const RETRY_MAX_MS = 500
 /** A busy lock is nothing unusual: waited for in small steps, blocking the thread only for the first one. */
 const BUSY_WAIT_MS = 2
-const BUSY_RETRY_MAX_MS = 20
+const BUSY_RETRY_MAX_MS = 5
 /** thread-stream gives a closing worker ten seconds. */
 const CLOSE_TIMEOUT_MS = 8_000
 const NEWLINE = Buffer.from('\n')
@@ -60,7 +65,10 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     errors: 0
   }
   readonly #options: BaseSinkOptions
-  readonly #queue: LineQueue
+  readonly #queue: RecordQueue
+  /** Both below the bound, so that a caller who waits for 'drain' is not blocked there. */
+  readonly #writeNowBytes: number
+  readonly #highWaterBytes: number
   readonly #notice: Notice
   readonly #drops: Drops
   #state: SinkState = 'open'
@@ -71,6 +79,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   #retryTimer: NodeJS.Timeout | undefined
   #retryMs = 0
   #busySince = 0
+  #tryAgainBytes = 0
   #needDrain = false
   #waiters: Waiter[] = []
   /** Something was written since the last sync began. */
@@ -79,12 +88,14 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   /** Counts failed syncs: a sync that began before one of them proves nothing. */
   #syncEpoch = 0
 
-  constructor(path: string, options: BaseSinkOptions, prefix?: Uint8Array) {
+  constructor(path: string, options: BaseSinkOptions, queue: RecordQueue = new LineQueue()) {
     super()
     this.path = path
     this.durability = options.durability
     this.#options = options
-    this.#queue = new LineQueue(prefix)
+    this.#queue = queue
+    this.#writeNowBytes = Math.min(WRITE_NOW_BYTES, options.maxBufferBytes / 2)
+    this.#highWaterBytes = Math.min(HIGH_WATER_BYTES, options.maxBufferBytes / 2)
     this.#notice = new Notice(options.fallback)
     this.#drops = new Drops((event) => this.announce('dropped', event))
   }
@@ -108,10 +119,11 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
 
   write(chunk: string | Uint8Array): boolean {
     this.#accept(chunk)
-    if (this.#queue.queuedBytes < WRITE_NOW_BYTES) this.#schedule()
-    else if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
-    if (this.#queue.queuedBytes >= WRITE_NOW_BYTES) this.#awaitDrain()
-    return !this.#needDrain
+    if (this.#queue.queuedBytes < this.#writeNowBytes) this.#schedule()
+    else if (this.#retryTimer === undefined) this.#pumpAndSettle(BUSY_WAIT_MS)
+    // While the lock is busy it is tried again now and then: a caller that never yields would starve the timer.
+    else if (this.#busySince > 0 && this.#queue.queuedBytes >= this.#tryAgainBytes) this.#pumpAndSettle(0)
+    return this.#isWelcome()
   }
 
   commit(chunk: string | Uint8Array): boolean {
@@ -121,11 +133,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
       return true
     }
     if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS) && this.#syncIfDisk()) return true
-    // Records that may be dropped are accepted at once: withholding the answer would only move the queue to the
-    // main thread, where nothing bounds it.
-    if (this.#options.overflow !== 'block') return true
-    this.#awaitDrain()
-    return false
+    return this.#mayWait() ? this.#awaitDrain() : true
   }
 
   flush(to?: Durability | FlushCallback): Promise<void> {
@@ -141,7 +149,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     return new Promise((resolve, reject) => {
       this.#waiters.push({ to, resolve, reject })
       this.#retryTimer?.ref()
-      if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
+      if (this.#retryTimer === undefined) this.#pumpAndSettle(BUSY_WAIT_MS)
     })
   }
 
@@ -190,15 +198,14 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     const fits = this.#queue.bytes + bytes.length <= this.#options.maxBufferBytes
     if (fits || this.#makeRoom(bytes)) this.#queue.insertLine(bytes)
     else this.#drop({ lines: 1, bytes: bytes.length })
-    if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
-    if (this.#queue.queuedBytes >= WRITE_NOW_BYTES) this.#awaitDrain()
-    return !this.#needDrain
+    if (this.#retryTimer === undefined) this.#pumpAndSettle(BUSY_WAIT_MS)
+    return this.#isWelcome()
   }
 
   /** Writes every whole line at once; false if that is not possible now. */
   protected writeLinesNow(): boolean {
     if (this.#retryTimer !== undefined || !this.#pump(BUSY_WAIT_MS)) return false
-    this.#afterPump()
+    this.#settled()
     return true
   }
 
@@ -246,15 +253,17 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
 
   #accept(chunk: string | Uint8Array): void {
     if (this.#closed !== undefined) throw this.#closedError()
-    if (chunk.length === 0) return
-    const fits = this.#queue.bytes + chunk.length <= this.#options.maxBufferBytes
+    if (chunk.length === 0 && this.#queue.takesLines) return
+    const bytes = chunk.length + this.#queue.overhead(chunk)
+    const fits = this.#queue.bytes + bytes <= this.#options.maxBufferBytes
     const discarded = fits || this.#makeRoom(chunk) ? this.#queue.push(chunk) : this.#queue.refuse(chunk)
     if (discarded !== undefined) this.#drop(discarded)
   }
 
   /** False if the chunk must be refused. One larger than the bound is taken when nothing else waits. */
   #makeRoom(chunk: string | Uint8Array): boolean {
-    const bytes = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length
+    const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length
+    const bytes = length + this.#queue.overhead(chunk)
     const limit = this.#options.maxBufferBytes
     const fits = () => this.#queue.bytes + bytes <= limit || !(this.#queue.hasLines || this.#queue.hasKept)
     if (fits()) return true
@@ -295,7 +304,8 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   }
 
   #queueDropNotice(): boolean {
-    const notice = this.#drops.takeNotice()
+    // Among records of any bytes a text of ours would be taken for one of theirs.
+    const notice = this.#queue.takesLines ? this.#drops.takeNotice() : undefined
     if (notice !== undefined) this.#queue.insertLine(Buffer.from(notice))
     return notice !== undefined
   }
@@ -310,7 +320,9 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     this.announce('recovered')
   }
 
-  #afterPump(): void {
+  #pumpAndSettle(waitMs: number): void {
+    if (!this.#pump(waitMs)) return
+
     if (this.durability === 'disk' && this.#dirty) this.#syncSoon()
     else this.#settled()
   }
@@ -412,6 +424,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   #busy(): false {
     const now = Date.now()
     this.#busySince ||= now
+    this.#tryAgainBytes = this.#queue.queuedBytes + TRY_AGAIN_BYTES
     if (now - this.#busySince >= this._lockTimeoutMs) {
       this.#fail(this.#lockTimeout())
       return false
@@ -456,10 +469,23 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     if (this.#waiters.length === 0 && !this.#needDrain) this.#retryTimer.unref()
   }
 
+  /** The answer of `write`: false asks the caller to wait for 'drain'. */
+  #isWelcome(): boolean {
+    if (this.#queue.queuedBytes >= this.#highWaterBytes && this.#mayWait()) this.#awaitDrain()
+    return !this.#needDrain
+  }
+
+  // Back-pressure is the policy 'block'. Records that may be dropped are accepted at once: holding back the answer
+  // would only move the queue to the caller, where nothing bounds it.
+  #mayWait(): boolean {
+    return this.#options.overflow === 'block'
+  }
+
   /** The caller is to wait for 'drain', and may have nothing else that keeps the process alive. */
-  #awaitDrain(): void {
+  #awaitDrain(): false {
     this.#needDrain = true
     this.#retryTimer?.ref()
+    return false
   }
 
   #retry(): void {
@@ -472,7 +498,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
         return
       }
     }
-    if (this.#pump(0)) this.#afterPump()
+    this.#pumpAndSettle(0)
   }
 
   #clearRetry(): void {
@@ -484,7 +510,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     if (this.#flushTimer !== undefined || this.#retryTimer !== undefined || !this.#queue.hasLines) return
     this.#flushTimer = setTimeout(() => {
       this.#flushTimer = undefined
-      if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS)) this.#afterPump()
+      if (this.#retryTimer === undefined) this.#pumpAndSettle(BUSY_WAIT_MS)
     }, this.#options.flushInterval)
     this.#flushTimer.unref()
   }

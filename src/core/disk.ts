@@ -9,10 +9,15 @@ export interface FileStat {
   readonly ino: bigint
   readonly size: number
   readonly mtimeMs: number
+  /** Names the file has. */
+  readonly nlink: number
   readonly isFile: boolean
   readonly isSymlink: boolean
 }
 
+const open = promisify(fs.open)
+const write = promisify(fs.write)
+const read = promisify(fs.read)
 const fsync = promisify(fs.fsync)
 const fdatasync = promisify(fs.fdatasync)
 
@@ -22,6 +27,7 @@ function toStat(stat: fs.BigIntStats): FileStat {
     ino: stat.ino,
     size: Number(stat.size),
     mtimeMs: Number(stat.mtimeMs),
+    nlink: Number(stat.nlink),
     isFile: stat.isFile(),
     isSymlink: stat.isSymbolicLink()
   }
@@ -30,6 +36,7 @@ function toStat(stat: fs.BigIntStats): FileStat {
 /** The real file system. Every method throws (or rejects with) the system error and does one thing. */
 export const realDisk = {
   open: (path: string, flags: number, mode: number): number => fs.openSync(path, flags, mode),
+  openAsync: (path: string, flags: number, mode: number): Promise<number> => open(path, flags, mode),
   close: (fd: number): void => fs.closeSync(fd),
   /** One `write` or `pwrite` (with `position`); may write less than asked. Returns the bytes written. */
   write: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number | null): number =>
@@ -37,14 +44,30 @@ export const realDisk = {
   /** One `pwritev`; may write less than asked. Returns the bytes written. */
   writev: (fd: number, buffers: readonly Uint8Array[], position: number): number =>
     fs.writevSync(fd, buffers, position),
+  writeAsync: (
+    fd: number,
+    buffer: Uint8Array,
+    offset: number,
+    length: number,
+    position: number | null
+  ): Promise<number> => write(fd, buffer, offset, length, position).then((result) => result.bytesWritten),
   read: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number =>
     fs.readSync(fd, buffer, offset, length, position),
+  readAsync: (
+    fd: number,
+    buffer: Uint8Array,
+    offset: number,
+    length: number,
+    position: number
+  ): Promise<number> => read(fd, buffer, offset, length, position).then((result) => result.bytesRead),
   fstat: (fd: number): FileStat => toStat(fs.fstatSync(fd, { bigint: true })),
   /** Like `lstat(2)`: a symbolic link is not followed. Undefined if nothing is there. */
   lstat: (path: string): FileStat | undefined => {
     const stat = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false })
     return stat === undefined ? undefined : toStat(stat)
   },
+  /** Like `stat(2)`: a symbolic link is followed. Throws ENOENT if nothing is there. */
+  stat: (path: string): FileStat => toStat(fs.statSync(path, { bigint: true })),
   truncate: (fd: number, length: number): void => fs.ftruncateSync(fd, length),
   /** Alignment of O_DIRECT transfers on an open file; 0 if unknown, -1 if they are not possible. */
   directAlignment: (fd: number): number => native.directAlignment(fd),
@@ -52,12 +75,17 @@ export const realDisk = {
   preallocate: (fd: number, offset: number, length: number): boolean =>
     native.preallocate(fd, offset, length),
   chmod: (fd: number, mode: number): void => fs.fchmodSync(fd, mode),
+  chmodPath: (path: string, mode: number): void => fs.chmodSync(path, mode),
   fsync: (fd: number): void => fs.fsyncSync(fd),
   fdatasync: (fd: number): void => fs.fdatasyncSync(fd),
   fsyncAsync: (fd: number): Promise<void> => fsync(fd),
   fdatasyncAsync: (fd: number): Promise<void> => fdatasync(fd),
   /** Renames without replacing: throws EEXIST if `to` exists. */
   renameNoReplace: (from: string, to: string): void => native.renameNoReplace(from, to),
+  /** Renames a file or folder, replacing a file or an empty folder at `to`. */
+  rename: (from: string, to: string): void => fs.renameSync(from, to),
+  /** Reserves blocks for a range and extends the file over it with zeros; EOPNOTSUPP where that is not possible. */
+  fallocate: (fd: number, offset: number, length: number): void => native.fallocate(fd, offset, length),
   unlink: (path: string): void => fs.unlinkSync(path),
   mkdir: (path: string, mode: number): void => {
     fs.mkdirSync(path, { mode })

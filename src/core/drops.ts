@@ -1,6 +1,6 @@
 // The account of dropped records: exact counts, an event at most once a second, and the record that is left in
 // the log itself when writing works again.
-import type { Dropped } from './lines.ts'
+import type { Dropped } from './byte-queue.ts'
 import type { DroppedEvent } from './sink.ts'
 
 const EVENT_INTERVAL_MS = 1_000

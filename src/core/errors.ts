@@ -45,11 +45,43 @@ export const errorTable = {
     safe: 'The file is sealed (rotated aside); records not yet synced are written again to a new file, so a record may be present twice but not lost.',
     action: 'Check the disk.'
   },
+  ERR_LOCKED: {
+    what: 'Another process, or another sink in this process, has the write-ahead log or the direct file open.',
+    safe: 'Nothing was opened or written.',
+    action:
+      "The message names the owner's process id. Stop it, use another path, or `instance: 'per-process'`. A dead owner blocks nobody."
+  },
+  ERR_WAL_FAILED: {
+    what: 'Writing the log failed, and so did writing the same records to a new segment.',
+    safe: 'Every record whose promise resolved is on disk. Those of this promise are not promised to be; they are in the file named by `dumpOnFailure`, if it is set.',
+    action:
+      'Replace or repair the disk, then open the log again; recovery goes on behind the last acknowledged record.'
+  },
+  ERR_INDEX_OVERFLOW: {
+    what: 'The log has used up its indices: they end at 2^64 - 1.',
+    safe: 'Everything acknowledged is in the log; the records of this call were not accepted.',
+    action: 'Begin a new log in another folder.'
+  },
+  ERR_OVERFLOW: {
+    what: 'More records wait to be written than `maxBufferBytes` allows, and `overflow` says to drop them.',
+    safe: 'The records of this call were not accepted; they are counted as dropped.',
+    action: 'Await the promises of `log`, raise `maxBufferBytes`, or find out why the disk is slow.'
+  },
   ERR_LOST: {
     what: 'A sink had to close while its file could not be written.',
     safe: 'The records counted in the message are lost; all others are in the file.',
     action:
       'Remove the cause named in the message; use `durability: "disk"` and await `flush()` where loss matters.'
+  },
+  ERR_SOURCE: {
+    what: 'A Readable given to `Spool.write` failed or was destroyed before its end.',
+    safe: 'Nothing of this record is published; all others are not affected.',
+    action: '`cause` is the error of the stream.'
+  },
+  ERR_TOO_LARGE: {
+    what: 'A payload is longer than the format can announce (4 294 967 295 bytes).',
+    safe: 'Nothing of this record was written; all others are not affected.',
+    action: 'Split the payload.'
   },
   ERR_UNSUPPORTED: {
     what: 'The option needs the native addon or a system call this platform does not offer.',
@@ -71,21 +103,10 @@ export const errorTable = {
     safe: 'Nothing happened.',
     action: '`hasEventLogger` and `listEventLoggers` tell which events there are.'
   },
-  ERR_LOCKED: {
-    what: 'Another process has the file or folder open, and its kind allows only one.',
-    safe: 'Nothing was opened or written.',
-    action:
-      "The message names the process; give each process a path of its own or use `instance: 'per-process'`."
-  },
   ERR_LIMIT: {
     what: 'More threads or files were asked for than the sink supports.',
     safe: 'Everything accepted before is safe; this call did nothing.',
     action: 'The message names the limit; close what is no longer used.'
-  },
-  ERR_TOO_LARGE: {
-    what: 'A record is longer than the format can hold.',
-    safe: 'The record was not accepted; everything else is unaffected.',
-    action: 'Split the record.'
   },
   ERR_FORMAT: {
     what: 'The format of a file is not known, or not the one that was asked for.',

@@ -4,7 +4,7 @@
 const [name, action, nth] = (process.env.LOGBOOM_FAILPOINT ?? '').split(':')
 let left = Number(nth ?? 1)
 
-/** Every failpoint there is; the crash tests go through all of them. */
+/** The failpoints of files that writers share; the crash tests go through all of them. */
 export const failpoints = [
   'turn',
   'append',
@@ -18,7 +18,32 @@ export const failpoints = [
   'remove'
 ] as const
 
-export type Failpoint = (typeof failpoints)[number]
+/** Those of the spool. */
+export const spoolFailpoints = [
+  'spool-created',
+  'spool-written',
+  'spool-noted',
+  'spool-sealed',
+  'spool-published',
+  'spool-copied',
+  'spool-moved'
+] as const
+
+/** Those of the write-ahead log. */
+export const walFailpoints = [
+  'wal-written',
+  'wal-synced',
+  'wal-sealed',
+  'wal-created',
+  'wal-renamed',
+  'wal-snapshot',
+  'wal-recorded'
+] as const
+
+export type Failpoint =
+  | (typeof failpoints)[number]
+  | (typeof spoolFailpoints)[number]
+  | (typeof walFailpoints)[number]
 
 export const failpoint: (point: Failpoint) => void =
   name === '' || name === undefined

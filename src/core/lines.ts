@@ -1,11 +1,8 @@
-// A queue of text lines as bytes. Text is encoded once, on entry; what leaves are whole lines only. Bytes that
-// were written but may have to be written again (a failed fsync) can be kept until `release`.
+// A queue of text lines as bytes. Text is encoded once, on entry; what leaves are whole lines only.
 import { native } from '../native/index.ts'
+import { ByteQueue, type Dropped, type RecordQueue } from './byte-queue.ts'
 
 const NEWLINE = 10
-const INITIAL_BYTES = 64 * 1024
-/** An empty queue gives back memory above this. */
-const KEEP_BYTES = 8 * 1024 * 1024
 
 // Encoding takes at most three bytes for each UTF-16 unit; only long text is worth measuring first.
 function reservation(chunk: string | Uint8Array): number {
@@ -13,48 +10,23 @@ function reservation(chunk: string | Uint8Array): number {
   return chunk.length > 16 * 1024 ? Buffer.byteLength(chunk) : chunk.length * 3
 }
 
-export interface Dropped {
-  lines: number
-  bytes: number
-}
-
-export class LineQueue {
-  // 0 ≤ #kept ≤ #written ≤ #whole ≤ #end: kept for rewriting | whole lines to write | unfinished line.
-  #buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)
-  #kept = 0
-  #written = 0
-  #whole = 0
-  #end = 0
-  #writtenTotal = 0
+export class LineQueue extends ByteQueue implements RecordQueue {
+  readonly takesLines = true
   /** The rest of a line whose beginning was dropped is still to come. */
   #skipping = false
   readonly #prefix: Buffer | undefined
 
   constructor(prefix?: Uint8Array) {
+    super()
     this.#prefix = prefix === undefined || prefix.length === 0 ? undefined : Buffer.from(prefix)
   }
 
-  /** Bytes held: kept, waiting and unfinished. */
-  get bytes(): number {
-    return this.#end - this.#kept
-  }
-
-  /** Bytes waiting to be written, an unfinished line included. */
-  get queuedBytes(): number {
-    return this.#end - this.#written
-  }
-
-  get hasLines(): boolean {
-    return this.#whole > this.#written
-  }
-
-  /** Written bytes that `rewind` would queue again. */
-  get hasKept(): boolean {
-    return this.#written > this.#kept
-  }
-
   get hasPartial(): boolean {
-    return this.#end > this.#whole || this.#skipping
+    return this.end > this.whole || this.#skipping
+  }
+
+  overhead(_chunk: string | Uint8Array): number {
+    return 0
   }
 
   /** Appends a piece of the stream. Returns what was discarded of it: the rest of a dropped line, if any. */
@@ -78,37 +50,12 @@ export class LineQueue {
 
   /** The whole lines at the head, at most `maxBytes` unless the first line alone is longer. A view. */
   head(maxBytes: number): Buffer {
-    let end = this.#whole
-    if (end - this.#written > maxBytes) {
-      end = this.#buffer.lastIndexOf(NEWLINE, this.#written + maxBytes - 1) + 1
-      if (end <= this.#written) end = this.#buffer.indexOf(NEWLINE, this.#written + maxBytes) + 1
+    let end = this.whole
+    if (end - this.written > maxBytes) {
+      end = this.buffer.lastIndexOf(NEWLINE, this.written + maxBytes - 1) + 1
+      if (end <= this.written) end = this.buffer.indexOf(NEWLINE, this.written + maxBytes) + 1
     }
-    return this.#buffer.subarray(this.#written, end)
-  }
-
-  /** The first `bytes` of `head` were written. `keep` them until `release` or `rewind`. */
-  consume(bytes: number, keep: boolean): void {
-    if (!keep && this.#kept === this.#written) this.#kept += bytes
-    this.#written += bytes
-    this.#writtenTotal += bytes
-    this.#reset()
-  }
-
-  /** A mark for `release`: everything written so far. */
-  get writtenTotal(): number {
-    return this.#writtenTotal
-  }
-
-  /** Forgets what was kept up to the mark `total`: it is durable. */
-  release(total = this.#writtenTotal): void {
-    this.#kept = Math.max(this.#kept, this.#written - (this.#writtenTotal - total))
-    this.#reset()
-  }
-
-  /** Queues again what was kept. */
-  rewind(): void {
-    this.#writtenTotal -= this.#written - this.#kept
-    this.#written = this.#kept
+    return this.buffer.subarray(this.written, end)
   }
 
   /** Makes an unfinished line a line of its own. Returns what of it had been dropped, if anything. */
@@ -117,42 +64,35 @@ export class LineQueue {
       this.#skipping = false
       return { lines: 1, bytes: 0 }
     }
-    if (this.#end > this.#whole) this.#append('\n')
+    if (this.end > this.whole) this.#append('\n')
     return undefined
   }
 
   /** Adds a whole line (with its end) before the unfinished one. */
   insertLine(line: Uint8Array): void {
     const bytes = this.#prefix === undefined ? line : Buffer.concat([this.#prefix, line])
-    this.#reserve(bytes.length)
-    this.#buffer.copyWithin(this.#whole + bytes.length, this.#whole, this.#end)
-    this.#buffer.set(bytes, this.#whole)
-    this.#whole += bytes.length
-    this.#end += bytes.length
+    this.reserve(bytes.length)
+    this.buffer.copyWithin(this.whole + bytes.length, this.whole, this.end)
+    this.buffer.set(bytes, this.whole)
+    this.whole += bytes.length
+    this.end += bytes.length
   }
 
   /** Drops whole lines from the head, oldest first, until `bytes` are free or none is left. */
   dropOldest(bytes: number): Dropped {
     if (!this.hasLines) return { lines: 0, bytes: 0 }
-    const target = Math.min(this.#written + bytes, this.#whole)
-    const cut = this.#buffer.indexOf(NEWLINE, target - 1) + 1
-    const dropped = { lines: this.#count(this.#written, cut), bytes: cut - this.#written }
-    if (this.#kept === this.#written) {
-      this.#kept = this.#written = cut
-      this.#reset()
-    } else {
-      this.#buffer.copyWithin(this.#written, cut, this.#end)
-      this.#whole -= dropped.bytes
-      this.#end -= dropped.bytes
-    }
+    const target = Math.min(this.written + bytes, this.whole)
+    const cut = this.buffer.indexOf(NEWLINE, target - 1) + 1
+    const dropped = { lines: this.#count(this.written, cut), bytes: cut - this.written }
+    this.dropUntil(cut)
     return dropped
   }
 
   /** Refuses a piece of the stream: all lines that it begins, continues or ends are dropped. */
   refuse(chunk: string | Uint8Array): Dropped {
     const bytes = Buffer.from(chunk as string)
-    const partial = this.#end - this.#whole
-    this.#end = this.#whole
+    const partial = this.end - this.whole
+    this.end = this.whole
     const unfinished = bytes.length > 0 ? bytes[bytes.length - 1] !== NEWLINE : this.#skipping || partial > 0
     this.#skipping = unfinished
     return { lines: native.countLines(bytes, 0, bytes.length), bytes: bytes.length + partial }
@@ -161,67 +101,45 @@ export class LineQueue {
   /** Drops everything that was not written, an unfinished line included. */
   clear(): Dropped {
     const partial = this.hasPartial ? 1 : 0
-    const dropped = { lines: this.#count(this.#written, this.#whole) + partial, bytes: this.queuedBytes }
-    this.#whole = this.#end = this.#written
+    const dropped = { lines: this.#count(this.written, this.whole) + partial, bytes: this.queuedBytes }
+    this.whole = this.end = this.written
     this.#skipping = false
-    this.#reset()
+    this.reset()
     return dropped
   }
 
   #count(start: number, end: number): number {
-    return native.countLines(this.#buffer, start, end)
+    return native.countLines(this.buffer, start, end)
   }
 
   #append(chunk: string | Uint8Array): void {
-    this.#reserve(reservation(chunk))
-    const start = this.#end
-    if (typeof chunk === 'string') this.#end += this.#buffer.write(chunk, start)
+    this.reserve(reservation(chunk))
+    const start = this.end
+    if (typeof chunk === 'string') this.end += this.buffer.write(chunk, start)
     else {
-      this.#buffer.set(chunk, start)
-      this.#end += chunk.length
+      this.buffer.set(chunk, start)
+      this.end += chunk.length
     }
-    if (this.#buffer[this.#end - 1] === NEWLINE) this.#whole = this.#end
+    if (this.buffer[this.end - 1] === NEWLINE) this.whole = this.end
     else {
       // Only the new bytes are searched: a long line that arrives in pieces must not cost their square.
-      const last = this.#buffer.subarray(start, this.#end).lastIndexOf(NEWLINE)
-      if (last !== -1) this.#whole = start + last + 1
+      const last = this.buffer.subarray(start, this.end).lastIndexOf(NEWLINE)
+      if (last !== -1) this.whole = start + last + 1
     }
   }
 
   #appendPrefixed(chunk: string | Uint8Array, prefix: Buffer): void {
     const bytes = Buffer.from(chunk as string)
     for (let at = 0; at < bytes.length; ) {
-      if (this.#end === this.#whole) {
-        this.#reserve(prefix.length)
-        prefix.copy(this.#buffer, this.#end)
-        this.#end += prefix.length
+      if (this.end === this.whole) {
+        this.reserve(prefix.length)
+        prefix.copy(this.buffer, this.end)
+        this.end += prefix.length
       }
       const newline = bytes.indexOf(NEWLINE, at)
       const end = newline === -1 ? bytes.length : newline + 1
       this.#append(bytes.subarray(at, end))
       at = end
     }
-  }
-
-  #reserve(bytes: number): void {
-    if (this.#end + bytes <= this.#buffer.length) return
-    const used = this.bytes
-    let target = this.#buffer
-    // Moving to the front is enough when half of the buffer is free; else copying would be paid too often.
-    if ((used + bytes) * 2 > this.#buffer.length) {
-      target = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, used + bytes))
-    }
-    this.#buffer.copy(target, 0, this.#kept, this.#end)
-    this.#buffer = target
-    this.#written -= this.#kept
-    this.#whole -= this.#kept
-    this.#end -= this.#kept
-    this.#kept = 0
-  }
-
-  #reset(): void {
-    if (this.#kept !== this.#end) return
-    this.#kept = this.#written = this.#whole = this.#end = 0
-    if (this.#buffer.length > KEEP_BYTES) this.#buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)
   }
 }

@@ -48,6 +48,8 @@ export class SharedFile {
   #state: LockState = emptyLockState()
   #file: OpenFile | undefined
   readonly #retired = new Set<OpenFile>()
+  /** Those under way; they keep descriptors open. */
+  readonly #syncs = new Set<Promise<void>>()
   /** Its sync failed: it is left without another one, which would prove nothing. */
   #poisoned: OpenFile | undefined
   #syncFailure: unknown
@@ -188,6 +190,7 @@ export class SharedFile {
       // While an earlier one was waited for, the background may have synced and closed this one.
       if (this.#retired.has(file)) await this.#sync(file).catch((error) => this.#hooks.failed(error))
     }
+    await Promise.allSettled(this.#syncs)
     this.#lock?.close()
   }
 
@@ -295,7 +298,15 @@ export class SharedFile {
     this.#sync(file).catch((error) => this.#hooks.failed(error))
   }
 
-  async #sync(file: OpenFile): Promise<void> {
+  #sync(file: OpenFile): Promise<void> {
+    const sync = this.#syncAndLeave(file)
+    const done = (): boolean => this.#syncs.delete(sync)
+    this.#syncs.add(sync)
+    sync.then(done, done)
+    return sync
+  }
+
+  async #syncAndLeave(file: OpenFile): Promise<void> {
     // A file left only while its sync runs may hold writes that the sync does not cover.
     const wasRetired = this.#retired.has(file)
     file.retain()

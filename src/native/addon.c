@@ -15,6 +15,7 @@
 #include "framing.h"
 #include "json.h"
 #include "platform.h"
+#include "wal-scan.h"
 
 #define ARGUMENTS(count)                                                     \
   napi_value argv[count];                                                    \
@@ -57,7 +58,7 @@ static napi_value throw_system_error(napi_env env, const char *call, int error) 
   return NULL;
 }
 
-// lock(fd, slot, waitMs): boolean. Blocks this thread only; the caller keeps waitMs short.
+// lock(fd, slot, waitMs): boolean; slot -1 is the whole file. Blocks this thread only; the caller keeps waitMs short.
 static napi_value lock(napi_env env, napi_callback_info info) {
   ARGUMENTS(3)
   int32_t fd;
@@ -191,6 +192,42 @@ static napi_value count_lines(napi_env env, napi_callback_info info) {
   napi_value result;
   napi_create_int64(env, lines, &result);
   return result;
+}
+
+// walScan(data, start, end, seed, rows): number of rows filled
+static napi_value wal_scan_rows(napi_env env, napi_callback_info info) {
+  ARGUMENTS(5)
+  uint32_t seed;
+  const uint8_t *bytes;
+  size_t length, total;
+  int64_t start;
+  void *rows;
+  napi_typedarray_type type;
+  CHECK(napi_get_value_int64(env, argv[1], &start))
+  CHECK(napi_get_value_uint32(env, argv[3], &seed))
+  if (!get_bytes(env, argv[0], argv[1], argv[2], &bytes, &length)) return NULL;
+  if (napi_get_typedarray_info(env, argv[4], &type, &total, &rows, NULL, NULL) != napi_ok ||
+      type != napi_uint32_array) {
+    napi_throw_type_error(env, NULL, "logboom addon: rows must be a Uint32Array");
+    return NULL;
+  }
+  size_t count = wal_scan(bytes - start, (size_t)start, (size_t)start + length, seed, rows, total / WAL_ROW);
+  napi_value result;
+  napi_create_int64(env, (int64_t)count, &result);
+  return result;
+}
+
+// fallocate(fd, offset, length): reserves blocks and extends the file; the new bytes read as zeros.
+static napi_value fallocate_blocks(napi_env env, napi_callback_info info) {
+  ARGUMENTS(3)
+  int32_t fd;
+  int64_t offset, length;
+  CHECK(napi_get_value_int32(env, argv[0], &fd))
+  CHECK(napi_get_value_int64(env, argv[1], &offset))
+  CHECK(napi_get_value_int64(env, argv[2], &length))
+  int result = platform_fallocate(fd, offset, length);
+  if (result < 0) return throw_system_error(env, "fallocate", -result);
+  return NULL;
 }
 
 // directAlignment(fd): number
@@ -426,6 +463,8 @@ NAPI_MODULE_INIT() {
       {"scatterTags", scatter_tags},
       {"replaceAtExit", replace_at_exit},
       {"cancelReplace", cancel_replace},
+      {"walScan", wal_scan_rows},
+      {"fallocate", fallocate_blocks},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;

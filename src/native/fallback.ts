@@ -3,6 +3,7 @@
 import { linkSync, unlinkSync } from 'node:fs'
 import { LogboomError } from '../core/errors.ts'
 import type { Native } from './index.ts'
+import { walScan } from './wal-scan.ts'
 
 const NEWLINE = 10
 
@@ -170,6 +171,11 @@ function renameNoReplace(from: string, to: string): void {
   unlinkSync(from)
 }
 
+// EOPNOTSUPP is what a file system without the call answers, so callers have one case to handle.
+function noFallocate(): never {
+  throw Object.assign(new Error('EOPNOTSUPP: fallocate needs the native addon'), { code: 'EOPNOTSUPP' })
+}
+
 export const fallback: Native = {
   backend: 'fallback',
   canLock: false,
@@ -189,5 +195,7 @@ export const fallback: Native = {
   tallyTags,
   scatterTags,
   replaceAtExit: () => undefined,
-  cancelReplace: () => {}
+  cancelReplace: () => {},
+  walScan: (data, start, end, seed, rows) => walScan(crc32c, data, start, end, seed, rows),
+  fallocate: noFallocate
 }

@@ -10,7 +10,10 @@ export interface Native {
   readonly backend: 'addon' | 'fallback'
   /** Whether `lock` works, that is: whether several processes may share one file. */
   readonly canLock: boolean
-  /** Takes an exclusive kernel lock on byte `slot` of an open file; false if still held after `waitMs`. */
+  /**
+   * Takes an exclusive kernel lock on byte `slot` (-1: the whole file) of an open file; false if still held
+   * after `waitMs`.
+   */
   lock(fd: number, slot: number, waitMs: number): boolean
   unlock(fd: number, slot: number): void
   /** Closes `fd` when this thread ends without closing it (`worker.terminate()` closes nothing). */
@@ -63,6 +66,13 @@ export interface Native {
    */
   replaceAtExit(words: Int32Array, index: number, expected: number, replacement: number): unknown
   cancelReplace(handle: unknown): void
+  /**
+   * Walks over the whole WAL records in `data[start, end)` after checksum `seed`, filling `rows` (columns:
+   * wal-scan.ts) until they are full or anything but a sound record comes. Returns the number of rows.
+   */
+  walScan(data: Uint8Array, start: number, end: number, seed: number, rows: Uint32Array): number
+  /** fallocate(2): reserves blocks and extends the file with zeros; EOPNOTSUPP where that is not possible. */
+  fallocate(fd: number, offset: number, length: number): void
 }
 
 // A glibc binary does not load on musl and the other way round, so trying both needs no detection.

@@ -28,6 +28,7 @@
 
 static int set_lock(int fd, short type, int64_t slot) {
   struct flock region = {.l_type = type, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1};
+  if (slot == PLATFORM_WHOLE_FILE) region.l_start = region.l_len = 0;
   int result;
   do {
     result = fcntl(fd, F_OFD_SETLK, &region);
@@ -67,6 +68,14 @@ int platform_rename_no_replace(const char *from, const char *to) {
   // The file system or kernel has no such flag: link(2) does not replace either.
   if (link(from, to) == -1) return -errno;
   return unlink(from) == -1 ? -errno : 0;
+}
+
+int platform_fallocate(int fd, int64_t offset, int64_t length) {
+  int result;
+  do {
+    result = fallocate(fd, 0, offset, length);
+  } while (result == -1 && errno == EINTR);
+  return result == -1 ? -errno : 0;
 }
 
 int platform_direct_alignment(int fd) {

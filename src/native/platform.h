@@ -10,6 +10,12 @@
 int platform_lock(int fd, int64_t slot, int64_t wait_us);
 int platform_unlock(int fd, int64_t slot);
 
+// As `slot`: every byte the file has or will have, which is what etcd locks.
+#define PLATFORM_WHOLE_FILE (-1)
+
+// Reserves blocks for a range and extends the file over it; reserved bytes read as zeros.
+int platform_fallocate(int fd, int64_t offset, int64_t length);
+
 // rename(2) that fails with EEXIST instead of replacing.
 int platform_rename_no_replace(const char *from, const char *to);
 

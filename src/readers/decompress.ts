@@ -6,6 +6,7 @@ import { errorMessage, LogboomError, systemCode } from '../core/errors.ts'
 import type { BackupCompression } from '../formats/backup-name.ts'
 import { type ByteSource, SourceDamage } from './byte-source.ts'
 import { readError } from './open-file.ts'
+import { isWholeZstd } from './zstd-frames.ts'
 
 // What the damage of one step can hide is what that step would have produced, so after a failure the file is
 // decompressed again up to the failing step and from there byte by byte.
@@ -143,10 +144,13 @@ export class DecompressedSource implements ByteSource {
     this.#engine = this.#start()
   }
 
-  /** Bytes behind the end of the compressed data were not written by the compressor. */
+  /** Nothing may be missing, and bytes behind the end of the compressed data were not written by the compressor. */
   async #checkEnd(): Promise<void> {
     const used = (this.#engine as Transform & { bytesWritten: number }).bytesWritten
     const { size } = await this.#handle.stat()
+    if (this.#compression === 'zst' && !(await isWholeZstd(this.#handle, size))) {
+      throw new SourceDamage('compressed data is cut short', 0)
+    }
     if (size > used) throw new SourceDamage('foreign bytes after the compressed data', size - used)
   }
 }

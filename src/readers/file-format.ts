@@ -1,17 +1,23 @@
 // Reads logs that are made of files of one format each: the files in order, plain or compressed, from any place.
 import { basename } from 'node:path'
+import { LogboomError } from '../core/errors.ts'
+import type { BackupCompression } from '../formats/backup-name.ts'
 import { type ByteSource, fileSource } from './byte-source.ts'
 import { compressionOf, DecompressedSource } from './decompress.ts'
 import type { FindLogFiles, FinishedFile } from './log-files.ts'
 import { type OpenFile, openFile } from './open-file.ts'
 import { batchLength, offsetAt, type ReadContext, type RecordBatch } from './reader.ts'
-import { type Scanner, scan } from './scan.ts'
+import { type Scanner, type ScanOptions, scan } from './scan.ts'
 
 /** What the reader of a format in single files has to know. */
 export interface FileFormat {
   readonly find: FindLogFiles
-  /** A scanner for one file. */
-  scanner(maxRecordBytes: number): Scanner
+  /** False if what follows the last record end of a live file is never a record. */
+  readonly readsUnterminated?: boolean
+  /** A scanner for one file, plain or compressed, or a stream; for formats that are read from front to back. */
+  scanner?(maxRecordBytes: number): Scanner
+  /** A decoder for one uncompressed file; for formats that have to look around in it. One of the two is needed. */
+  decoder?(maxRecordBytes: number): FileDecoder
   /** Where scanning must begin to find every record whose offset is at least `offset`. */
   scanFrom(offset: number): number
   /**
@@ -25,6 +31,34 @@ export interface FileFormat {
     count: number,
     unterminated: boolean
   ): Promise<{ offset: number; count: number }>
+}
+
+/** Finds the records of one uncompressed file that may grow. May keep state from one call to the next. */
+export interface FileDecoder {
+  /**
+   * The complete records from `options.position` on, as far as the first `end` bytes go. Returns where the next
+   * call has to begin, which is after the last complete record.
+   */
+  decode(file: OpenFile, end: number, options: ScanOptions): AsyncGenerator<RecordBatch, number, undefined>
+}
+
+/** The decoder of a format for one file. */
+export function createDecoder(format: FileFormat, maxRecordBytes: number): FileDecoder {
+  if (format.decoder !== undefined) return format.decoder(maxRecordBytes)
+  const scanner = requireScanner(format, maxRecordBytes, '')
+  return {
+    decode(file, end, options) {
+      const source = fileSource(file.path, file.handle, options.position, end)
+      return scan(counted(source, options), scanner, options)
+    }
+  }
+}
+
+/** The scanner of a format, for what cannot be read from any place. */
+export function requireScanner(format: FileFormat, maxRecordBytes: number, path: string): Scanner {
+  if (format.scanner !== undefined) return format.scanner(maxRecordBytes)
+  const text = `${path}: this format cannot be read compressed or from a stream; read it from an uncompressed file`
+  throw new LogboomError('ERR_FORMAT', text, { path })
 }
 
 /** Opens a finished file under the name it has now. Undefined if it is gone (retention removed it). */
@@ -45,27 +79,56 @@ export async function* readFrom(
   range: { offset: number; end?: number; final: boolean }
 ): AsyncGenerator<RecordBatch, void, undefined> {
   const compression = compressionOf(basename(file.path))
-  const start = compression === '' ? format.scanFrom(range.offset) : 0
-  const source =
-    compression === ''
-      ? counted(fileSource(file.path, file.handle, start, range.end), context)
-      : new DecompressedSource(file.path, file.handle, compression, (bytes) => context.progress(bytes))
-  const batches = scan(source, format.scanner(context.maxRecordBytes), {
-    file: file.path,
-    position: start,
-    final: range.final,
-    maxRecordBytes: context.maxRecordBytes,
-    reuseBuffers: context.reuseBuffers,
-    signal: context.signal,
-    damaged: (damage) => context.damaged(damage)
-  })
+  if (compression !== '') {
+    yield* readCompressed(format, file, compression, context, range)
+    return
+  }
+  const position = format.scanFrom(range.offset)
+  const end = range.end ?? (await file.handle.stat()).size
+  const decoder = createDecoder(format, context.maxRecordBytes)
+  const batches = decoder.decode(file, end, scanOptions(context, file.path, position, range.final))
+  yield* fromOffset(batches, range.offset)
+}
+
+async function* readCompressed(
+  format: FileFormat,
+  file: OpenFile,
+  compression: Exclude<BackupCompression, ''>,
+  context: ReadContext,
+  range: { offset: number; final: boolean }
+): AsyncGenerator<RecordBatch, void, undefined> {
+  const scanner = requireScanner(format, context.maxRecordBytes, file.path)
+  const source = new DecompressedSource(file.path, file.handle, compression, (bytes) =>
+    context.progress(bytes)
+  )
   try {
-    for await (const batch of batches) {
-      const rest = batch.position < range.offset ? dropBefore(batch, range.offset) : batch
-      if (rest !== undefined) yield rest
-    }
+    yield* fromOffset(scan(source, scanner, scanOptions(context, file.path, 0, range.final)), range.offset)
   } finally {
-    if (source instanceof DecompressedSource) source.close()
+    source.close()
+  }
+}
+
+/** What scanning a file has to know of the context. */
+export function scanOptions(
+  context: ReadContext,
+  file: string,
+  position: number,
+  final: boolean
+): ScanOptions {
+  const { maxRecordBytes, reuseBuffers, signal, damaged, progress } = context
+  return { file, position, final, maxRecordBytes, reuseBuffers, signal, damaged, progress }
+}
+
+/** The records that begin at `offset` or later. Returns what `batches` returns. */
+export async function* fromOffset(
+  batches: AsyncGenerator<RecordBatch, number, undefined>,
+  offset: number
+): AsyncGenerator<RecordBatch, number, undefined> {
+  for (;;) {
+    const { done, value } = await batches.next()
+    if (done === true) return value
+    const wanted = value.position < offset ? dropBefore(value, offset) : value
+    if (wanted !== undefined) yield wanted
   }
 }
 
@@ -87,7 +150,7 @@ export async function* readFinished(
 }
 
 /** The part of a batch whose records begin at `offset` or later; undefined if there is none. */
-export function dropBefore(batch: RecordBatch, offset: number): RecordBatch | undefined {
+function dropBefore(batch: RecordBatch, offset: number): RecordBatch | undefined {
   const length = batchLength(batch)
   let first = 0
   while (first < length && offsetAt(batch, first) < offset) first++
@@ -112,11 +175,11 @@ export function batchFrom(batch: RecordBatch, count: number): RecordBatch {
   }
 }
 
-function counted(source: ByteSource, context: ReadContext): ByteSource {
+function counted(source: ByteSource, { progress }: ScanOptions): ByteSource {
   return {
     async read(target) {
       const bytesRead = await source.read(target)
-      context.progress(bytesRead)
+      progress(bytesRead)
       return bytesRead
     }
   }

@@ -1,7 +1,7 @@
 // Makes a reader of what is known about the format of single files.
 import { streamSource } from './byte-source.ts'
 import { createContext, MAX_DAMAGE, notFound } from './context.ts'
-import { type FileFormat, openFinished, readFrom } from './file-format.ts'
+import { type FileFormat, openFinished, readFrom, requireScanner, scanOptions } from './file-format.ts'
 import { listFiles } from './log-files.ts'
 import { type OpenFile, openFile } from './open-file.ts'
 import { readLog } from './read-log.ts'
@@ -23,7 +23,7 @@ export interface FileCheck {
   readonly notes: string[]
 }
 
-export interface FileReaderSpec extends Pick<Reader, 'format' | 'detect' | 'backupOf'> {
+export interface FileReaderSpec extends Pick<Reader, 'format' | 'detect' | 'backupOf' | 'repair'> {
   readonly files: FileFormat
   /** Looks at each batch during `verify`; `live` says that the batch is of a file that is still written. */
   check?(batch: RecordBatch, live: boolean): FileCheck
@@ -33,7 +33,7 @@ export interface FileReaderSpec extends Pick<Reader, 'format' | 'detect' | 'back
 
 /** The reader of a format in which a log is a file with its backups. */
 export function createFileReader(spec: FileReaderSpec): Reader {
-  const { format, files, detect, backupOf } = spec
+  const { format, files, detect, backupOf, repair } = spec
   return {
     format,
     unit: 'file',
@@ -43,7 +43,8 @@ export function createFileReader(spec: FileReaderSpec): Reader {
     read: (path, context) => readLog(files, path, context),
     readStream: (stream, name, context) => readStream(files, stream, name, context),
     info: (path, options) => describeLog(spec, path, options),
-    verify: (path, context) => verifyLog(spec, path, context)
+    verify: (path, context) => verifyLog(spec, path, context),
+    ...(repair === undefined ? {} : { repair })
   }
 }
 
@@ -53,15 +54,8 @@ async function* readStream(
   name: string,
   context: ReadContext
 ): AsyncGenerator<RecordBatch, void, undefined> {
-  yield* scan(streamSource(name, stream), files.scanner(context.maxRecordBytes), {
-    file: name,
-    position: 0,
-    final: true,
-    maxRecordBytes: context.maxRecordBytes,
-    reuseBuffers: context.reuseBuffers,
-    signal: context.signal,
-    damaged: (damage) => context.damaged(damage)
-  })
+  const scanner = requireScanner(files, context.maxRecordBytes, name)
+  yield* scan(streamSource(name, stream), scanner, scanOptions(context, name, 0, true))
   context.settle(name)
 }
 
@@ -130,13 +124,19 @@ async function verifyFile(
   const { size } = await open.handle.stat()
   let records = 0
   let bytes = 0
-  for await (const batch of readFrom(spec.files, open, inFile, { offset: 0, end: size, final: true })) {
+  let recordsEnd = 0
+  const final = !live || spec.files.readsUnterminated !== false
+  for await (const batch of readFrom(spec.files, open, inFile, { offset: 0, end: size, final })) {
     records += batchLength(batch)
     bytes = batch.position + batch.bytes.length
+    if (!final) recordsEnd = batch.position + batch.bounds[batch.bounds.length - 1]
     const found = spec.check?.(batch, live)
     if (found === undefined) continue
     for (const each of found.damage) add({ file, ...each })
     notes.push(...found.notes)
   }
-  return { file, records, bytes, damage, notes }
+  if (!final && recordsEnd < size && damage.length === 0) {
+    notes.push(`the last ${size - recordsEnd} bytes are no whole record: still being written, or torn`)
+  }
+  return { file, records, bytes: final ? bytes : size, damage, notes }
 }

@@ -1,13 +1,19 @@
 // Follows a log like `tail -F`: through rotation, deletion, truncation and a file that is not there yet, every
 // record once and in order.
-import { fileSource } from './byte-source.ts'
 import { ChangeWatch } from './change-watch.ts'
-import { dropBefore, type FileFormat, openFinished, readFinished } from './file-format.ts'
+import {
+  createDecoder,
+  type FileDecoder,
+  type FileFormat,
+  fromOffset,
+  openFinished,
+  readFinished,
+  scanOptions
+} from './file-format.ts'
 import type { FinishedFile } from './log-files.ts'
 import type { OpenFile } from './open-file.ts'
 import type { ReadContext, RecordBatch } from './reader.ts'
 import { sameContent } from './same-content.ts'
-import { type Scanner, scan } from './scan.ts'
 import { identityAt, isSameFile, takeSnapshot } from './snapshot.ts'
 
 // Programs that are told to reopen their log after the rotation still write to the old file for a moment.
@@ -19,7 +25,7 @@ const REMEMBERED_BYTES = 64
 /** A file that may grow. */
 interface Growing {
   readonly open: OpenFile
-  scanner: Scanner
+  decoder: FileDecoder
   /** Where the last complete record ends. What follows is read again, for a writer may have replaced it. */
   position: number
   /** Records before this offset are not wanted. */
@@ -84,9 +90,9 @@ async function grow(
   offset: number
 ): Promise<Growing> {
   const position = format.scanFrom(offset)
-  const scanner = format.scanner(context.maxRecordBytes)
+  const decoder = createDecoder(format, context.maxRecordBytes)
   const before = await bytesBefore(open, position)
-  return { open, scanner, position, offset, before, size: -1n, mtimeNs: -1n, retiredAtMs: 0 }
+  return { open, decoder, position, offset, before, size: -1n, mtimeNs: -1n, retiredAtMs: 0 }
 }
 
 /** The records that were completed since the last call. */
@@ -102,27 +108,10 @@ async function* readNew(
   file.mtimeNs = mtimeNs
   const end = Number(size)
   if (end < file.position || !file.before.equals(await bytesBefore(file.open, file.position))) {
-    Object.assign(file, { scanner: format.scanner(context.maxRecordBytes), position: 0, offset: 0 })
+    Object.assign(file, { decoder: createDecoder(format, context.maxRecordBytes), position: 0, offset: 0 })
   }
-  const source = fileSource(file.open.path, file.open.handle, file.position, end)
-  const batches = scan(source, file.scanner, {
-    file: file.open.path,
-    position: file.position,
-    final,
-    maxRecordBytes: context.maxRecordBytes,
-    reuseBuffers: context.reuseBuffers,
-    signal: context.signal,
-    damaged: (damage) => context.damaged(damage)
-  })
-  for (;;) {
-    const { done, value } = await batches.next()
-    if (done === true) {
-      file.position = value
-      break
-    }
-    const wanted = value.position < file.offset ? dropBefore(value, file.offset) : value
-    if (wanted !== undefined) yield wanted
-  }
+  const options = scanOptions(context, file.open.path, file.position, final)
+  file.position = yield* fromOffset(file.decoder.decode(file.open, end, options), file.offset)
   file.before = await bytesBefore(file.open, file.position)
 }
 

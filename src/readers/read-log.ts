@@ -33,7 +33,8 @@ export async function* readLog(
       yield* followLog(format, path, context, { live, offset, seen })
     } else if (live !== undefined) {
       const { size } = await live.handle.stat()
-      yield* readFrom(format, live, context, { offset, end: size, final: context.includeUnterminated })
+      const final = context.includeUnterminated && format.readsUnterminated !== false
+      yield* readFrom(format, live, context, { offset, end: size, final })
       context.settle(live.path)
     }
   } finally {
@@ -91,7 +92,7 @@ async function lastRecords(
   count: number,
   context: ReadContext
 ): Promise<{ offset: number; count: number }> {
-  const final = context.includeUnterminated
+  const final = context.includeUnterminated && format.readsUnterminated !== false
   const isPlain = compressionOf(basename(file.path)) === ''
   const quick = isPlain ? await format.lastRecords?.(file, size, count, final) : undefined
   if (quick !== undefined) return quick

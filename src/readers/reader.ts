@@ -66,11 +66,11 @@ export interface ReadContext {
   readonly reuseBuffers: boolean
   readonly signal: AbortSignal
   /** Counts and remembers a damage. */
-  damaged(damage: Damage): void
+  readonly damaged: (damage: Damage) => void
   /** To be called where a file ends: throws `ERR_CORRUPT`, or says whether to go on with the next file. */
-  settle(file: string): boolean
+  readonly settle: (file: string) => boolean
   /** Counts bytes as stored, for progress. */
-  progress(bytes: number): void
+  readonly progress: (bytes: number) => void
 }
 
 /** What a path is, for `Reader.detect`. */

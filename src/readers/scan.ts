@@ -33,7 +33,9 @@ export interface ScanOptions {
   readonly maxRecordBytes: number
   readonly reuseBuffers: boolean
   readonly signal: AbortSignal
-  damaged(damage: Damage): void
+  readonly damaged: (damage: Damage) => void
+  /** Counts bytes as stored, for progress. */
+  readonly progress: (bytes: number) => void
 }
 
 const CHUNK_BYTES = 256 * 1024

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 
-export function createFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'logboom-test-'))
+export function createFolder(parent = tmpdir()): string {
+  const folder = mkdtempSync(join(parent, 'logboom-test-'))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }

@@ -1,7 +1,7 @@
 // One writing process of the campaigns: logs numbered records through the class, pino or winston, as its settings
 // (one JSON argument, see writers.ts) say, and tells what happens by JSON lines on stdout. Written synchronously:
 // what was told before a SIGKILL is with the parent.
-import { writeSync } from 'node:fs'
+import { closeSync, openSync, writeSync } from 'node:fs'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { handleSignals, RotatingFile } from 'logboom'
 import { RotatingFileTransport } from 'logboom/winston'
@@ -75,10 +75,7 @@ const hosts = {
       },
       rotate: async () => transport.emit('message', { type: 'rotate' }),
       end: async () => {
-        // pino's worker alone does not keep the process alive until 'close'.
-        const alive = setInterval(() => {}, 1000)
         await new Promise((resolve) => transport.once('close', resolve).end())
-        clearInterval(alive)
       }
     }
   },
@@ -132,10 +129,26 @@ const commands = {
     stopped = true
   },
   stats: async () => tell({ stats: await log.stats() }),
+  ping: () => tell({ pong: true }),
   rotate: () => log.rotate(),
   flush: flushAndTell,
-  terminate: () => log.worker.terminate()
+  terminate: () => log.worker.terminate(),
+  exhaust() {
+    exhausting = setInterval(() => {
+      try {
+        for (;;) descriptors.push(openSync('/dev/null', 'r'))
+      } catch {
+        // None is left.
+      }
+    }, 1)
+  },
+  release: () => {
+    clearInterval(exhausting)
+    for (const fd of descriptors.splice(0)) closeSync(fd)
+  }
 }
+let exhausting
+const descriptors = []
 process.on('message', (command) => commands[command]())
 process.channel?.unref()
 
@@ -153,8 +166,15 @@ async function writeAll() {
 
 const ends = {
   async close() {
+    // pino's worker alone does not keep the process alive until it answers.
+    const alive = host.startsWith('pino') ? setInterval(() => {}, 1000) : undefined
+    if (host !== 'class') {
+      await log.flush()
+      tell({ stats: await log.stats() })
+    }
     await log.end()
     tell({ sent, stats: host === 'class' ? await log.stats() : undefined })
+    clearInterval(alive)
     process.disconnect?.()
   },
   exit: () => process.exit(),

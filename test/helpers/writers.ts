@@ -71,6 +71,8 @@ export class Writer {
   /** Records it says it logged, and the number of the last one that is acknowledged. */
   sent = 0
   acked = 0
+  /** It answered to `ping`: its event loop is not blocked. */
+  pong = false
   readonly events: WriterEvent[] = []
   stats: SinkStats | undefined
   stderr = ''
@@ -100,7 +102,7 @@ export class Writer {
     })
   }
 
-  tell(command: 'stop' | 'stats' | 'rotate' | 'flush' | 'terminate'): void {
+  tell(command: 'ping' | 'stop' | 'stats' | 'rotate' | 'flush' | 'terminate' | 'exhaust' | 'release'): void {
     this.child.send(command)
   }
 
@@ -118,8 +120,9 @@ export class Writer {
     return this.events.filter((one) => one.event === event).length
   }
 
-  #hear(message: { sent?: number; acked?: number; event?: string; stats?: SinkStats }): void {
+  #hear(message: { pong?: boolean; sent?: number; acked?: number; event?: string; stats?: SinkStats }): void {
     if (message.sent !== undefined) this.sent = message.sent
+    if (message.pong === true) this.pong = true
     if (message.acked !== undefined) this.acked = message.acked
     if (message.stats !== undefined) this.stats = message.stats
     if (message.event !== undefined) this.events.push(message as WriterEvent)

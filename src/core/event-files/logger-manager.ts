@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { BaseSink } from '../base-sink.ts'
 import type { FlushMetrics } from '../direct-file/statistics.ts'
 import { errorMessage, LogboomError, systemCode } from '../errors.ts'
-import type { FileKind } from '../file-kinds.ts'
 import type { Durability, SinkEvents, SinkStats } from '../sink.ts'
 import { DirectOutputs } from './direct-outputs.ts'
 import { eventFileStem } from './event-name.ts'
@@ -11,6 +10,7 @@ import { LineEvents } from './line-events.ts'
 import {
   type EventFilesOptions,
   extensionOf,
+  type OutputKind,
   type ParsedEventFilesOptions,
   parseEventFilesOptions
 } from './options.ts'
@@ -54,7 +54,7 @@ export class LoggerManager extends BaseSink {
   #ended = false
 
   /** Throws `ERR_OPTION` for the options of this sink and of its files, `ERR_LOCKED` for direct files in use. */
-  constructor(input: EventFilesOptions, defaultOutput: FileKind = 'direct-file') {
+  constructor(input: EventFilesOptions, defaultOutput: OutputKind = 'direct-file') {
     const options = parseEventFilesOptions(input, defaultOutput)
     const { durability, maxBufferBytes } = options.checked
     super(options.folder, {

@@ -16,7 +16,10 @@ import {
 } from '../options.ts'
 import { eventFileStem } from './event-name.ts'
 
-const outputs = Object.keys(fileKinds) as FileKind[]
+/** Kinds of which each event can have its own; a spool makes files of its own accord. */
+export type OutputKind = Exclude<FileKind, 'spool'>
+
+const outputs: OutputKind[] = ['rotating-file', 'direct-file', 'binary-file', 'wal']
 
 const eventName = v.pipe(
   v.string('must be a text'),
@@ -55,19 +58,22 @@ export const eventFilesOptions = {
 }
 
 type OwnOptions = OptionsInput<typeof eventFilesOptions>
-type ChildOptions<K extends FileKind> = Omit<Parameters<(typeof fileKinds)[K]['create']>[0], 'path'>
+type ChildOptions<K extends OutputKind> = Omit<
+  Parameters<(typeof fileKinds)[K]['create']>[0],
+  'path' | 'walDir' | 'snapDir'
+>
 
 /** Options of `LoggerManager` and of the transports of kind `event-files`. */
 export type EventFilesOptions = Omit<OwnOptions, 'output'> &
   (
     | ({ output?: undefined } & (ChildOptions<'rotating-file'> | ChildOptions<'direct-file'>))
-    | { [K in FileKind]: { output: K } & ChildOptions<K> }[FileKind]
+    | { [K in OutputKind]: { output: K } & ChildOptions<K> }[OutputKind]
   )
 
 export interface ParsedEventFilesOptions extends CheckedOptions {
   readonly own: Omit<OptionsOutput<typeof eventFilesOptions>, 'output' | 'dir' | 'path'>
   readonly folder: string
-  readonly output: FileKind
+  readonly output: OutputKind
   /** As given, without a path. */
   readonly child: Record<string, unknown>
   /** The child's options after the check; those every sink has are needed here. */
@@ -81,7 +87,7 @@ export interface CheckedChild extends CheckedOptions {
 }
 
 /** Checks the sink's own options and those of its files. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`. */
-export function parseEventFilesOptions(input: unknown, defaultOutput: FileKind): ParsedEventFilesOptions {
+export function parseEventFilesOptions(input: unknown, defaultOutput: OutputKind): ParsedEventFilesOptions {
   const given = Object.entries(Object(input) as object)
   const own = parseOptions(
     'event-files',
@@ -96,12 +102,19 @@ export function parseEventFilesOptions(input: unknown, defaultOutput: FileKind):
   }
   const child = Object.fromEntries(given.filter(([name]) => !(name in eventFilesOptions)))
   const folder = dir === undefined ? resolve(file as string, '..') : resolve(dir)
-  const kind = output as FileKind
-  const example = join(folder, `${eventFileStem(own.defaultEvent, extensionOf(kind))}${extensionOf(kind)}`)
-  const checked = fileKinds[kind].check({ ...child, path: example }) as CheckedChild
+  const kind = output as OutputKind
+  const stem = eventFileStem(own.defaultEvent, extensionOf(kind)) as string
+  const checked = fileKinds[kind].check({ ...child, ...placeOf(kind, folder, stem) }) as CheckedChild
   return { ...checked, own, folder, output: kind, child, checked, path: join(folder, 'event-files') }
 }
 
-export function extensionOf(_kind: FileKind): string {
-  return '.log'
+export function extensionOf(kind: OutputKind): string {
+  return kind === 'wal' ? '' : '.log'
+}
+
+/** The options that tell a sink where the log of an event is. */
+export function placeOf(kind: OutputKind, folder: string, stem: string): Record<string, string> {
+  if (kind !== 'wal') return { path: join(folder, `${stem}${extensionOf(kind)}`) }
+  // Snapshots are beside the segments, so each event needs a folder for both.
+  return { walDir: join(folder, stem, 'wal'), snapDir: join(folder, stem, 'snap') }
 }

@@ -1,9 +1,9 @@
 // Files of many events, each a sink of its own. Lines are collected in one buffer for all events and handed over
 // event by event, so that memory does not grow with their number and files need not be opened for every line.
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
-import { type FileKind, fileKinds } from '../file-kinds.ts'
+import { fileKinds } from '../file-kinds.ts'
 import type { Durability, Sink, SinkEvents } from '../sink.ts'
-import type { ParsedEventFilesOptions } from './options.ts'
+import { type OutputKind, type ParsedEventFilesOptions, placeOf } from './options.ts'
 import type { EventEntry, Outputs, OutputTotals } from './outputs.ts'
 import { Stage } from './stage.ts'
 
@@ -34,7 +34,7 @@ export class SinkOutputs implements Outputs {
     flushQueueDepth: 0,
     blockedSwaps: 0
   }
-  readonly #kind: FileKind
+  readonly #kind: OutputKind
   readonly #options: ParsedEventFilesOptions
   readonly #news: OutputNews
   readonly #maxChildren: number
@@ -231,7 +231,7 @@ export class SinkOutputs implements Outputs {
   }
 
   #create(entry: EventEntry): Sink {
-    const options = { ...this.#options.child, path: entry.path }
+    const options = { ...this.#options.child, ...placeOf(this.#kind, this.#options.folder, entry.name) }
     const sink = fileKinds[this.#kind].create(options as never) as Sink
     for (const name of ['rotated', 'warning', 'degraded', 'recovered', 'dropped', 'repaired'] as const) {
       sink.on(name, (...args: never[]) =>

@@ -3,11 +3,8 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { formatBackupName, groupBackups } from '../../formats/backup-name.ts'
 import { upkeepSlot } from '../../formats/lock-file.ts'
 import { native } from '../../native/index.ts'
-import { BaseSink } from '../base-sink.ts'
-import { type Disk, realDisk } from '../disk.ts'
-import { errorMessage, systemCode } from '../errors.ts'
-import { SharedFile } from '../shared-file.ts'
-import type { ControlRequest, RotatedEvent } from '../sink.ts'
+import { LineQueue } from '../lines.ts'
+import { type BackupCandidate, type SharedFileInternals, SharedFileSink } from '../shared-file-sink.ts'
 import type { Compression } from './compress.ts'
 import {
   type ParsedRotatingFileOptions,
@@ -22,19 +19,10 @@ const NEWLINE_BYTES = Buffer.from('\n')
 /** A timer cannot be set for longer than 24.8 days; looking once a day also notices a changed clock. */
 const MAX_TIMER_MS = 86_400_000
 
-/** What tests replace: the file system and the clock. */
-export interface RotatingFileInternals {
-  disk?: Disk
-  /** Milliseconds since 1970. */
-  now?: () => number
-}
+export type RotatingFileInternals = SharedFileInternals
 
-export class RotatingFile extends BaseSink {
-  protected readonly _lockTimeoutMs: number
+export class RotatingFile extends SharedFileSink {
   readonly #options: ParsedRotatingFileOptions
-  readonly #disk: Disk
-  readonly #now: () => number
-  readonly #file: SharedFile
   readonly #folder: string
   readonly #base: string
   readonly #periods: Periods | undefined
@@ -46,37 +34,17 @@ export class RotatingFile extends BaseSink {
     const options = parseRotatingFileOptions(input)
     const path = resolve(options.path)
     const prefix = typeof options.prefix === 'string' ? Buffer.from(options.prefix) : options.prefix
-    super(path, options, prefix)
+    super(path, options, new LineQueue(prefix), options.fsyncOnRotate ? 'sync' : 'close', internals)
     this.#options = options
-    this.#disk = internals.disk ?? realDisk
-    this.#now = internals.now ?? Date.now
     this.#folder = dirname(path)
     this.#base = basename(path)
-    this._lockTimeoutMs = options.lockTimeout
     this.#periods =
       options.rotateEvery === undefined ? undefined : new Periods(options.rotateEvery, options.timeZone)
-    this.#file = new SharedFile(
-      this.#disk,
-      path,
-      {
-        ...options,
-        retired: options.durability === 'disk' ? 'keep' : options.fsyncOnRotate ? 'sync' : 'close'
-      },
-      {
-        wholeRecords: (bytes) => bytes.lastIndexOf(NEWLINE) + 1,
-        repaired: (file, bytes) => {
-          this.counters.repairs++
-          this.announce('repaired', { path: file, bytes })
-        },
-        failed: (error) => this.#warnOf(error)
-      },
-      this.counters
-    )
     this.#upkeep = new Upkeep({
-      disk: this.#disk,
-      now: this.#now,
-      lock: () => this.#file.lock?.tryOther(upkeepSlot),
-      failed: (error) => this.#warnOf(error),
+      disk: this.disk,
+      now: this.now,
+      lock: () => this.file.lock?.tryOther(upkeepSlot),
+      failed: (error) => this.warnOf(error),
       folder: this.#folder,
       base: this.#base,
       maxBackups: options.maxBackups,
@@ -96,175 +64,91 @@ export class RotatingFile extends BaseSink {
     return this.writeWhole(line)
   }
 
-  /** Rotates now. Resolves with what was done, or undefined if the file is empty. */
-  async rotate(): Promise<RotatedEvent | undefined> {
-    await this.flushLines('os')
-    let event: RotatedEvent | undefined
-    await this.retryUntil(() =>
-      this.#turn(0, () => {
-        if (this.#file.size > 0) event = this.#rotate()
-      })
-    )
-    return event
-  }
-
-  /** Opens the path anew before the next write. */
-  reopen(): void {
-    this.#file.reopen()
-  }
-
-  override control(request: ControlRequest): boolean {
-    if (request.type === 'rotate') this.rotate().catch((error) => this.#warnOf(error))
-    else if (request.type === 'reopen') this.reopen()
-    else return false
-    return true
-  }
-
-  protected _open(): void {
-    this.#turn(0, () => {})
-  }
-
-  protected _writeBatch(lines: Buffer, waitMs: number): number {
-    let written = 0
-    this.#turn(waitMs, () => {
-      written = this.#append(lines)
-    })
-    return written
-  }
-
-  protected async _sync(): Promise<void> {
-    await this.#file.sync()
-  }
-
-  protected _syncNow(): void {
-    this.#file.syncNow()
-  }
-
-  protected _seal(): void {
-    this.#turn(this._lockTimeoutMs, () => {
-      if (this.#file.size > 0) this.#rotate()
-    })
-  }
-
-  protected async _close(): Promise<void> {
+  protected override async _close(): Promise<void> {
     clearTimeout(this.#periodTimer)
     await this.#upkeep.stop()
-    await this.#file.close()
+    await super._close()
   }
 
-  /** Runs `work` under the lock; false if somebody else holds it. */
-  #turn(waitMs: number, work: () => void): boolean {
-    if (!this.#file.enter(waitMs)) return false
-    try {
-      work()
-    } finally {
-      this.#file.leave()
-    }
-    return true
+  protected _wholeRecords(bytes: Uint8Array): number {
+    return bytes.lastIndexOf(NEWLINE) + 1
   }
 
-  /** Appends whole lines, rotating between them where the limit or the clock demands it. */
-  #append(lines: Buffer): number {
-    if (this.#isPeriodOver()) this.#rotate()
-    let at = 0
-    try {
-      while (at < lines.length) {
-        this.#finishForeignLine()
-        const end = this.#fitting(lines, at)
-        if (end === at) {
-          this.#rotate()
-          continue
-        }
-        const written = this.#file.append(lines, at, end)
-        this.counters.records += native.countLines(lines, at, at + written)
-        this.counters.bytes += written
-        at += written
-        if (at < end) break
-      }
-    } catch (error) {
-      if (at === 0) throw error
-    }
-    return at
+  protected _countRecords(bytes: Uint8Array, start: number, end: number): number {
+    return native.countLines(bytes, start, end)
+  }
+
+  protected _prepare(): void {
+    if (this.#isPeriodOver()) this.rotateFile()
+    this.#finishForeignLine()
   }
 
   /** The end of the lines from `at` that still fit; `at` if the file must be rotated first. */
-  #fitting(lines: Buffer, at: number): number {
+  protected _fitting(lines: Buffer, at: number): number {
     const { maxBytes } = this.#options
-    const room = maxBytes - this.#file.size
+    const room = maxBytes - this.file.size
     if (maxBytes === 0 || lines.length - at <= room) return lines.length
     const end = room <= 0 ? at : lines.lastIndexOf(NEWLINE, at + room - 1) + 1
     if (end > at) return end
     // Not even one line fits. In an empty file it stands alone, however long.
-    return this.#file.size > 0 ? at : lines.indexOf(NEWLINE, at) + 1
+    return this.file.size > 0 ? at : lines.indexOf(NEWLINE, at) + 1
   }
 
   /** Another program left the last line without its end: closes it, so that ours does not become part of it. */
   #finishForeignLine(): void {
-    const { clean, fd, size } = this.#file
+    const { clean, fd, size } = this.file
     const { maxBytes } = this.#options
     // A file that has no room for the newline is rotated as it is.
     if (clean || size === 0 || (maxBytes > 0 && size >= maxBytes)) return
     const last = Buffer.alloc(1)
-    this.#disk.read(fd, last, 0, 1, size - 1)
-    if (last[0] !== NEWLINE) this.#file.append(NEWLINE_BYTES, 0, 1)
+    this.disk.read(fd, last, 0, 1, size - 1)
+    if (last[0] !== NEWLINE) this.file.append(NEWLINE_BYTES, 0, 1)
   }
 
   #isPeriodOver(): boolean {
-    if (this.#periods === undefined || this.#file.size === 0) return false
-    return this.#file.mtimeMs < this.#periods.startOf(this.#now())
+    if (this.#periods === undefined || this.file.size === 0) return false
+    return this.file.mtimeMs < this.#periods.startOf(this.now())
   }
 
-  #rotate(): RotatedEvent {
-    const bytes = this.#file.size
-    const to = this.#file.renameAway(this.#backupNames())
-    const event = { from: this.path, to, bytes }
-    this.counters.rotations++
-    this.announce('rotated', event)
+  protected override _rotated(): void {
     this.#upkeep.request()
-    this.#file.open()
-    return event
   }
 
   /** Names for the next backup, always behind all others in order, whatever the clock does. */
-  *#backupNames(): Generator<{ path: string; stamp: number; number: number }> {
+  protected *_backupNames(): Generator<BackupCandidate> {
     const newest = this.#knownNewest()
-    const now = Math.floor(this.#now() / 1000)
+    const now = Math.floor(this.now() / 1000)
     const stamp = Math.max(now, newest.stamp)
     for (let number = stamp === newest.stamp ? newest.number + 1 : 0; ; number++) {
       const path = join(this.#folder, formatBackupName(this.#base, stamp, number))
-      const taken = ['gz', 'br', 'zst'].some((suffix) => this.#disk.exists(`${path}.${suffix}`))
+      const taken = ['gz', 'br', 'zst'].some((suffix) => this.disk.exists(`${path}.${suffix}`))
       if (!taken) yield { path, stamp, number }
     }
   }
 
   /** The newest backup as noted under the lock; the folder is read only once, when there is no note. */
   #knownNewest(): { stamp: number; number: number } {
-    const noted = this.#file.newestBackup
+    const noted = this.file.newestBackup
     if (noted.stamp > 0) return noted
-    const newest = groupBackups(this.#base, this.#disk.readdir(this.#folder)).at(-1)
+    const newest = groupBackups(this.#base, this.disk.readdir(this.#folder)).at(-1)
     return newest ?? { stamp: 0, number: -1 }
   }
 
   /** An idle file is rotated when its period ends, too. */
   #watchPeriod(): void {
     if (this.#periods === undefined) return
-    const now = this.#now()
+    const now = this.now()
     const delay = Math.min(this.#periods.endOf(now) - now + 50, MAX_TIMER_MS)
     this.#periodTimer = setTimeout(() => {
       try {
-        this.#turn(0, () => {
-          if (this.#isPeriodOver()) this.#rotate()
+        this.turn(0, () => {
+          if (this.#isPeriodOver()) this.rotateFile()
         })
       } catch (error) {
-        this.#warnOf(error)
+        this.warnOf(error)
       }
       this.#watchPeriod()
     }, delay)
     this.#periodTimer.unref()
-  }
-
-  #warnOf(error: unknown): void {
-    this.counters.errors++
-    this.warn(systemCode(error) ?? 'ERR_IO', `${this.path}: ${errorMessage(error)}`)
   }
 }

@@ -1,8 +1,9 @@
 // `logboom/winston`: the winston transports.
 import type { KindOptions } from '../../core/registry.ts'
+import type { QueryOptions } from './query.ts'
 import { SinkTransport, type WinstonOptions } from './sink-transport.ts'
 
-export type { WinstonOptions }
+export type { QueryOptions, WinstonOptions }
 
 export type RotatingFileTransportOptions = KindOptions['rotating-file'] & WinstonOptions
 
@@ -28,5 +29,32 @@ export type EventFilesTransportOptions = KindOptions['event-files'] & WinstonOpt
 export class EventFilesTransport extends SinkTransport<'event-files'> {
   constructor(options: EventFilesTransportOptions) {
     super('event-files', options)
+  }
+}
+
+export type SpoolTransportOptions = KindOptions['spool'] & WinstonOptions
+
+/** Collects lines in complete, unique files for programs that collect them, from a worker thread. */
+export class SpoolTransport extends SinkTransport<'spool'> {
+  constructor(options: SpoolTransportOptions = {}) {
+    super('spool', options)
+  }
+}
+
+export type BinaryFileTransportOptions = KindOptions['binary-file'] & WinstonOptions
+
+/** Logs each line as a length-prefixed record, from a worker thread. */
+export class BinaryFileTransport extends SinkTransport<'binary-file'> {
+  constructor(options: BinaryFileTransportOptions) {
+    super('binary-file', options)
+  }
+}
+
+export type WalTransportOptions = KindOptions['wal'] & WinstonOptions
+
+/** Logs to a write-ahead log, from a worker thread. */
+export class WalTransport extends SinkTransport<'wal'> {
+  constructor(options: WalTransportOptions) {
+    super('wal', options)
   }
 }

@@ -1,10 +1,12 @@
 // What the winston transports of this package share: the contract of winston-transport on one side, a sink in a
 // worker thread on the other.
+import { resolve } from 'node:path'
 import TransportStream from 'winston-transport'
 import { type ErrorCode, errorTable, LogboomError } from '../../core/errors.ts'
 import { type Kind, type KindOptions, sinks } from '../../core/registry.ts'
 import { handleSignals, type SignalOptions } from '../../core/signals.ts'
 import { forwardedEvents, type SinkStats, type WarningEvent } from '../../core/sink.ts'
+import { type QueryOptions, query, stream } from './query.ts'
 import { WorkerLink } from './worker-link.ts'
 
 /** Options every winston transport of this package has besides those of its sink. */
@@ -53,7 +55,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     const checked = sinks[kind].check(sinkOptions)
     super({ level, format, silent, handleExceptions, handleRejections })
     this.name = kind
-    this.path = checked.path
+    this.path = resolve(checked.path)
     this.#link = new WorkerLink({ kind, sinkOptions, ...checked })
     for (const name of forwardedEvents) this.#link.on(name, (...args) => this.emit(name, ...args))
     for (const name of ['degraded', 'warning']) {
@@ -83,6 +85,21 @@ export class SinkTransport<K extends Kind> extends TransportStream {
   /** The same, blocking the thread (at most ten seconds); for exit paths. */
   flushSync(): void {
     this.#link.flushSync()
+  }
+
+  /** `logger.query`: records of the file and its backups; written ones only, so it flushes first. */
+  query(options: QueryOptions, callback: (error: Error | null, results?: object[]) => void): void {
+    this.flush()
+      .then(() => query(this.path, options))
+      .then(
+        (results) => callback(null, results),
+        (error) => callback(error)
+      )
+  }
+
+  /** `logger.stream`: emits 'log' for every record of the file, also of those other processes write. */
+  stream(options: { start?: number } = {}): ReturnType<typeof stream> {
+    return stream(this.path, options)
   }
 
   rotate(): void {

@@ -1,6 +1,6 @@
 // The main-thread side of a sink that runs in a worker: collects lines, sends them in batches through a
 // thread-stream, keeps what does not fit within a bound, and leaves nothing behind when the process exits.
-import { EventEmitter } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import onExit from 'on-exit-leak-free'
 import ThreadStream from 'thread-stream'
 import { Drops } from '../../core/drops.ts'
@@ -55,6 +55,7 @@ export class WorkerLink extends EventEmitter {
   #waiting: Batch[] = []
   #waitingBytes = 0
   #ready = false
+  #holds = 0
   /** The worker cannot write at the moment, so that waiting for it on this thread would stall the application. */
   #degraded = false
   #ended: Promise<void> | undefined
@@ -82,7 +83,7 @@ export class WorkerLink extends EventEmitter {
     this.#stream.on('ready', () => {
       this.#ready = true
       // An idle logger does not keep the process alive; what it still holds is written by the exit hook.
-      if (this.#ended === undefined) this.#stream.unref()
+      if (this.#holds === 0) this.#stream.unref()
     })
     onExit.register(this, exitNow)
   }
@@ -165,7 +166,7 @@ export class WorkerLink extends EventEmitter {
 
   async #end(): Promise<void> {
     if (!this.#dead) {
-      this.#stream.ref()
+      this.#hold()
       const closed = new Promise((resolve) => this.#stream.once('close', resolve))
       const timer = new AbortController()
       const timeout = new Promise<void>((resolve) => {
@@ -190,12 +191,28 @@ export class WorkerLink extends EventEmitter {
     onExit.unregister(this)
   }
 
-  #answer<T>(type: 'stats' | 'close', event: string): Promise<T> {
-    if (this.#dead) return Promise.reject(this.#gone())
-    return new Promise((resolve) => {
-      this.#stream.once(event, resolve)
+  async #answer<T>(type: 'stats' | 'close', event: string): Promise<T> {
+    if (this.#dead) throw this.#gone()
+    this.#hold()
+    try {
+      // Rejects if the worker fails meanwhile.
+      const answer = once(this.#stream, event)
       this.request(type)
-    })
+      return (await answer)[0]
+    } finally {
+      this.#letGo()
+    }
+  }
+
+  /** Keeps the process alive while somebody waits for the worker. */
+  #hold(): void {
+    this.#holds++
+    this.#stream.ref()
+  }
+
+  #letGo(): void {
+    this.#holds--
+    if (this.#holds === 0 && this.#ready) this.#stream.unref()
   }
 
   #sendText(): void {

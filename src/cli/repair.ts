@@ -1,0 +1,51 @@
+// logboom repair: cuts off what is no whole record, keeping a copy of the damaged file.
+import { errorMessage, LogboomError } from '../core/errors.ts'
+import { notFound } from '../readers/context.ts'
+import { findLogs } from '../readers/find-logs.ts'
+import { type Command, complain, type ExitCode, exitCodes } from './command.ts'
+import { expandInputs, formatOption, inputFormat } from './inputs.ts'
+import { Output } from './output.ts'
+import { exitCodeOf } from './read-inputs.ts'
+
+export const repair: Command = {
+  name: 'repair',
+  parameters: '<log>…',
+  summary: 'cut off what a crash left behind, keeping a copy of the file',
+  description: `Every damaged file of the log is copied to <file>.broken first, then cut back to its last whole record. Files that
+are not damaged are not touched. Writers of this package repair their own files when they open them; this is for
+files that were damaged otherwise, or that nobody will write to again.`,
+  options: () => ({
+    json: { type: 'boolean', text: 'One JSON object per repaired file: file, copy, removedBytes.' },
+    ...formatOption
+  }),
+  examples: ['logboom repair events.bin'],
+  async run(positionals, values) {
+    const format = inputFormat(values)
+    const paths = await expandInputs(positionals)
+    const output = new Output()
+    let worst: ExitCode = exitCodes.fine
+    for (const path of paths) {
+      try {
+        const { logs } = await findLogs(path, format)
+        if (logs.length === 0) throw notFound(path)
+        for (const { reader, path: log } of logs) {
+          if (reader.repair === undefined) {
+            throw new LogboomError(
+              'ERR_OPTION',
+              `${log}: nothing in a log of format '${reader.format}' can be repaired`
+            )
+          }
+          for (const report of await reader.repair(log)) {
+            const text = `${report.file}: ${report.removedBytes} bytes cut off, copy in ${report.copy}`
+            await output.text(`${values.json === true ? JSON.stringify(report) : text}\n`)
+          }
+        }
+      } catch (error) {
+        complain(errorMessage(error))
+        worst = Math.max(worst, exitCodeOf(error)) as ExitCode
+      }
+    }
+    await output.flush()
+    return worst
+  }
+}

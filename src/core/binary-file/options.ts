@@ -1,0 +1,57 @@
+// Options of the binary-file sink.
+import { native } from '../../native/index.ts'
+import { commonOptions } from '../common-options.ts'
+import { LogboomError } from '../errors.ts'
+import {
+  duration,
+  flag,
+  type OptionsInput,
+  type OptionsOutput,
+  option,
+  optionError,
+  parseOptions,
+  path,
+  requiredOption,
+  size
+} from '../options.ts'
+
+export const binaryFileOptions = {
+  path: requiredOption('path', path, 'The file to write to.'),
+  maxBytes: requiredOption(
+    'size',
+    size,
+    'After the write that makes the file reach this size it becomes the next numbered backup.'
+  ),
+  lock: option(
+    'boolean',
+    flag,
+    true,
+    'Take a kernel lock for every batch, so that any number of processes and threads can share the file. `false` for a single writer.'
+  ),
+  lockTimeout: option(
+    'duration',
+    duration,
+    '5s',
+    'How long another holder of the lock is waited for before the sink calls itself degraded (and goes on trying).'
+  ),
+  ...commonOptions({ durability: 'os', flushInterval: '10ms' })
+}
+
+/** Options of `BinaryFile` and of the transports of kind `binary-file`. */
+export type BinaryFileOptions = OptionsInput<typeof binaryFileOptions>
+export type ParsedBinaryFileOptions = OptionsOutput<typeof binaryFileOptions>
+
+/** Checks options and what they need of this machine. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`. */
+export function parseBinaryFileOptions(input: unknown): ParsedBinaryFileOptions {
+  const options = parseOptions('binary-file', binaryFileOptions, input)
+  for (const name of ['maxBytes', 'maxBufferBytes'] as const) {
+    if (options[name] === 0) throw optionError('binary-file', name, 'must be at least 1', 0)
+  }
+  if (options.lock && !native.canLock) {
+    throw new LogboomError(
+      'ERR_UNSUPPORTED',
+      `binary-file: option 'lock' needs the native addon, which has no build for ${process.platform}-${process.arch}; 'lock: false' works without it where a single process writes the file`
+    )
+  }
+  return options
+}

@@ -1,0 +1,83 @@
+// Options of the spool sink.
+import { tmpdir } from 'node:os'
+import { resolve } from 'node:path'
+import * as v from 'valibot'
+import { MAX_WORKERS } from '../../formats/spool.ts'
+import { commonOptions } from '../common-options.ts'
+import {
+  count,
+  duration,
+  type OptionsInput,
+  type OptionsOutput,
+  option,
+  optionalOption,
+  optionError,
+  parseOptions,
+  path,
+  permissions,
+  size
+} from '../options.ts'
+
+/** Leaves room in a file name of 255 bytes for worker, process id, instance and time. */
+const MAX_PREFIX_BYTES = 128
+
+const { mode: _mode, ...common } = commonOptions({ durability: 'os', flushInterval: '1s' })
+
+export const spoolOptions = {
+  path: optionalOption(
+    'path',
+    path,
+    'The folder to publish files in. Default: the temp folder of the system.'
+  ),
+  temp: optionalOption(
+    'path',
+    path,
+    'The folder of unfinished files. Default: the same as `path`, under hidden names.'
+  ),
+  prefix: option('text', v.string('must be a text'), '', 'How the names of published files begin.'),
+  size: option(
+    'size',
+    size,
+    '64k',
+    'A file is published when it has reached this size. No record is split, so files may be larger.'
+  ),
+  workers: option('count', count, 4, 'So many files are filled and written independently of each other.'),
+  timeout: option(
+    'duration',
+    duration,
+    '100ms',
+    'How long `write` waits for a worker before it discards the record.'
+  ),
+  permission: option(
+    'permissions',
+    permissions,
+    '0400',
+    'Permissions of published files, whatever the umask.'
+  ),
+  queue: option(
+    'count',
+    count,
+    512,
+    'So many records may wait for a worker before the `overflow` policy decides about the next one.'
+  ),
+  ...common
+}
+
+export type SpoolOptions = OptionsInput<typeof spoolOptions>
+export type ParsedSpoolOptions = OptionsOutput<typeof spoolOptions> & { path: string; temp: string }
+
+/** Checks options. Throws `ERR_OPTION`. */
+export function parseSpoolOptions(input: unknown): ParsedSpoolOptions {
+  const options = parseOptions('spool', spoolOptions, input)
+  const refuse = (name: keyof typeof spoolOptions, rule: string) =>
+    optionError('spool', name, rule, options[name])
+  if (/[/\0]/.test(options.prefix) || Buffer.byteLength(options.prefix) > MAX_PREFIX_BYTES) {
+    throw refuse('prefix', `must be at most ${MAX_PREFIX_BYTES} bytes without '/' and NUL`)
+  }
+  if (options.workers === 0 || options.workers > MAX_WORKERS)
+    throw refuse('workers', `must be 1 to ${MAX_WORKERS}`)
+  if (options.size === 0 || options.size > 2 ** 30) throw refuse('size', "must be 1 to '1g'")
+  if (options.maxBufferBytes === 0) throw refuse('maxBufferBytes', 'must be at least 1')
+  const target = resolve(options.path ?? tmpdir())
+  return { ...options, path: target, temp: resolve(options.temp ?? target) }
+}

@@ -1,0 +1,354 @@
+// One worker of a spool: a pre-allocated buffer, and the temp file that the buffer goes to. The buffer mirrors the
+// end of the file, so a write that failed, was short or was overtaken is simply done again at the same place.
+import { native } from '../../native/index.ts'
+import { errorMessage } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
+import { isAt } from './is-at.ts'
+import type { SpoolNote } from './note.ts'
+import { fdatasync, run, runNow, type Steps, writeAll } from './steps.ts'
+import {
+  type Content,
+  removeTemp,
+  type SpoolFolders,
+  syncFolder,
+  TempFile,
+  TempSyncError
+} from './temp-file.ts'
+
+/** A record that overflows `size` by less than this needs no call of its own. */
+const SLACK_BYTES = 64 * 1024
+
+export interface WorkerMark {
+  readonly complete: number
+  readonly records: number
+  readonly crc: number
+}
+
+/** What a worker needs of its spool. */
+export interface WorkerHost {
+  readonly folders: SpoolFolders
+  readonly prefix: string
+  /** Bytes at which a file is published. */
+  readonly size: number
+  /** The note, present as long as there is a temp file; undefined where the platform has no locks. */
+  note(): SpoolNote | undefined
+  /** Names temp files where there are no notes. */
+  readonly instance: string
+  /** The number of the next temp file. */
+  nextNumber(): number
+  published(from: string, to: string, content: Content): void
+  lost(records: number, bytes: number, reason: string): void
+  /** A published file could not be made durable. */
+  unsynced(path: string, error: unknown): void
+}
+
+export class SpoolWorker {
+  readonly index: number
+  /** Files published so far. */
+  publications = 0
+  readonly #host: WorkerHost
+  readonly #buffer: Buffer
+  // All of these are offsets in the file: #base ≤ #written ≤ … ; #complete ≤ #fill; #buffer holds [#base, #fill).
+  #base = 0
+  #written = 0
+  /** End of the last complete record. */
+  #complete = 0
+  #fill = 0
+  #records = 0
+  /** CRC-32C of the file up to #crcEnd. */
+  #crc = 0
+  #crcEnd = 0
+  /** The same of a record in pieces, up to #fill. */
+  #newCrc = 0
+  /** Up to here the note speaks for the file. */
+  #noted = 0
+  #durable = 0
+  #temp: TempFile | undefined
+  #instance: SpoolNote | undefined
+  /** The temp file cannot be trusted or found any more: its content has to go to a new one. */
+  #renew = false
+  /** Counts the takeovers by `publishNow`, which end asynchronous runs. */
+  #epoch = 0
+  #running = 0
+  /** Left by `publishNow` while a call on them may still be running. */
+  #toClose: TempFile[] = []
+
+  constructor(index: number, host: WorkerHost) {
+    this.index = index
+    this.#host = host
+    this.#buffer = Buffer.allocUnsafeSlow(host.size + SLACK_BYTES)
+  }
+
+  /** Bytes of complete records that are not published. */
+  get pendingBytes(): number {
+    return this.#complete
+  }
+
+  get pendingRecords(): number {
+    return this.#records
+  }
+
+  get isFull(): boolean {
+    return this.#complete >= this.#host.size
+  }
+
+  /** Whether the note speaks for every pending record, so that they outlive the process. */
+  get isNoted(): boolean {
+    return this.#noted === this.#complete
+  }
+
+  /** Copies a record (or several) into the buffer. False if it has no room: `take` it in pieces. */
+  put(record: string | Uint8Array, records = 1): boolean {
+    const at = this.#fill - this.#base
+    const room = this.#buffer.length - at
+    let length = record.length
+    if (typeof record === 'string') {
+      if (length * 3 > room && Buffer.byteLength(record) > room) return false
+      length = this.#buffer.write(record, at)
+    } else {
+      if (length > room) return false
+      this.#buffer.set(record, at)
+    }
+    this.#fill += length
+    this.#complete = this.#fill
+    this.#records += records
+    return true
+  }
+
+  /** Begins a record that comes in pieces. Nothing of it counts until `endRecord`. */
+  beginRecord(): void {
+    this.#advanceCrc()
+    this.#newCrc = this.#crc
+  }
+
+  /** Copies what has room of `piece` from `at` on; returns how many bytes. At 0 the buffer must be spilled. */
+  append(piece: Uint8Array, at: number): number {
+    const start = this.#fill - this.#base
+    const length = Math.min(piece.length - at, this.#buffer.length - start)
+    this.#buffer.set(length === piece.length ? piece : piece.subarray(at, at + length), start)
+    this.#newCrc = native.crc32c(this.#buffer, this.#newCrc, start, start + length)
+    this.#fill += length
+    return length
+  }
+
+  /** Writes the full buffer out to make room for the rest of a long record. */
+  *spill(): Steps<void> {
+    yield* this.#writeOut(this.#fill)
+    this.#base = this.#fill
+  }
+
+  endRecord(records = 1): void {
+    this.#complete = this.#crcEnd = this.#fill
+    this.#crc = this.#newCrc
+    this.#records += records
+  }
+
+  /** Forgets the bytes behind the last complete record. The file is cut when it is published. */
+  rollBack(): void {
+    if (this.#base > this.#complete) this.#base = this.#complete
+    this.#fill = this.#complete
+    this.#written = Math.min(this.#written, this.#complete)
+  }
+
+  /** What `returnTo` needs to forget everything put after this call. */
+  mark(): WorkerMark {
+    this.#advanceCrc()
+    return { complete: this.#complete, records: this.#records, crc: this.#crc }
+  }
+
+  returnTo(mark: WorkerMark): void {
+    this.#complete = this.#crcEnd = mark.complete
+    this.#records = mark.records
+    this.#crc = mark.crc
+    this.rollBack()
+  }
+
+  /** Changes whenever `publishNow` or `abandon` ends what was under way. */
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  /** Hands the pending records to the kernel (`durable`: to the disk) without publishing them. */
+  *stage(durable: boolean): Steps<void> {
+    this.#advanceCrc()
+    const done = durable ? this.#durable : this.#noted
+    if (done === this.#complete && !this.#renew) return
+    const temp = yield* this.#settle()
+    if (!durable || temp === undefined || this.#instance === undefined) return
+    const { complete, fresh } = { complete: this.#complete, fresh: this.#durable === 0 }
+    yield* this.#syncing(temp)
+    this.#host.folders.counters.syncs++
+    yield* fdatasync(this.#instance.fd)
+    if (fresh) yield* syncFolder(this.#host.folders, this.#host.folders.temp)
+    this.#durable = complete
+  }
+
+  /** Publishes the pending records. To be repeated after a failure. */
+  *publish(): Steps<void> {
+    const { folders } = this.#host
+    this.#advanceCrc()
+    const temp = this.#complete === 0 ? undefined : yield* this.#settle()
+    if (temp === undefined) {
+      this.#discard()
+      return
+    }
+    const content = this.#content()
+    const from = temp.path
+    let to: string
+    try {
+      to = yield* temp.publish(folders, this.#instance, content)
+    } catch (error) {
+      if (error instanceof TempSyncError || !isAt(folders.disk, temp.fd, temp.path)) this.#renew = true
+      throw error
+    }
+    this.#close(temp)
+    this.#reset()
+    this.publications++
+    this.#host.published(from, to, content)
+    failpoint('spool-published')
+    if (!folders.durable) return
+    try {
+      yield* syncFolder(folders, folders.target)
+    } catch (error) {
+      // The file has its name, so there is nothing to repeat; but nobody may be told that it is durable.
+      this.#host.unsynced(to, error)
+    }
+  }
+
+  /** Runs `steps` of this worker without blocking the thread. */
+  async run(steps: Steps<void>): Promise<void> {
+    const epoch = this.#epoch
+    this.#running++
+    try {
+      await run(this.#host.folders.disk, steps, () => epoch === this.#epoch)
+    } finally {
+      if (--this.#running === 0) {
+        for (const temp of this.#toClose.splice(0)) temp.close(this.#host.folders.disk)
+      }
+    }
+  }
+
+  /** Publishes the complete records at once, overtaking whatever is under way. */
+  publishNow(): void {
+    this.#epoch++
+    if (this.#fill > this.#complete) this.rollBack()
+    runNow(this.#host.folders.disk, this.publish())
+  }
+
+  /** Gives up: what is not published stays in the temp file as far as it came. */
+  abandon(): void {
+    this.#epoch++
+    if (this.#temp !== undefined) this.#close(this.#temp)
+    this.#temp = undefined
+  }
+
+  get hasTemp(): boolean {
+    return this.#temp !== undefined
+  }
+
+  *#writeOut(end: number): Steps<TempFile> {
+    this.#temp ??= yield* this.#create()
+    const temp = this.#temp
+    if (this.#written < end) {
+      this.#host.folders.counters.writes++
+      yield* writeAll(temp.fd, this.#buffer, this.#written - this.#base, end - this.#base, this.#written)
+      this.#written = end
+    }
+    return temp
+  }
+
+  *#create(): Steps<TempFile> {
+    this.#instance = this.#host.note()
+    return yield* TempFile.create(this.#host.folders, {
+      base: `${this.#host.prefix}${this.index}`,
+      worker: this.index,
+      number: this.#host.nextNumber(),
+      instance: this.#instance?.instance ?? this.#host.instance
+    })
+  }
+
+  /** All complete records in the file, and the note speaking for them. Undefined if they are lost. */
+  *#settle(): Steps<TempFile | undefined> {
+    if (this.#renew) yield* this.#copyToNew()
+    if (this.#complete === 0) return undefined
+    const temp = yield* this.#writeOut(this.#complete)
+    failpoint('spool-written')
+    if (this.#noted !== this.#complete) this.#saveNote(temp)
+    failpoint('spool-noted')
+    return temp
+  }
+
+  #saveNote(temp: TempFile): void {
+    this.#instance?.save(this.index, { ...this.#content(), place: temp.place, file: temp.number })
+    this.#noted = this.#complete
+  }
+
+  // After a failed sync the pages of the old file are marked clean though the disk may not have them, so the
+  // buffer is used where it still has everything; else the checksum tells whether the old file reads back right.
+  *#copyToNew(): Steps<void> {
+    const { folders } = this.#host
+    const old = this.#temp as TempFile
+    if (this.#base > 0) yield* this.#writeOut(this.#complete)
+    const content = this.#content()
+    const fresh = yield* this.#create()
+    let intact = true
+    try {
+      if (this.#base === 0) yield* writeAll(fresh.fd, this.#buffer, 0, content.end, 0)
+      else intact = yield* old.copyTo(fresh.fd, folders, content)
+      if (intact) this.#saveNote(fresh)
+      else this.#host.lost(content.records, content.end, `${old.path} does not read back as written`)
+    } catch (error) {
+      this.#dropTemp(fresh)
+      throw error
+    }
+    this.#dropTemp(old)
+    this.#temp = fresh
+    this.#written = content.end
+    this.#durable = 0
+    this.#renew = false
+    if (!intact) this.#discard()
+  }
+
+  *#syncing(temp: TempFile): Steps<void> {
+    this.#host.folders.counters.syncs++
+    try {
+      yield* fdatasync(temp.fd)
+    } catch (error) {
+      this.#renew = true
+      throw new TempSyncError(`sync of ${temp.path} failed: ${errorMessage(error)}`, { cause: error })
+    }
+  }
+
+  #content(): Content {
+    return { end: this.#complete, records: this.#records, crc: this.#crc }
+  }
+
+  #advanceCrc(): void {
+    if (this.#crcEnd === this.#complete) return
+    this.#crc = native.crc32c(this.#buffer, this.#crc, this.#crcEnd - this.#base, this.#complete - this.#base)
+    this.#crcEnd = this.#complete
+  }
+
+  #discard(): void {
+    if (this.#temp !== undefined) this.#dropTemp(this.#temp)
+    this.#reset()
+  }
+
+  #dropTemp(temp: TempFile): void {
+    const { disk } = this.#host.folders
+    if (isAt(disk, temp.fd, temp.path)) removeTemp(disk, temp.path)
+    this.#close(temp)
+  }
+
+  #close(temp: TempFile): void {
+    if (this.#running > 0 && this.#epoch > 0) this.#toClose.push(temp)
+    else temp.close(this.#host.folders.disk)
+  }
+
+  #reset(): void {
+    this.#temp = undefined
+    this.#base = this.#written = this.#complete = this.#fill = 0
+    this.#records = this.#crc = this.#crcEnd = this.#noted = this.#durable = 0
+    this.#renew = false
+  }
+}

@@ -1,0 +1,125 @@
+// Group commit: batches that arrive while one write and sync are running share the next one.
+import { LogboomError } from '../errors.ts'
+import type { IndexRange, LogWriter, WalRecords } from './log-writer.ts'
+
+/** One write and sync cover at most so much, so that the first of many callers is not kept waiting for the last. */
+const MAX_GROUP_BYTES = 4 * 1024 * 1024
+
+interface Waiting {
+  readonly records: WalRecords
+  readonly bytes: number
+  readonly resolve: (range: IndexRange) => void
+  readonly reject: (error: unknown) => void
+}
+
+export interface CommitHooks {
+  writer(): LogWriter
+  /** After a group was appended and before it is acknowledged; resolves when it may be. */
+  settle(): Promise<void> | undefined
+  degraded(error: LogboomError): void
+  recovered(): void
+}
+
+export class CommitQueue {
+  /** Bytes of all batches not yet appended. */
+  queuedBytes = 0
+  readonly #hooks: CommitHooks
+  #waiting: Waiting[] = []
+  #running: Promise<void> | undefined
+
+  constructor(hooks: CommitHooks) {
+    this.#hooks = hooks
+  }
+
+  /** Batches that were not appended, in order. */
+  get waiting(): WalRecords[] {
+    return this.#waiting.map(({ records }) => records)
+  }
+
+  push(records: WalRecords, bytes: number): Promise<IndexRange> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ records, bytes, resolve, reject })
+      this.queuedBytes += bytes
+      this.#running ??= this.#run().finally(() => {
+        this.#running = undefined
+      })
+    })
+  }
+
+  /** Resolves when no batch is left. */
+  async idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running
+  }
+
+  /** Appends what is waiting on this thread, without waiting for a sync. Throws if it cannot. */
+  appendNow(): void {
+    while (this.#waiting.length > 0) {
+      const group = this.#nextGroup()
+      const ranges = this.#hooks.writer().append(group.map(({ records }) => records))
+      this.#remove(group)
+      this.#acknowledge(group, ranges).catch(() => {})
+    }
+  }
+
+  async #run(): Promise<void> {
+    // Callers that were resolved together call again one after the other: they all belong to the next group.
+    await undefined
+    await undefined
+    while (this.#waiting.length > 0) {
+      const group = this.#nextGroup()
+      try {
+        const ranges = await this.#append(group)
+        if (ranges !== undefined) await this.#acknowledge(group, ranges)
+      } catch (error) {
+        this.#remove(group)
+        for (const { reject } of group) reject(error)
+      }
+    }
+  }
+
+  /** Undefined if the group was appended by somebody else meanwhile. */
+  async #append(group: Waiting[]): Promise<IndexRange[] | undefined> {
+    let told = false
+    while (this.#waiting[0] === group[0]) {
+      const writer = this.#hooks.writer()
+      try {
+        const ranges = writer.append(group.map(({ records }) => records))
+        this.#remove(group)
+        if (told) this.#hooks.recovered()
+        return ranges
+      } catch (error) {
+        if (!(error instanceof LogboomError && error.code === 'ERR_IO')) throw error
+        if (!told) this.#hooks.degraded(error)
+        told = true
+      }
+      await writer.waitToRetry()
+    }
+    if (told) this.#hooks.recovered()
+    return undefined
+  }
+
+  async #acknowledge(group: Waiting[], ranges: IndexRange[]): Promise<void> {
+    try {
+      await this.#hooks.settle()
+    } catch (error) {
+      for (const { reject } of group) reject(error)
+      return
+    }
+    for (const [i, { resolve }] of group.entries()) resolve(ranges[i])
+  }
+
+  #nextGroup(): Waiting[] {
+    let bytes = 0
+    let count = 0
+    while (count < this.#waiting.length && (count === 0 || bytes < MAX_GROUP_BYTES)) {
+      bytes += this.#waiting[count++].bytes
+    }
+    return this.#waiting.slice(0, count)
+  }
+
+  #remove(group: Waiting[]): void {
+    if (this.#waiting[0] !== group[0]) return
+    this.#waiting.splice(0, group.length)
+    for (const { bytes } of group) this.queuedBytes -= bytes
+  }
+}

@@ -1,0 +1,92 @@
+// Options of the write-ahead log.
+import { hostname } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import * as v from 'valibot'
+import { SEGMENT_BYTES } from '../../formats/wal.ts'
+import { commonOptions } from '../common-options.ts'
+import {
+  count,
+  duration,
+  type OptionsInput,
+  type OptionsOutput,
+  oneOf,
+  option,
+  optionalOption,
+  optionError,
+  parseOptions,
+  path,
+  permissions,
+  requiredOption,
+  size
+} from '../options.ts'
+
+const MIN_SEGMENT_BYTES = 4096
+
+const bytes = v.union([v.string(), v.instance(Uint8Array)], 'must be bytes or a text')
+
+export const walOptions = {
+  walDir: requiredOption('path', path, 'The folder of the log.'),
+  snapDir: optionalOption(
+    'path',
+    path,
+    'The folder of the snapshot files; by default `snap` beside `walDir`.'
+  ),
+  syncInterval: option(
+    'duration',
+    duration,
+    0,
+    '0: `log` resolves when its records are on disk, many calls sharing one sync. Otherwise `log` resolves when the kernel has them, and a sync follows within this time.'
+  ),
+  segmentBytes: option(
+    'size',
+    size,
+    SEGMENT_BYTES,
+    'A new segment is begun after the write that reaches this.'
+  ),
+  metadata: optionalOption(
+    'bytes or text',
+    bytes,
+    'Opaque bytes at the head of every segment. An existing log keeps those it has; others are refused.'
+  ),
+  dumpOnFailure: optionalOption(
+    'path',
+    path,
+    'If the log fails, the records that were not acknowledged are saved to this file, as a segment of their own.'
+  ),
+  instance: option(
+    "`'exclusive'`, `'per-process'`",
+    oneOf(['exclusive', 'per-process']),
+    'exclusive',
+    "`'per-process'`: a sub-folder `<host>-<pid>` of its own for each process."
+  ),
+  keepSegments: option('count', count, 0, 'So many segments are kept that a released snapshot would free.'),
+  ...commonOptions({ durability: 'disk', flushInterval: '10ms' }),
+  mode: option('permissions', permissions, '0600', 'Permissions of new files, whatever the umask; octal.'),
+  dirMode: option('permissions', permissions, '0700', 'Permissions of new folders.')
+}
+
+/** Options of `WriteAheadLog` and of the transports of kind `wal`. */
+export type WriteAheadLogOptions = OptionsInput<typeof walOptions>
+
+export interface ParsedWalOptions extends Omit<OptionsOutput<typeof walOptions>, 'metadata' | 'snapDir'> {
+  /** The folder of the log, absolute. */
+  path: string
+  snapDir: string
+  metadata: Uint8Array | undefined
+}
+
+/** Checks the options and makes the folders absolute. Throws `ERR_OPTION`. */
+export function parseWalOptions(input: unknown): ParsedWalOptions {
+  const options = parseOptions('wal', walOptions, input)
+  if (options.segmentBytes < MIN_SEGMENT_BYTES) {
+    throw optionError('wal', 'segmentBytes', `must be at least ${MIN_SEGMENT_BYTES}`, options.segmentBytes)
+  }
+  if (options.maxBufferBytes === 0) throw optionError('wal', 'maxBufferBytes', 'must be at least 1', 0)
+  const walDir = resolve(options.walDir)
+  const snapDir = options.snapDir === undefined ? join(dirname(walDir), 'snap') : resolve(options.snapDir)
+  if (snapDir === walDir) throw optionError('wal', 'snapDir', 'must not be walDir', options.snapDir)
+  const own = options.instance === 'per-process' ? `${hostname()}-${process.pid}` : ''
+  const metadata = typeof options.metadata === 'string' ? Buffer.from(options.metadata) : options.metadata
+  const path = join(walDir, own)
+  return { ...options, path, walDir: path, snapDir: join(snapDir, own), metadata }
+}

@@ -1,0 +1,254 @@
+// One open segment of a write-ahead log: written at explicit offsets, always all zeros behind what was written.
+import { constants } from 'node:fs'
+import { join } from 'node:path'
+import { parseSegmentName, type SegmentName } from '../../formats/wal.ts'
+import { native } from '../../native/index.ts'
+import type { Disk } from '../disk.ts'
+import { LogboomError, systemCode } from '../errors.ts'
+import { type OpenFile, openFile } from '../open-file.ts'
+
+const WHOLE_FILE = -1
+/** How far ahead of small writes blocks are filled with zeros, so that a sync only has data to write. */
+const ZERO_STEP_BYTES = 4 * 1024 * 1024
+/** Larger writes gain nothing from blocks that were written before. */
+const SMALL_WRITE_BYTES = 64 * 1024
+const MAX_INTERRUPTS = 100
+
+const zeros = Buffer.alloc(ZERO_STEP_BYTES)
+
+export interface SegmentCounters {
+  writes: number
+  syncs: number
+}
+
+export class Segment {
+  name: SegmentName
+  /** End of what was written; appending goes on here. */
+  used: number
+  /** Size of the last write. */
+  lastWriteBytes = 0
+  readonly #disk: Disk
+  #folder: string
+  readonly #file: OpenFile
+  readonly #counters: SegmentCounters
+  /** For syncs in the background: the kernel reports a failed write-back once per open file. */
+  #syncFile: OpenFile | undefined
+  /** Blocks before this offset have been written, with zeros if nothing else. */
+  #zeroedTo: number
+  #allocatedTo: number
+
+  private constructor(
+    disk: Disk,
+    folder: string,
+    name: SegmentName,
+    file: OpenFile,
+    counters: SegmentCounters
+  ) {
+    this.#disk = disk
+    this.#folder = folder
+    this.name = name
+    this.#file = file
+    this.#counters = counters
+    this.used = 0
+    this.#zeroedTo = 0
+    this.#allocatedTo = 0
+  }
+
+  /** A new file under a temporary name, locked, with room for `bytes` where the disk has it. */
+  static create(
+    disk: Disk,
+    folder: string,
+    tempName: string,
+    bytes: number,
+    mode: number,
+    counters: SegmentCounters
+  ): Segment {
+    const path = join(folder, tempName)
+    if (disk.exists(path)) disk.unlink(path)
+    const file = openFile(disk, path, constants.O_RDWR, { mode, dirMode: 0, mkdir: false })
+    const name = { name: tempName, sequence: 0n, index: 0n }
+    const segment = new Segment(disk, folder, name, file, counters)
+    try {
+      segment.#lock()
+      segment.#allocate(bytes)
+    } catch (error) {
+      segment.close()
+      throw error
+    }
+    return segment
+  }
+
+  /** Opens the last segment of a log for appending at `used`; what is behind is cut off. */
+  static openAt(
+    disk: Disk,
+    folder: string,
+    name: SegmentName,
+    used: number,
+    bytes: number,
+    counters: SegmentCounters
+  ): Segment {
+    const path = join(folder, name.name)
+    const file = openFile(disk, path, constants.O_RDWR, { mode: 0o600, dirMode: 0, mkdir: false })
+    const segment = new Segment(disk, folder, name, file, counters)
+    try {
+      segment.#lock()
+      disk.truncate(file.fd, used)
+      segment.used = used
+      segment.#zeroedTo = used
+      segment.#allocate(bytes)
+      disk.fsync(file.fd)
+    } catch (error) {
+      segment.close()
+      throw error
+    }
+    return segment
+  }
+
+  get path(): string {
+    return join(this.#folder, this.name.name)
+  }
+
+  /** Appends all of `bytes`. Throws if it cannot; then what is behind `used` is undefined. */
+  write(bytes: Uint8Array): void {
+    if (bytes.length < SMALL_WRITE_BYTES) this.#zeroAhead(this.used + bytes.length)
+    this.#writeAll(bytes, this.used)
+    this.used += bytes.length
+    this.lastWriteBytes = bytes.length
+    this.#zeroedTo = Math.max(this.#zeroedTo, this.used)
+  }
+
+  syncNow(): void {
+    this.#counters.syncs++
+    this.#disk.fdatasync(this.#file.fd)
+  }
+
+  async sync(): Promise<void> {
+    this.#counters.syncs++
+    this.#syncFile ??= openFile(this.#disk, this.path, constants.O_RDWR, {
+      mode: 0,
+      dirMode: 0,
+      mkdir: false
+    })
+    const file = this.#syncFile
+    file.retain()
+    try {
+      await this.#disk.fdatasyncAsync(file.fd)
+    } finally {
+      file.release()
+    }
+  }
+
+  /** Makes `length` the exact and durable size of the file. */
+  truncate(length: number): void {
+    this.#disk.truncate(this.#file.fd, length)
+    this.#counters.syncs++
+    this.#disk.fsync(this.#file.fd)
+    this.used = length
+    this.#zeroedTo = length
+    this.#allocatedTo = length
+  }
+
+  /**
+   * The same for a segment that failed and is left. On a descriptor of its own: the others would report the
+   * failure that led here once more.
+   */
+  seal(length: number): void {
+    const file = openFile(this.#disk, this.path, constants.O_RDWR, { mode: 0, dirMode: 0, mkdir: false })
+    try {
+      this.#disk.truncate(file.fd, length)
+      this.#counters.syncs++
+      this.#disk.fsync(file.fd)
+    } finally {
+      file.release()
+    }
+  }
+
+  /** Gives the file its name, never replacing another. Durable only after a sync of the folder. */
+  rename(to: string): void {
+    this.#disk.renameNoReplace(this.path, join(this.#folder, to))
+    this.name = parseSegmentName(to)!
+  }
+
+  /** The folder of the segment was renamed. */
+  movedTo(folder: string): void {
+    this.#folder = folder
+  }
+
+  /** Fills the rest of the segment with zeros in the background, while nobody else writes to it. */
+  async fillZeros(isWanted: () => boolean): Promise<void> {
+    while (this.#zeroedTo < this.#allocatedTo && isWanted()) {
+      const bytes = zeros.subarray(0, Math.min(ZERO_STEP_BYTES / 4, this.#allocatedTo - this.#zeroedTo))
+      this.#zeroedTo += await this.#disk.writeAsync(this.#file.fd, bytes, 0, bytes.length, this.#zeroedTo)
+      await this.#disk.fdatasyncAsync(this.#file.fd)
+    }
+  }
+
+  /** Cuts off the unused rest and closes. Does not wait for the disk: nothing is lost if the cut is. */
+  finish(): void {
+    try {
+      this.#disk.truncate(this.#file.fd, this.used)
+    } catch {
+      // The rest stays, as zeros.
+    }
+    this.close()
+  }
+
+  /** Frees the lock, too. */
+  close(): void {
+    for (const file of [this.#syncFile, this.#file]) {
+      try {
+        file?.release()
+      } catch {
+        // What matters was synced before; the descriptor is gone either way.
+      }
+    }
+    this.#syncFile = undefined
+  }
+
+  #lock(): void {
+    if (!native.canLock || this.#disk.lock(this.#file.fd, WHOLE_FILE, 0)) return
+    throw new LogboomError('ERR_LOCKED', `${this.path} is locked by another program`, { path: this.path })
+  }
+
+  #writeAll(bytes: Uint8Array, position: number): void {
+    let interrupts = 0
+    for (let at = 0; at < bytes.length; ) {
+      this.#counters.writes++
+      try {
+        const written = this.#disk.write(this.#file.fd, bytes, at, bytes.length - at, position + at)
+        if (written === 0)
+          throw Object.assign(new Error(`ENOSPC: nothing written to ${this.path}`), { code: 'ENOSPC' })
+        at += written
+      } catch (error) {
+        if (systemCode(error) !== 'EINTR' || ++interrupts > MAX_INTERRUPTS) throw error
+      }
+    }
+  }
+
+  // Both only save time: where they fail, the write itself says what is wrong.
+  #zeroAhead(end: number): void {
+    if (end <= this.#zeroedTo || this.#zeroedTo >= this.#allocatedTo) return
+    const to = Math.min(this.#allocatedTo, Math.max(end, this.#zeroedTo + ZERO_STEP_BYTES))
+    try {
+      while (this.#zeroedTo < to) {
+        const bytes = zeros.subarray(0, Math.min(ZERO_STEP_BYTES, to - this.#zeroedTo))
+        const written = this.#disk.write(this.#file.fd, bytes, 0, bytes.length, this.#zeroedTo)
+        if (written === 0) break
+        this.#zeroedTo += written
+      }
+    } catch {
+      this.#allocatedTo = this.#zeroedTo
+    }
+  }
+
+  #allocate(bytes: number): void {
+    if (bytes <= this.used) return
+    try {
+      this.#disk.fallocate(this.#file.fd, this.used, bytes - this.used)
+      this.#allocatedTo = bytes
+    } catch {
+      // A full disk leaves what it could reserve.
+      this.#disk.truncate(this.#file.fd, this.used)
+    }
+  }
+}

@@ -1,0 +1,160 @@
+// The rules that span the records of a whole log: contiguous segments, one metadata, indices without gaps, and
+// the commit marks that make batches whole. Pure: fed by whoever reads the files.
+import {
+  ENTRY,
+  MEMBER,
+  METADATA,
+  type SegmentName,
+  SNAPSHOT,
+  STATE,
+  TERM,
+  type WalEntry,
+  type WalSnapshot,
+  type WalState
+} from './wal.ts'
+import { WalDecoder, type WalStep } from './wal-decoder.ts'
+import { decodeEntry, decodeSnapshot, decodeState } from './wal-record.ts'
+
+/** `torn`: an interrupted last write, cut off by recovery. `corrupt`: anything else. */
+export interface WalDamage {
+  readonly kind: 'torn' | 'corrupt'
+  /** Name of the segment. */
+  readonly file: string
+  readonly offset: number
+  readonly reason: string
+}
+
+/** A place between two records. */
+export interface WalPosition {
+  readonly segment: SegmentName
+  readonly offset: number
+  readonly crc: number
+  /** Index of the last entry before it. */
+  readonly index: bigint
+}
+
+export class WalReplay {
+  readonly decoder = new WalDecoder()
+  damage: WalDamage | undefined
+  metadata: Uint8Array | undefined
+  /** The decoded record, by its type. Its data lies in the decoder's window. */
+  entry: WalEntry | undefined
+  state: WalState | undefined
+  snapshot: WalSnapshot | undefined
+  /** Index of the last entry; of the one before the first if there was none yet. */
+  lastIndex = 0n
+  commit = 0n
+  /** Index of the first entry that the first segment was made for. */
+  firstIndex = 1n
+  /** Index of the newest snapshot record. */
+  snapshotIndex = 0n
+  entries = 0
+  /** Entries that took the place of an earlier one with their index, as raft does before it commits. */
+  replaced = 0
+  /** Whether another program wrote this: a raft log with a history, or one without commit marks. */
+  foreign = false
+  /** Whether any state record was seen: logs without one do not mark what is committed. */
+  marked = false
+  /** Behind the last record up to which every entry is committed. */
+  committed: WalPosition | undefined
+  segment: SegmentName | undefined
+
+  /** Starts the next segment; false if it cannot follow the one before, with `damage` set. */
+  begin(segment: SegmentName, bytes: number, last: boolean): boolean {
+    const previous = this.segment
+    this.segment = segment
+    this.decoder.begin(bytes, last)
+    if (previous === undefined) {
+      this.firstIndex = segment.index === 0n ? 1n : segment.index
+      this.lastIndex = this.firstIndex - 1n
+      this.commit = this.lastIndex
+      return true
+    }
+    if (this.lastIndex > this.commit) this.foreign = true
+    if (segment.sequence !== previous.sequence + 1n) {
+      return this.#fail('corrupt', `segment ${segment.sequence} follows ${previous.sequence}`)
+    }
+    if (segment.index > this.#reach() + 1n) {
+      return this.#fail(
+        'corrupt',
+        `entries ${this.#reach() + 1n} to ${segment.index - 1n} are missing before it`
+      )
+    }
+    return true
+  }
+
+  /** Like the decoder's `next`, with the records understood and the rules checked. */
+  next(): WalStep {
+    const step = this.decoder.next()
+    if (step === 'record') return this.#record() ? step : 'corrupt'
+    if (step === 'torn' || step === 'corrupt') this.#fail(step, this.decoder.reason)
+    return step
+  }
+
+  #record(): boolean {
+    const { type, window, dataStart, dataEnd } = this.decoder
+    let sound = true
+    if (type === ENTRY) sound = this.#entry(decodeEntry(window, dataStart, dataEnd))
+    else if (type === STATE) sound = this.#state(decodeState(window, dataStart, dataEnd))
+    else if (type === SNAPSHOT) sound = this.#snapshot(decodeSnapshot(window, dataStart, dataEnd))
+    else if (type === METADATA) sound = this.#metadata(window.subarray(dataStart, dataEnd))
+    if (sound && this.lastIndex <= this.commit) {
+      const { offset, crc } = this.decoder
+      this.committed = { segment: this.segment!, offset, crc, index: this.lastIndex }
+    }
+    return sound
+  }
+
+  #entry(entry: WalEntry | undefined): boolean {
+    this.entry = entry
+    if (entry === undefined) return this.#fail('corrupt', 'not an entry')
+    if (entry.index <= this.lastIndex) this.replaced++
+    else if (entry.index > this.#reach() + 1n) {
+      return this.#fail('corrupt', `entry ${entry.index} follows ${this.#reach()}`)
+    }
+    if (entry.term !== TERM || entry.type !== 0) this.foreign = true
+    this.lastIndex = entry.index
+    this.entries++
+    return true
+  }
+
+  #state(state: WalState | undefined): boolean {
+    this.state = state
+    if (state === undefined) return this.#fail('corrupt', 'not a state')
+    if (state.term !== TERM || state.vote !== MEMBER) this.foreign = true
+    this.marked = true
+    this.commit = state.commit
+    return true
+  }
+
+  #snapshot(snapshot: WalSnapshot | undefined): boolean {
+    this.snapshot = snapshot
+    if (snapshot === undefined) return this.#fail('corrupt', 'not a snapshot')
+    if (snapshot.index > this.snapshotIndex) this.snapshotIndex = snapshot.index
+    return true
+  }
+
+  #metadata(metadata: Uint8Array): boolean {
+    if (this.metadata === undefined) this.metadata = Uint8Array.from(metadata)
+    else if (Buffer.compare(this.metadata, metadata) !== 0) {
+      return this.#fail('corrupt', 'the metadata differs from that of the segments before')
+    }
+    return true
+  }
+
+  /** Up to where the log is complete: a snapshot stands for the entries before it. */
+  #reach(): bigint {
+    if (this.snapshotIndex > this.lastIndex) return this.snapshotIndex
+    return this.lastIndex
+  }
+
+  #fail(kind: WalDamage['kind'], reason: string): false {
+    const decoder = this.decoder
+    const offset =
+      kind === 'corrupt' && decoder.reason === ''
+        ? Math.min(decoder.recordOffset, decoder.offset)
+        : decoder.offset
+    this.damage = { kind, file: this.segment?.name ?? '', offset, reason }
+    return false
+  }
+}

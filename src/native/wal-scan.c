@@ -1,0 +1,59 @@
+// The hot path of reading a write-ahead log (layout: src/formats/wal.ts): walks over whole records in the byte
+// order in which they are written, checks the rolling checksum and notes where each record is. It stops at
+// anything else (a crc record, an odd encoding, damage, the end), which JavaScript then judges.
+#include "wal-scan.h"
+
+#include "checksum.h"
+
+#define HEADER 8
+
+// A varint of at most 32 bits; returns the offset behind it, or 0.
+static size_t read_varint(const uint8_t *bytes, size_t at, size_t end, uint32_t *value) {
+  uint64_t result = 0;
+  for (int shift = 0; shift < 35 && at < end; shift += 7) {
+    uint8_t byte = bytes[at++];
+    result |= (uint64_t)(byte & 127) << shift;
+    if (byte < 128) {
+      *value = (uint32_t)result;
+      return result > UINT32_MAX ? 0 : at;
+    }
+  }
+  return 0;
+}
+
+size_t wal_scan(const uint8_t *bytes, size_t start, size_t end, uint32_t crc, uint32_t *rows, size_t max_rows) {
+  size_t count = 0;
+  for (size_t at = start; count < max_rows && end - at >= HEADER; count++) {
+    const uint8_t *header = bytes + at;
+    size_t length = (size_t)header[0] | (size_t)header[1] << 8 | (size_t)header[2] << 16 | (size_t)header[3] << 24;
+    size_t padding = -length & 7;
+    if (length < 4 || header[4] != 0 || header[5] != 0 || header[6] != 0 ||
+        header[7] != (padding == 0 ? 0 : 0x80 | padding) || length + padding > end - at - HEADER) {
+      break;
+    }
+    size_t from = at + HEADER;
+    size_t to = from + length;
+    uint8_t type = bytes[from + 1];
+    if (bytes[from] != 0x08 || type < 1 || type > 5 || type == 4 || bytes[from + 2] != 0x10) break;
+    uint32_t stored, data_length;
+    size_t data = read_varint(bytes, from + 3, to, &stored);
+    if (data == 0) break;
+    if (data < to) {
+      if (bytes[data] != 0x1a) break;
+      data = read_varint(bytes, data + 1, to, &data_length);
+      if (data == 0 || data_length != to - data) break;
+    }
+    uint32_t after = checksum_crc32c(crc, bytes + data, to - data);
+    if (after != stored) break;
+    crc = after;
+    uint32_t *row = rows + count * WAL_ROW;
+    row[0] = type;
+    row[1] = (uint32_t)at;
+    row[2] = (uint32_t)data;
+    row[3] = (uint32_t)to;
+    row[4] = (uint32_t)(to + padding);
+    row[5] = crc;
+    at = to + padding;
+  }
+  return count;
+}

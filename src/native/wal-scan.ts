@@ -1,0 +1,70 @@
+// The portable twin of wal-scan.c: the same rows for the same bytes.
+
+/** Columns of a row: type, start of the frame, start and end of the data, start of the next frame, checksum. */
+export const WAL_ROW = 6
+
+const HEADER_BYTES = 8
+
+type Checksum = (data: Uint8Array, seed: number, start: number, end: number) => number
+
+export function walScan(
+  checksum: Checksum,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  seed: number,
+  rows: Uint32Array
+): number {
+  const maxRows = Math.floor(rows.length / WAL_ROW)
+  let crc = seed
+  let count = 0
+  let at = start
+  for (; count < maxRows && end - at >= HEADER_BYTES; count++) {
+    const length = readU32(bytes, at)
+    const padding = -length & 7
+    const top = padding === 0 ? 0 : 0x80 | padding
+    if (length < 4 || bytes[at + 4] !== 0 || bytes[at + 5] !== 0 || bytes[at + 6] !== 0) break
+    if (bytes[at + 7] !== top || length + padding > end - at - HEADER_BYTES) break
+    const from = at + HEADER_BYTES
+    const to = from + length
+    const type = bytes[from + 1]
+    if (bytes[from] !== 0x08 || type < 1 || type > 5 || type === 4 || bytes[from + 2] !== 0x10) break
+    const stored = readVarint(bytes, from + 3, to)
+    if (stored === undefined) break
+    let data = varintEnd(bytes, from + 3)
+    if (data < to) {
+      if (bytes[data] !== 0x1a) break
+      const dataLength = readVarint(bytes, data + 1, to)
+      data = varintEnd(bytes, data + 1)
+      if (dataLength !== to - data) break
+    }
+    const after = checksum(bytes, crc, data, to)
+    if (after !== stored) break
+    crc = after
+    rows.set([type, at, data, to, to + padding, crc], count * WAL_ROW)
+    at = to + padding
+  }
+  return count
+}
+
+function readU32(bytes: Uint8Array, at: number): number {
+  return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
+}
+
+/** A varint of at most 32 bits, or undefined. */
+function readVarint(bytes: Uint8Array, at: number, end: number): number | undefined {
+  let value = 0
+  let scale = 1
+  for (let group = 0; group < 5 && at < end; group++) {
+    const byte = bytes[at++]
+    value += (byte & 127) * scale
+    if (byte < 128) return value > 0xffff_ffff ? undefined : value
+    scale *= 128
+  }
+  return undefined
+}
+
+function varintEnd(bytes: Uint8Array, at: number): number {
+  while (bytes[at] > 127) at++
+  return at + 1
+}

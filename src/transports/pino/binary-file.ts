@@ -1,0 +1,4 @@
+// pino target `logboom/binary-file`.
+import { createTarget } from './create-target.ts'
+
+export default createTarget('binary-file')

@@ -1,0 +1,4 @@
+// pino target `logboom/spool`.
+import { createTarget } from './create-target.ts'
+
+export default createTarget('spool')

@@ -1,0 +1,90 @@
+// File systems of their own for tests that fill or break them. Needs root; `canMount` is for `test.skipIf`.
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+
+function run(command: string, ...args: string[]): string {
+  return execFileSync(command, args, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' }).trim()
+}
+
+/** Mounts something on a new folder and gives the folder, or on `folder` itself. */
+function mount(args: string[], folder?: string): string {
+  const target = folder ?? mkdtempSync(join(tmpdir(), 'logboom-mount-'))
+  run('mount', ...args, target)
+  onTestFinished(() => {
+    run('umount', '-l', target)
+    if (folder === undefined) rmSync(target, { recursive: true, force: true })
+  })
+  return target
+}
+
+export const canMount = isMountable()
+
+function isMountable(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'logboom-mount-'))
+  try {
+    run('mount', '-t', 'tmpfs', 'none', folder)
+    run('umount', folder)
+    run('mkfs.ext4', '-V')
+    return true
+  } catch {
+    return false
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+export function mountTmpfs(size: string, folder?: string): string {
+  return mount(['-t', 'tmpfs', '-o', `size=${size}`, 'none'], folder)
+}
+
+/** An ext4 file system on a loop device; gives folder and device name. */
+export function mountExt4(mkfsOptions: string[]): { folder: string; device: string } {
+  const image = join(mkdtempSync(join(tmpdir(), 'logboom-image-')), 'image')
+  onTestFinished(() => rmSync(join(image, '..'), { recursive: true, force: true }))
+  writeFileSync(image, '')
+  truncateSync(image, 16 * 1024 * 1024)
+  run('mkfs.ext4', '-q', '-m', '0', ...mkfsOptions, image)
+  const folder = mount(['-o', 'loop,errors=remount-ro', image])
+  return { folder, device: run('findmnt', '-no', 'SOURCE', folder).replace('/dev/', '') }
+}
+
+/** Makes the file system of `folder` full; the result makes space again. */
+export function fill(folder: string): () => void {
+  const path = join(folder, 'filler')
+  const fd = openSync(path, 'w')
+  let size = 1024 * 1024
+  while (size > 0) {
+    try {
+      writeSync(fd, Buffer.alloc(size))
+    } catch {
+      size = Math.floor(size / 2)
+    }
+  }
+  closeSync(fd)
+  return () => unlinkSync(path)
+}
+
+/** Uses up all inodes; the result frees them. */
+export function fillInodes(folder: string): () => void {
+  try {
+    for (let i = 0; ; i++) writeFileSync(join(folder, `inode-${i}`), '')
+  } catch {
+    // Full.
+  }
+  return () => {
+    for (const name of readdirSync(folder)) if (name.startsWith('inode-')) unlinkSync(join(folder, name))
+  }
+}
