@@ -203,12 +203,29 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     return this.#isWelcome()
   }
 
+  /** Writes every whole line at once; false if that is not possible now. */
+  protected writeLinesNow(): boolean {
+    if (this.#retryTimer !== undefined || !this.#pump(BUSY_WAIT_MS)) return false
+    this.#settled()
+    return true
+  }
+
   /** Runs `work`, which needs the sink to be usable now, until it returns true. */
   protected async retryUntil(work: () => boolean): Promise<void> {
     for (let delayMs = 1; !work(); delayMs = Math.min(delayMs * 2, BUSY_RETRY_MAX_MS)) {
       await new Promise((resolve) => setTimeout(resolve, delayMs))
       if (this.#state === 'closed') throw this.#closedError()
     }
+  }
+
+  /** `close` was called. */
+  protected get isClosing(): boolean {
+    return this.#closed !== undefined
+  }
+
+  /** Counts a record that was refused before it came to the queue. */
+  protected countDropped(records: number, bytes: number): void {
+    this.#drop({ lines: records, bytes })
   }
 
   protected get isClosed(): boolean {
@@ -219,6 +236,11 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   protected warn(code: string, message: string, path = this.path): void {
     this.#notice.write(message)
     this.announce('warning', { code, message, path })
+  }
+
+  /** A rate-limited notice on stderr, where that is wanted. */
+  protected notice(message: string): void {
+    this.#notice.write(message)
   }
 
   /** Emits an event after the present call, so that no listener runs while a lock is held. */
