@@ -5,7 +5,7 @@ import onExit from 'on-exit-leak-free'
 import type { Dropped, RecordQueue } from './byte-queue.ts'
 import { Drops } from './drops.ts'
 import { errorMessage, LogboomError, systemCode } from './errors.ts'
-import { LineQueue } from './lines.ts'
+import { LineQueue, linePieces } from './lines.ts'
 import { Notice } from './notice.ts'
 import type {
   ControlRequest,
@@ -25,6 +25,7 @@ const MAX_BATCH_BYTES = 4 * 1024 * 1024
 const WRITE_NOW_BYTES = 256 * 1024
 /** So many, and the caller is asked to wait. */
 const HIGH_WATER_BYTES = 4 * 1024 * 1024
+const PIECE_LENGTH = 64 * 1024
 /** A busy lock is tried again after so many more. */
 const TRY_AGAIN_BYTES = 64 * 1024
 const RETRY_MIN_MS = 50
@@ -202,12 +203,29 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     return this.#isWelcome()
   }
 
+  /** Writes every whole line at once; false if that is not possible now. */
+  protected writeLinesNow(): boolean {
+    if (this.#retryTimer !== undefined || !this.#pump(BUSY_WAIT_MS)) return false
+    this.#settled()
+    return true
+  }
+
   /** Runs `work`, which needs the sink to be usable now, until it returns true. */
   protected async retryUntil(work: () => boolean): Promise<void> {
     for (let delayMs = 1; !work(); delayMs = Math.min(delayMs * 2, BUSY_RETRY_MAX_MS)) {
       await new Promise((resolve) => setTimeout(resolve, delayMs))
       if (this.#state === 'closed') throw this.#closedError()
     }
+  }
+
+  /** `close` was called. */
+  protected get isClosing(): boolean {
+    return this.#closed !== undefined
+  }
+
+  /** Counts a record that was refused before it came to the queue. */
+  protected countDropped(records: number, bytes: number): void {
+    this.#drop({ lines: records, bytes })
   }
 
   protected get isClosed(): boolean {
@@ -218,6 +236,11 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   protected warn(code: string, message: string, path = this.path): void {
     this.#notice.write(message)
     this.announce('warning', { code, message, path })
+  }
+
+  /** A rate-limited notice on stderr, where that is wanted. */
+  protected notice(message: string): void {
+    this.#notice.write(message)
   }
 
   /** Emits an event after the present call, so that no listener runs while a lock is held. */
@@ -232,13 +255,28 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   #accept(chunk: string | Uint8Array): void {
     if (this.#closed !== undefined) throw this.#closedError()
     if (chunk.length === 0 && this.#queue.takesLines) return
-    const bytes = chunk.length + this.#queue.overhead(chunk)
-    const fits = this.#queue.bytes + bytes <= this.#options.maxBufferBytes
-    const discarded = fits || this.#makeRoom(chunk) ? this.#queue.push(chunk) : this.#queue.refuse(chunk)
+    const { maxBufferBytes } = this.#options
+    const mostBytes =
+      (typeof chunk === 'string' ? chunk.length * 3 : chunk.length) + this.#queue.overhead(chunk)
+    if (this.#queue.bytes + mostBytes <= maxBufferBytes) this.#push(chunk)
+    else if (this.#queue.takesLines) {
+      // Near the bound lines are weighed one by one or a few together, not with the whole chunk they came in.
+      for (const piece of linePieces(chunk, Math.min(PIECE_LENGTH, maxBufferBytes / 16)))
+        this.#acceptPiece(piece)
+    } else this.#acceptPiece(chunk)
+  }
+
+  #acceptPiece(piece: string | Uint8Array): void {
+    if (this.#makeRoom(piece)) this.#push(piece)
+    else this.#drop(this.#queue.refuse(piece))
+  }
+
+  #push(chunk: string | Uint8Array): void {
+    const discarded = this.#queue.push(chunk)
     if (discarded !== undefined) this.#drop(discarded)
   }
 
-  /** False if the chunk must be refused. One larger than the bound is taken when nothing else waits. */
+  /** False if the piece must be refused. One larger than the bound is taken when nothing else waits. */
   #makeRoom(chunk: string | Uint8Array): boolean {
     const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length
     const bytes = length + this.#queue.overhead(chunk)

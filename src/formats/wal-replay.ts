@@ -44,7 +44,7 @@ export class WalReplay {
   /** Index of the last entry; of the one before the first if there was none yet. */
   lastIndex = 0n
   commit = 0n
-  /** Index of the first entry that the first segment was made for. */
+  /** Index of the first entry, or of the one that the first segment was made for. */
   firstIndex = 1n
   /** Index of the newest snapshot record. */
   snapshotIndex = 0n
@@ -108,6 +108,7 @@ export class WalReplay {
   #entry(entry: WalEntry | undefined): boolean {
     this.entry = entry
     if (entry === undefined) return this.#fail('corrupt', 'not an entry')
+    if (this.entries === 0) this.#startAt(entry.index)
     if (entry.index <= this.lastIndex) this.replaced++
     else if (entry.index > this.#reach() + 1n) {
       return this.#fail('corrupt', `entry ${entry.index} follows ${this.#reach()}`)
@@ -116,6 +117,14 @@ export class WalReplay {
     this.lastIndex = entry.index
     this.entries++
     return true
+  }
+
+  // Copies that etcd's backup makes begin behind a snapshot and note that only at the end.
+  #startAt(index: bigint): void {
+    if (index <= this.lastIndex + 1n || this.segment?.index !== 0n) return
+    this.firstIndex = index
+    this.lastIndex = index - 1n
+    if (this.commit < this.lastIndex) this.commit = this.lastIndex
   }
 
   #state(state: WalState | undefined): boolean {
