@@ -1,5 +1,6 @@
 // The reader of write-ahead logs: ours, etcd's own and those of other programs on etcd's format.
 import { stat } from 'node:fs/promises'
+import { LogboomError } from '../core/errors.ts'
 import { repairLog } from '../core/wal/repair.ts'
 import { parseSegmentName } from '../formats/wal.ts'
 import { WalReplay } from '../formats/wal-replay.ts'
@@ -24,6 +25,11 @@ export const walReader: Reader = {
   info: describeWal,
   verify: verifyWal,
   async repair(path) {
+    if (!(await stat(path)).isDirectory()) {
+      throw new LogboomError('ERR_OPTION', `${path} is a single segment; repair the folder it is in`, {
+        path
+      })
+    }
     const repaired = repairLog(path)
     return repaired.map(({ path: file, copy, bytes }) => ({ file, copy, removedBytes: bytes }))
   }
