@@ -3,8 +3,9 @@ import { binaryFileReader } from './binary-file.ts'
 import type { Reader } from './reader.ts'
 import { spoolReader } from './spool.ts'
 import { textReader } from './text.ts'
+import { walReader } from './wal.ts'
 
-export const readers: readonly Reader[] = [spoolReader, binaryFileReader, textReader]
+export const readers: readonly Reader[] = [walReader, spoolReader, binaryFileReader, textReader]
 
 /** The reader of a format, or undefined. */
 export function readerOf(format: string): Reader | undefined {
