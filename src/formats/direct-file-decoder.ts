@@ -32,7 +32,7 @@ export interface EntryBatch {
   /** File offset of byte 0 of `bytes`. */
   readonly position: number
   /** Start and end of each record in `bytes`, in turn. A record's length prefix stands before its start. */
-  readonly bounds: number[]
+  readonly bounds: Int32Array
 }
 
 /** A stretch that holds no intact record. */
@@ -286,6 +286,14 @@ function* decodeEntries(
       } else if (torn) yield damage('torn', end, 0, 'file ends within a frame')
       return
     }
+    if (stop === 'long') {
+      yield damage(
+        'damaged',
+        at,
+        next - at,
+        `a record longer than the limit of ${source.maxRecordBytes} bytes`
+      )
+    }
     if (stop === 'overrun') {
       yield torn
         ? damage('torn', next, end - next, 'file ends within a record')
@@ -304,8 +312,8 @@ function* decodeEntries(
 interface BatchResult {
   readonly batch: EntryBatch | undefined
   readonly next: number
-  /** Why nothing follows: an entry of length 0, or one that is longer than what is left. */
-  readonly stop: 'empty' | 'overrun' | undefined
+  /** What stands in the way: an entry of length 0, one longer than what is left, or than the limit. */
+  readonly stop: 'empty' | 'overrun' | 'long' | undefined
 }
 
 function readBatch(source: RandomSource, from: number, end: number): BatchResult {
@@ -313,25 +321,19 @@ function readBatch(source: RandomSource, from: number, end: number): BatchResult
   const first = decodeU32(bytes, 0)
   if (first === 0) return { batch: undefined, next: from, stop: 'empty' }
   if (first > end - from - ENTRY_HEADER_BYTES) return { batch: undefined, next: from, stop: 'overrun' }
+  if (first > (source.maxRecordBytes ?? Number.POSITIVE_INFINITY)) {
+    return { batch: undefined, next: from + ENTRY_HEADER_BYTES + first, stop: 'long' }
+  }
   if (first > bytes.length - ENTRY_HEADER_BYTES) bytes = source.read(from, ENTRY_HEADER_BYTES + first)
-  const bounds: number[] = []
-  let at = 0
-  let stop: BatchResult['stop']
-  while (bytes.length - at >= ENTRY_HEADER_BYTES) {
-    const length = decodeU32(bytes, at)
-    if (length === 0) stop = 'empty'
-    else if (length > end - from - at - ENTRY_HEADER_BYTES) stop = 'overrun'
-    if (stop !== undefined || length > bytes.length - at - ENTRY_HEADER_BYTES) break
-    const start = at + ENTRY_HEADER_BYTES
-    at = start + length
-    bounds.push(start, at)
-  }
-  return {
-    batch: { type: 'entries', bytes: bytes.subarray(0, at), position: from, bounds },
-    next: from + at,
-    stop
-  }
+  const count = native.entryBounds(bytes, 0, bytes.length, scratch)
+  const bounds = scratch.slice(0, 2 * count)
+  if (count === 0) return { batch: undefined, next: from, stop: 'overrun' }
+  const at = bounds[2 * count - 1]
+  const batch: EntryBatch = { type: 'entries', bytes: bytes.subarray(0, at), position: from, bounds }
+  return { batch, next: from + at, stop: undefined }
 }
+
+const scratch = new Int32Array(1 << 16)
 
 function checksum(source: RandomSource, from: number, end: number): number {
   let crc = 0

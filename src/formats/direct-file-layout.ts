@@ -24,6 +24,8 @@ export interface RandomSource {
    * The bytes from `offset` on, as many as the file has, at most `length`. May be overwritten by the next call.
    */
   read(offset: number, length: number): Uint8Array
+  /** Longer records are reported in place of being read. */
+  readonly maxRecordBytes?: number
 }
 
 /** First 8 bytes of a frame. */

@@ -1,5 +1,5 @@
 // Power cuts while several callers log: what was acknowledged is on the disk.
-import { rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
@@ -22,10 +22,14 @@ describe.each<PoweredKind>(['ext4', 'xfs'])('%s', (kind) => {
       const settings = { options, acks, session: `c${cut}`, callers: 4, snapshots: cut % 3 === 0 }
       const { child, exited } = await startWalWriter(settings)
       await delay(Math.random() * 150)
+      // What is noted later is from a machine that would be dead: there ext4 may let a sync end well although its
+      // journal was just aborted.
+      const noted = existsSync(acks) ? readFileSync(acks, 'utf8') : ''
       disk.cut()
       child.kill('SIGKILL')
       await exited
       disk.on()
+      writeFileSync(acks, noted.slice(0, noted.lastIndexOf('\n') + 1))
       entries += await checkAfterCrash(options, acks, cut % 2 === 0)
     }
     expect(entries).toBeGreaterThan(cuts)
