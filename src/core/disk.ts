@@ -41,6 +41,9 @@ export const realDisk = {
   /** One `write` or `pwrite` (with `position`); may write less than asked. Returns the bytes written. */
   write: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number | null): number =>
     fs.writeSync(fd, buffer, offset, length, position),
+  /** One `pwritev`; may write less than asked. Returns the bytes written. */
+  writev: (fd: number, buffers: readonly Uint8Array[], position: number): number =>
+    fs.writevSync(fd, buffers, position),
   writeAsync: (
     fd: number,
     buffer: Uint8Array,
@@ -66,6 +69,11 @@ export const realDisk = {
   /** Like `stat(2)`: a symbolic link is followed. Throws ENOENT if nothing is there. */
   stat: (path: string): FileStat => toStat(fs.statSync(path, { bigint: true })),
   truncate: (fd: number, length: number): void => fs.ftruncateSync(fd, length),
+  /** Alignment of O_DIRECT transfers on an open file; 0 if unknown, -1 if they are not possible. */
+  directAlignment: (fd: number): number => native.directAlignment(fd),
+  /** Reserves blocks without changing the size; false if the file system cannot. */
+  preallocate: (fd: number, offset: number, length: number): boolean =>
+    native.preallocate(fd, offset, length),
   chmod: (fd: number, mode: number): void => fs.fchmodSync(fd, mode),
   chmodPath: (path: string, mode: number): void => fs.chmodSync(path, mode),
   fsync: (fd: number): void => fs.fsyncSync(fd),

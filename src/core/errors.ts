@@ -46,10 +46,10 @@ export const errorTable = {
     action: 'Check the disk.'
   },
   ERR_LOCKED: {
-    what: 'Another process, or another log in this process, has the folder of the write-ahead log open.',
+    what: 'Another process, or another sink in this process, has the write-ahead log or the direct file open.',
     safe: 'Nothing was opened or written.',
     action:
-      "The message names the owner's process id. Stop it, use another `walDir`, or `instance: 'per-process'`. A dead owner blocks nobody."
+      "The message names the owner's process id. Stop it, use another path, or `instance: 'per-process'`. A dead owner blocks nobody."
   },
   ERR_WAL_FAILED: {
     what: 'Writing the log failed, and so did writing the same records to a new segment.',
@@ -92,6 +92,21 @@ export const errorTable = {
     what: 'A file does not follow its format: a checksum differs, a length is impossible, a part is missing.',
     safe: 'The file was not modified; all records before the damage are readable.',
     action: 'The message gives file and offset; run `logboom verify`, then `logboom repair`.'
+  },
+  ERR_EVENT_NAME: {
+    what: 'An event name is empty or no text.',
+    safe: 'The record of this call was not accepted.',
+    action: 'Pass a name.'
+  },
+  ERR_NO_EVENT: {
+    what: 'Statistics were asked for an event that nothing was logged to.',
+    safe: 'Nothing happened.',
+    action: '`hasEventLogger` and `listEventLoggers` tell which events there are.'
+  },
+  ERR_LIMIT: {
+    what: 'More threads or files were asked for than the sink supports.',
+    safe: 'Everything accepted before is safe; this call did nothing.',
+    action: 'The message names the limit; close what is no longer used.'
   },
   ERR_FORMAT: {
     what: 'The format of a file is not known, or not the one that was asked for.',

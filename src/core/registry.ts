@@ -1,51 +1,17 @@
-// The only list of sinks: transports, the CLI, event routing and the docs all go through it.
-import { BinaryFile } from './binary-file/binary-file.ts'
-import { type BinaryFileOptions, binaryFileOptions, parseBinaryFileOptions } from './binary-file/options.ts'
-import type { OptionSpecs } from './options.ts'
-import { parseRotatingFileOptions, rotatingFileOptions } from './rotating-file/options.ts'
-import { RotatingFile } from './rotating-file/rotating-file.ts'
-import type { Overflow, Sink } from './sink.ts'
-import { parseSpoolOptions, type SpoolOptions, spoolOptions } from './spool/options.ts'
-import { SpoolLines } from './spool/spool-lines.ts'
-import { parseWalOptions, walOptions } from './wal/options.ts'
-import { WriteAheadLog } from './wal/write-ahead-log.ts'
+// The only list of sinks: transports, the CLI and the docs all go through it.
+import { LoggerManager } from './event-files/logger-manager.ts'
+import { eventFilesOptions, parseEventFilesOptions } from './event-files/options.ts'
+import { fileKinds, type SinkKind } from './file-kinds.ts'
 
-/** What a transport needs to know of a sink's options before the sink exists. */
-export interface CheckedOptions {
-  readonly path: string
-  readonly maxBufferBytes: number
-  readonly overflow: Overflow
-  readonly fallback: false | 'stderr'
-}
-
-export interface SinkKind {
-  readonly options: OptionSpecs
-  /** Checks the options without opening anything. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`. */
-  readonly check: (options: unknown) => CheckedOptions
-  /** Checks the options and opens the sink. */
-  readonly create: (options: never) => Sink
-}
+export type { CheckedOptions, SinkKind } from './file-kinds.ts'
 
 export const sinks = {
-  'rotating-file': {
-    options: rotatingFileOptions,
-    check: parseRotatingFileOptions,
-    create: (options: ConstructorParameters<typeof RotatingFile>[0]) => new RotatingFile(options)
-  },
-  spool: {
-    options: spoolOptions,
-    check: parseSpoolOptions,
-    create: (options: SpoolOptions) => new SpoolLines(options)
-  },
-  'binary-file': {
-    options: binaryFileOptions,
-    check: parseBinaryFileOptions,
-    create: (options: BinaryFileOptions) => new BinaryFile(options, { source: 'lines' })
-  },
-  wal: {
-    options: walOptions,
-    check: parseWalOptions,
-    create: (options: ConstructorParameters<typeof WriteAheadLog>[0]) => WriteAheadLog.openSync(options)
+  ...fileKinds,
+  'event-files': {
+    options: eventFilesOptions,
+    check: (options: unknown) => parseEventFilesOptions(options, 'rotating-file'),
+    create: (options: ConstructorParameters<typeof LoggerManager>[0]) =>
+      new LoggerManager(options, 'rotating-file')
   }
 } satisfies Record<string, SinkKind>
 

@@ -12,6 +12,8 @@
 #include <node_api.h>
 
 #include "checksum.h"
+#include "framing.h"
+#include "json.h"
 #include "platform.h"
 #include "wal-scan.h"
 
@@ -228,6 +230,210 @@ static napi_value fallocate_blocks(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+// directAlignment(fd): number
+static napi_value direct_alignment(napi_env env, napi_callback_info info) {
+  ARGUMENTS(1)
+  int32_t fd;
+  CHECK(napi_get_value_int32(env, argv[0], &fd))
+  int result = platform_direct_alignment(fd);
+  if (result < 0 && result != -EOPNOTSUPP) return throw_system_error(env, "statx", -result);
+  napi_value alignment;
+  napi_create_int32(env, result < 0 ? -1 : result, &alignment);
+  return alignment;
+}
+
+// preallocate(fd, offset, length): boolean
+static napi_value preallocate(napi_env env, napi_callback_info info) {
+  ARGUMENTS(3)
+  int32_t fd;
+  int64_t offset, length;
+  CHECK(napi_get_value_int32(env, argv[0], &fd))
+  CHECK(napi_get_value_int64(env, argv[1], &offset))
+  CHECK(napi_get_value_int64(env, argv[2], &length))
+  int result = platform_preallocate(fd, offset, length);
+  if (result < 0 && result != -EOPNOTSUPP) return throw_system_error(env, "fallocate", -result);
+  napi_value done;
+  napi_get_boolean(env, result == 0, &done);
+  return done;
+}
+
+// frameLines(source, start, end, target, at): number. The caller made sure that the target has room.
+static napi_value frame_lines(napi_env env, napi_callback_info info) {
+  ARGUMENTS(5)
+  const uint8_t *bytes;
+  size_t length, room;
+  void *target;
+  int64_t at;
+  napi_typedarray_type type;
+  if (!get_bytes(env, argv[0], argv[1], argv[2], &bytes, &length)) return NULL;
+  CHECK(napi_get_typedarray_info(env, argv[3], &type, &room, &target, NULL, NULL))
+  CHECK(napi_get_value_int64(env, argv[4], &at))
+  if (type != napi_uint8_array || at < 0 || (uint64_t)at > room) {
+    napi_throw_range_error(env, NULL, "logboom addon: range outside the array");
+    return NULL;
+  }
+  napi_value written;
+  napi_create_int64(env, (int64_t)framing_lines(bytes, length, (uint8_t *)target + at), &written);
+  return written;
+}
+
+// countEntries(data, start, end): number
+static napi_value count_entries(napi_env env, napi_callback_info info) {
+  ARGUMENTS(3)
+  const uint8_t *bytes;
+  size_t length;
+  if (!get_bytes(env, argv[0], argv[1], argv[2], &bytes, &length)) return NULL;
+  napi_value count;
+  napi_create_int64(env, framing_count(bytes, length), &count);
+  return count;
+}
+
+static bool get_int32_array(napi_env env, napi_value array, int32_t **items, size_t *length) {
+  napi_typedarray_type type;
+  if (napi_get_typedarray_info(env, array, &type, length, (void **)items, NULL, NULL) == napi_ok &&
+      type == napi_int32_array) {
+    return true;
+  }
+  napi_throw_type_error(env, NULL, "logboom addon: expected an Int32Array");
+  return false;
+}
+
+// entryBounds(data, start, end, bounds: Int32Array): number
+static napi_value entry_bounds(napi_env env, napi_callback_info info) {
+  ARGUMENTS(4)
+  const uint8_t *bytes;
+  size_t length, room;
+  int32_t *bounds;
+  if (!get_bytes(env, argv[0], argv[1], argv[2], &bytes, &length)) return NULL;
+  if (!get_int32_array(env, argv[3], &bounds, &room)) return NULL;
+  napi_value count;
+  napi_create_int64(env, (int64_t)framing_bounds(bytes, length, bounds, room / 2), &count);
+  return count;
+}
+
+static bool get_typed(napi_env env, napi_value array, napi_typedarray_type wanted, void **items,
+                      size_t *length) {
+  napi_typedarray_type type;
+  if (napi_get_typedarray_info(env, array, &type, length, items, NULL, NULL) == napi_ok && type == wanted) {
+    return true;
+  }
+  napi_throw_type_error(env, NULL, "logboom addon: wrong kind of array");
+  return false;
+}
+
+static napi_value check_entries(napi_env env, int result) {
+  if (result != 0) napi_throw_range_error(env, NULL, "logboom addon: entries are not whole");
+  return NULL;
+}
+
+// tallyTags(data, start, end, sizes: Uint32Array, counts: Uint32Array)
+static napi_value tally_tags(napi_env env, napi_callback_info info) {
+  ARGUMENTS(5)
+  const uint8_t *bytes;
+  size_t length, size_count, count_count;
+  void *sizes, *counts;
+  if (!get_bytes(env, argv[0], argv[1], argv[2], &bytes, &length)) return NULL;
+  if (!get_typed(env, argv[3], napi_uint32_array, &sizes, &size_count)) return NULL;
+  if (!get_typed(env, argv[4], napi_uint32_array, &counts, &count_count)) return NULL;
+  size_t tags = size_count < count_count ? size_count : count_count;
+  return check_entries(env, framing_tally(bytes, length, sizes, counts, tags));
+}
+
+// scatterTags(data, start, end, target, places: Float64Array)
+static napi_value scatter_tags(napi_env env, napi_callback_info info) {
+  ARGUMENTS(5)
+  const uint8_t *bytes;
+  size_t length, room, tags;
+  void *target, *places;
+  if (!get_bytes(env, argv[0], argv[1], argv[2], &bytes, &length)) return NULL;
+  if (!get_typed(env, argv[3], napi_uint8_array, &target, &room)) return NULL;
+  if (!get_typed(env, argv[4], napi_float64_array, &places, &tags)) return NULL;
+  return check_entries(env, framing_scatter(bytes, length, target, room, places, tags));
+}
+
+// scanLines(data, start, end, key, out: Int32Array): number
+static napi_value scan_lines(napi_env env, napi_callback_info info) {
+  ARGUMENTS(5)
+  const uint8_t *bytes;
+  size_t length, key_length, room;
+  void *key;
+  int32_t *out;
+  int64_t start;
+  napi_typedarray_type type;
+  if (!get_bytes(env, argv[0], argv[1], argv[2], &bytes, &length)) return NULL;
+  CHECK(napi_get_value_int64(env, argv[1], &start))
+  CHECK(napi_get_typedarray_info(env, argv[3], &type, &key_length, &key, NULL, NULL))
+  if (!get_int32_array(env, argv[4], &out, &room)) return NULL;
+  size_t at = 0, lines = 0;
+  while (at < length && lines < room / 3) {
+    const uint8_t *stop = memchr(bytes + at, '\n', length - at);
+    size_t line = (size_t)((stop == NULL ? bytes + length : stop) - (bytes + at));
+    size_t from = 0, to = 0;
+    enum json_value value = json_find_string(bytes + at, line, key, key_length, &from, &to);
+    int32_t origin = (int32_t)start + (int32_t)at;
+    out[3 * lines + 1] = value == JSON_STRING    ? origin + (int32_t)from
+                         : value == JSON_ESCAPED ? -(origin + (int32_t)from)
+                                                 : 0;
+    out[3 * lines + 2] = value == JSON_NO_STRING ? 0 : value == JSON_TOO_DEEP ? -1 : origin + (int32_t)to;
+    at += line + (stop == NULL ? 0 : 1);
+    out[3 * lines] = (int32_t)start + (int32_t)at;
+    lines++;
+  }
+  napi_value count;
+  napi_create_int64(env, (int64_t)lines, &count);
+  return count;
+}
+
+// A word of shared memory to be changed when this environment ends, and what keeps that memory alive.
+typedef struct {
+  int32_t *word;
+  int32_t expected;
+  int32_t replacement;
+  napi_ref array;
+} exit_store;
+
+static void run_exit_store(void *data) {
+  exit_store *store = data;
+  __atomic_compare_exchange_n(store->word, &store->expected, store->replacement, false, __ATOMIC_SEQ_CST,
+                              __ATOMIC_SEQ_CST);
+  free(store);
+}
+
+// replaceAtExit(words: Int32Array, index, expected, replacement): handle
+static napi_value replace_at_exit(napi_env env, napi_callback_info info) {
+  ARGUMENTS(4)
+  int32_t *words, expected, replacement;
+  size_t length;
+  int64_t index;
+  if (!get_int32_array(env, argv[0], &words, &length)) return NULL;
+  CHECK(napi_get_value_int64(env, argv[1], &index))
+  CHECK(napi_get_value_int32(env, argv[2], &expected))
+  CHECK(napi_get_value_int32(env, argv[3], &replacement))
+  exit_store *store = index < 0 || (uint64_t)index >= length ? NULL : malloc(sizeof *store);
+  if (store == NULL) return throw_system_error(env, "replaceAtExit", EINVAL);
+  *store = (exit_store){words + index, expected, replacement, NULL};
+  napi_value handle;
+  if (napi_create_reference(env, argv[0], 1, &store->array) != napi_ok ||
+      napi_create_external(env, store, NULL, NULL, &handle) != napi_ok ||
+      napi_add_env_cleanup_hook(env, run_exit_store, store) != napi_ok) {
+    free(store);
+    napi_throw_error(env, NULL, "logboom addon: cannot register");
+    return NULL;
+  }
+  return handle;
+}
+
+// cancelReplace(handle), once
+static napi_value cancel_replace(napi_env env, napi_callback_info info) {
+  ARGUMENTS(1)
+  void *store;
+  CHECK(napi_get_value_external(env, argv[0], &store))
+  napi_remove_env_cleanup_hook(env, run_exit_store, store);
+  napi_delete_reference(env, ((exit_store *)store)->array);
+  free(store);
+  return NULL;
+}
+
 NAPI_MODULE_INIT() {
   open_fds *list = calloc(1, sizeof *list);
   if (list == NULL || napi_set_instance_data(env, list, NULL, NULL) != napi_ok ||
@@ -247,6 +453,16 @@ NAPI_MODULE_INIT() {
       {"renameNoReplace", rename_no_replace},
       {"crc32c", crc32c},
       {"countLines", count_lines},
+      {"directAlignment", direct_alignment},
+      {"preallocate", preallocate},
+      {"frameLines", frame_lines},
+      {"countEntries", count_entries},
+      {"entryBounds", entry_bounds},
+      {"scanLines", scan_lines},
+      {"tallyTags", tally_tags},
+      {"scatterTags", scatter_tags},
+      {"replaceAtExit", replace_at_exit},
+      {"cancelReplace", cancel_replace},
       {"walScan", wal_scan_rows},
       {"fallocate", fallocate_blocks},
   };

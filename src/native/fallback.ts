@@ -53,6 +53,114 @@ function countLines(data: Uint8Array, start: number, end: number): number {
   return lines
 }
 
+function frameLines(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): number {
+  let out = at
+  for (let line = start; line < end; ) {
+    let stop = source.indexOf(NEWLINE, line)
+    if (stop === -1 || stop > end) stop = end
+    const length = stop - line
+    if (length > 0) {
+      target[out] = length
+      target[out + 1] = length >>> 8
+      target[out + 2] = length >>> 16
+      target[out + 3] = length >>> 24
+      target.set(source.subarray(line, stop), out + 4)
+      out += 4 + length
+    }
+    line = stop + 1
+  }
+  return out - at
+}
+
+function entryLength(data: Uint8Array, at: number): number {
+  return (data[at] | (data[at + 1] << 8) | (data[at + 2] << 16) | (data[at + 3] << 24)) >>> 0
+}
+
+function countEntries(data: Uint8Array, start: number, end: number): number {
+  let count = 0
+  let at = start
+  for (; end - at >= 4; count++) {
+    const length = entryLength(data, at)
+    if (length === 0 || length > end - at - 4) return -1
+    at += 4 + length
+  }
+  return at === end ? count : -1
+}
+
+function entryBounds(data: Uint8Array, start: number, end: number, bounds: Int32Array): number {
+  let count = 0
+  for (let at = start; 2 * count + 1 < bounds.length && end - at >= 4; count++) {
+    const length = entryLength(data, at)
+    if (length === 0 || length > end - at - 4) break
+    bounds[2 * count] = at + 4 - start
+    at += 4 + length
+    bounds[2 * count + 1] = at - start
+  }
+  return count
+}
+
+// JSON.parse is the reference the addon's scanner is proved against; -1 leaves the line to the caller's own
+// JSON.parse, which is what a string with escapes or a nested text needs anyway.
+function scanLines(data: Uint8Array, start: number, end: number, _key: Uint8Array, out: Int32Array): number {
+  let lines = 0
+  for (let at = start; at < end && 3 * lines + 2 < out.length; lines++) {
+    const stop = data.indexOf(NEWLINE, at)
+    at = stop === -1 || stop >= end ? end : stop + 1
+    out[3 * lines] = at
+    out[3 * lines + 1] = 0
+    out[3 * lines + 2] = -1
+  }
+  return lines
+}
+
+/** The length of the entry at `at`, whose record begins with a number below `tags`. */
+function taggedLength(data: Uint8Array, at: number, end: number, tags: number): number {
+  const length = end - at < 8 ? 0 : entryLength(data, at)
+  if (length < 5 || length > end - at - 4 || entryLength(data, at + 4) >= tags) {
+    throw new RangeError('entries are not whole')
+  }
+  return length
+}
+
+function tallyTags(
+  data: Uint8Array,
+  start: number,
+  end: number,
+  sizes: Uint32Array,
+  counts: Uint32Array
+): void {
+  for (let at = start; at < end; ) {
+    const length = taggedLength(data, at, end, sizes.length)
+    const tag = entryLength(data, at + 4)
+    sizes[tag] += length
+    counts[tag]++
+    at += 4 + length
+  }
+}
+
+function scatterTags(
+  data: Uint8Array,
+  start: number,
+  end: number,
+  target: Uint8Array,
+  places: Float64Array
+): void {
+  for (let at = start; at < end; ) {
+    const length = taggedLength(data, at, end, places.length)
+    const tag = entryLength(data, at + 4)
+    const to = places[tag]
+    if (to + length > target.length) throw new RangeError('entries are not whole')
+    const record = length - 4
+    target[to] = record
+    target[to + 1] = record >>> 8
+    target[to + 2] = record >>> 16
+    target[to + 3] = record >>> 24
+    target.set(data.subarray(at + 8, at + 4 + length), to + 4)
+    places[tag] = to + length
+    at += 4 + length
+  }
+}
+
 function noLocks(): never {
   throw new LogboomError('ERR_UNSUPPORTED', 'kernel file locks need the native addon')
 }
@@ -78,6 +186,16 @@ export const fallback: Native = {
   renameNoReplace,
   crc32c,
   countLines,
+  directAlignment: () => 0,
+  preallocate: () => false,
+  frameLines,
+  countEntries,
+  entryBounds,
+  scanLines,
+  tallyTags,
+  scatterTags,
+  replaceAtExit: () => undefined,
+  cancelReplace: () => {},
   walScan: (data, start, end, seed, rows) => walScan(crc32c, data, start, end, seed, rows),
   fallocate: noFallocate
 }

@@ -27,6 +27,46 @@ export interface Native {
   /** The number of line ends (byte 10) in `data[start, end)`. */
   countLines(data: Uint8Array, start: number, end: number): number
   /**
+   * The multiple that offset, length and memory of O_DIRECT transfers on this file must have; 0 if the system
+   * does not tell, -1 if O_DIRECT is not possible.
+   */
+  directAlignment(fd: number): number
+  /** Reserves blocks without changing the file's size; false if the file system cannot. */
+  preallocate(fd: number, offset: number, length: number): boolean
+  /**
+   * Writes the lines of `source[start, end)` to `target` at `at` as entries of the direct-file format, without
+   * line ends and empty lines. Returns the bytes written: at most those of the lines and 4 per line, less one
+   * per line end; the caller makes sure that there is room.
+   */
+  frameLines(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): number
+  /** Number of entries that fill `data[start, end)` exactly; -1 if they do not. */
+  countEntries(data: Uint8Array, start: number, end: number): number
+  /**
+   * Start and end of the records in `data[start, end)`, in turn, relative to `start`; stops where `bounds` is
+   * full or an entry is not whole. Returns the number of records.
+   */
+  entryBounds(data: Uint8Array, start: number, end: number, bounds: Int32Array): number
+  /**
+   * Looks for the string that the top-level `key` (UTF-8) of each JSON line in `data[start, end)` has, as
+   * JSON.parse sees it. Three numbers per line go to `out`, as many lines as fit; returns how many:
+   * end of the line; start of the string, 0 if there is none, negative if it holds escapes; its end, -1 if the
+   * line is nested too deep to tell.
+   */
+  scanLines(data: Uint8Array, start: number, end: number, key: Uint8Array, out: Int32Array): number
+  /**
+   * For entries whose records begin with a u32 number: adds the bytes that each number's entries take without it
+   * to `sizes`, and how many there are to `counts`. Throws RangeError if the entries do not fill `data[start, end)`.
+   */
+  tallyTags(data: Uint8Array, start: number, end: number, sizes: Uint32Array, counts: Uint32Array): void
+  /** Copies each such entry, without its number, to `target` at that number's place, and moves the place on. */
+  scatterTags(data: Uint8Array, start: number, end: number, target: Uint8Array, places: Float64Array): void
+  /**
+   * Replaces `words[index]`, if it is `expected` then, when this thread ends, however that happens. Without the
+   * addon nothing happens. The result is for `cancelReplace`.
+   */
+  replaceAtExit(words: Int32Array, index: number, expected: number, replacement: number): unknown
+  cancelReplace(handle: unknown): void
+  /**
    * Walks over the whole WAL records in `data[start, end)` after checksum `seed`, filling `rows` (columns:
    * wal-scan.ts) until they are full or anything but a sound record comes. Returns the number of rows.
    */

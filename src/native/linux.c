@@ -17,6 +17,15 @@
 #define RENAME_NOREPLACE 1
 #endif
 
+#ifndef STATX_DIOALIGN
+#define STATX_DIOALIGN 0x2000
+#endif
+// Size of the kernel's struct statx and where it has stx_dio_mem_align and stx_dio_offset_align, whatever the
+// libc knows of it.
+#define STATX_BYTES 256
+#define STATX_DIO_MEM_ALIGN_AT 0x98
+#define STATX_DIO_OFFSET_ALIGN_AT 0x9c
+
 static int set_lock(int fd, short type, int64_t slot) {
   struct flock region = {.l_type = type, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1};
   if (slot == PLATFORM_WHOLE_FILE) region.l_start = region.l_len = 0;
@@ -65,6 +74,26 @@ int platform_fallocate(int fd, int64_t offset, int64_t length) {
   int result;
   do {
     result = fallocate(fd, 0, offset, length);
+  } while (result == -1 && errno == EINTR);
+  return result == -1 ? -errno : 0;
+}
+
+int platform_direct_alignment(int fd) {
+  uint32_t status[STATX_BYTES / sizeof(uint32_t)] = {0};
+  if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, status) == -1) {
+    return errno == ENOSYS ? 0 : -errno;
+  }
+  if ((status[0] & STATX_DIOALIGN) == 0) return 0;
+  uint32_t memory = status[STATX_DIO_MEM_ALIGN_AT / sizeof(uint32_t)];
+  uint32_t offset = status[STATX_DIO_OFFSET_ALIGN_AT / sizeof(uint32_t)];
+  if (memory == 0 || offset == 0) return -EOPNOTSUPP;
+  return (int)(memory > offset ? memory : offset);
+}
+
+int platform_preallocate(int fd, int64_t offset, int64_t length) {
+  int result;
+  do {
+    result = fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, length);
   } while (result == -1 && errno == EINTR);
   return result == -1 ? -errno : 0;
 }

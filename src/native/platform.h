@@ -19,6 +19,13 @@ int platform_fallocate(int fd, int64_t offset, int64_t length);
 // rename(2) that fails with EEXIST instead of replacing.
 int platform_rename_no_replace(const char *from, const char *to);
 
+// The multiple that offset, length and memory of O_DIRECT transfers must have (statx(2) STATX_DIOALIGN,
+// Linux 6.1); 0 if the file system does not tell, -EOPNOTSUPP if it refuses O_DIRECT.
+int platform_direct_alignment(int fd);
+
+// Reserves blocks without changing the size of the file.
+int platform_preallocate(int fd, int64_t offset, int64_t length);
+
 // "ENOSPC" for ENOSPC.
 const char *platform_error_name(int error);
 

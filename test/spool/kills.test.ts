@@ -158,6 +158,28 @@ test('the same with temp files on another file system', { timeout: 300_000 }, as
   await campaign(path, createFolder('/dev/shm'), KILLS / 2)
 })
 
+test('lines that a transport acknowledged survive a kill, though they were not published yet', async () => {
+  const path = createFolder()
+  const watcher = new Watcher(path)
+  const code = `
+    import { writeSync } from 'node:fs'
+    import { SpoolLines } from ${built('core/spool/spool-lines.js')}
+    const sink = new SpoolLines({ path: ${JSON.stringify(path)}, size: '64k', flushInterval: '1h' })
+    for (let number = 0; ; number++) {
+      if (!sink.commit('w:' + number + ':4:xxxx\\n')) throw new Error('not acknowledged')
+      writeSync(1, number + '\\n')
+      if (number % 100 === 0) await new Promise(setImmediate)
+    }`
+  const writer = new Writer('w', code)
+  await expect.poll(() => writer.acknowledged, { timeout: 20_000 }).toBeGreaterThan(100)
+  await writer.kill()
+  const spool = new Spool({ path, fallback: false })
+  await expect.poll(() => hiddenNames(path).filter((name) => name.endsWith('.tmp'))).toEqual([])
+  await spool.close()
+  watcher.collect()
+  expectExactlyOnce(watcher, [writer])
+})
+
 test.each(spoolFailpoints.flatMap((point) => ['kill', 'error'].map((action) => [point, action])))(
   'at failpoint %s, %s: no acknowledged record is lost or doubled',
   async (point, action) => {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { realDisk } from '../../src/core/disk.ts'
 import type { SpoolOptions } from '../../src/core/spool/options.ts'
 import { Spool, type SpoolInternals } from '../../src/core/spool/spool.ts'
 import { createFolder } from '../helpers/folder.ts'
@@ -133,6 +134,31 @@ describe('publishing', () => {
     await spool.close()
     expect(publishedText(path).endsWith('after')).toBe(true)
     expect(readdirSync(path).filter((name) => name.endsWith('.tmp'))).toEqual([])
+  })
+
+  test('flushSync in the middle of a long record: the write under way does not reach a published file', async () => {
+    const path = createFolder()
+    const late: (() => void)[] = []
+    const disk = {
+      ...realDisk,
+      async writeAsync(...args: Parameters<typeof realDisk.writeAsync>): Promise<number> {
+        await new Promise<void>((resolve) => late.push(resolve))
+        return realDisk.writeAsync(...args)
+      }
+    }
+    const spool = createSpool({ path, size: 1000, workers: 1 }, { disk })
+    await spool.write('before')
+    const long = spool.write('x'.repeat(500_000))
+    await expect.poll(() => late.length).toBe(1)
+    spool.flushSync()
+    expect(publishedText(path)).toBe('before')
+    late[0]()
+    expect(await long).toBe(false)
+    await delay(20)
+    expect(publishedText(path)).toBe('before')
+    expect(spool.stats()).toMatchObject({ records: 1, dropped: 1 })
+    await spool.close()
+    expect(hiddenNames(path)).toEqual([])
   })
 
   test("at durability 'disk' file and folder are synced", async () => {

@@ -14,6 +14,24 @@ export class RotatingFileTransport extends SinkTransport<'rotating-file'> {
   }
 }
 
+export type DirectFileTransportOptions = KindOptions['direct-file'] & WinstonOptions
+
+/** Logs binary frames past the page cache, from a worker thread. */
+export class DirectFileTransport extends SinkTransport<'direct-file'> {
+  constructor(options: DirectFileTransportOptions) {
+    super('direct-file', options)
+  }
+}
+
+export type EventFilesTransportOptions = KindOptions['event-files'] & WinstonOptions
+
+/** Logs each event to a file of its own, from a worker thread; the event is a field of the JSON line. */
+export class EventFilesTransport extends SinkTransport<'event-files'> {
+  constructor(options: EventFilesTransportOptions) {
+    super('event-files', options)
+  }
+}
+
 export type SpoolTransportOptions = KindOptions['spool'] & WinstonOptions
 
 /** Collects lines in complete, unique files for programs that collect them, from a worker thread. */

@@ -3,12 +3,12 @@
 import { EventEmitter, once } from 'node:events'
 import onExit from 'on-exit-leak-free'
 import ThreadStream from 'thread-stream'
-import { Drops } from '../../core/drops.ts'
-import { errorMessage, LogboomError } from '../../core/errors.ts'
-import { Notice } from '../../core/notice.ts'
-import type { Kind } from '../../core/registry.ts'
-import { type DroppedEvent, forwardedEvents, type Overflow, type SinkStats } from '../../core/sink.ts'
-import { sleep } from '../../core/sleep.ts'
+import { Drops } from '../core/drops.ts'
+import { errorMessage, LogboomError } from '../core/errors.ts'
+import { Notice } from '../core/notice.ts'
+import type { Kind } from '../core/registry.ts'
+import { type DroppedEvent, forwardedEvents, type Overflow, type SinkStats } from '../core/sink.ts'
+import { sleep } from '../core/sleep.ts'
 
 /** Lines of one turn of the event loop are sent together; this many UTF-16 units are sent at once. */
 const BATCH_LENGTH = 64 * 1024
@@ -66,7 +66,7 @@ export class WorkerLink extends EventEmitter {
     this.#options = options
     this.#drops = new Drops((event: DroppedEvent) => this.emit('dropped', event))
     this.#stream = new ThreadStream({
-      filename: new URL('../worker.js', import.meta.url).href,
+      filename: new URL('./worker.js', import.meta.url).href,
       workerData: { kind: options.kind, options: options.sinkOptions },
       workerOpts: { name: `logboom/${options.kind}` }
     }) as unknown as Stream
@@ -88,11 +88,10 @@ export class WorkerLink extends EventEmitter {
     onExit.register(this, exitNow)
   }
 
-  /** Takes a line, given without its end. False: more than `maxBufferBytes` wait and nothing may be dropped. */
-  send(line: string): boolean {
-    this.#text += line
-    this.#text += '\n'
-    this.#lines++
+  /** Takes `lines` lines, each with its end. False: more than `maxBufferBytes` wait and nothing may be dropped. */
+  send(text: string, lines = 1): boolean {
+    this.#text += text
+    this.#lines += lines
     if (this.#text.length >= BATCH_LENGTH) this.#sendText()
     else if (!this.#scheduled) {
       this.#scheduled = true
@@ -106,6 +105,18 @@ export class WorkerLink extends EventEmitter {
     // out of reach when the process exits; the worker catches up in milliseconds.
     if (!this.#degraded) this.#catchUp()
     return this.#waitingBytes < this.#options.maxBufferBytes
+  }
+
+  /** Blocks this thread until no more than `maxBufferBytes` wait. */
+  waitForRoom(): void {
+    while (!this.#dead && this.#waitingBytes >= this.#options.maxBufferBytes) {
+      try {
+        this.#stream.flushSync()
+        this.flushSync()
+      } catch {
+        // Ten seconds more, and the worker still cannot write.
+      }
+    }
   }
 
   /** Asks the worker for something; see `SinkStream`. */

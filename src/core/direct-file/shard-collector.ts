@@ -1,0 +1,335 @@
+// Takes one set of shards out of use and turns it into items to be written: whole shards as they lie, or, where
+// a writer died or is late in the middle of a record, what is complete.
+import { decodeU32, ENTRY_HEADER_BYTES, FRAME_HEADER_BYTES, roundUp } from '../../formats/direct-file.ts'
+import { native } from '../../native/index.ts'
+import { sleep } from '../sleep.ts'
+import type { FlushItem } from './frame-file.ts'
+import { privatePages } from './page-memory.ts'
+import {
+  control,
+  deadWriter,
+  EPOCH_MASK,
+  LARGE_FLAG,
+  MAX_WRITERS,
+  OFFSET_MASK,
+  openWord,
+  SEALED,
+  type SharedMemory,
+  SKIP_FLAG,
+  slot,
+  statistic
+} from './shared-memory.ts'
+
+/**
+ * A thread that makes no progress for so long while this one runs is taken for dead even if the system did not
+ * say so, and the memory it was copying to is used again.
+ */
+const PRESUMED_DEAD_MS = 30_000
+const POLL_MS = 0.1
+const PAGE_BYTES = 4096
+
+/** A record whose copy is not complete. */
+interface Hole {
+  readonly writer: number
+  readonly sequence: number
+  readonly shardId: number
+  readonly offset: number
+  readonly bytes: number
+  readonly sinceMs: number
+}
+
+/** Finds the record too large for a shard that has number `id`. */
+export type TakeLarge = (id: number) => Uint8Array | undefined
+
+/** What of one set is to be written. */
+export interface Collected {
+  readonly items: FlushItem[]
+  /** Records of writers that died. */
+  readonly lost: number
+}
+
+export class ShardCollector {
+  readonly #memory: SharedMemory
+  readonly #timeoutMs: number
+  readonly #takeLarge: TakeLarge
+  /** Copies that were late for their flush; their shards stay out of use until they are complete. */
+  #holes: Hole[] = []
+  /** Shards of the set that is being collected, with bytes used. */
+  #used: number[] = []
+  /** For what cannot be written from where it lies. */
+  readonly #arena: Arena
+  /** Records written from each shard. */
+  readonly writeCounts: number[]
+
+  constructor(memory: SharedMemory, timeoutMs: number, takeLarge: TakeLarge) {
+    this.#memory = memory
+    this.#timeoutMs = timeoutMs
+    this.#takeLarge = takeLarge
+    this.#arena = new Arena(memory.handle.shape.shardBytes)
+    this.writeCounts = new Array(memory.handle.shape.shards).fill(0)
+  }
+
+  /** Whether copies were late that are to be written when they are complete. */
+  get hasLate(): boolean {
+    return this.#holes.length > 0
+  }
+
+  /** Closes the shards of `epoch` to writers and collects their records, after those that were late before. */
+  collect(epoch: number): Collected {
+    const set = epoch & 1
+    this.#used = this.#seal(set)
+    const late = this.#await(set)
+    const items = this.collectLate()
+    let { lost } = items
+    this.#used.forEach((used, shard) => {
+      if (used > FRAME_HEADER_BYTES) lost += this.#collectShard(set, shard, used, late, items.items)
+    })
+    this.#holes.push(...late)
+    return { items: items.items, lost }
+  }
+
+  /** Records that were late for an earlier flush and are complete now. */
+  collectLate(): Collected {
+    const items: FlushItem[] = []
+    let lost = 0
+    const waiting: Hole[] = []
+    const now = performance.now()
+    for (const hole of this.#holes) {
+      const verdict = this.#look(hole)
+      if (verdict === 'copying' && now - hole.sinceMs < PRESUMED_DEAD_MS) {
+        waiting.push(hole)
+        continue
+      }
+      if (verdict === 'complete') lost += this.#collectLateRecord(hole, items)
+      else lost++
+    }
+    const freed = this.#holes.filter((hole) => !waiting.includes(hole))
+    this.#holes = waiting
+    for (const { shardId } of freed) this.#reopenLate(shardId)
+    return { items, lost }
+  }
+
+  /** What was collected has been written. */
+  forget(): void {
+    this.#arena.reset()
+  }
+
+  /** The shards of `epoch` were written: opens them for the epoch after the next. */
+  reset(epoch: number): void {
+    const { words } = this.#memory
+    const set = epoch & 1
+    Atomics.store(words, control.claims + set, 0)
+    for (let shard = 0; shard < this.#memory.handle.shape.shards; shard++) {
+      if (!this.#isHeld(set, shard)) {
+        Atomics.store(words, this.#memory.shardWord(set, shard), openWord((epoch + 2) | 0))
+      }
+    }
+  }
+
+  /** Gives the lines of writers that closed or died to new ones, keeping their counts. */
+  freeWriters(): void {
+    const { words, floats, statistics } = this.#memory
+    for (let writer = 0; writer < MAX_WRITERS; writer++) {
+      const line = this.#memory.writerLine(writer)
+      if (Atomics.load(words, line + slot.owner) !== deadWriter) continue
+      if (this.#holes.some((hole) => hole.writer === writer)) continue
+      const sequence = Atomics.load(words, line + slot.sequence)
+      Atomics.store(words, line + slot.sequence, (sequence + (sequence & 1)) | 0)
+      statistics[statistic.goneRecords] += floats[line / 2 + slot.records]
+      statistics[statistic.goneDropped] += floats[line / 2 + slot.dropped]
+      floats[line / 2 + slot.records] = 0
+      floats[line / 2 + slot.dropped] = 0
+      Atomics.store(words, line + slot.owner, 0)
+    }
+  }
+
+  /** Bytes used of each shard of `set`, which takes no more records. */
+  #seal(set: number): number[] {
+    const { words, handle } = this.#memory
+    return Array.from({ length: handle.shape.shards }, (_, shard) => {
+      const before = Atomics.or(words, this.#memory.shardWord(set, shard), SEALED)
+      return before < 0 ? 0 : before & OFFSET_MASK
+    })
+  }
+
+  /** Waits for the copies in progress in `set`; returns those that are not complete in time. */
+  #await(set: number): Hole[] {
+    const started = performance.now()
+    for (;;) {
+      const copying = this.#copying(set, started)
+      const passedMs = performance.now() - started
+      // A writer between its announcement and its reservation runs through a dozen instructions; which bytes
+      // it has cannot be told until then.
+      const undecided = copying.some((hole) => hole.offset === -1)
+      if (copying.length === 0) return copying
+      if (undecided ? passedMs > PRESUMED_DEAD_MS : passedMs > this.#timeoutMs) {
+        return copying.filter((hole) => hole.offset !== -1)
+      }
+      sleep(POLL_MS)
+    }
+  }
+
+  #copying(set: number, sinceMs: number): Hole[] {
+    const { words, handle } = this.#memory
+    const { shards } = handle.shape
+    const found: Hole[] = []
+    for (let writer = 0; writer < MAX_WRITERS; writer++) {
+      const line = this.#memory.writerLine(writer)
+      const sequence = Atomics.load(words, line + slot.sequence)
+      if ((sequence & 1) === 0) continue
+      const shardId = Atomics.load(words, line + slot.shard)
+      const offset = Atomics.load(words, line + slot.offset)
+      const bytes = Atomics.load(words, line + slot.bytes)
+      if (Math.floor(shardId / shards) !== set) continue
+      if (Atomics.load(words, line + slot.sequence) !== sequence) continue
+      if (this.#holes.some((hole) => hole.writer === writer && hole.sequence === sequence)) continue
+      if (offset === -1 && Atomics.load(words, line + slot.owner) === deadWriter) continue
+      found.push({ writer, sequence, shardId, offset, bytes, sinceMs })
+    }
+    return found
+  }
+
+  #look(hole: Hole): 'complete' | 'copying' | 'dead' {
+    const { words } = this.#memory
+    const line = this.#memory.writerLine(hole.writer)
+    if (Atomics.load(words, line + slot.sequence) !== hole.sequence) return 'complete'
+    return Atomics.load(words, line + slot.owner) === deadWriter ? 'dead' : 'copying'
+  }
+
+  #isHeld(set: number, shard: number): boolean {
+    const shardId = set * this.#memory.handle.shape.shards + shard
+    return this.#holes.some((hole) => hole.shardId === shardId)
+  }
+
+  #reopenLate(shardId: number): void {
+    const { words, handle } = this.#memory
+    const set = Math.floor(shardId / handle.shape.shards)
+    const shard = shardId % handle.shape.shards
+    if (this.#isHeld(set, shard)) return
+    const index = this.#memory.shardWord(set, shard)
+    // The set of the epoch that is being flushed is reset as a whole afterwards.
+    const flushed = Atomics.load(words, control.flushed)
+    const epoch = Atomics.load(words, control.epoch)
+    const next = (flushed & 1) === set ? flushed : (flushed + 1) | 0
+    if (epoch !== flushed && (flushed & 1) === set) return
+    Atomics.store(words, index, openWord(next & EPOCH_MASK))
+  }
+
+  #collectLateRecord({ shardId, offset, bytes }: Hole, items: FlushItem[]): number {
+    return this.#collectPieces(shardId, offset, offset + bytes, [], items)
+  }
+
+  /** Adds the records of one shard to `items`; returns how many of them are lost. */
+  #collectShard(set: number, shard: number, used: number, late: Hole[], items: FlushItem[]): number {
+    const { bytes } = this.#memory
+    const address = this.#memory.shardAddress(set, shard)
+    const shardId = set * this.#memory.handle.shape.shards + shard
+    const holes = late.filter((hole) => hole.shardId === shardId)
+    const before = items.length
+    let lost = 0
+    const count =
+      holes.length > 0 ? -1 : native.countEntries(bytes, address + FRAME_HEADER_BYTES, address + used)
+    if (count >= 0) {
+      const end = address + this.#memory.handle.shape.shardBytes
+      items.push({
+        bytes: bytes.subarray(address, end),
+        validBytes: used - FRAME_HEADER_BYTES,
+        records: count
+      })
+    } else lost = this.#collectPieces(shardId, FRAME_HEADER_BYTES, used, holes, items)
+    for (const item of items.slice(before)) this.writeCounts[shard] += item.records
+    return lost
+  }
+
+  // The slow way: the entries of `[start, end)` are looked at one by one.
+  #collectPieces(
+    shardId: number,
+    start: number,
+    end: number,
+    holes: readonly Hole[],
+    items: FlushItem[]
+  ): number {
+    const { bytes } = this.#memory
+    const address = this.#addressOf(shardId)
+    const jumps = new Map(holes.map((hole) => [hole.offset, hole.bytes]))
+    let stretches: [number, number][] = []
+    let from = start
+    let lost = 0
+    const stretch = (to: number) => {
+      if (to > from) stretches.push([from, to])
+    }
+    let at = start
+    while (at < end) {
+      const jump = jumps.get(at)
+      const length = decodeU32(bytes, address + at)
+      if (jump === undefined && length < SKIP_FLAG) {
+        at += ENTRY_HEADER_BYTES + length
+        continue
+      }
+      stretch(at)
+      if (jump === undefined && length >= LARGE_FLAG) {
+        this.#copyOut(stretches, address, items)
+        stretches = []
+        const data = this.#takeLarge(decodeU32(bytes, address + at + ENTRY_HEADER_BYTES))
+        if (data === undefined) lost++
+        else items.push({ data, records: 1 })
+      }
+      at += jump ?? ENTRY_HEADER_BYTES + (length & ~LARGE_FLAG)
+      from = at
+    }
+    stretch(end)
+    this.#copyOut(stretches, address, items)
+    return lost
+  }
+
+  #addressOf(shardId: number): number {
+    const { shards } = this.#memory.handle.shape
+    return this.#memory.shardAddress(Math.floor(shardId / shards), shardId % shards)
+  }
+
+  /** Copies stretches of whole entries to memory of their own, as one frame. */
+  #copyOut(stretches: readonly [number, number][], address: number, items: FlushItem[]): void {
+    const validBytes = stretches.reduce((sum, [from, to]) => sum + to - from, 0)
+    if (validBytes === 0) return
+    const { bytes } = this.#memory
+    const target = this.#arena.take(FRAME_HEADER_BYTES + validBytes)
+    let at = FRAME_HEADER_BYTES
+    for (const [from, to] of stretches) at += bytes.copy(target, at, address + from, address + to)
+    const records = native.countEntries(target, FRAME_HEADER_BYTES, at)
+    items.push({ bytes: target, validBytes, records })
+  }
+}
+
+/** Page-aligned memory for the copies of one flush. */
+class Arena {
+  readonly #blockBytes: number
+  readonly #blocks: Buffer[] = []
+  #block = 0
+  #used = 0
+
+  constructor(blockBytes: number) {
+    this.#blockBytes = blockBytes
+  }
+
+  take(bytes: number): Buffer {
+    const size = roundUp(bytes, PAGE_BYTES)
+    if (this.#used + size > this.#blockBytes) {
+      this.#block++
+      this.#used = 0
+    }
+    if (this.#blocks.length <= this.#block) this.#blocks.push(privatePages(this.#blockBytes))
+    const at = this.#used
+    this.#used += size
+    return this.#blocks[this.#block].subarray(at, this.#used)
+  }
+
+  reset(): void {
+    this.#block = 0
+    this.#used = 0
+  }
+}
+
+/** Whether a shard's word has records in it. */
+export function isUsed(word: number): boolean {
+  return word >= 0 && (word & OFFSET_MASK) > FRAME_HEADER_BYTES
+}

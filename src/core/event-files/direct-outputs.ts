@@ -1,0 +1,151 @@
+// Direct files of many events: one shared memory and one flusher thread for all of them.
+import { join } from 'node:path'
+import { takeLock } from '../direct-file/direct-file.ts'
+import type { FlusherMessage } from '../direct-file/flusher.ts'
+import { FlusherLink } from '../direct-file/flusher-link.ts'
+import { instancePath, parseDirectFileOptions } from '../direct-file/options.ts'
+import { acceptedRecords, type FlushMetrics, flushMetrics, sinkStats } from '../direct-file/statistics.ts'
+import { DirectWriter } from '../direct-file/writer.ts'
+import type { Lock } from '../lock.ts'
+import type { SinkStats } from '../sink.ts'
+import type { ParsedEventFilesOptions } from './options.ts'
+import type { EventEntry, Outputs, OutputTotals } from './outputs.ts'
+
+/** Sorting takes as much memory again as a set, so the default is smaller than that of a single file. */
+const BUFFER_SIZE = '16m'
+
+const NOTHING: SinkStats = {
+  records: 0,
+  bytes: 0,
+  dropped: 0,
+  writes: 0,
+  syncs: 0,
+  rotations: 0,
+  repairs: 0,
+  errors: 0,
+  queuedBytes: 0,
+  state: 'open'
+}
+
+export class DirectOutputs implements Outputs {
+  readonly #flusher: FlusherLink
+  readonly #writer: DirectWriter
+  readonly #lock: Lock | undefined
+  readonly #entries: EventEntry[] = []
+  /** Drops of each event that the flusher knows. */
+  readonly #reported = new Map<EventEntry, number>()
+  readonly #instance: string
+  readonly #lost: (records: number) => void
+
+  constructor(
+    options: ParsedEventFilesOptions,
+    news: (message: FlusherMessage) => void,
+    lost: (records: number) => void
+  ) {
+    const file = parseDirectFileOptions({ bufferSize: BUFFER_SIZE, ...options.child, path: options.path })
+    this.#instance = file.instance
+    this.#lost = lost
+    // One lock for the folder: a file may be opened by the flusher at any time.
+    this.#lock =
+      file.instance === 'exclusive' ? takeLock(join(options.folder, 'event-files'), file) : undefined
+    try {
+      this.#flusher = new FlusherLink(
+        {
+          shape: file.shape,
+          path: options.folder,
+          overflow: file.overflow,
+          maxLargeBytes: file.maxBufferBytes
+        },
+        {
+          ...file,
+          // Each file has a write of its own in every flush; syncing them all is for those who ask for it.
+          sync: options.checked.durability === 'disk',
+          flushIntervalMs: file.flushInterval,
+          flushTimeoutMs: file.flushTimeout,
+          group: { maxOpenFiles: options.own.maxOpenFiles, idleCloseMs: options.own.idleClose }
+        },
+        (message) => (message.type === 'files' ? this.#update(message) : news(message))
+      )
+    } catch (error) {
+      this.#lock?.close()
+      throw error
+    }
+    this.#writer = new DirectWriter(this.#flusher.memory)
+  }
+
+  // The flusher has a thread of its own.
+  get isCrowded(): boolean {
+    return false
+  }
+
+  add(entry: EventEntry, data: Uint8Array, start: number, end: number): boolean {
+    this.#introduce(entry)
+    return this.#writer.tryLogTagged(entry.tag, data, start, end)
+  }
+
+  waitForRoom(): void {
+    this.#writer.waitForFlush()
+  }
+
+  open(entry: EventEntry): void {
+    this.#introduce(entry)
+    this.#flusher.request({ type: 'open', tag: entry.tag })
+    this.#flusher.memory.wake()
+  }
+
+  async close(entry: EventEntry): Promise<void> {
+    if (this.#entries[entry.tag] === undefined) return
+    this.#flusher.request({ type: 'close', tag: entry.tag })
+    await this.flush()
+  }
+
+  async flush(): Promise<void> {
+    this.#reportDrops()
+    await this.#flusher.flush()
+  }
+
+  flushNow(_to: unknown, timeoutMs: number): void {
+    this.#reportDrops()
+    this.#flusher.flushNow(timeoutMs)
+  }
+
+  async end(): Promise<void> {
+    this.#reportDrops()
+    this.#writer.close()
+    await this.#flusher.close()
+    const lost = acceptedRecords(this.#flusher.memory) - sinkStats(this.#flusher.memory, NOTHING).records
+    if (lost > 0) this.#lost(lost)
+    this.#lock?.close()
+  }
+
+  totals(): OutputTotals {
+    return sinkStats(this.#flusher.memory, NOTHING)
+  }
+
+  get metrics(): FlushMetrics {
+    return flushMetrics(this.#flusher.memory)
+  }
+
+  #introduce(entry: EventEntry): void {
+    if (this.#entries[entry.tag] !== undefined) return
+    this.#entries[entry.tag] = entry
+    this.#flusher.request({ type: 'add', tag: entry.tag, path: instancePath(entry.path, this.#instance) })
+  }
+
+  #reportDrops(): void {
+    for (const entry of this.#entries) {
+      if (entry === undefined) continue
+      const count = entry.dropped - (this.#reported.get(entry) ?? 0)
+      if (count === 0) continue
+      this.#reported.set(entry, entry.dropped)
+      this.#flusher.request({ type: 'dropped', tag: entry.tag, count })
+    }
+  }
+
+  #update(message: Extract<FlusherMessage, { type: 'files' }>): void {
+    for (const { tag, records, bytes, rotations } of message.changes) {
+      const entry = this.#entries[tag]
+      if (entry !== undefined) entry.written = { records, bytes, rotations }
+    }
+  }
+}

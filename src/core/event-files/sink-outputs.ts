@@ -1,0 +1,280 @@
+// Files of many events, each a sink of its own. Lines are collected in one buffer for all events and handed over
+// event by event, so that memory does not grow with their number and files need not be opened for every line.
+import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
+import { fileKinds } from '../file-kinds.ts'
+import type { Durability, Sink, SinkEvents } from '../sink.ts'
+import { type OutputKind, type ParsedEventFilesOptions, placeOf } from './options.ts'
+import type { EventEntry, Outputs, OutputTotals } from './outputs.ts'
+import { Stage } from './stage.ts'
+
+/** So much is handed over without waiting for `flushInterval`. */
+/** The manager has waited for a flush before; a file that fails must not keep the others from being closed. */
+const END_WAIT_MS = 500
+const HAND_OVER_BYTES = 4 * 1024 * 1024
+
+interface Child {
+  readonly sink: Sink
+  usedAt: number
+}
+
+/** What the manager is told of its files. */
+export interface OutputNews {
+  event<E extends keyof SinkEvents>(name: E, ...args: SinkEvents[E]): void
+  failed(entry: EventEntry, error: unknown): void
+}
+
+export class SinkOutputs implements Outputs {
+  readonly metrics = {
+    totalFlushes: 0,
+    avgFlushDuration: 0,
+    maxFlushDuration: 0,
+    avgWriteDuration: 0,
+    maxWriteDuration: 0,
+    writePercent: 0,
+    flushQueueDepth: 0,
+    blockedSwaps: 0
+  }
+  readonly #kind: OutputKind
+  readonly #options: ParsedEventFilesOptions
+  readonly #news: OutputNews
+  readonly #maxChildren: number
+  /** In the order of their last use. */
+  readonly #children = new Map<EventEntry, Child>()
+  readonly #closing = new Map<EventEntry, Promise<void>>()
+  readonly #stage: Stage
+  readonly #past = { writes: 0, syncs: 0, rotations: 0, repairs: 0, errors: 0 }
+  readonly #idleTimer: NodeJS.Timeout
+  #timer: NodeJS.Timeout | undefined
+  #handingOver: Promise<void> | undefined
+  #flushMs = 0
+  #writeMs = 0
+
+  constructor(options: ParsedEventFilesOptions, news: OutputNews) {
+    this.#kind = options.output
+    this.#options = options
+    this.#news = news
+    // A rotating file that is shared holds a lock file, too.
+    const descriptors = options.checked.lock === false || options.output !== 'rotating-file' ? 1 : 2
+    this.#maxChildren = Math.max(1, Math.floor(options.own.maxOpenFiles / descriptors))
+    this.#stage = new Stage(Math.max(64 * 1024, Math.floor(options.maxBufferBytes / 4)))
+    const { idleClose } = options.own
+    this.#idleTimer = setInterval(() => this.#closeIdle(), Math.max(100, idleClose / 4)).unref()
+  }
+
+  get isCrowded(): boolean {
+    return this.#stage.bytes > this.#stage.capacity / 2
+  }
+
+  add(entry: EventEntry, data: Uint8Array, start: number, end: number): boolean {
+    if (!this.#stage.add(entry, data, start, end)) {
+      this.metrics.blockedSwaps++
+      this.#startHandingOver()
+      return false
+    }
+    if (this.#stage.bytes >= Math.min(HAND_OVER_BYTES, this.#stage.capacity / 2)) this.#startHandingOver()
+    else this.#schedule()
+    return true
+  }
+
+  // The caller does not let this thread get to closing files, so more than `maxOpenFiles` may be open for a while.
+  waitForRoom(): void {
+    this.flushNow('os')
+    while (this.#children.size > this.#maxChildren) {
+      const [oldest] = this.#children.keys()
+      void this.#closeChild(oldest)
+    }
+  }
+
+  open(entry: EventEntry): void {
+    if (this.#children.size + this.#closing.size < this.#maxChildren) this.#child(entry)
+  }
+
+  async close(entry: EventEntry): Promise<void> {
+    await this.#handOver()
+    await this.#closeChild(entry)
+  }
+
+  async flush(to: Durability): Promise<void> {
+    await this.#handOver()
+    await Promise.all([
+      ...this.#closing.values(),
+      ...[...this.#children.values()].map(({ sink }) => sink.flushLines(to))
+    ])
+  }
+
+  flushNow(to: Durability): void {
+    for (const entry of [...this.#stage.entries()]) this.#write(entry, this.#child(entry).sink)
+    for (const { sink } of this.#children.values()) sink.flushSync(to)
+  }
+
+  async end(): Promise<void> {
+    clearInterval(this.#idleTimer)
+    clearTimeout(this.#timer)
+    await Promise.race([this.#handOver(), setTimeoutAsync(END_WAIT_MS, undefined, { ref: false })])
+    await Promise.all([...this.#children.keys()].map((entry) => this.#closeChild(entry)))
+    await Promise.all(this.#closing.values())
+  }
+
+  totals(): OutputTotals {
+    const totals: OutputTotals = { ...this.#past, queuedBytes: this.#stage.bytes, state: 'open' }
+    for (const { sink } of this.#children.values()) {
+      const stats = sink.stats()
+      for (const name of ['writes', 'syncs', 'rotations', 'repairs', 'errors', 'queuedBytes'] as const) {
+        totals[name] += stats[name]
+      }
+      if (stats.state === 'degraded') totals.state = 'degraded'
+    }
+    return totals
+  }
+
+  /** Brings what is known of the entry's file up to date. */
+  update(entry: EventEntry): void {
+    const child = this.#children.get(entry)
+    if (child === undefined) return
+    const { records, bytes, rotations } = child.sink.stats()
+    const before = this.#before.get(entry) ?? { records: 0, bytes: 0, rotations: 0 }
+    entry.written = {
+      records: before.records + records,
+      bytes: before.bytes + bytes,
+      rotations: before.rotations + rotations
+    }
+  }
+
+  /** What earlier sinks of an event wrote. */
+  readonly #before = new Map<EventEntry, EventEntry['written']>()
+
+  #schedule(): void {
+    if (this.#timer !== undefined || this.#handingOver !== undefined) return
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.#startHandingOver()
+    }, this.#options.checked.flushInterval).unref()
+  }
+
+  #startHandingOver(): void {
+    void this.#handOver()
+  }
+
+  /** Hands over what was added so far; what comes meanwhile is handed over by the next round. */
+  #handOver(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const before = this.#handingOver
+    if (before !== undefined) return before.then(() => (this.#stage.bytes > 0 ? this.#handOver() : undefined))
+    if (this.#stage.bytes === 0) return Promise.resolve()
+    this.#handingOver = this.#round().finally(() => {
+      this.#handingOver = undefined
+      if (this.#stage.bytes > 0) this.#schedule()
+    })
+    return this.#handingOver
+  }
+
+  async #round(): Promise<void> {
+    const started = performance.now()
+    this.metrics.flushQueueDepth = 1
+    // Open files first: those that must be closed for others have then nothing left to be opened for.
+    const entries = [...this.#stage.entries()]
+    entries.sort((a, b) => Number(this.#children.has(b)) - Number(this.#children.has(a)))
+    let longestMs = 0
+    for (const entry of entries) {
+      const writing = performance.now()
+      const sink = await this.#ready(entry)
+      this.#write(entry, sink)
+      // A file that cannot keep up holds up the others rather than fill the memory.
+      if (sink.stats().queuedBytes > 0) {
+        await sink.flushLines('os').catch((error) => this.#news.failed(entry, error))
+      }
+      const ms = performance.now() - writing
+      this.#writeMs += ms
+      longestMs = Math.max(longestMs, ms)
+    }
+    this.#stage.compact()
+    this.#count(performance.now() - started, longestMs)
+  }
+
+  #count(flushMs: number, longestMs: number): void {
+    const { metrics } = this
+    this.#flushMs += flushMs
+    metrics.flushQueueDepth = 0
+    metrics.totalFlushes++
+    metrics.avgFlushDuration = this.#flushMs / metrics.totalFlushes
+    metrics.maxFlushDuration = Math.max(metrics.maxFlushDuration, flushMs)
+    metrics.avgWriteDuration = this.#writeMs / metrics.totalFlushes
+    metrics.maxWriteDuration = Math.max(metrics.maxWriteDuration, longestMs)
+    metrics.writePercent = Math.min(100, (this.#writeMs / this.#flushMs) * 100)
+  }
+
+  #write(entry: EventEntry, sink: Sink): void {
+    const lines = this.#stage.take(entry)
+    if (lines.length > 0) sink.write(lines)
+  }
+
+  /** The sink of an event, after as many others were closed as necessary. */
+  async #ready(entry: EventEntry): Promise<Sink> {
+    await this.#closing.get(entry)
+    while (!this.#children.has(entry) && this.#children.size + this.#closing.size >= this.#maxChildren) {
+      const [oldest] = this.#children.keys()
+      if (oldest === undefined || this.#closing.size >= this.#maxChildren / 2) {
+        await Promise.race(this.#closing.values())
+      } else void this.#closeChild(oldest)
+    }
+    return this.#child(entry).sink
+  }
+
+  #child(entry: EventEntry): Child {
+    const found = this.#children.get(entry)
+    const child = found ?? { sink: this.#create(entry), usedAt: 0 }
+    child.usedAt = performance.now()
+    this.#children.delete(entry)
+    this.#children.set(entry, child)
+    return child
+  }
+
+  #create(entry: EventEntry): Sink {
+    const options = { ...this.#options.child, ...placeOf(this.#kind, this.#options.folder, entry.name) }
+    const sink = fileKinds[this.#kind].create(options as never) as Sink
+    for (const name of ['rotated', 'warning', 'degraded', 'recovered', 'dropped', 'repaired'] as const) {
+      sink.on(name, (...args: never[]) =>
+        this.#news.event(name, ...(args as unknown as SinkEvents[typeof name]))
+      )
+    }
+    return sink
+  }
+
+  #closeChild(entry: EventEntry): Promise<void> {
+    const child = this.#children.get(entry)
+    if (child === undefined) return this.#closing.get(entry) ?? Promise.resolve()
+    this.#children.delete(entry)
+    const closed = child.sink
+      .close()
+      .catch((error) => this.#news.failed(entry, error))
+      .then(() => {
+        this.#closing.delete(entry)
+        this.#remember(entry, child.sink)
+      })
+    this.#closing.set(entry, closed)
+    return closed
+  }
+
+  #remember(entry: EventEntry, sink: Sink): void {
+    const stats = sink.stats()
+    for (const name of ['writes', 'syncs', 'rotations', 'repairs', 'errors'] as const) {
+      this.#past[name] += stats[name]
+    }
+    const before = this.#before.get(entry) ?? { records: 0, bytes: 0, rotations: 0 }
+    const { records, bytes, rotations } = stats
+    entry.written = {
+      records: before.records + records,
+      bytes: before.bytes + bytes,
+      rotations: before.rotations + rotations
+    }
+    this.#before.set(entry, entry.written)
+  }
+
+  #closeIdle(): void {
+    const before = performance.now() - this.#options.own.idleClose
+    for (const [entry, child] of this.#children) {
+      if (child.usedAt < before) void this.#closeChild(entry)
+    }
+  }
+}

@@ -1,0 +1,84 @@
+// Lines to length-prefixed entries in one pass, and walks over entries.
+#include "framing.h"
+
+#include <string.h>
+
+static uint32_t get_u32(const uint8_t *bytes) {
+  return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+static void put_u32(uint8_t *bytes, uint32_t value) {
+  bytes[0] = (uint8_t)value;
+  bytes[1] = (uint8_t)(value >> 8);
+  bytes[2] = (uint8_t)(value >> 16);
+  bytes[3] = (uint8_t)(value >> 24);
+}
+
+size_t framing_lines(const uint8_t *source, size_t length, uint8_t *target) {
+  const uint8_t *end = source + length;
+  uint8_t *out = target;
+  while (source < end) {
+    const uint8_t *stop = memchr(source, '\n', (size_t)(end - source));
+    size_t line = (size_t)((stop == NULL ? end : stop) - source);
+    if (line > 0) {
+      put_u32(out, (uint32_t)line);
+      memcpy(out + 4, source, line);
+      out += 4 + line;
+    }
+    source += line + 1;
+  }
+  return (size_t)(out - target);
+}
+
+int64_t framing_count(const uint8_t *entries, size_t length) {
+  int64_t count = 0;
+  size_t at = 0;
+  while (length - at >= 4) {
+    uint32_t entry = get_u32(entries + at);
+    if (entry == 0 || entry > length - at - 4) return -1;
+    at += 4 + (size_t)entry;
+    count++;
+  }
+  return at == length ? count : -1;
+}
+
+size_t framing_bounds(const uint8_t *entries, size_t length, int32_t *bounds, size_t room) {
+  size_t count = 0, at = 0;
+  while (count < room && length - at >= 4) {
+    uint32_t entry = get_u32(entries + at);
+    if (entry == 0 || entry > length - at - 4) break;
+    bounds[2 * count] = (int32_t)(at + 4);
+    at += 4 + (size_t)entry;
+    bounds[2 * count + 1] = (int32_t)at;
+    count++;
+  }
+  return count;
+}
+
+int framing_tally(const uint8_t *entries, size_t length, uint32_t *sizes, uint32_t *counts, size_t tags) {
+  for (size_t at = 0; at < length;) {
+    if (length - at < 8) return -1;
+    uint32_t entry = get_u32(entries + at), tag = get_u32(entries + at + 4);
+    if (entry < 5 || entry > length - at - 4 || tag >= tags) return -1;
+    sizes[tag] += entry;
+    counts[tag]++;
+    at += 4 + (size_t)entry;
+  }
+  return 0;
+}
+
+int framing_scatter(const uint8_t *entries, size_t length, uint8_t *target, size_t room, double *places,
+                    size_t tags) {
+  for (size_t at = 0; at < length;) {
+    if (length - at < 8) return -1;
+    uint32_t entry = get_u32(entries + at), tag = get_u32(entries + at + 4);
+    if (entry < 5 || entry > length - at - 4 || tag >= tags) return -1;
+    size_t to = (size_t)places[tag];
+    if (to > room || entry > room - to) return -1;
+    put_u32(target + to, entry - 4);
+    memcpy(target + to + 4, entries + at + 8, entry - 4);
+    places[tag] += entry;
+    at += 4 + (size_t)entry;
+  }
+  return 0;
+}

@@ -1,0 +1,29 @@
+// Length-prefixed entries: a u32 LE length, then that many bytes.
+#ifndef LOGBOOM_FRAMING_H
+#define LOGBOOM_FRAMING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Writes each line of `source` (without its line end; empty lines are left out) as an entry. A last line
+// without line end counts as a line. `target` must have room for `length` bytes + 4 per line, less one per line
+// end. Returns the bytes written.
+size_t framing_lines(const uint8_t *source, size_t length, uint8_t *target);
+
+// The number of entries that fill `length` bytes exactly; -1 if they do not, or one has length 0.
+int64_t framing_count(const uint8_t *entries, size_t length);
+
+// Start and end of each whole entry as pairs of offsets into `entries`, at most `room` pairs. Stops before an
+// entry of length 0 or one that is not whole. Returns the number of pairs.
+size_t framing_bounds(const uint8_t *entries, size_t length, int32_t *bounds, size_t room);
+
+// Records that begin with a u32 number ("tag"): adds the bytes that the entries of each tag take without it to
+// `sizes`, and their number to `counts`. Returns -1 if an entry is not whole or its tag is not below `tags`.
+int framing_tally(const uint8_t *entries, size_t length, uint32_t *sizes, uint32_t *counts, size_t tags);
+
+// Copies each entry without its tag to `target` at the place of its tag, and moves that place on.
+// Only after framing_tally has accepted the entries.
+int framing_scatter(const uint8_t *entries, size_t length, uint8_t *target, size_t room, double *places,
+                    size_t tags);
+
+#endif

@@ -1,0 +1,4 @@
+// pino target `logboom/event-files`.
+import { createTarget } from './create-target.ts'
+
+export default createTarget('event-files')
