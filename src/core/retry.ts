@@ -1,8 +1,8 @@
 // When a sink that cannot write tries again: soon and evenly while a lock is busy, later and later after a failure.
 
-const FAILURE_MIN_MS = 50
+export const FAILURE_MIN_MS = 50
 /** Below a second, so that a sink is back within one when the cause has gone. */
-const FAILURE_MAX_MS = 500
+export const FAILURE_MAX_MS = 500
 const BUSY_MAX_MS = 5
 
 export class Retry {

@@ -29,6 +29,8 @@ const ENTRY_HEADER_BYTES = 4
 /** No writer uses buffers so large; the length of a record of another format often looks like it. */
 const MAX_PLAUSIBLE_BYTES = 1 << 29
 const SMALL_READ_BYTES = 4096
+/** A frame header and the length of the first entry. */
+const MIN_HEAD_BYTES = 12
 
 export const directFileReader = createFileReader({
   format: 'direct-file',
@@ -47,7 +49,8 @@ export const directFileReader = createFileReader({
 function detectDirectFile({ kind, head }: Probe): boolean {
   if (kind !== 'file') return false
   const header = headerOf(head)
-  if (header === undefined || header.capacity >= MAX_PLAUSIBLE_BYTES) return false
+  if (header === undefined || head.length < MIN_HEAD_BYTES || header.capacity >= MAX_PLAUSIBLE_BYTES)
+    return false
   let at = FRAME_HEADER_BYTES
   const end = Math.min(head.length, at + header.validBytes)
   while (end - at >= ENTRY_HEADER_BYTES) {

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { BinaryFile } from '../../src/core/binary-file/binary-file.ts'
 import { Spool } from '../../src/core/spool/spool.ts'
+import { native } from '../../src/native/index.ts'
 import { createPoweredDisk, powerUnavailable } from '../helpers/power.ts'
 import { built } from '../helpers/script.ts'
 import { hiddenNames, publishedText } from '../helpers/spool.ts'
@@ -75,7 +76,7 @@ const subjects: Record<string, Subject> = {
 }
 
 for (const kind of ['ext4', 'xfs'] as const) {
-  const reason = powerUnavailable(kind)
+  const reason = native.canLock ? powerUnavailable(kind) : 'needs kernel locks'
   describe.skipIf(reason !== undefined)(`on ${kind}${reason === undefined ? '' : ` (${reason})`}`, () => {
     test.each(Object.keys(subjects))('%s', { timeout: 300_000 }, async (name) => {
       const subject = subjects[name]

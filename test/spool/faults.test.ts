@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { SpoolOptions } from '../../src/core/spool/options.ts'
 import { Spool } from '../../src/core/spool/spool.ts'
+import { native } from '../../src/native/index.ts'
 import { createFaultyDisk, type Fault, failNth, type Operation } from '../helpers/faulty-disk.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { canMount, fill, mountTmpfs } from '../helpers/mount.ts'
@@ -202,7 +203,7 @@ describe('real file systems', () => {
   })
 })
 
-describe('recovery', () => {
+describe.skipIf(!native.canLock)('recovery (needs kernel locks)', () => {
   /** A spool that ends without publishing: its rename always fails, and it gives up. */
   async function leaveBehind(path: string, temp: string, text: string): Promise<void> {
     const faulty = createFaultyDisk()

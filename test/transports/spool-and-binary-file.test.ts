@@ -6,6 +6,7 @@ import { BinaryFileTransport, SpoolTransport } from 'logboom/winston'
 import pino from 'pino'
 import { describe, expect, it } from 'vitest'
 import winston from 'winston'
+import { native } from '../../src/native/index.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { built } from '../helpers/script.ts'
 import { publishedNames, publishedText } from '../helpers/spool.ts'
@@ -14,7 +15,7 @@ const ids = (count: number): number[] => Array.from({ length: count }, (_, id) =
 const idsOf = (lines: Iterable<string>): number[] => Array.from(lines, (line) => JSON.parse(line).id)
 
 function readBinary(path: string): number[] {
-  using file = new BinaryFile({ path: join(createFolder(), 'reader.bin'), maxBytes: 1 })
+  using file = new BinaryFile({ path: join(createFolder(), 'reader.bin'), maxBytes: 1, lock: false })
   return idsOf(file.read(path))
 }
 
@@ -24,7 +25,7 @@ const kinds = {
   spool: { read: readSpool, options: (folder: string) => ({ path: folder, size: '16k' }) },
   'binary-file': {
     read: (folder: string) => readBinary(join(folder, 'events.bin')),
-    options: (folder: string) => ({ path: join(folder, 'events.bin'), maxBytes: '16k' })
+    options: (folder: string) => ({ path: join(folder, 'events.bin'), maxBytes: '16k', lock: native.canLock })
   }
 } as const
 
@@ -97,7 +98,7 @@ it('a spool class is a stream for pino in the main thread', async () => {
 
 it('a binary file class is one, too: the line end is part of the record', async () => {
   const path = join(createFolder(), 'events.bin')
-  const file = new BinaryFile({ path, maxBytes: '1m' })
+  const file = new BinaryFile({ path, maxBytes: '1m', lock: native.canLock })
   const logger = pino({}, file)
   for (const id of ids(100)) logger.info({ id })
   expect([...file.read()].every((line) => line.endsWith('}\n'))).toBe(true)

@@ -65,6 +65,7 @@ export class Flusher {
   readonly #port: FlusherPort
   readonly #file: FlushTarget
   readonly #group: GroupFile | undefined
+  readonly #toClose = new Set<number>()
   readonly #collector: ShardCollector
   readonly #channel: BroadcastChannel
   readonly #large = new Map<number, SharedArrayBuffer>()
@@ -119,8 +120,10 @@ export class Flusher {
     const closing = Atomics.load(words, control.state) === runState.closing
     const wanted =
       due || closing || asked !== Atomics.load(words, control.flushDone) || rotateAsked !== this.#rotations
+    this.#receive()
+    const wantsClosing = this.#toClose.size > 0
     let done = this.#flushPending()
-    if (done && wanted) done = this.#flushActive(closing)
+    if (done && (wanted || wantsClosing)) done = this.#flushActive(closing)
     if (!done) return false
     if (due) {
       this.#nextFlushAt = performance.now() + this.#options.flushIntervalMs
@@ -135,6 +138,8 @@ export class Flusher {
       this.#rotations = rotateAsked
     }
     this.#receive()
+    for (const tag of this.#toClose) this.#attempt(() => this.#group?.closeOf(tag))
+    this.#toClose.clear()
     this.#reportFiles()
     if (asked !== Atomics.load(words, control.flushDone)) {
       Atomics.store(words, control.flushDone, asked)
@@ -291,10 +296,8 @@ export class Flusher {
       if (type === 'add') group.add(tag, request.path)
       else if (type === 'dropped') group.countDroppedOf(tag, request.count)
       else if (type === 'open') this.#attempt(() => group.openOf(tag))
-      else {
-        this.#flushActive(false)
-        this.#attempt(() => group.closeOf(tag))
-      }
+      // What was logged before is written first.
+      else this.#toClose.add(tag)
     }
   }
 

@@ -198,8 +198,11 @@ export class FrameFile {
   #release(): void {
     const file = this.#file!
     this.#file = undefined
+    const size = this.#size
+    const isLarger = this.#allocated > size
+    this.#size = this.#allocated = 0
     try {
-      if (this.#allocated > this.#size) this.#disk.truncate(file.fd, this.#size)
+      if (isLarger) this.#disk.truncate(file.fd, size)
     } finally {
       file.release()
     }
@@ -441,9 +444,11 @@ export class FrameFile {
   /** Leaves the file for good; what is not known to be on disk goes to the next one. */
   #abandon(): void {
     const file = this.#file
+    const size = this.#size
+    this.#size = this.#allocated = 0
     if (file !== undefined) {
       try {
-        this.#disk.truncate(file.fd, this.#size)
+        this.#disk.truncate(file.fd, size)
       } catch {
         // Then the last flush may be there twice, without its seal here or complete; it is not lost.
       }
@@ -452,7 +457,7 @@ export class FrameFile {
     }
     if (this.#disk.lstat(this.#options.path) !== undefined) {
       const to = this.#setAside()
-      this.#hooks.rotated({ from: this.#options.path, to, bytes: this.#size })
+      this.#hooks.rotated({ from: this.#options.path, to, bytes: size })
       this.counters.rotations++
     }
     this.#doubtful = false

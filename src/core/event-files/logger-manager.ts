@@ -235,6 +235,7 @@ export class LoggerManager extends BaseSink {
       ...totals,
       records,
       bytes,
+      dropped: base.dropped + totals.dropped,
       errors: base.errors + totals.errors,
       queuedBytes: base.queuedBytes + totals.queuedBytes,
       state: base.state === 'open' ? totals.state : base.state

@@ -18,6 +18,8 @@ export interface EventEntry {
 
 /** Totals over all files. */
 export interface OutputTotals {
+  /** By the files themselves. */
+  dropped: number
   writes: number
   syncs: number
   rotations: number

@@ -42,7 +42,7 @@ export class SinkOutputs implements Outputs {
   readonly #children = new Map<EventEntry, Child>()
   readonly #closing = new Map<EventEntry, Promise<void>>()
   readonly #stage: Stage
-  readonly #past = { writes: 0, syncs: 0, rotations: 0, repairs: 0, errors: 0 }
+  readonly #past = { dropped: 0, writes: 0, syncs: 0, rotations: 0, repairs: 0, errors: 0 }
   readonly #idleTimer: NodeJS.Timeout
   #timer: NodeJS.Timeout | undefined
   #handingOver: Promise<void> | undefined
@@ -53,8 +53,8 @@ export class SinkOutputs implements Outputs {
     this.#kind = options.output
     this.#options = options
     this.#news = news
-    // A rotating file that is shared holds a lock file, too.
-    const descriptors = options.checked.lock === false || options.output !== 'rotating-file' ? 1 : 2
+    // A file that is shared holds a lock file, too; so does the folder of a write-ahead log.
+    const descriptors = options.checked.lock === false ? 1 : 2
     this.#maxChildren = Math.max(1, Math.floor(options.own.maxOpenFiles / descriptors))
     this.#stage = new Stage(Math.max(64 * 1024, Math.floor(options.maxBufferBytes / 4)))
     const { idleClose } = options.own
@@ -119,7 +119,15 @@ export class SinkOutputs implements Outputs {
     const totals: OutputTotals = { ...this.#past, queuedBytes: this.#stage.bytes, state: 'open' }
     for (const { sink } of this.#children.values()) {
       const stats = sink.stats()
-      for (const name of ['writes', 'syncs', 'rotations', 'repairs', 'errors', 'queuedBytes'] as const) {
+      for (const name of [
+        'dropped',
+        'writes',
+        'syncs',
+        'rotations',
+        'repairs',
+        'errors',
+        'queuedBytes'
+      ] as const) {
         totals[name] += stats[name]
       }
       if (stats.state === 'degraded') totals.state = 'degraded'
@@ -258,7 +266,7 @@ export class SinkOutputs implements Outputs {
 
   #remember(entry: EventEntry, sink: Sink): void {
     const stats = sink.stats()
-    for (const name of ['writes', 'syncs', 'rotations', 'repairs', 'errors'] as const) {
+    for (const name of ['dropped', 'writes', 'syncs', 'rotations', 'repairs', 'errors'] as const) {
       this.#past[name] += stats[name]
     }
     const before = this.#before.get(entry) ?? { records: 0, bytes: 0, rotations: 0 }

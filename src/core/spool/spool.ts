@@ -7,7 +7,7 @@ import { LogboomError } from '../errors.ts'
 import type { Durability, FlushCallback, SinkEvents, SinkStats } from '../sink.ts'
 import { type ParsedSpoolOptions, parseSpoolOptions, type SpoolOptions } from './options.ts'
 import { piecesOf, type SpoolRecord, sizeOf } from './record.ts'
-import { Retry } from './retry.ts'
+import { RetryLoop } from './retry-loop.ts'
 import { SpoolAccount } from './spool-account.ts'
 import { SpoolStore } from './spool-store.ts'
 import { SpoolWorker } from './spool-worker.ts'
@@ -40,7 +40,7 @@ export class Spool extends EventEmitter<SinkEvents> {
   readonly #busy: (Promise<void> | undefined)[]
   readonly #waiting: WaitingList
   readonly #account: SpoolAccount
-  readonly #retry = new Retry()
+  readonly #retry = new RetryLoop()
   #current = 0
   #flushTimer: NodeJS.Timeout | undefined
   #closed: Promise<void> | undefined
@@ -72,11 +72,13 @@ export class Spool extends EventEmitter<SinkEvents> {
    * `ERR_SOURCE` if a stream fails, of which nothing is published then.
    */
   write(record: string | Uint8Array | Readable): Promise<boolean> {
-    if (this.#closed !== undefined) return Promise.reject(this.#closedError())
+    if (this.#closed !== undefined) return refused(this.#closedError())
     if (this.#waiting.length === 0) {
       const worker = this.#idleWorker()
       if (worker !== undefined) return this.#give(worker, record)
     }
+    // A stream that fails while it waits says so when it is read; until then nobody else listens.
+    if (typeof record !== 'string' && !(record instanceof Uint8Array)) record.on('error', () => {})
     return this.#waiting.add(record, sizeOf(record))
   }
 
@@ -326,6 +328,13 @@ export class Spool extends EventEmitter<SinkEvents> {
     const { path } = this.#options
     return new LogboomError('ERR_CLOSED', `the spool of ${path} is closed`, { path })
   }
+}
+
+/** Rejected, but no unhandled rejection: a logger that still writes at the end of a process must not end it. */
+function refused(error: Error): Promise<boolean> {
+  const result = Promise.reject(error)
+  result.catch(() => {})
+  return result
 }
 
 function flushAtExit(spool: Spool): void {

@@ -1,28 +1,27 @@
 // Repeats work until it succeeds, with growing pauses. Whether a pause keeps the process alive depends on whether
 // somebody awaits what comes after it.
-const MIN_MS = 50
-const MAX_MS = 500
+import { FAILURE_MAX_MS, FAILURE_MIN_MS } from '../retry.ts'
 
-export class Retry {
+export class RetryLoop {
   readonly #pauses = new Set<NodeJS.Timeout>()
   /** Promises given to callers that cannot be kept before a pause is over. */
   #awaited = 0
   #givenUp = false
 
   /**
-   * Runs `work` until it succeeds. After each failure `failed` is called, which may throw to end it; and after
-   * `giveUp` the next failure is the last.
+   * Runs `work` until it succeeds. After each failure `failed` is called, which may throw to end it. After `giveUp`
+   * it is not run again.
    */
   async run(work: () => Promise<void>, failed: (error: unknown) => void): Promise<void> {
-    for (let waitMs = MIN_MS; ; waitMs = Math.min(waitMs * 2, MAX_MS)) {
+    for (let waitMs = FAILURE_MIN_MS; ; waitMs = Math.min(waitMs * 2, FAILURE_MAX_MS)) {
       try {
         await work()
         return
       } catch (error) {
         failed(error)
+        if (!this.#givenUp) await this.#pause(waitMs)
         if (this.#givenUp) throw error
       }
-      await this.#pause(waitMs)
     }
   }
 

@@ -1,0 +1,88 @@
+// A flusher on the thread of the test, with a disk that can fail.
+import { randomUUID } from 'node:crypto'
+import { onTestFinished } from 'vitest'
+import { Flusher, type FlusherMessage, type FlusherOptions } from '../../src/core/direct-file/flusher.ts'
+import { parseDirectFileOptions } from '../../src/core/direct-file/options.ts'
+import { control, createMemory, runState, SharedMemory } from '../../src/core/direct-file/shared-memory.ts'
+import { DirectWriter } from '../../src/core/direct-file/writer.ts'
+import type { Disk } from '../../src/core/disk.ts'
+import { realDisk } from '../../src/core/disk.ts'
+import { createFaultyDisk, type FaultyDisk } from './faulty-disk.ts'
+
+export interface FlusherUnderTest {
+  readonly memory: SharedMemory
+  readonly writer: DirectWriter
+  readonly faulty: FaultyDisk
+  readonly messages: FlusherMessage[]
+  /** Asks for a flush and tries `turns` times; true if it was carried out. */
+  flush(turns?: number): boolean
+  rotate(): void
+  close(turns?: number): void
+}
+
+export function createFlusher(
+  path: string,
+  options: Record<string, unknown> = {},
+  replaced: Partial<Disk> = {}
+): FlusherUnderTest {
+  const parsed = parseDirectFileOptions({ path, bufferSize: '512k', numShards: 4, ...options })
+  const memory = new SharedMemory({
+    buffer: createMemory(parsed.shape),
+    shape: parsed.shape,
+    channel: randomUUID(),
+    path,
+    overflow: parsed.overflow,
+    maxLargeBytes: parsed.maxBufferBytes
+  })
+  const faulty = createFaultyDisk()
+  const messages: FlusherMessage[] = []
+  const flusherOptions: FlusherOptions = {
+    ...parsed,
+    flushIntervalMs: parsed.flushInterval,
+    flushTimeoutMs: parsed.flushTimeout
+  }
+  const flusher = new Flusher(
+    memory,
+    flusherOptions,
+    { ...faultyMethods(faulty.disk), ...replaced },
+    {
+      send: (message) => messages.push(message),
+      receive: () => undefined
+    }
+  )
+  Atomics.store(memory.words, control.state, runState.open)
+  const step = (turns: number, done: () => boolean): boolean => {
+    for (let turn = 0; turn < turns && !done(); turn++) flusher.step()
+    return done()
+  }
+  const under: FlusherUnderTest = {
+    memory,
+    writer: new DirectWriter(memory),
+    faulty,
+    messages,
+    flush(turns = 20) {
+      const number = Atomics.add(memory.words, control.flushAsked, 1) + 1
+      return step(turns, () => Atomics.load(memory.words, control.flushDone) === number)
+    },
+    rotate() {
+      Atomics.add(memory.words, control.rotateAsked, 1)
+      under.flush()
+    },
+    close(turns = 20) {
+      if (Atomics.load(memory.words, control.state) === runState.closed) return
+      Atomics.store(memory.words, control.state, runState.closing)
+      step(turns, () => Atomics.load(memory.words, control.state) === runState.closed)
+    }
+  }
+  onTestFinished(() => {
+    faulty.fault = () => undefined
+    under.close()
+  })
+  return under
+}
+
+/** The methods of a proxy, so that some can be replaced. */
+function faultyMethods(disk: Disk): Disk {
+  const names = Object.keys(realDisk) as (keyof Disk)[]
+  return Object.fromEntries(names.map((name) => [name, disk[name]])) as unknown as Disk
+}
