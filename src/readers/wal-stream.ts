@@ -144,6 +144,7 @@ class WalReading {
   /** All records up to the next end; returns how the segment ended. */
   async *#records(source: SegmentSource): AsyncGenerator<RecordBatch, WalStep, undefined> {
     let found: Found = { bounds: [], offsets: [], indexes: [] }
+    let isReleased = false
     for (;;) {
       const step = source.next()
       if (step === 'record') {
@@ -151,13 +152,18 @@ class WalReading {
         if (type === ENTRY) this.#entry(found)
         else if (type === STATE && this.#replay.commit > this.#commit) {
           this.#commit = this.#replay.commit
-          if (this.#held.length > 0) yield this.#release(source)
+          isReleased = this.#held.length > 0
         }
-        continue
+        if (!isReleased) continue
       }
       if (found.indexes.length > 0) {
         yield this.#batch(source, found)
         found = { bounds: [], offsets: [], indexes: [] }
+      }
+      if (isReleased) {
+        yield this.#release(source)
+        isReleased = false
+        continue
       }
       if (step !== 'more') return step
       if (this.#context.signal.aborted) return 'end'
