@@ -172,15 +172,16 @@ class WalReading {
   }
 
   #entry(found: Found): void {
-    const { index, data } = this.#replay.entry!
-    const { recordOffset, window } = this.#replay.decoder
+    const { entry } = this.#replay
+    const { index } = entry
+    const { recordOffset } = this.#replay.decoder
     if (index < this.#from || recordOffset < this.#offset) return
     if (index > this.#commit) {
-      if (this.#context.follow) this.#held.push({ index, data: Buffer.from(data), offset: recordOffset })
+      if (this.#context.follow)
+        this.#held.push({ index, data: Buffer.from(entry.data), offset: recordOffset })
       return
     }
-    const start = data.byteOffset - window.byteOffset
-    found.bounds.push(start, start + data.length)
+    found.bounds.push(entry.dataStart, entry.dataEnd)
     found.offsets.push(recordOffset)
     found.indexes.push(index)
   }
