@@ -2,7 +2,8 @@
 
 /**
  * A goal is `{contender, metric, atLeast | atMost, of}` for a ratio of medians (`rate`, `cpu`), where `of` lists the
- * other side and its stand-ins, or `{contender, metric: 'intact' | 'limit'}` for what must hold in every run.
+ * other side and its stand-ins, `{contender, metric, atMost}` for a measured value without another side, or
+ * `{contender, metric: 'intact' | 'limit'}` for what must hold in every run.
  */
 export function judgeGoals(suite, summary) {
   return (suite.goals ?? []).map((goal) => {
@@ -13,6 +14,10 @@ export function judgeGoals(suite, summary) {
     }
     if (goal.metric === 'limit') {
       return verdict(goal, own.overBytes === 0, `largest file ${own.largestBytes} of ${own.maxBytes} bytes`)
+    }
+    if (goal.of === undefined) {
+      const value = own.values[goal.metric]
+      return verdict(goal, value <= goal.atMost, value.toLocaleString('en', { maximumFractionDigits: 0 }))
     }
     const other = measured(summary, goal.of)
     if (other === undefined) return unmeasured(goal, goal.of[0])
@@ -41,6 +46,7 @@ function verdict(goal, reached, found) {
 function wordsOf({ contender, metric, atLeast, atMost, of }) {
   if (metric === 'intact') return `${contender} loses, repeats and tears nothing`
   if (metric === 'limit') return `${contender} keeps every file within its limit`
+  if (of === undefined) return `${contender}: ${metric} ≤ ${atMost.toLocaleString('en')}`
   const bound = atLeast === undefined ? `≤ ${round(atMost)}×` : `≥ ${round(atLeast)}×`
   return `${contender} ${bound} ${metric === 'cpu' ? 'CPU per record' : 'the rate'} of ${of[0]}`
 }

@@ -46,9 +46,19 @@ function summarizeOne(name, contender, runs) {
     maxBytes,
     overBytes:
       maxBytes !== undefined && files.length > 0 ? Math.max(0, worst('largestBytes') - maxBytes) : undefined,
+    // What only this suite measures.
+    values: medianValues(runs),
     intact: files.every((one) => one.lost + one.duplicated + one.torn === 0),
     runs
   }
+}
+
+/** Names of measured values that suites set goals for, besides rate and CPU time. */
+const valueNames = ['callNs', 'callP99Ns', 'openFiles', 'growthBytes']
+
+function medianValues(runs) {
+  const measured = valueNames.filter((name) => runs[0][name] !== undefined)
+  return Object.fromEntries(measured.map((name) => [name, median(runs.map((run) => run[name]))]))
 }
 
 export function median(values) {

@@ -48,6 +48,8 @@ export class WorkerLink extends EventEmitter {
   readonly #stream: Stream
   readonly #options: WorkerLinkOptions
   readonly #drops: Drops
+  /** Records dropped on this side, of which the worker knows nothing. */
+  #dropped = 0
   #text = ''
   #lines = 0
   #scheduled = false
@@ -125,7 +127,8 @@ export class WorkerLink extends EventEmitter {
   }
 
   async stats(): Promise<SinkStats> {
-    return await this.#answer<SinkStats>('stats', 'stats')
+    const stats = await this.#answer<SinkStats>('stats', 'stats')
+    return { ...stats, dropped: stats.dropped + this.#dropped }
   }
 
   /** Resolves when all lines sent before have reached the sink's durability. */
@@ -144,8 +147,7 @@ export class WorkerLink extends EventEmitter {
   flushSync(): void {
     if (this.#dead) throw this.#gone()
     this.#sendText()
-    for (const batch of this.#waiting.splice(0)) this.#stream.write(batch.bytes)
-    this.#waitingBytes = 0
+    this.#handOver()
     this.#stream.flushSync()
   }
 
@@ -190,7 +192,7 @@ export class WorkerLink extends EventEmitter {
       timer.abort()
       try {
         if (!this.#dead) {
-          for (const batch of this.#waiting.splice(0)) this.#stream.write(batch.bytes)
+          this.#handOver()
           this.#stream.end()
         }
       } catch (error) {
@@ -231,7 +233,7 @@ export class WorkerLink extends EventEmitter {
     const batch = { bytes: Buffer.from(this.#text), lines: this.#lines }
     this.#text = ''
     this.#lines = 0
-    if (this.#dead) this.#drops.add({ lines: batch.lines, bytes: batch.bytes.length })
+    if (this.#dead) this.#drop(batch)
     else if (this.#waiting.length === 0 && !this.#stream.writableNeedDrain) this.#stream.write(batch.bytes)
     else this.#keep(batch)
   }
@@ -240,7 +242,7 @@ export class WorkerLink extends EventEmitter {
     const { maxBufferBytes, overflow } = this.#options
     const over = (): boolean => this.#waitingBytes + batch.bytes.length > maxBufferBytes
     if (overflow === 'drop-newest' && over()) {
-      this.#drops.add({ lines: batch.lines, bytes: batch.bytes.length })
+      this.#drop(batch)
       return
     }
     if (overflow === 'drop-oldest') {
@@ -248,11 +250,16 @@ export class WorkerLink extends EventEmitter {
         const oldest = this.#waiting.shift()
         if (oldest === undefined) break
         this.#waitingBytes -= oldest.bytes.length
-        this.#drops.add({ lines: oldest.lines, bytes: oldest.bytes.length })
+        this.#drop(oldest)
       }
     }
     this.#waiting.push(batch)
     this.#waitingBytes += batch.bytes.length
+  }
+
+  #drop({ lines, bytes }: Batch): void {
+    this.#dropped += lines
+    this.#drops.add({ lines, bytes: bytes.length })
   }
 
   #sendWaiting(): void {
@@ -263,16 +270,23 @@ export class WorkerLink extends EventEmitter {
       this.#stream.write(batch.bytes)
     }
     if (this.#waiting.length > 0) return
+    this.#handOver()
+    this.emit('sent')
+  }
+
+  /** Gives the stream everything, whether it has room or not, and the record of what was dropped. */
+  #handOver(): void {
+    for (const batch of this.#waiting.splice(0)) this.#stream.write(batch.bytes)
+    this.#waitingBytes = 0
     const notice = this.#drops.takeNotice()
     if (notice !== undefined) this.#stream.write(Buffer.from(notice))
-    this.emit('sent')
   }
 
   #fail(error: Error): void {
     if (this.#dead) return
     this.#dead = true
     onExit.unregister(this)
-    for (const { lines, bytes } of this.#waiting.splice(0)) this.#drops.add({ lines, bytes: bytes.length })
+    for (const batch of this.#waiting.splice(0)) this.#drop(batch)
     this.#drops.report()
     this.emit('sent')
     this.emit('failed', error)

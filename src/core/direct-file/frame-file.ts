@@ -27,7 +27,10 @@ import { privatePages } from './page-memory.ts'
 
 /** Entries with room for a frame header before them. */
 export interface FrameBlock {
-  /** Begins with the 8 bytes of the header, page-aligned; has room for the padding. */
+  /**
+   * Begins with the 8 bytes of the header, and has room for padding to a multiple of 512. Copied where it does not
+   * lie at, or has no room up to, a multiple of the file's alignment.
+   */
   readonly bytes: Buffer
   readonly validBytes: number
   readonly records: number
@@ -343,6 +346,13 @@ export class FrameFile {
         }
         continue
       }
+      if (!this.#liesWell(item)) {
+        for (const chunk of this.#copiedChunks(item)) {
+          push(chunk)
+          send()
+        }
+        continue
+      }
       push(item.bytes.subarray(0, encodeFrame(item.bytes, 0, item.validBytes, this.#alignment)))
       if (pieces.length === MAX_PIECES - 2) send()
     }
@@ -371,6 +381,26 @@ export class FrameFile {
     this.counters.writeMs += ms
     this.counters.longestWriteMs = Math.max(this.counters.longestWriteMs, ms)
     this.#preallocate(this.#options.path)
+  }
+
+  #liesWell({ bytes, validBytes }: FrameBlock): boolean {
+    if (bytes.length < frameBytes(validBytes, this.#alignment)) return false
+    return !this.#direct || bytes.byteOffset % this.#alignment === 0
+  }
+
+  /** The frame of a block in aligned pieces; each is valid until the next is asked for. */
+  *#copiedChunks({ bytes, validBytes }: FrameBlock): Generator<Buffer> {
+    const chunk = this.#chunk()
+    const capacity = frameBytes(validBytes, this.#alignment)
+    encodeU32(bytes, 0, capacity)
+    encodeU32(bytes, 4, validBytes)
+    const used = FRAME_HEADER_BYTES + validBytes
+    for (let at = 0; at < capacity; at += chunk.length) {
+      const copied = bytes.copy(chunk, 0, at, Math.min(used, at + chunk.length))
+      const length = Math.min(chunk.length, capacity - at)
+      chunk.fill(0, copied, length)
+      yield chunk.subarray(0, length)
+    }
   }
 
   /** The frame of one record, in aligned pieces; each is valid until the next is asked for. */

@@ -1,6 +1,6 @@
 // Many direct files behind one flusher: each record begins with the number of its file. A flush sorts the records
 // by file in memory; at most so many files are open at a time.
-import { decodeU32, FRAME_HEADER_BYTES, roundUp } from '../../formats/direct-file.ts'
+import { BLOCK_BYTES, decodeU32, FRAME_HEADER_BYTES, roundUp } from '../../formats/direct-file.ts'
 import { native } from '../../native/index.ts'
 import type { Disk } from '../disk.ts'
 import {
@@ -14,8 +14,6 @@ import {
 } from './frame-file.ts'
 import { privatePages } from './page-memory.ts'
 import { TAG_BYTES } from './writer.ts'
-
-const PAGE_BYTES = 4096
 
 /** What a group reports of one of its files. */
 export interface FileCounters {
@@ -222,17 +220,21 @@ export class GroupFile {
 
   #arenaUsed = 0
 
-  /** Room for all blocks, each file's part beginning at a page. */
+  /** Room for all blocks, each file's part beginning at a multiple of 512. */
   #reserve(items: readonly FlushItem[]): void {
     let bytes = 0
+    let records = 0
     let runs = 1
     for (const item of items) {
       if ('data' in item) runs++
-      else bytes += item.validBytes
+      else {
+        bytes += item.validBytes
+        records += item.records
+      }
     }
-    const wanted = bytes + runs * this.#paths.size * 2 * PAGE_BYTES
-    const limited = Math.min(wanted, bytes + runs * Math.ceil(bytes / 5) * 2 * PAGE_BYTES)
-    if (this.#arena === undefined || this.#arena.length < limited) this.#arena = privatePages(limited)
+    const parts = Math.min(records, runs * this.#tags)
+    const wanted = bytes + parts * (FRAME_HEADER_BYTES + BLOCK_BYTES)
+    if (this.#arena === undefined || this.#arena.length < wanted) this.#arena = privatePages(wanted)
   }
 
   #sortBlocks(blocks: readonly FrameBlock[]): { tag: number; block: FrameBlock }[] {
@@ -249,7 +251,7 @@ export class GroupFile {
     for (let tag = 0; tag < tags; tag++) {
       if (counts[tag] === 0) continue
       const start = this.#arenaUsed
-      const end = roundUp(start + FRAME_HEADER_BYTES + sizes[tag], PAGE_BYTES)
+      const end = roundUp(start + FRAME_HEADER_BYTES + sizes[tag], BLOCK_BYTES)
       this.#arenaUsed = end
       places[tag] = start + FRAME_HEADER_BYTES
       const block = { bytes: arena.subarray(start, end), validBytes: sizes[tag], records: counts[tag] }
