@@ -147,7 +147,7 @@ test('a truncated log gives every record before the cut and no other', () => {
   const file = threeRecords(0)
   const found: string[] = []
   decodeMemory(new WalReplay(), file.subarray(0, file.length - 30), (replay) => {
-    if (replay.decoder.type === 2) found.push(Buffer.from(replay.entry!.data).toString().slice(0, 15))
+    if (replay.decoder.type === 2) found.push(Buffer.from(replay.entry.data).toString().slice(0, 15))
   })
   expect(found).toEqual(['one', 'a second record'])
 })

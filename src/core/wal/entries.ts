@@ -33,7 +33,7 @@ export async function* streamEntries(
       for (let step = reader.next(); step === 'record' || step === 'more'; step = reader.next()) {
         if (step === 'more') await nextTurn()
         else if (replay.decoder.type === ENTRY) {
-          const { index, data } = replay.entry!
+          const { index, data } = replay.entry
           if (index >= from) yield { index, data: Buffer.from(data) }
           if (index >= to) return
         }
