@@ -42,3 +42,4 @@ export {
 } from './readers/read-records.ts'
 export type { Damage, LogRecord, OnCorrupt, ReadFrom } from './readers/reader.ts'
 export { target } from './transports/pino/target.ts'
+export { type WorkerStream, workerStream } from './transports/worker-stream.ts'

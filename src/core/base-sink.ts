@@ -5,8 +5,10 @@ import onExit from 'on-exit-leak-free'
 import type { Dropped, RecordQueue } from './byte-queue.ts'
 import { Drops } from './drops.ts'
 import { errorMessage, LogboomError, systemCode } from './errors.ts'
-import { LineQueue } from './lines.ts'
+import { Flushes } from './flushes.ts'
+import { LineQueue, linePieces } from './lines.ts'
 import { Notice } from './notice.ts'
+import { Retry } from './retry.ts'
 import type {
   ControlRequest,
   Durability,
@@ -25,13 +27,14 @@ const MAX_BATCH_BYTES = 4 * 1024 * 1024
 const WRITE_NOW_BYTES = 256 * 1024
 /** So many, and the caller is asked to wait. */
 const HIGH_WATER_BYTES = 4 * 1024 * 1024
+const PIECE_LENGTH = 64 * 1024
 /** A busy lock is tried again after so many more. */
 const TRY_AGAIN_BYTES = 64 * 1024
-const RETRY_MIN_MS = 50
-const RETRY_MAX_MS = 500
-/** A busy lock is nothing unusual: waited for in small steps, blocking the thread only for the first one. */
+/** A busy lock is nothing unusual: the thread is blocked for it just so long, and then a timer waits. */
 const BUSY_WAIT_MS = 2
-const BUSY_RETRY_MAX_MS = 5
+/** The same for a caller who has to be blocked anyway. */
+const BLOCKED_WAIT_MS = 50
+const CONTROL_RETRY_MAX_MS = 5
 /** thread-stream gives a closing worker ten seconds. */
 const CLOSE_TIMEOUT_MS = 8_000
 const NEWLINE = Buffer.from('\n')
@@ -42,12 +45,6 @@ export interface BaseSinkOptions {
   maxBufferBytes: number
   overflow: Overflow
   fallback: false | 'stderr'
-}
-
-interface Waiter {
-  to: Durability
-  resolve: () => void
-  reject: (error: Error) => void
 }
 
 export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink {
@@ -75,18 +72,13 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   #failure: LogboomError | undefined
   #closed: Promise<void> | undefined
   #flushTimer: NodeJS.Timeout | undefined
-  /** Set while writing waits for a failure or a busy lock to pass. */
-  #retryTimer: NodeJS.Timeout | undefined
-  #retryMs = 0
-  #busySince = 0
+  readonly #retry = new Retry(
+    () => this.#tryAgain(),
+    () => this.#needDrain || this.#flushes.isAwaited
+  )
+  readonly #flushes: Flushes
   #tryAgainBytes = 0
   #needDrain = false
-  #waiters: Waiter[] = []
-  /** Something was written since the last sync began. */
-  #dirty = false
-  #syncing = false
-  /** Counts failed syncs: a sync that began before one of them proves nothing. */
-  #syncEpoch = 0
 
   constructor(path: string, options: BaseSinkOptions, queue: RecordQueue = new LineQueue()) {
     super()
@@ -98,6 +90,13 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     this.#highWaterBytes = Math.min(HIGH_WATER_BYTES, options.maxBufferBytes / 2)
     this.#notice = new Notice(options.fallback)
     this.#drops = new Drops((event) => this.announce('dropped', event))
+    this.#flushes = new Flushes({
+      queue,
+      sync: () => this._sync(),
+      syncNow: () => this._syncNow(),
+      syncFailed: (error) => this.#syncFailed(error),
+      drained: () => this.#drained()
+    })
   }
 
   /** How long another holder of the lock is nothing unusual. */
@@ -120,9 +119,9 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   write(chunk: string | Uint8Array): boolean {
     this.#accept(chunk)
     if (this.#queue.queuedBytes < this.#writeNowBytes) this.#schedule()
-    else if (this.#retryTimer === undefined) this.#pumpAndSettle(BUSY_WAIT_MS)
+    else if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
     // While the lock is busy it is tried again now and then: a caller that never yields would starve the timer.
-    else if (this.#busySince > 0 && this.#queue.queuedBytes >= this.#tryAgainBytes) this.#pumpAndSettle(0)
+    else if (this.#retry.isBusy && this.#queue.queuedBytes >= this.#tryAgainBytes) this.#pumpAndSettle(0)
     return this.#isWelcome()
   }
 
@@ -132,7 +131,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
       this.#schedule()
       return true
     }
-    if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS) && this.#syncIfDisk()) return true
+    if (!this.#retry.isSet && this.#pump(BUSY_WAIT_MS) && this.#syncIfDisk()) return true
     return this.#mayWait() ? this.#awaitDrain() : true
   }
 
@@ -146,19 +145,18 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   flushLines(to: Durability = this.#writtenLevel()): Promise<void> {
     if (this.#state === 'closing' || this.#state === 'closed') return Promise.reject(this.#closedError())
     if (to === 'none' || this.#hasReached(to)) return Promise.resolve()
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ to, resolve, reject })
-      this.#retryTimer?.ref()
-      if (this.#retryTimer === undefined) this.#pumpAndSettle(BUSY_WAIT_MS)
-    })
+    const flushed = this.#flushes.add(to)
+    this.#retry.keepAlive()
+    if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
+    return flushed
   }
 
   flushSync(to: Durability = this.#writtenLevel()): void {
     if (this.#state === 'closed') throw this.#closedError()
     this.#finishLine()
     if (to === 'none') return
-    this.#clearRetry()
-    const done = this.#pump(this._lockTimeoutMs) && (to !== 'disk' || this.#syncNow())
+    this.#retry.clear()
+    const done = this.#pump(this._lockTimeoutMs) && (to !== 'disk' || this.#flushes.syncNow())
     if (!done) throw this.#failure ?? this.#lockTimeout()
     this.#settled()
   }
@@ -198,20 +196,20 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     const fits = this.#queue.bytes + bytes.length <= this.#options.maxBufferBytes
     if (fits || this.#makeRoom(bytes)) this.#queue.insertLine(bytes)
     else this.#drop({ lines: 1, bytes: bytes.length })
-    if (this.#retryTimer === undefined) this.#pumpAndSettle(BUSY_WAIT_MS)
+    if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
     return this.#isWelcome()
   }
 
   /** Writes every whole line at once; false if that is not possible now. */
   protected writeLinesNow(): boolean {
-    if (this.#retryTimer !== undefined || !this.#pump(BUSY_WAIT_MS)) return false
+    if (this.#retry.isSet || !this.#pump(BUSY_WAIT_MS)) return false
     this.#settled()
     return true
   }
 
   /** Runs `work`, which needs the sink to be usable now, until it returns true. */
   protected async retryUntil(work: () => boolean): Promise<void> {
-    for (let delayMs = 1; !work(); delayMs = Math.min(delayMs * 2, BUSY_RETRY_MAX_MS)) {
+    for (let delayMs = 1; !work(); delayMs = Math.min(delayMs * 2, CONTROL_RETRY_MAX_MS)) {
       await new Promise((resolve) => setTimeout(resolve, delayMs))
       if (this.#state === 'closed') throw this.#closedError()
     }
@@ -254,21 +252,35 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   #accept(chunk: string | Uint8Array): void {
     if (this.#closed !== undefined) throw this.#closedError()
     if (chunk.length === 0 && this.#queue.takesLines) return
-    const bytes = chunk.length + this.#queue.overhead(chunk)
-    const fits = this.#queue.bytes + bytes <= this.#options.maxBufferBytes
-    const discarded = fits || this.#makeRoom(chunk) ? this.#queue.push(chunk) : this.#queue.refuse(chunk)
+    const { maxBufferBytes } = this.#options
+    const mostBytes =
+      (typeof chunk === 'string' ? chunk.length * 3 : chunk.length) + this.#queue.overhead(chunk)
+    if (this.#queue.bytes + mostBytes <= maxBufferBytes) this.#push(chunk)
+    else if (this.#queue.takesLines) {
+      // Near the bound lines are weighed one by one or a few together, not with the whole chunk they came in.
+      for (const piece of linePieces(chunk, Math.min(PIECE_LENGTH, maxBufferBytes / 16)))
+        this.#acceptPiece(piece)
+    } else this.#acceptPiece(chunk)
+  }
+
+  #acceptPiece(piece: string | Uint8Array): void {
+    if (this.#makeRoom(piece)) this.#push(piece)
+    else this.#drop(this.#queue.refuse(piece))
+  }
+
+  #push(chunk: string | Uint8Array): void {
+    const discarded = this.#queue.push(chunk)
     if (discarded !== undefined) this.#drop(discarded)
   }
 
-  /** False if the chunk must be refused. One larger than the bound is taken when nothing else waits. */
+  /** False if the piece must be refused. One larger than the bound is taken when nothing else waits. */
   #makeRoom(chunk: string | Uint8Array): boolean {
     const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length
     const bytes = length + this.#queue.overhead(chunk)
     const limit = this.#options.maxBufferBytes
     const fits = () => this.#queue.bytes + bytes <= limit || !(this.#queue.hasLines || this.#queue.hasKept)
     if (fits()) return true
-    if (this.#retryTimer === undefined && this.#pump(BUSY_WAIT_MS) && this.#syncIfDisk() && fits())
-      return true
+    if (!this.#retry.isSet && this.#pump(BUSY_WAIT_MS) && this.#syncIfDisk() && fits()) return true
     if (this.#options.overflow === 'drop-newest') return false
     if (this.#options.overflow === 'drop-oldest') {
       this.#drop(this.#queue.dropOldest(this.#queue.bytes + bytes - limit))
@@ -277,8 +289,8 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     // The caller went on although `write` returned false. Blocking its thread is all that is left that neither
     // loses records nor grows without bound.
     while (!fits()) {
-      this.#clearRetry()
-      if (!(this.#pump(RETRY_MIN_MS) && this.#syncIfDisk())) sleep(RETRY_MIN_MS)
+      this.#retry.clear()
+      if (!(this.#pump(BLOCKED_WAIT_MS) && this.#syncIfDisk())) sleep(BLOCKED_WAIT_MS)
     }
     return true
   }
@@ -292,7 +304,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
           const bytes = this._writeBatch(this.#queue.head(MAX_BATCH_BYTES), waitMs)
           if (bytes === 0) return this.#busy()
           this.#queue.consume(bytes, this.durability === 'disk')
-          this.#dirty = true
+          this.#flushes.wrote()
         }
       } while (this.#queueDropNotice())
     } catch (error) {
@@ -311,10 +323,8 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   }
 
   #recover(): void {
-    this.#busySince = 0
-    this.#retryMs = 0
     this.#failure = undefined
-    this.#clearRetry()
+    this.#retry.reset()
     if (this.#state !== 'degraded') return
     this.#state = 'open'
     this.announce('recovered')
@@ -322,56 +332,14 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
 
   #pumpAndSettle(waitMs: number): void {
     if (!this.#pump(waitMs)) return
-
-    if (this.durability === 'disk' && this.#dirty) this.#syncSoon()
+    if (this.durability === 'disk' && !this.#flushes.isSynced) this.#flushes.syncSoon()
     else this.#settled()
   }
 
   /** Everything queued has reached the sink's durability. */
   #settled(): void {
     this.#drained()
-    const waiters = this.#waiters.splice(0)
-    for (const waiter of waiters) {
-      if (waiter.to === 'disk' && (this.#dirty || this.#syncing)) this.#waiters.push(waiter)
-      else waiter.resolve()
-    }
-    if (this.#waiters.length > 0) this.#syncSoon()
-  }
-
-  #syncSoon(): void {
-    if (!this.#syncing) void this.#syncLoop()
-  }
-
-  // Group commit: what is written while one sync runs is covered by the next.
-  async #syncLoop(): Promise<void> {
-    this.#syncing = true
-    while (await this.#syncOnce()) {
-      if (this.#queue.hasLines || !(this.#dirty || this.#waiters.length > 0)) break
-    }
-    this.#syncing = false
-  }
-
-  /** One sync of everything written so far. False if it proved nothing. */
-  async #syncOnce(): Promise<boolean> {
-    const covered = this.#queue.hasLines ? [] : this.#waiters.splice(0)
-    const total = this.#queue.writtenTotal
-    const epoch = this.#syncEpoch
-    this.#dirty = false
-    try {
-      await this._sync()
-    } catch (error) {
-      this.#waiters.unshift(...covered)
-      this.#syncFailed(error)
-      return false
-    }
-    if (epoch !== this.#syncEpoch) {
-      this.#waiters.unshift(...covered)
-      return false
-    }
-    this.#queue.release(total)
-    for (const waiter of covered) waiter.resolve()
-    if (!this.#dirty && !this.#queue.hasLines) this.#drained()
-    return true
+    this.#flushes.written()
   }
 
   #drained(): void {
@@ -381,20 +349,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   }
 
   #syncIfDisk(): boolean {
-    return this.durability !== 'disk' || this.#syncNow()
-  }
-
-  #syncNow(): boolean {
-    if (!this.#dirty && !this.#syncing) return true
-    try {
-      this._syncNow()
-    } catch (error) {
-      this.#syncFailed(error)
-      return false
-    }
-    this.#dirty = false
-    this.#queue.release()
-    return true
+    return this.durability !== 'disk' || this.#flushes.syncNow()
   }
 
   // After a failed fsync the kernel has marked the pages clean, so a second one would succeed and lie. The file is
@@ -404,33 +359,19 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
       path: this.path,
       cause: error
     })
-    this.#syncEpoch++
-    this.#dirty = false
-    this.#queue.rewind()
     try {
       this._seal()
     } catch (sealError) {
       this.warn('ERR_IO', `cannot rotate ${this.path} aside after a failed sync: ${errorMessage(sealError)}`)
     }
-    if (this.durability !== 'disk') {
-      // What was acknowledged at 'os' is not kept for rewriting, so a promise of 'disk' cannot be held.
-      const failed = this.#waiters.filter((waiter) => waiter.to === 'disk')
-      this.#waiters = this.#waiters.filter((waiter) => waiter.to !== 'disk')
-      for (const waiter of failed) waiter.reject(failure)
-    }
+    // What was acknowledged at 'os' is not kept for rewriting, so a promise of 'disk' cannot be held.
+    if (this.durability !== 'disk') this.#flushes.rejectAll(failure, 'disk')
     this.#fail(failure)
   }
 
   #busy(): false {
-    const now = Date.now()
-    this.#busySince ||= now
     this.#tryAgainBytes = this.#queue.queuedBytes + TRY_AGAIN_BYTES
-    if (now - this.#busySince >= this._lockTimeoutMs) {
-      this.#fail(this.#lockTimeout())
-      return false
-    }
-    this.#retryMs = Math.min(this.#retryMs * 2 || 1, BUSY_RETRY_MAX_MS)
-    this.#scheduleRetry()
+    if (!this.#retry.busy(this._lockTimeoutMs)) this.#fail(this.#lockTimeout())
     return false
   }
 
@@ -458,15 +399,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
         path: this.path
       })
     }
-    this.#retryMs = Math.min(Math.max(this.#retryMs * 2, RETRY_MIN_MS), RETRY_MAX_MS)
-    this.#scheduleRetry()
-  }
-
-  #scheduleRetry(): void {
-    clearTimeout(this.#retryTimer)
-    this.#retryTimer = setTimeout(() => this.#retry(), this.#retryMs)
-    // A process in which nobody waits for this sink may end: the exit hook has the last word.
-    if (this.#waiters.length === 0 && !this.#needDrain) this.#retryTimer.unref()
+    this.#retry.failed()
   }
 
   /** The answer of `write`: false asks the caller to wait for 'drain'. */
@@ -484,12 +417,11 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   /** The caller is to wait for 'drain', and may have nothing else that keeps the process alive. */
   #awaitDrain(): false {
     this.#needDrain = true
-    this.#retryTimer?.ref()
+    this.#retry.keepAlive()
     return false
   }
 
-  #retry(): void {
-    this.#retryTimer = undefined
+  #tryAgain(): void {
     if (!this.#queue.hasLines) {
       try {
         this._open()
@@ -501,16 +433,11 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     this.#pumpAndSettle(0)
   }
 
-  #clearRetry(): void {
-    clearTimeout(this.#retryTimer)
-    this.#retryTimer = undefined
-  }
-
   #schedule(): void {
-    if (this.#flushTimer !== undefined || this.#retryTimer !== undefined || !this.#queue.hasLines) return
+    if (this.#flushTimer !== undefined || this.#retry.isSet || !this.#queue.hasLines) return
     this.#flushTimer = setTimeout(() => {
       this.#flushTimer = undefined
-      if (this.#retryTimer === undefined) this.#pumpAndSettle(BUSY_WAIT_MS)
+      if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
     }, this.#options.flushInterval)
     this.#flushTimer.unref()
   }
@@ -522,8 +449,8 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
 
   /** Whether nothing is left to do for a flush to `to`, also while writing fails. */
   #hasReached(to: Durability): boolean {
-    if (this.#retryTimer === undefined || this.#queue.hasLines) return false
-    return to !== 'disk' || !(this.#dirty || this.#syncing || this.#queue.hasKept)
+    if (!this.#retry.isSet || this.#queue.hasLines) return false
+    return to !== 'disk' || (this.#flushes.isSynced && !this.#queue.hasKept)
   }
 
   #finishLine(): void {
@@ -551,14 +478,14 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     const failure = this.#failure
     this.#state = 'closing'
     this.#clearFlush()
-    this.#clearRetry()
+    this.#retry.clear()
     const lost = this.#queue.clear()
     if (lost.lines > 0) this.#drop(lost)
     this.#drops.report()
     await this._close()
     this.#state = 'closed'
     onExit.unregister(this)
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#closedError())
+    this.#flushes.rejectAll(this.#closedError())
     if (lost.lines > 0) throw this.#lost(lost, failure)
   }
 

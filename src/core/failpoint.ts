@@ -1,5 +1,7 @@
 // Named places where a test can kill the process or make an error. `LOGBOOM_FAILPOINT=rename:kill:3` acts when
-// `rename` is passed for the third time; `:error` throws EIO instead. Without the variable nothing happens.
+// `rename` is passed for the third time; `:error` throws EIO instead, `:pause` stays there for good. Without the
+// variable nothing happens.
+import { sleep } from './sleep.ts'
 
 const [name, action, nth] = (process.env.LOGBOOM_FAILPOINT ?? '').split(':')
 let left = Number(nth ?? 1)
@@ -51,5 +53,6 @@ export const failpoint: (point: Failpoint) => void =
     : (point) => {
         if (point !== name || --left !== 0) return
         if (action === 'kill') process.kill(process.pid, 'SIGKILL')
+        if (action === 'pause') sleep(Number.POSITIVE_INFINITY)
         throw Object.assign(new Error(`EIO: failpoint ${point}`), { code: 'EIO' })
       }

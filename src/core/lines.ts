@@ -143,3 +143,14 @@ export class LineQueue extends ByteQueue implements RecordQueue {
     }
   }
 }
+
+/** Cuts `chunk` behind line ends into pieces of at least `length` units, except the last. */
+export function* linePieces<T extends string | Uint8Array>(chunk: T, length: number): Generator<T> {
+  for (let at = 0; at < chunk.length; ) {
+    const from = at + Math.max(1, Math.floor(length)) - 1
+    const newline = typeof chunk === 'string' ? chunk.indexOf('\n', from) : chunk.indexOf(NEWLINE, from)
+    const end = newline === -1 ? chunk.length : newline + 1
+    yield (typeof chunk === 'string' ? chunk.slice(at, end) : chunk.subarray(at, end)) as T
+    at = end
+  }
+}

@@ -33,13 +33,22 @@ export function parseBackupName(base: string, name: string): BackupName | undefi
   if (!name.startsWith(base)) return undefined
   const match = SUFFIX.exec(name.slice(base.length))
   if (match === null) return undefined
-  const [year, month, day, hour, minute, second, number] = match.slice(1, 8).map(Number)
+  const [year, month, day, hour, minute, second] = [
+    +match[1],
+    +match[2],
+    +match[3],
+    +match[4],
+    +match[5],
+    +match[6]
+  ]
   const date = new Date(0)
   date.setUTCFullYear(year, month - 1, day)
-  date.setUTCHours(hour, minute, second)
-  const stamp = date.getTime() / 1000
-  // Date carries 31 February over into March; a name whose date does not come back unchanged has no such date.
-  if (formatStamp(stamp) !== name.slice(base.length + 1, base.length + 16)) return undefined
+  // Date carries 31 February over into March and 24:00 into the next day. A folder may hold many thousand names, so
+  // this is checked without making texts.
+  const isDate = date.getUTCMonth() === month - 1 && date.getUTCDate() === day
+  if (!isDate || hour > 23 || minute > 59 || second > 59) return undefined
+  const stamp = date.getTime() / 1000 + hour * 3600 + minute * 60 + second
+  const number = +match[7]
   return { stamp, number, compression: (match[8] ?? '') as BackupCompression }
 }
 

@@ -9,8 +9,8 @@ const WINDOW_BYTES = 1024 * 1024
 const ROWS = 4096
 
 /**
- * `record`: the fields of the decoder describe the next record. `more`: read `fillBytes` bytes at file offset
- * `fillPosition` into `window` at `fillOffset`, then call `filled`. `end`: the used part of the segment ends.
+ * `record`: the fields of the decoder describe the next record. `more`: call `makeRoom`, read `fillBytes` bytes at
+ * file offset `fillPosition` into `window` at `fillOffset`, then call `filled`. `end`: the used part of the segment ends.
  * `torn`: an unexpected end of the last segment, which repair may cut off. `corrupt`: any other damage.
  */
 export type WalStep = 'record' | 'more' | 'end' | 'torn' | 'corrupt'
@@ -37,6 +37,8 @@ export class WalDecoder {
   #base = 0
   #at = 0
   #end = 0
+  #wanted = 0
+  #crcBefore = 0
   readonly #rows = new Uint32Array(ROWS * WAL_ROW)
   #row = 0
   #rowCount = 0
@@ -52,6 +54,11 @@ export class WalDecoder {
     this.#rowCount = 0
     this.offset = 0
     this.reason = ''
+  }
+
+  /** File offset of the first byte of `window`. */
+  get windowPosition(): number {
+    return this.#base
   }
 
   /** The segment has grown, or is no longer the last one: decoding may go on after an `end` or `torn`. */
@@ -75,6 +82,15 @@ export class WalDecoder {
     return this.#judge()
   }
 
+  /** The record makes no sense to who understands its data: it counts as not read. */
+  reject(reason: string): void {
+    this.reason = reason
+    this.crc = this.#crcBefore
+    this.#at -= this.offset - this.recordOffset
+    this.offset = this.recordOffset
+    this.#rowCount = 0
+  }
+
   /** `bytes` bytes were read into the window as asked; 0 means that the file ends there. */
   filled(bytes: number): void {
     this.#end += bytes
@@ -89,6 +105,7 @@ export class WalDecoder {
     this.dataStart = rows[at + 2]
     this.dataEnd = rows[at + 3]
     this.#at = rows[at + 4]
+    this.#crcBefore = this.crc
     this.crc = rows[at + 5]
     this.offset = this.#base + this.#at
     return 'record'
@@ -132,6 +149,7 @@ export class WalDecoder {
       if (this.offset === 0) return this.#corrupt('the segment does not start with a checksum record')
     }
     this.type = record.type
+    this.#crcBefore = this.crc
     this.crc = crc
     this.dataStart = record.dataStart
     this.dataEnd = record.dataEnd
@@ -171,30 +189,26 @@ export class WalDecoder {
     return false
   }
 
-  /** Asks for at least `bytes` from the current offset on; never for more than the file holds. */
-  #want(bytes: number): WalStep {
+  /** Makes room in the window for what `next` asked for; what lay before the current offset is overwritten. */
+  makeRoom(): void {
     const kept = this.#end - this.#at
-    if (bytes > this.window.length) {
-      const larger = Buffer.allocUnsafe(bytes)
-      this.window.copy(larger, 0, this.#at, this.#end)
-      this.window = larger
-    } else {
-      if (this.window.length > WINDOW_BYTES && bytes <= WINDOW_BYTES) this.#shrink()
-      else this.window.copyWithin(0, this.#at, this.#end)
-    }
+    const tooLarge = this.window.length > WINDOW_BYTES && this.#wanted <= WINDOW_BYTES
+    if (this.#wanted > this.window.length || tooLarge) {
+      const window = Buffer.allocUnsafe(Math.max(WINDOW_BYTES, this.#wanted))
+      this.window.copy(window, 0, this.#at, this.#end)
+      this.window = window
+    } else this.window.copyWithin(0, this.#at, this.#end)
     this.#base += this.#at
     this.#at = 0
     this.#end = kept
     this.fillOffset = kept
     this.fillPosition = this.#base + kept
     this.fillBytes = Math.min(this.window.length - kept, this.#fileBytes - this.fillPosition)
-    return 'more'
   }
 
-  #shrink(): void {
-    const kept = this.#end - this.#at
-    const smaller = Buffer.allocUnsafe(Math.max(WINDOW_BYTES, kept))
-    this.window.copy(smaller, 0, this.#at, this.#end)
-    this.window = smaller
+  /** Asks for at least `bytes` from the current offset on; never for more than the file holds. */
+  #want(bytes: number): WalStep {
+    this.#wanted = bytes
+    return 'more'
   }
 }

@@ -1,5 +1,6 @@
 // Encodes WAL records into one growing buffer, in one pass, chaining the rolling checksum.
 import { native } from '../native/index.ts'
+import { WAL_BLANK_BYTES } from '../native/wal-scan.ts'
 import { varintBytes, writeVarint } from './protobuf.ts'
 import {
   CRC,
@@ -16,12 +17,15 @@ import {
 
 // Frame header, record type, crc, data tag and length, entry fields, padding: never more than this.
 const MAX_OVERHEAD_BYTES = 80
-// A crc of 2^28 or more, which 15 in 16 are, takes 5 bytes; the data is placed for that and moved otherwise.
-const CRC_VARINT_BYTES = 5
 const FIRST_BUFFER_BYTES = 16 * 1024
+/** A larger buffer is given back when it is empty. */
+const KEPT_BUFFER_BYTES = 8 * 1024 * 1024
 
 /** ConfState of a group with the one voter `MEMBER`: { voters = 1 [1]; auto_leave = 5 false }. */
 export const CONF_STATE = Uint8Array.of(0x08, Number(MEMBER), 0x28, 0x00)
+
+/** In and out of `walSeal`: the rolling checksum. */
+const sealed = new Uint32Array(1)
 
 export class WalEncoder {
   /** Rolling checksum after the last record. */
@@ -43,24 +47,20 @@ export class WalEncoder {
   /** The seed that opens a segment: the checksum so far. */
   writeCrc(): void {
     this.#reserve(0)
-    this.#frame(CRC, -1)
+    this.#frameSealed(CRC, -1)
   }
 
   /** Opaque metadata; undefined writes a record without data, as etcd does. */
   writeMetadata(metadata: Uint8Array | undefined): void {
     this.#reserve(metadata?.length ?? 0)
     if (metadata !== undefined) this.#buffer.set(metadata, this.#dataStart(metadata.length))
-    this.#frame(METADATA, metadata?.length ?? -1)
+    this.#frameSealed(METADATA, metadata?.length ?? -1)
   }
 
   writeState(state: WalState): void {
-    this.#reserve(0)
-    const bytes = 3 + varintBytes(state.term) + varintBytes(state.vote) + varintBytes(state.commit)
-    let at = this.#dataStart(bytes)
-    at = this.#field(at, 0x08, state.term)
-    at = this.#field(at, 0x10, state.vote)
-    this.#field(at, 0x18, state.commit)
-    this.#frame(STATE, bytes)
+    const start = this.length
+    this.#state(state)
+    this.#seal(start)
   }
 
   writeSnapshot(snapshot: WalSnapshot, confState?: Uint8Array): void {
@@ -74,17 +74,20 @@ export class WalEncoder {
       at = this.#field(at, 0x1a, confState.length)
       this.#buffer.set(confState, at)
     }
-    this.#frame(SNAPSHOT, bytes)
+    this.#frameSealed(SNAPSHOT, bytes)
   }
 
   /** An entry of type 0. An undefined `data` is left out, an empty one is written. */
   writeEntry(index: bigint, term: bigint, data: Uint8Array | string | undefined): void {
     const small = index <= Number.MAX_SAFE_INTEGER ? Number(index) : index
+    const start = this.length
     this.#entry(small, term === TERM ? 1 : term, data)
+    this.#seal(start)
   }
 
   /** Entries from `firstIndex` on, then the state record that commits them all. Returns the last index. */
   writeBatch(firstIndex: bigint, records: readonly (Uint8Array | string)[]): bigint {
+    const start = this.length
     const lastIndex = firstIndex + BigInt(records.length - 1)
     if (lastIndex <= Number.MAX_SAFE_INTEGER) {
       const first = Number(firstIndex)
@@ -92,7 +95,8 @@ export class WalEncoder {
     } else {
       for (let i = 0; i < records.length; i++) this.#entry(firstIndex + BigInt(i), 1, records[i])
     }
-    this.writeState({ term: TERM, vote: MEMBER, commit: lastIndex })
+    this.#state({ term: TERM, vote: MEMBER, commit: lastIndex })
+    this.#seal(start)
     return lastIndex
   }
 
@@ -100,13 +104,29 @@ export class WalEncoder {
   writeRecord(type: number, data: Uint8Array): void {
     this.#reserve(data.length)
     this.#buffer.set(data, this.#dataStart(data.length))
-    this.#frame(type, data.length)
+    this.#frameSealed(type, data.length)
+  }
+
+  /** Forgets everything, to be used again behind checksum `crc`. */
+  reset(crc: number): void {
+    this.rewind(0, crc)
+    if (this.#buffer.length > KEPT_BUFFER_BYTES) this.#buffer = Buffer.allocUnsafe(FIRST_BUFFER_BYTES)
   }
 
   /** Forgets what was encoded after `length`, when the checksum was `crc`. */
   rewind(length: number, crc: number): void {
     this.length = length
     this.crc = crc
+  }
+
+  #state(state: WalState): void {
+    this.#reserve(0)
+    const bytes = 3 + varintBytes(state.term) + varintBytes(state.vote) + varintBytes(state.commit)
+    let at = this.#dataStart(bytes)
+    at = this.#field(at, 0x08, state.term)
+    at = this.#field(at, 0x10, state.vote)
+    this.#field(at, 0x18, state.commit)
+    this.#frame(STATE, bytes)
   }
 
   #entry(index: number | bigint, term: number | bigint, data: Uint8Array | string | undefined): void {
@@ -132,36 +152,43 @@ export class WalEncoder {
     return writeVarint(this.#buffer, at + 1, value)
   }
 
-  /** Where the data of the next record belongs if its crc takes five bytes. */
+  /** Where the data of the next record belongs. */
   #dataStart(dataBytes: number): number {
-    return this.length + FRAME_HEADER_BYTES + 3 + CRC_VARINT_BYTES + 1 + varintBytes(dataBytes)
+    return this.length + FRAME_HEADER_BYTES + WAL_BLANK_BYTES + 1 + varintBytes(dataBytes)
   }
 
-  /** Puts frame, type, crc, length and padding around data already in place; -1 is a record without data. */
+  /** Puts frame, type and length in front of data already in place; -1 is a record without data. */
   #frame(type: number, dataBytes: number): void {
     const buffer = this.#buffer
     const start = this.length
+    const record = start + FRAME_HEADER_BYTES
+    buffer[record + 1] = type
+    let end = record + WAL_BLANK_BYTES
     if (dataBytes >= 0) {
-      const from = this.#dataStart(dataBytes)
-      this.crc = native.crc32c(buffer, this.crc, from, from + dataBytes)
-      const missing = CRC_VARINT_BYTES - varintBytes(this.crc)
-      if (missing > 0) buffer.copyWithin(from - missing, from, from + dataBytes)
+      buffer[end] = 0x1a
+      end = writeVarint(buffer, end + 1, dataBytes) + dataBytes
     }
-    let at = start + FRAME_HEADER_BYTES
-    buffer[at++] = 0x08
-    buffer[at++] = type
-    buffer[at++] = 0x10
-    at = writeVarint(buffer, at, this.crc)
-    if (dataBytes >= 0) {
-      buffer[at++] = 0x1a
-      at = writeVarint(buffer, at, dataBytes) + dataBytes
-    }
-    const recordBytes = at - start - FRAME_HEADER_BYTES
-    const padding = -recordBytes & 7
-    for (let i = 0; i < padding; i++) buffer[at++] = 0
-    buffer.writeUInt32LE(recordBytes, start)
-    buffer.writeUInt32LE(padding === 0 ? 0 : ((0x80 | padding) << 24) >>> 0, start + 4)
-    this.length = at
+    const bytes = end - record
+    buffer[start] = bytes
+    buffer[start + 1] = bytes >>> 8
+    buffer[start + 2] = bytes >>> 16
+    buffer[start + 3] = bytes >>> 24
+    this.length = end + (-bytes & 7)
+  }
+
+  #frameSealed(type: number, dataBytes: number): void {
+    const start = this.length
+    this.#frame(type, dataBytes)
+    this.#seal(start)
+  }
+
+  /** Completes the frames from `start` on: their checksums, and all that depends on these. */
+  #seal(start: number): void {
+    sealed[0] = this.crc
+    const end = native.walSeal(this.#buffer, start, this.length, sealed)
+    if (end === 0) throw new Error('frames cannot be sealed')
+    this.length = end
+    this.crc = sealed[0]
   }
 
   #reserve(dataBytes: number): void {

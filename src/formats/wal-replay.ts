@@ -44,7 +44,7 @@ export class WalReplay {
   /** Index of the last entry; of the one before the first if there was none yet. */
   lastIndex = 0n
   commit = 0n
-  /** Index of the first entry that the first segment was made for. */
+  /** Index of the first entry, or of the one that the first segment was made for. */
   firstIndex = 1n
   /** Index of the newest snapshot record. */
   snapshotIndex = 0n
@@ -83,6 +83,12 @@ export class WalReplay {
     return true
   }
 
+  /** The segment has grown, or another one follows it: goes on behind the last sound record. */
+  resume(bytes: number, last: boolean): void {
+    this.damage = undefined
+    this.decoder.resume(bytes, last)
+  }
+
   /** Like the decoder's `next`, with the records understood and the rules checked. */
   next(): WalStep {
     const step = this.decoder.next()
@@ -107,10 +113,11 @@ export class WalReplay {
 
   #entry(entry: WalEntry | undefined): boolean {
     this.entry = entry
-    if (entry === undefined) return this.#fail('corrupt', 'not an entry')
+    if (entry === undefined) return this.#reject('not an entry')
+    if (this.entries === 0) this.#startAt(entry.index)
     if (entry.index <= this.lastIndex) this.replaced++
     else if (entry.index > this.#reach() + 1n) {
-      return this.#fail('corrupt', `entry ${entry.index} follows ${this.#reach()}`)
+      return this.#reject(`entry ${entry.index} follows ${this.#reach()}`)
     }
     if (entry.term !== TERM || entry.type !== 0) this.foreign = true
     this.lastIndex = entry.index
@@ -118,9 +125,17 @@ export class WalReplay {
     return true
   }
 
+  // Copies that etcd's backup makes begin behind a snapshot and note that only at the end.
+  #startAt(index: bigint): void {
+    if (index <= this.lastIndex + 1n || this.segment?.index !== 0n) return
+    this.firstIndex = index
+    this.lastIndex = index - 1n
+    if (this.commit < this.lastIndex) this.commit = this.lastIndex
+  }
+
   #state(state: WalState | undefined): boolean {
     this.state = state
-    if (state === undefined) return this.#fail('corrupt', 'not a state')
+    if (state === undefined) return this.#reject('not a state')
     if (state.term !== TERM || state.vote !== MEMBER) this.foreign = true
     this.marked = true
     this.commit = state.commit
@@ -129,7 +144,7 @@ export class WalReplay {
 
   #snapshot(snapshot: WalSnapshot | undefined): boolean {
     this.snapshot = snapshot
-    if (snapshot === undefined) return this.#fail('corrupt', 'not a snapshot')
+    if (snapshot === undefined) return this.#reject('not a snapshot')
     if (snapshot.index > this.snapshotIndex) this.snapshotIndex = snapshot.index
     return true
   }
@@ -137,7 +152,7 @@ export class WalReplay {
   #metadata(metadata: Uint8Array): boolean {
     if (this.metadata === undefined) this.metadata = Uint8Array.from(metadata)
     else if (Buffer.compare(this.metadata, metadata) !== 0) {
-      return this.#fail('corrupt', 'the metadata differs from that of the segments before')
+      return this.#reject('the metadata differs from that of the segments before')
     }
     return true
   }
@@ -149,12 +164,12 @@ export class WalReplay {
   }
 
   #fail(kind: WalDamage['kind'], reason: string): false {
-    const decoder = this.decoder
-    const offset =
-      kind === 'corrupt' && decoder.reason === ''
-        ? Math.min(decoder.recordOffset, decoder.offset)
-        : decoder.offset
-    this.damage = { kind, file: this.segment?.name ?? '', offset, reason }
+    this.damage = { kind, file: this.segment?.name ?? '', offset: this.decoder.offset, reason }
     return false
+  }
+
+  #reject(reason: string): false {
+    this.decoder.reject(reason)
+    return this.#fail('corrupt', reason)
   }
 }

@@ -217,6 +217,27 @@ static napi_value wal_scan_rows(napi_env env, napi_callback_info info) {
   return result;
 }
 
+// walSeal(data, start, end, crc: Uint32Array): the new end; the last checksum replaces crc[0]
+static napi_value wal_seal_frames(napi_env env, napi_callback_info info) {
+  ARGUMENTS(4)
+  const uint8_t *bytes;
+  size_t length, total;
+  int64_t start;
+  void *crc;
+  napi_typedarray_type type;
+  CHECK(napi_get_value_int64(env, argv[1], &start))
+  if (!get_bytes(env, argv[0], argv[1], argv[2], &bytes, &length)) return NULL;
+  if (napi_get_typedarray_info(env, argv[3], &type, &total, &crc, NULL, NULL) != napi_ok ||
+      type != napi_uint32_array || total == 0) {
+    napi_throw_type_error(env, NULL, "logboom addon: crc must be a Uint32Array");
+    return NULL;
+  }
+  size_t end = wal_seal((uint8_t *)bytes - start, (size_t)start, (size_t)start + length, crc);
+  napi_value result;
+  napi_create_int64(env, (int64_t)end, &result);
+  return result;
+}
+
 // fallocate(fd, offset, length): reserves blocks and extends the file; the new bytes read as zeros.
 static napi_value fallocate_blocks(napi_env env, napi_callback_info info) {
   ARGUMENTS(3)
@@ -464,6 +485,7 @@ NAPI_MODULE_INIT() {
       {"replaceAtExit", replace_at_exit},
       {"cancelReplace", cancel_replace},
       {"walScan", wal_scan_rows},
+      {"walSeal", wal_seal_frames},
       {"fallocate", fallocate_blocks},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {

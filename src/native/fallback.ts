@@ -3,7 +3,7 @@
 import { linkSync, unlinkSync } from 'node:fs'
 import { LogboomError } from '../core/errors.ts'
 import type { Native } from './index.ts'
-import { walScan } from './wal-scan.ts'
+import { walScan, walSeal } from './wal-scan.ts'
 
 const NEWLINE = 10
 
@@ -197,5 +197,6 @@ export const fallback: Native = {
   replaceAtExit: () => undefined,
   cancelReplace: () => {},
   walScan: (data, start, end, seed, rows) => walScan(crc32c, data, start, end, seed, rows),
+  walSeal: (data, start, end, crc) => walSeal(crc32c, data, start, end, crc),
   fallocate: noFallocate
 }

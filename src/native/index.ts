@@ -71,6 +71,11 @@ export interface Native {
    * wal-scan.ts) until they are full or anything but a sound record comes. Returns the number of rows.
    */
   walScan(data: Uint8Array, start: number, end: number, seed: number, rows: Uint32Array): number
+  /**
+   * Puts the checksums that follow `crc[0]` into the WAL frames in `data[start, end)`, each of which leaves a blank
+   * of five bytes for it, and closes the gaps of shorter ones. Returns the new end, 0 if they are no such frames.
+   */
+  walSeal(data: Uint8Array, start: number, end: number, crc: Uint32Array): number
   /** fallocate(2): reserves blocks and extends the file with zeros; EOPNOTSUPP where that is not possible. */
   fallocate(fd: number, offset: number, length: number): void
 }

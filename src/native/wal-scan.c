@@ -3,6 +3,8 @@
 // anything else (a crc record, an odd encoding, damage, the end), which JavaScript then judges.
 #include "wal-scan.h"
 
+#include <string.h>
+
 #include "checksum.h"
 
 #define HEADER 8
@@ -56,4 +58,43 @@ size_t wal_scan(const uint8_t *bytes, size_t start, size_t end, uint32_t crc, ui
     at = to + padding;
   }
   return count;
+}
+
+static size_t write_varint(uint8_t *bytes, size_t at, uint32_t value) {
+  for (; value > 127; value >>= 7) bytes[at++] = (uint8_t)value | 0x80;
+  bytes[at++] = (uint8_t)value;
+  return at;
+}
+
+size_t wal_seal(uint8_t *bytes, size_t start, size_t end, uint32_t *crc) {
+  size_t out = start;
+  for (size_t at = start; end - at >= HEADER + WAL_BLANK;) {
+    size_t length = (size_t)bytes[at] | (size_t)bytes[at + 1] << 8 | (size_t)bytes[at + 2] << 16 |
+                    (size_t)bytes[at + 3] << 24;
+    size_t next = at + HEADER + length + (-length & 7);
+    if (length < WAL_BLANK || next > end) return 0;
+    size_t rest = at + HEADER + WAL_BLANK;
+    size_t rest_length = length - WAL_BLANK;
+    if (rest_length > 0) {
+      uint32_t data_length;
+      size_t data = read_varint(bytes, rest + 1, rest + rest_length, &data_length);
+      if (data == 0 || data_length != rest + rest_length - data) return 0;
+      *crc = checksum_crc32c(*crc, bytes + data, data_length);
+    }
+    uint8_t type = bytes[at + HEADER + 1];
+    uint8_t prefix[WAL_BLANK] = {0x08, type, 0x10};
+    size_t prefix_length = write_varint(prefix, 3, *crc);
+    // The frame gets shorter or keeps its place, so nothing is overwritten that is still to be read.
+    memmove(bytes + out + HEADER + prefix_length, bytes + rest, rest_length);
+    memcpy(bytes + out + HEADER, prefix, prefix_length);
+    length = prefix_length + rest_length;
+    size_t padding = -length & 7;
+    for (int i = 0; i < 4; i++) bytes[out + i] = (uint8_t)(length >> (8 * i));
+    memset(bytes + out + 4, 0, 3);
+    bytes[out + 7] = padding == 0 ? 0 : (uint8_t)(0x80 | padding);
+    memset(bytes + out + HEADER + length, 0, padding);
+    out += HEADER + length + padding;
+    at = next;
+  }
+  return out;
 }

@@ -1,7 +1,10 @@
-// The portable twin of wal-scan.c: the same rows for the same bytes.
+// The portable twin of wal-scan.c: the same rows and frames for the same bytes.
 
 /** Columns of a row: type, start of the frame, start and end of the data, start of the next frame, checksum. */
 export const WAL_ROW = 6
+
+/** Type, crc tag and a blank of five bytes for the checksum: how a record begins before it is sealed. */
+export const WAL_BLANK_BYTES = 8
 
 const HEADER_BYTES = 8
 
@@ -45,6 +48,58 @@ export function walScan(
     at = to + padding
   }
   return count
+}
+
+export function walSeal(
+  checksum: Checksum,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  crc: Uint32Array
+): number {
+  let out = start
+  for (let at = start; end - at >= HEADER_BYTES + WAL_BLANK_BYTES; ) {
+    const length = readU32(bytes, at)
+    const next = at + HEADER_BYTES + length + (-length & 7)
+    if (length < WAL_BLANK_BYTES || next > end) return 0
+    const rest = at + HEADER_BYTES + WAL_BLANK_BYTES
+    const restEnd = at + HEADER_BYTES + length
+    if (rest < restEnd) {
+      const dataLength = readVarint(bytes, rest + 1, restEnd)
+      const data = varintEnd(bytes, rest + 1)
+      if (dataLength !== restEnd - data) return 0
+      crc[0] = checksum(bytes, crc[0], data, restEnd)
+    }
+    const type = bytes[at + HEADER_BYTES + 1]
+    const prefixBytes = 3 + varintBytes(crc[0])
+    // The frame gets shorter or keeps its place, so nothing is overwritten that is still to be read.
+    bytes.copyWithin(out + HEADER_BYTES + prefixBytes, rest, restEnd)
+    out = writeHead(bytes, out, type, crc[0], prefixBytes + restEnd - rest)
+    at = next
+  }
+  return out
+}
+
+/** Frame header, type and checksum in front of the rest of a record, and the padding behind it. */
+function writeHead(bytes: Uint8Array, out: number, type: number, crc: number, length: number): number {
+  const padding = -length & 7
+  for (let i = 0; i < 4; i++) bytes[out + i] = length >>> (8 * i)
+  bytes.fill(0, out + 4, out + 7)
+  bytes[out + 7] = padding === 0 ? 0 : 0x80 | padding
+  bytes[out + HEADER_BYTES] = 0x08
+  bytes[out + HEADER_BYTES + 1] = type
+  bytes[out + HEADER_BYTES + 2] = 0x10
+  let at = out + HEADER_BYTES + 3
+  let value = crc
+  for (; value > 127; value >>>= 7) bytes[at++] = (value & 127) | 128
+  bytes[at] = value
+  const end = out + HEADER_BYTES + length
+  bytes.fill(0, end, end + padding)
+  return end + padding
+}
+
+function varintBytes(value: number): number {
+  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5
 }
 
 function readU32(bytes: Uint8Array, at: number): number {

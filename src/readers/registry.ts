@@ -4,8 +4,15 @@ import { directFileReader } from './direct-file.ts'
 import type { Reader } from './reader.ts'
 import { spoolReader } from './spool.ts'
 import { textReader } from './text.ts'
+import { walReader } from './wal.ts'
 
-export const readers: readonly Reader[] = [spoolReader, directFileReader, binaryFileReader, textReader]
+export const readers: readonly Reader[] = [
+  walReader,
+  spoolReader,
+  directFileReader,
+  binaryFileReader,
+  textReader
+]
 
 /** The reader of a format, or undefined. */
 export function readerOf(format: string): Reader | undefined {

@@ -4,10 +4,11 @@ import { once } from 'node:events'
 import { readdirSync, statSync, truncateSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { BinaryFile } from '../../src/core/binary-file/binary-file.ts'
 import { failpoints } from '../../src/core/failpoint.ts'
 import { numberedBackups } from '../../src/formats/binary-file.ts'
+import { native } from '../../src/native/index.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { built } from '../helpers/script.ts'
 
@@ -88,67 +89,69 @@ function expectExactlyOnce(seen: Map<string, number[]>, writers: readonly Writer
   }
 }
 
-test(`${PROCESSES} processes × ${RECORDS} records with rollover and ${KILLS} kills`, {
-  timeout: 300_000
-}, async () => {
-  const path = join(createFolder(), 'events.bin')
-  const folder = dirname(path)
-  const writers: Writer[] = []
-  const started = (): Writer => {
-    const writer = start(path, `w${writers.length}`, RECORDS)
-    writers.push(writer)
-    return writer
-  }
-  const running = Array.from({ length: PROCESSES }, started)
-  for (let kill = 0; kill < KILLS; kill++) {
-    await delay(120 + Math.random() * 150)
-    const at = kill % PROCESSES
-    running[at].child.kill('SIGKILL')
-    await ended(running[at].child)
-    running[at] = started()
-  }
-  await Promise.all(running.map(({ child }) => ended(child)))
-  for (const writer of running) expect(writer.acknowledged).toBe(RECORDS - 1)
-  const { seen } = readBack(path)
-  expectExactlyOnce(seen, writers)
-  const numbers = numberedBackups(basename(path), readdirSync(folder)).map(({ number }) => number)
-  expect(numbers.length).toBeGreaterThan(10)
-  // A number noted by a writer that died before the rename is left out; none is used twice.
-  expect(numbers.length).toBeGreaterThanOrEqual((numbers.at(-1) as number) + 1 - KILLS)
-})
-
-const points = failpoints.filter((point) =>
-  ['turn', 'append', 'appended', 'rename', 'renamed'].includes(point)
-)
-const faults = points.flatMap((point) => ['kill', 'error'].map((action) => [point, action]))
-
-// Between a write and its confirmation there is nothing that can fail, only a place to die at.
-test.each(faults.filter(([point, action]) => point !== 'appended' || action === 'kill'))(
-  'at failpoint %s, %s: no acknowledged record is lost or doubled',
-  async (point, action) => {
+describe.skipIf(!native.canLock)('needs kernel locks', () => {
+  test(`${PROCESSES} processes × ${RECORDS} records with rollover and ${KILLS} kills`, {
+    timeout: 300_000
+  }, async () => {
     const path = join(createFolder(), 'events.bin')
-    const writer = start(path, 'w', 2_000, { LOGBOOM_FAILPOINT: `${point}:${action}:5` })
-    await ended(writer.child)
-    expect(writer.child.signalCode).toBe(action === 'kill' ? 'SIGKILL' : null)
-    if (action === 'error') expect(writer.acknowledged).toBe(1_999)
-    const next = start(path, 'next', 500)
-    await ended(next.child)
-    expectExactlyOnce(readBack(path).seen, [writer, next])
-  }
-)
+    const folder = dirname(path)
+    const writers: Writer[] = []
+    const started = (): Writer => {
+      const writer = start(path, `w${writers.length}`, RECORDS)
+      writers.push(writer)
+      return writer
+    }
+    const running = Array.from({ length: PROCESSES }, started)
+    for (let kill = 0; kill < KILLS; kill++) {
+      await delay(120 + Math.random() * 150)
+      const at = kill % PROCESSES
+      running[at].child.kill('SIGKILL')
+      await ended(running[at].child)
+      running[at] = started()
+    }
+    await Promise.all(running.map(({ child }) => ended(child)))
+    for (const writer of running) expect(writer.acknowledged).toBe(RECORDS - 1)
+    const { seen } = readBack(path)
+    expectExactlyOnce(seen, writers)
+    const numbers = numberedBackups(basename(path), readdirSync(folder)).map(({ number }) => number)
+    expect(numbers.length).toBeGreaterThan(10)
+    // A number noted by a writer that died before the rename is left out; none is used twice.
+    expect(numbers.length).toBeGreaterThanOrEqual((numbers.at(-1) as number) + 1 - KILLS)
+  })
 
-test('a tail torn by a kill is cut by the next writer, and counted', async () => {
-  const path = join(createFolder(), 'events.bin')
-  const writer = start(path, 'w', 2_000, { LOGBOOM_FAILPOINT: 'appended:kill:3' })
-  await ended(writer.child)
-  // As if the kill had cut the write itself.
-  truncateSync(path, statSync(path).size - 3)
-  const file = new BinaryFile({ path, maxBytes: '10m' })
-  const repaired = once(file, 'repaired')
-  file.write('next:0:')
-  await file.flush()
-  expect((await repaired)[0]).toMatchObject({ path })
-  expect(file.stats().repairs).toBe(1)
-  await file.close()
-  expectExactlyOnce(readBack(path).seen, [{ ...writer }, { ...writer, name: 'next', acknowledged: 0 }])
+  const points = failpoints.filter((point) =>
+    ['turn', 'append', 'appended', 'rename', 'renamed'].includes(point)
+  )
+  const faults = points.flatMap((point) => ['kill', 'error'].map((action) => [point, action]))
+
+  // Between a write and its confirmation there is nothing that can fail, only a place to die at.
+  test.each(faults.filter(([point, action]) => point !== 'appended' || action === 'kill'))(
+    'at failpoint %s, %s: no acknowledged record is lost or doubled',
+    async (point, action) => {
+      const path = join(createFolder(), 'events.bin')
+      const writer = start(path, 'w', 2_000, { LOGBOOM_FAILPOINT: `${point}:${action}:5` })
+      await ended(writer.child)
+      expect(writer.child.signalCode).toBe(action === 'kill' ? 'SIGKILL' : null)
+      if (action === 'error') expect(writer.acknowledged).toBe(1_999)
+      const next = start(path, 'next', 500)
+      await ended(next.child)
+      expectExactlyOnce(readBack(path).seen, [writer, next])
+    }
+  )
+
+  test('a tail torn by a kill is cut by the next writer, and counted', async () => {
+    const path = join(createFolder(), 'events.bin')
+    const writer = start(path, 'w', 2_000, { LOGBOOM_FAILPOINT: 'appended:kill:3' })
+    await ended(writer.child)
+    // As if the kill had cut the write itself.
+    truncateSync(path, statSync(path).size - 3)
+    const file = new BinaryFile({ path, maxBytes: '10m' })
+    const repaired = once(file, 'repaired')
+    file.write('next:0:')
+    await file.flush()
+    expect((await repaired)[0]).toMatchObject({ path })
+    expect(file.stats().repairs).toBe(1)
+    await file.close()
+    expectExactlyOnce(readBack(path).seen, [{ ...writer }, { ...writer, name: 'next', acknowledged: 0 }])
+  })
 })

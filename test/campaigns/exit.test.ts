@@ -34,6 +34,25 @@ test.each(hosts)(
   }
 )
 
+test.each([
+  ['drop-newest', 'close'],
+  ['drop-newest', 'exit'],
+  ['drop-oldest', 'close'],
+  ['drop-oldest', 'exit']
+] as const)(
+  'a burst that %s may drop is on disk or counted, wherever between logger and file it is dropped, after the end by %s',
+  async (overflow, end) => {
+    for (const host of hosts) {
+      const settings = { host, count: 10_000, oneTick: true, bytes: [1_000, 1_000] as [number, number], end }
+      const { report, writer } = await run(settings, { maxBytes: 0, overflow, maxBufferBytes: '64k' })
+      expect(report).toMatchObject({ duplicated: 0, damaged: [] })
+      expect(report.records + report.dropped, host).toBe(10_000)
+      if (end === 'close') expect(writer.stats!.dropped, host).toBe(report.dropped)
+      if (host === 'winston') expect(report.dropped).toBeGreaterThan(0)
+    }
+  }
+)
+
 type Ending = [NonNullable<WriterSettings['end']>, { code: number | null; signal: string | null }]
 
 const endings: Ending[] = [

@@ -182,6 +182,23 @@ export function sinkConformance(kind: string, subject: SinkUnderTest): void {
       })
     }
 
+    it('keeps its bound when many records come in one piece', async () => {
+      const maxBufferBytes = 20_000
+      const sink = create({ overflow: 'drop-newest', maxBufferBytes })
+      failAll('write', 'ENOSPC')
+      sink.commit(
+        expected(1_000)
+          .map((text) => `${text}\n`)
+          .join('')
+      )
+      expect(sink.stats().queuedBytes).toBeGreaterThan(maxBufferBytes / 2)
+      expect(sink.stats().queuedBytes).toBeLessThanOrEqual(maxBufferBytes)
+      repair()
+      await sink.close()
+      const found = await subject.read(folder)
+      expect(found.length + sink.stats().dropped).toBe(1_000)
+    })
+
     it('takes a record larger than the bound when nothing else waits', async () => {
       const sink = create({ maxBufferBytes: 1_000, overflow: 'drop-newest' })
       sink.write(`${'y'.repeat(5_000)}\n`)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { LineQueue } from '../../src/core/lines.ts'
+import { LineQueue, linePieces } from '../../src/core/lines.ts'
 
 const text = fc.string({ unit: fc.constantFrom('a', 'é', '日', '💡', '\n', '\n', '\0'), maxLength: 40 })
 const chunk = fc.oneof(
@@ -172,5 +172,22 @@ describe('line queue', () => {
     queue.consume(2, false)
     expect(queue.clear()).toEqual({ lines: 2, bytes: 3 })
     expect(queue.bytes).toBe(0)
+  })
+})
+
+describe('pieces of a chunk', () => {
+  it('are the chunk, cut behind line ends only, of the asked length or just past it', () => {
+    fc.assert(
+      fc.property(chunk, fc.integer({ min: 1, max: 20 }), (whole, length) => {
+        const pieces = [...linePieces<string | Uint8Array>(whole, length)]
+        expect(Buffer.concat(pieces.map((piece) => Buffer.from(piece as string)))).toEqual(
+          Buffer.from(whole as string)
+        )
+        for (const piece of pieces.slice(0, -1)) {
+          expect(piece.at(-1) === '\n' || piece.at(-1) === 10).toBe(true)
+          expect(piece.length).toBeGreaterThanOrEqual(length)
+        }
+      })
+    )
   })
 })

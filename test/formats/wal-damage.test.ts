@@ -20,6 +20,7 @@ function decode(file: Buffer, last: boolean) {
       records++
       recordBytes = Math.max(recordBytes, decoder.window.length)
     } else if (step === 'more') {
+      decoder.makeRoom()
       const end = decoder.fillPosition + decoder.fillBytes
       expect(end).toBeLessThanOrEqual(file.length)
       file.copy(decoder.window, decoder.fillOffset, decoder.fillPosition, end)

@@ -24,6 +24,7 @@ export function decodeMemory(
     const step = replay.next()
     if (step === 'record') onRecord(replay)
     else if (step === 'more') {
+      decoder.makeRoom()
       const bytes = Math.min(stepBytes, decoder.fillBytes)
       if (bytes <= 0) throw new Error('the decoder asks for nothing')
       file.copy(decoder.window, decoder.fillOffset, decoder.fillPosition, decoder.fillPosition + bytes)

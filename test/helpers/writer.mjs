@@ -99,7 +99,17 @@ const hosts = {
   }
 }
 
-const log = (hosts[host] ?? hosts.pino)()
+const log = create()
+
+function create() {
+  try {
+    return (hosts[host] ?? hosts.pino)()
+  } catch (error) {
+    tell({ event: 'thrown', code: error.code, message: error.message })
+    process.exit(1)
+  }
+}
+
 let stopped = false
 let sent = 0
 let flushing = false
@@ -119,12 +129,17 @@ async function flushAndTell() {
   if (flushing) return
   flushing = true
   const last = sent
-  await log.flush()
-  tell({ acked: last })
+  try {
+    await log.flush()
+    tell({ acked: last })
+  } catch (error) {
+    tell({ event: 'error', message: error.message })
+  }
   flushing = false
 }
 
 const commands = {
+  start: () => {},
   stop: () => {
     stopped = true
   },

@@ -51,7 +51,7 @@ export interface WriterSettings {
 }
 
 export interface WriterEvent {
-  event: 'rotated' | 'warning' | 'degraded' | 'recovered' | 'dropped' | 'repaired' | 'error'
+  event: 'rotated' | 'warning' | 'degraded' | 'recovered' | 'dropped' | 'repaired' | 'error' | 'thrown'
   at: number
   code?: string
   message?: string
@@ -71,6 +71,7 @@ export class Writer {
   /** Records it says it logged, and the number of the last one that is acknowledged. */
   sent = 0
   acked = 0
+  ready = false
   /** It answered to `ping`: its event loop is not blocked. */
   pong = false
   readonly events: WriterEvent[] = []
@@ -102,7 +103,9 @@ export class Writer {
     })
   }
 
-  tell(command: 'ping' | 'stop' | 'stats' | 'rotate' | 'flush' | 'terminate' | 'exhaust' | 'release'): void {
+  tell(
+    command: 'start' | 'ping' | 'stop' | 'stats' | 'rotate' | 'flush' | 'terminate' | 'exhaust' | 'release'
+  ): void {
     this.child.send(command)
   }
 
@@ -120,8 +123,16 @@ export class Writer {
     return this.events.filter((one) => one.event === event).length
   }
 
-  #hear(message: { pong?: boolean; sent?: number; acked?: number; event?: string; stats?: SinkStats }): void {
+  #hear(message: {
+    ready?: boolean
+    pong?: boolean
+    sent?: number
+    acked?: number
+    event?: string
+    stats?: SinkStats
+  }): void {
     if (message.sent !== undefined) this.sent = message.sent
+    if (message.ready === true) this.ready = true
     if (message.pong === true) this.pong = true
     if (message.acked !== undefined) this.acked = message.acked
     if (message.stats !== undefined) this.stats = message.stats

@@ -3,7 +3,6 @@ import {
   appendFileSync,
   copyFileSync,
   existsSync,
-  readdirSync,
   readFileSync,
   statSync,
   truncateSync,
@@ -13,6 +12,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { BinaryFile } from '../../src/core/binary-file/binary-file.ts'
+import { native } from '../../src/native/index.ts'
 import { repairBinaryFile } from '../../src/readers/binary-file-repair.ts'
 import { readRecords } from '../../src/readers/read-records.ts'
 import { createFolder } from '../helpers/folder.ts'
@@ -23,7 +23,7 @@ const cli = new URL('../../dist/cli/main.js', import.meta.url).pathname
 
 function writeLog(payloads: readonly string[], maxBytes = 1_000_000): string {
   const path = join(createFolder(), 'events.bin')
-  const file = new BinaryFile({ path, maxBytes })
+  const file = new BinaryFile({ path, maxBytes, lock: native.canLock })
   for (const payload of payloads) file.write(payload)
   file[Symbol.dispose]()
   return path
@@ -87,7 +87,7 @@ describe('reading a binary file', () => {
       for await (const { data } of readRecords(path, { follow: true, signal: stop.signal }))
         seen.push(data.toString())
     })()
-    const file = new BinaryFile({ path, maxBytes: 500 })
+    const file = new BinaryFile({ path, maxBytes: 500, lock: native.canLock })
     onTestFinished(() => file.close())
     const payloads = Array.from({ length: 200 }, (_, index) => `new ${index}`)
     for (const payload of payloads) {
@@ -144,6 +144,5 @@ describe('the commands', () => {
     expect(repaired.status).toBe(0)
     expect(existsSync(`${backup}.broken`)).toBe(true)
     expect(run('verify', path).status).toBe(0)
-    expect(readdirSync(join(path, '..')).length).toBeGreaterThan(3)
   })
 })

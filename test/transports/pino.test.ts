@@ -1,10 +1,12 @@
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { handleSignals, target } from 'logboom'
+import { handleSignals, target, workerStream } from 'logboom'
 import pino from 'pino'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { groupBackups } from '../../src/formats/backup-name.ts'
 import { native } from '../../src/native/index.ts'
 import { createFolder } from '../helpers/folder.ts'
 
@@ -158,5 +160,51 @@ describe('pino target', () => {
     expect(messages).toEqual([{ type: 'reopen' }])
     expect(process.listenerCount('SIGHUP')).toBe(0)
     expect(() => handleSignals(stream, { flushOnSignal: 'SIGKILL' })).toThrow(/ERR_OPTION/)
+  })
+})
+
+describe('worker stream for pino', () => {
+  it('writes every record, tells of events, and has all of it in the file when flush resolves', async () => {
+    const folder = createFolder()
+    const stream = workerStream('rotating-file', {
+      path: join(folder, 'app.log'),
+      maxBytes: 100_000,
+      lock: native.canLock
+    })
+    const rotated = once(stream, 'rotated')
+    const logger = pino(stream)
+    for (let id = 0; id < 5_000; id++) logger.info({ id })
+    await stream.flush()
+    expect((await rotated)[0]).toMatchObject({ from: join(folder, 'app.log') })
+    expect(await stream.stats()).toMatchObject({ records: 5_000, dropped: 0 })
+    const flushed = new Promise((resolve) => logger.flush(resolve))
+    expect(await flushed).toBeUndefined()
+    await stream.close()
+    const files = groupBackups('app.log', readdirSync(folder)).map(({ name }) => name)
+    expect([...files, 'app.log'].flatMap((name) => idsOf(join(folder, name)))).toEqual(count(5_000))
+  })
+
+  it('has a fatal record on disk when the call returns', async () => {
+    const path = join(createFolder(), 'app.log')
+    const stream = workerStream('rotating-file', { path, durability: 'disk', lock: native.canLock })
+    pino(stream).fatal({ id: 0 })
+    expect(idsOf(path)).toEqual([0])
+    await stream.close()
+  })
+
+  it('writes at process.exit what the last turn of the event loop logged', async () => {
+    const path = join(createFolder(), 'app.log')
+    const code = `
+      import pino from 'pino'
+      import { workerStream } from 'logboom'
+      const logger = pino(workerStream('rotating-file', { path: ${JSON.stringify(path)}, lock: ${native.canLock} }))
+      for (let id = 0; id < 10_000; id++) logger.info({ id })
+      process.exit(0)`
+    execFileSync(process.execPath, ['--input-type=module', '-e', code])
+    expect(idsOf(path)).toEqual(count(10_000))
+  })
+
+  it('refuses bad options at once', () => {
+    expect(() => workerStream('rotating-file', { path: 'a', maxBytes: 'many' })).toThrow(/ERR_OPTION/)
   })
 })

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { RotatingFileTransport, type RotatingFileTransportOptions } from 'logboom/winston'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import winston from 'winston'
 import { native } from '../../src/native/index.ts'
 import { createFolder } from '../helpers/folder.ts'
@@ -128,10 +128,12 @@ describe('winston transport', () => {
       dropped += count
     })
     const logger = winston.createLogger({ format: winston.format.json(), transports: [transport] })
+    await once(transport, 'degraded')
     for (let id = 0; id < 20_000; id++) {
       logger.info('x'.repeat(100), { id })
-      if (id % 1_000 === 0) await delay(1)
+      if (id % 1_000 === 999) await delay(5)
     }
+    await vi.waitFor(() => expect(dropped).toBeGreaterThan(0))
     mkdirSync(join(folder, 'missing'))
     await transport.flush()
     const finished = once(transport, 'finish')

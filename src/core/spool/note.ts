@@ -101,7 +101,7 @@ export class SpoolNote {
 
   /** False if somebody removed the note: nobody could recover what it speaks of. */
   get isThere(): boolean {
-    return isAt(this.#disk, this.fd, this.#path)
+    return this.#disk.fstat(this.fd).nlink > 0
   }
 
   /** Notes how much of a worker's temp file is complete. */

@@ -9,6 +9,7 @@ import {
   duration,
   type OptionsInput,
   type OptionsOutput,
+  oneOf,
   option,
   optionalOption,
   optionError,
@@ -22,6 +23,8 @@ import {
 const MAX_PREFIX_BYTES = 128
 
 const { mode: _mode, ...common } = commonOptions({ durability: 'os', flushInterval: '1s' })
+
+const overflow = oneOf(['block', 'drop-newest', 'drop-oldest'])
 
 export const spoolOptions = {
   path: optionalOption(
@@ -60,7 +63,20 @@ export const spoolOptions = {
     512,
     'So many records may wait for a worker before the `overflow` policy decides about the next one.'
   ),
-  ...common
+  ...common,
+  flushInterval: option(
+    'duration',
+    duration,
+    '1s',
+    'A file that is not full is published after this time; 0: only when it is full, and by `flush()` and `close()`.'
+  ),
+  maxBufferBytes: option('size', size, '64m', 'Bound of the memory held by waiting records.'),
+  overflow: option(
+    "`'block'`, `'drop-newest'`, `'drop-oldest'`",
+    overflow,
+    'block',
+    'What happens to the next record when `queue` records wait: it waits, too, until its `timeout`; it is discarded at once; or the oldest is. Beyond `maxBufferBytes` the next one is always discarded, unless the oldest are.'
+  )
 }
 
 export type SpoolOptions = OptionsInput<typeof spoolOptions>

@@ -122,7 +122,7 @@ function* publishFile(
     return
   }
   const from = file.path
-  const to = yield* file.publish(folders, note, content)
+  const to = yield* file.publish(folders, note, content, size > content.end)
   if (folders.durable) yield* syncFolder(folders, folders.target)
   if (size > content.end) host.torn(from, size - content.end)
   host.recoveredFile(from, to, content)

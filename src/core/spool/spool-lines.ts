@@ -139,7 +139,9 @@ export class SpoolLines extends BaseSink {
         if (count === 0) runNow(this.#disk, worker.spill())
       }
       worker.endRecord(native.countLines(lines, 0, lines.length))
-      runNow(this.#disk, worker.stage(false))
+      // Without notes a temp file is lost with its process, so only a published file can be acknowledged.
+      if (native.canLock) runNow(this.#disk, worker.stage(false))
+      else this.#publish(worker)
     } catch (error) {
       worker.returnTo(mark)
       throw error

@@ -64,6 +64,8 @@ export class SpoolWorker {
   #noted = 0
   #durable = 0
   #temp: TempFile | undefined
+  /** The file holds bytes of a record that was given up. */
+  #hasRest = false
   #instance: SpoolNote | undefined
   /** The temp file cannot be trusted or found any more: its content has to go to a new one. */
   #renew = false
@@ -147,6 +149,7 @@ export class SpoolWorker {
   rollBack(): void {
     if (this.#base > this.#complete) this.#base = this.#complete
     this.#fill = this.#complete
+    this.#hasRest ||= this.#temp !== undefined
     this.#written = Math.min(this.#written, this.#complete)
   }
 
@@ -196,7 +199,7 @@ export class SpoolWorker {
     const from = temp.path
     let to: string
     try {
-      to = yield* temp.publish(folders, this.#instance, content)
+      to = yield* temp.publish(folders, this.#instance, content, this.#hasRest)
     } catch (error) {
       if (error instanceof TempSyncError || !isAt(folders.disk, temp.fd, temp.path)) this.#renew = true
       throw error
@@ -231,7 +234,11 @@ export class SpoolWorker {
   /** Publishes the complete records at once, overtaking whatever is under way. */
   publishNow(): void {
     this.#epoch++
-    if (this.#fill > this.#complete) this.rollBack()
+    if (this.#fill > this.#complete) {
+      // A write of the unfinished record may still be under way; it must not reach a published file.
+      this.#renew ||= this.#running > 0 && this.#temp !== undefined
+      this.rollBack()
+    }
     runNow(this.#host.folders.disk, this.publish())
   }
 
@@ -305,7 +312,7 @@ export class SpoolWorker {
     this.#temp = fresh
     this.#written = content.end
     this.#durable = 0
-    this.#renew = false
+    this.#renew = this.#hasRest = false
     if (!intact) this.#discard()
   }
 
@@ -349,6 +356,6 @@ export class SpoolWorker {
     this.#temp = undefined
     this.#base = this.#written = this.#complete = this.#fill = 0
     this.#records = this.#crc = this.#crcEnd = this.#noted = this.#durable = 0
-    this.#renew = false
+    this.#renew = this.#hasRest = false
   }
 }

@@ -77,12 +77,17 @@ export class TempFile {
   }
 
   /**
-   * Gives the file, of which `content` is complete, its final name and returns that. After a failure it can be
-   * called again. The file stays open.
+   * Gives the file, of which `content` is complete, its final name and returns that; `isLonger` if more than that was
+   * written to it. After a failure it can be called again. The file stays open.
    */
-  *publish(folders: SpoolFolders, note: SpoolNote | undefined, content: Content): Steps<string> {
+  *publish(
+    folders: SpoolFolders,
+    note: SpoolNote | undefined,
+    content: Content,
+    isLonger: boolean
+  ): Steps<string> {
     const { disk } = folders
-    if (disk.fstat(this.fd).size > content.end) disk.truncate(this.fd, content.end)
+    if (isLonger) disk.truncate(this.fd, content.end)
     disk.chmod(this.fd, folders.permission)
     if (folders.durable && this.place === PLACE_TEMP) yield* this.#sync(folders)
     failpoint('spool-sealed')

@@ -40,9 +40,7 @@ export class CommitQueue {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ records, bytes, resolve, reject })
       this.queuedBytes += bytes
-      this.#running ??= this.#run().finally(() => {
-        this.#running = undefined
-      })
+      this.#running ??= this.#run()
     })
   }
 
@@ -75,6 +73,8 @@ export class CommitQueue {
         for (const { reject } of group) reject(error)
       }
     }
+    // In the same turn as the last look: a batch that came in between would never be taken up.
+    this.#running = undefined
   }
 
   /** Undefined if the group was appended by somebody else meanwhile. */

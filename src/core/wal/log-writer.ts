@@ -47,7 +47,7 @@ export interface IndexRange {
 
 /** A place in what was appended, to go back to. */
 interface Mark {
-  readonly encoder: WalEncoder
+  readonly turn: number
   readonly length: number
   readonly crc: number
   readonly nextIndex: bigint
@@ -71,6 +71,9 @@ export class LogWriter {
   /** What was appended since the running sync began, and what that sync covers. */
   #tail: WalEncoder
   #syncing: WalEncoder | undefined
+  #spare: WalEncoder | undefined
+  /** Changes whenever the tail begins anew. */
+  #turn = 0
   /** The segment failed: nothing is written before `#moveOn` has succeeded. */
   #broken = false
   /** The failed segment has been cut to what is on disk. */
@@ -121,12 +124,13 @@ export class LogWriter {
     this.#refuse(batches)
     const mark = this.#mark()
     const ranges = batches.map((batch) => this.#encode(batch))
+    const bytes = this.#tail.length - mark.length
     try {
       this.#writeTail(mark.length)
     } catch (error) {
       throw this.#takeBack(mark, error)
     }
-    this.#appended(mark)
+    this.#appended(mark, bytes)
     return ranges
   }
 
@@ -135,13 +139,14 @@ export class LogWriter {
     this.#refuse([batch])
     const mark = this.#mark()
     const range = this.#encode(batch)
+    const bytes = this.#tail.length - mark.length
     try {
       this.#writeTail(mark.length)
       this.syncNow()
     } catch (error) {
       throw this.#takeBack(mark, error)
     }
-    this.#appended(mark)
+    this.#appended(mark, bytes)
     return range
   }
 
@@ -233,9 +238,9 @@ export class LogWriter {
     return { firstIndex, lastIndex }
   }
 
-  #appended(mark: Mark): void {
+  #appended(mark: Mark, bytes: number): void {
     this.#counters.records += Number(this.nextIndex - mark.nextIndex)
-    this.#counters.bytes += mark.encoder.length - mark.length
+    this.#counters.bytes += bytes
     if (this.#segment.used >= this.#options.segmentBytes) this.#cut()
     this.#supply.consider(this.#segment)
   }
@@ -246,8 +251,8 @@ export class LogWriter {
   }
 
   #mark(): Mark {
-    const encoder = this.#tail
-    return { encoder, length: encoder.length, crc: encoder.crc, nextIndex: this.nextIndex }
+    const { length, crc } = this.#tail
+    return { turn: this.#turn, length, crc, nextIndex: this.nextIndex }
   }
 
   /** Writes the tail from `from` on to the segment, or all that is kept to a new one. */
@@ -266,8 +271,8 @@ export class LogWriter {
 
   /** Forgets what was appended since `mark` and could not be written; whether that may pass decides what to throw. */
   #takeBack(mark: Mark, error: unknown): LogboomError {
-    if (this.#tail === mark.encoder) {
-      mark.encoder.rewind(mark.length, mark.crc)
+    if (this.#turn === mark.turn) {
+      this.#tail.rewind(mark.length, mark.crc)
       this.nextIndex = mark.nextIndex
     }
     return this.#judge(error)
@@ -298,7 +303,10 @@ export class LogWriter {
     const end = this.#segment.used
     const epoch = this.#epoch
     this.#syncing = encoder
-    this.#tail = new WalEncoder(encoder.crc)
+    this.#tail = this.#spare ?? new WalEncoder()
+    this.#tail.reset(encoder.crc)
+    this.#spare = undefined
+    this.#turn++
     try {
       await this.#segment.sync()
       failpoint('wal-synced')
@@ -310,6 +318,7 @@ export class LogWriter {
     if (epoch !== this.#epoch) return
     this.durableIndex = lastIndex
     this.#syncing = undefined
+    this.#spare = encoder
     this.#durableCrc = encoder.crc
     this.#durableEnd = end
   }
@@ -430,7 +439,8 @@ export class LogWriter {
     this.durableIndex = this.lastIndex
     this.#epoch++
     this.#syncing = undefined
-    this.#tail = new WalEncoder(crc)
+    this.#tail.reset(crc)
+    this.#turn++
     this.#durableCrc = crc
     this.#durableEnd = end
   }

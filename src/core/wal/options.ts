@@ -22,7 +22,10 @@ import {
 
 const MIN_SEGMENT_BYTES = 4096
 
-const bytes = v.union([v.string(), v.instance(Uint8Array)], 'must be bytes or a text')
+const bytes = v.union(
+  [v.string(), v.instance(Uint8Array)],
+  'must be bytes or a text'
+) as unknown as v.GenericSchema<string | Uint8Array>
 
 export const walOptions = {
   walDir: requiredOption('path', path, 'The folder of the log.'),

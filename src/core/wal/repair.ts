@@ -1,11 +1,15 @@
 // The explicit repair of a damaged log: what is before the damage stays, everything behind is set aside.
+import { constants } from 'node:fs'
 import { join } from 'node:path'
-import { listSegments } from '../../formats/wal.ts'
+import { listSegments, type SegmentName } from '../../formats/wal.ts'
+import { native } from '../../native/index.ts'
 import { type Disk, realDisk } from '../disk.ts'
-import { syncFolder } from '../open-file.ts'
+import { LogboomError } from '../errors.ts'
+import { openFile, syncFolder } from '../open-file.ts'
 import { FolderLock } from './folder-lock.ts'
 import { keepBroken } from './keep-broken.ts'
 import { scanLog } from './scan-log.ts'
+import { WHOLE_FILE } from './segment.ts'
 
 export interface RepairedSegment {
   /** The segment that was cut or set aside. */
@@ -21,6 +25,7 @@ export function repairLog(folder: string, disk: Disk = realDisk): RepairedSegmen
   const lock = FolderLock.acquire(disk, folder)
   try {
     const segments = listSegments(disk.readdir(folder))
+    refuseOwned(disk, folder, segments)
     const replay = scanLog(disk, folder, segments)
     const damage = replay.damage
     if (damage === undefined) return []
@@ -39,6 +44,19 @@ export function repairLog(folder: string, disk: Disk = realDisk): RepairedSegmen
     return repaired.reverse()
   } finally {
     lock.release()
+  }
+}
+
+/** etcd locks its segments, not our lock file. */
+function refuseOwned(disk: Disk, folder: string, segments: readonly SegmentName[]): void {
+  if (!native.canLock || segments.length === 0) return
+  const path = join(folder, segments[segments.length - 1].name)
+  const file = openFile(disk, path, constants.O_RDWR, { mode: 0, dirMode: 0, mkdir: false })
+  try {
+    if (disk.lock(file.fd, WHOLE_FILE, 0)) return
+    throw new LogboomError('ERR_LOCKED', `${path} is locked by another program`, { path })
+  } finally {
+    file.release()
   }
 }
 

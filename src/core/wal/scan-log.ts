@@ -33,6 +33,7 @@ export class SegmentReader {
     if (!this.#follows) return 'corrupt'
     const step = this.#replay.next()
     if (step === 'more') {
+      this.#replay.decoder.makeRoom()
       const { window, fillOffset, fillBytes, fillPosition } = this.#replay.decoder
       this.#replay.decoder.filled(this.#disk.read(this.#fd, window, fillOffset, fillBytes, fillPosition))
     }

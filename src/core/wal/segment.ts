@@ -7,7 +7,8 @@ import type { Disk } from '../disk.ts'
 import { LogboomError, systemCode } from '../errors.ts'
 import { type OpenFile, openFile } from '../open-file.ts'
 
-const WHOLE_FILE = -1
+/** What etcd locks: every byte a file has or will have. */
+export const WHOLE_FILE = -1
 /** How far ahead of small writes blocks are filled with zeros, so that a sync only has data to write. */
 const ZERO_STEP_BYTES = 4 * 1024 * 1024
 /** Larger writes gain nothing from blocks that were written before. */

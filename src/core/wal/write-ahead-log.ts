@@ -139,10 +139,9 @@ export class WriteAheadLog extends BaseSink {
    * The entries since the last released snapshot, or undefined if there are none. Only one snapshot is out at a
    * time: a second call waits for the release of the first.
    */
-  createSnapshot(): Promise<Snapshot | undefined> {
-    if (this.#closing !== undefined) return Promise.reject(this.#closedError())
-    this.#writer()
-    return this.#running!.snapshots.create()
+  async createSnapshot(): Promise<Snapshot | undefined> {
+    if (this.#closing !== undefined) throw this.#closedError()
+    return this.#use().snapshots.create()
   }
 
   /**

@@ -6,8 +6,8 @@ import { type ErrorCode, errorTable, LogboomError } from '../../core/errors.ts'
 import { type Kind, type KindOptions, sinks } from '../../core/registry.ts'
 import { handleSignals, type SignalOptions } from '../../core/signals.ts'
 import { forwardedEvents, type SinkStats, type WarningEvent } from '../../core/sink.ts'
+import { WorkerLink } from '../worker-link.ts'
 import { type QueryOptions, query, stream } from './query.ts'
-import { WorkerLink } from './worker-link.ts'
 
 /** Options every winston transport of this package has besides those of its sink. */
 export type WinstonOptions = SignalOptions &
@@ -69,7 +69,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
   }
 
   override log(info: Info, callback: () => void): void {
-    const sent = this.#link.send(String(info[MESSAGE]))
+    const sent = this.#link.send(`${info[MESSAGE]}\n`)
     if (this.listenerCount('logged') > 0) setImmediate(() => this.emit('logged', info))
     if (this._ending === true && (info.exception === true || info.rejection === true)) this.#finishException()
     // Called at once: a transport that waits stalls all others of the logger after sixteen records.

@@ -3,12 +3,12 @@
 import { EventEmitter, once } from 'node:events'
 import onExit from 'on-exit-leak-free'
 import ThreadStream from 'thread-stream'
-import { Drops } from '../../core/drops.ts'
-import { errorMessage, LogboomError } from '../../core/errors.ts'
-import { Notice } from '../../core/notice.ts'
-import type { Kind } from '../../core/registry.ts'
-import { type DroppedEvent, forwardedEvents, type Overflow, type SinkStats } from '../../core/sink.ts'
-import { sleep } from '../../core/sleep.ts'
+import { Drops } from '../core/drops.ts'
+import { errorMessage, LogboomError } from '../core/errors.ts'
+import { Notice } from '../core/notice.ts'
+import type { Kind } from '../core/registry.ts'
+import { type DroppedEvent, forwardedEvents, type Overflow, type SinkStats } from '../core/sink.ts'
+import { sleep } from '../core/sleep.ts'
 
 /** Lines of one turn of the event loop are sent together; this many UTF-16 units are sent at once. */
 const BATCH_LENGTH = 64 * 1024
@@ -48,6 +48,8 @@ export class WorkerLink extends EventEmitter {
   readonly #stream: Stream
   readonly #options: WorkerLinkOptions
   readonly #drops: Drops
+  /** Records dropped on this side, of which the worker knows nothing. */
+  #dropped = 0
   #text = ''
   #lines = 0
   #scheduled = false
@@ -66,7 +68,7 @@ export class WorkerLink extends EventEmitter {
     this.#options = options
     this.#drops = new Drops((event: DroppedEvent) => this.emit('dropped', event))
     this.#stream = new ThreadStream({
-      filename: new URL('../worker.js', import.meta.url).href,
+      filename: new URL('./worker.js', import.meta.url).href,
       workerData: { kind: options.kind, options: options.sinkOptions },
       workerOpts: { name: `logboom/${options.kind}` }
     }) as unknown as Stream
@@ -88,11 +90,10 @@ export class WorkerLink extends EventEmitter {
     onExit.register(this, exitNow)
   }
 
-  /** Takes a line, given without its end. False: more than `maxBufferBytes` wait and nothing may be dropped. */
-  send(line: string): boolean {
-    this.#text += line
-    this.#text += '\n'
-    this.#lines++
+  /** Takes `lines` lines, each with its end. False: more than `maxBufferBytes` wait and nothing may be dropped. */
+  send(text: string, lines = 1): boolean {
+    this.#text += text
+    this.#lines += lines
     if (this.#text.length >= BATCH_LENGTH) this.#sendText()
     else if (!this.#scheduled) {
       this.#scheduled = true
@@ -108,13 +109,26 @@ export class WorkerLink extends EventEmitter {
     return this.#waitingBytes < this.#options.maxBufferBytes
   }
 
+  /** Blocks this thread until no more than `maxBufferBytes` wait. */
+  waitForRoom(): void {
+    while (!this.#dead && this.#waitingBytes >= this.#options.maxBufferBytes) {
+      try {
+        this.#stream.flushSync()
+        this.flushSync()
+      } catch {
+        // Ten seconds more, and the worker still cannot write.
+      }
+    }
+  }
+
   /** Asks the worker for something; see `SinkStream`. */
   request(type: 'rotate' | 'reopen' | 'stats' | 'close'): void {
     if (!this.#dead) this.#stream.emit('message', { type })
   }
 
   async stats(): Promise<SinkStats> {
-    return await this.#answer<SinkStats>('stats', 'stats')
+    const stats = await this.#answer<SinkStats>('stats', 'stats')
+    return { ...stats, dropped: stats.dropped + this.#dropped }
   }
 
   /** Resolves when all lines sent before have reached the sink's durability. */
@@ -133,8 +147,7 @@ export class WorkerLink extends EventEmitter {
   flushSync(): void {
     if (this.#dead) throw this.#gone()
     this.#sendText()
-    for (const batch of this.#waiting.splice(0)) this.#stream.write(batch.bytes)
-    this.#waitingBytes = 0
+    this.#handOver()
     this.#stream.flushSync()
   }
 
@@ -179,7 +192,7 @@ export class WorkerLink extends EventEmitter {
       timer.abort()
       try {
         if (!this.#dead) {
-          for (const batch of this.#waiting.splice(0)) this.#stream.write(batch.bytes)
+          this.#handOver()
           this.#stream.end()
         }
       } catch (error) {
@@ -220,7 +233,7 @@ export class WorkerLink extends EventEmitter {
     const batch = { bytes: Buffer.from(this.#text), lines: this.#lines }
     this.#text = ''
     this.#lines = 0
-    if (this.#dead) this.#drops.add({ lines: batch.lines, bytes: batch.bytes.length })
+    if (this.#dead) this.#drop(batch)
     else if (this.#waiting.length === 0 && !this.#stream.writableNeedDrain) this.#stream.write(batch.bytes)
     else this.#keep(batch)
   }
@@ -229,7 +242,7 @@ export class WorkerLink extends EventEmitter {
     const { maxBufferBytes, overflow } = this.#options
     const over = (): boolean => this.#waitingBytes + batch.bytes.length > maxBufferBytes
     if (overflow === 'drop-newest' && over()) {
-      this.#drops.add({ lines: batch.lines, bytes: batch.bytes.length })
+      this.#drop(batch)
       return
     }
     if (overflow === 'drop-oldest') {
@@ -237,11 +250,16 @@ export class WorkerLink extends EventEmitter {
         const oldest = this.#waiting.shift()
         if (oldest === undefined) break
         this.#waitingBytes -= oldest.bytes.length
-        this.#drops.add({ lines: oldest.lines, bytes: oldest.bytes.length })
+        this.#drop(oldest)
       }
     }
     this.#waiting.push(batch)
     this.#waitingBytes += batch.bytes.length
+  }
+
+  #drop({ lines, bytes }: Batch): void {
+    this.#dropped += lines
+    this.#drops.add({ lines, bytes: bytes.length })
   }
 
   #sendWaiting(): void {
@@ -252,16 +270,23 @@ export class WorkerLink extends EventEmitter {
       this.#stream.write(batch.bytes)
     }
     if (this.#waiting.length > 0) return
+    this.#handOver()
+    this.emit('sent')
+  }
+
+  /** Gives the stream everything, whether it has room or not, and the record of what was dropped. */
+  #handOver(): void {
+    for (const batch of this.#waiting.splice(0)) this.#stream.write(batch.bytes)
+    this.#waitingBytes = 0
     const notice = this.#drops.takeNotice()
     if (notice !== undefined) this.#stream.write(Buffer.from(notice))
-    this.emit('sent')
   }
 
   #fail(error: Error): void {
     if (this.#dead) return
     this.#dead = true
     onExit.unregister(this)
-    for (const { lines, bytes } of this.#waiting.splice(0)) this.#drops.add({ lines, bytes: bytes.length })
+    for (const batch of this.#waiting.splice(0)) this.#drop(batch)
     this.#drops.report()
     this.emit('sent')
     this.emit('failed', error)

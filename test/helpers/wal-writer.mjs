@@ -1,0 +1,37 @@
+// A process that logs batches from several callers until it is killed, and notes every resolved promise in a file
+// elsewhere. Arguments as JSON: { options, acks, session, callers, snapshots }.
+import { openSync, writeSync } from 'node:fs'
+import { WriteAheadLog } from 'logboom'
+
+const { options, acks, session, callers, snapshots } = JSON.parse(process.argv[2])
+const file = openSync(acks, 'a')
+const log = await WriteAheadLog.open(options)
+
+async function call(caller) {
+  for (let number = 0; ; number++) {
+    const count = 1 + ((number * 7 + caller) % 5)
+    const id = `${session}-${caller}-${number}`
+    const filler = 'x'.repeat((number * 997 + caller * 131) % 3000)
+    const batch = Array.from({ length: count }, (_, i) => `${id} ${i} ${count} ${filler}`)
+    const { firstIndex, lastIndex } = number % 17 === 16 ? log.logSync(batch) : await log.log(batch)
+    writeSync(file, `${firstIndex} ${lastIndex} ${id} ${count}\n`)
+  }
+}
+
+async function consume() {
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    const snapshot = await log.createSnapshot()
+    if (snapshot === undefined) continue
+    for await (const { index } of snapshot.entries) if (index === 0n) throw new Error('index 0')
+    await snapshot.release(Math.random() < 0.5)
+  }
+}
+
+process.on('uncaughtException', (error) => {
+  writeSync(2, `${error.stack}\n`)
+  process.exit(7)
+})
+for (let caller = 0; caller < callers; caller++) call(caller)
+if (snapshots) consume()
+writeSync(1, 'ready\n')
