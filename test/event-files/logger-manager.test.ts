@@ -212,7 +212,7 @@ const routingProgram = (options: object, events: number, rounds: number): string
   const options = ${JSON.stringify(options)}
   const transport = pino.transport({ target: 'logboom/event-files', options })
   const logger = pino({ base: null, timestamp: false }, transport)
-  logger.info({ event: 'warm up' })
+  logger.info('warm up')
   // An idle transport does not keep the process alive.
   const alive = setInterval(() => {}, 1_000)
   await once(transport, 'ready')
