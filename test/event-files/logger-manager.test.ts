@@ -15,7 +15,8 @@ const long = process.env.LOGBOOM_LONG === '1'
 
 function create(options: Record<string, unknown> = {}): { manager: LoggerManager; dir: string } {
   const dir = createFolder()
-  const lock = options.output === 'rotating-file' && !native.canLock ? { lock: false } : {}
+  const locks = options.output === 'rotating-file' || options.output === 'binary-file'
+  const lock = locks && !native.canLock ? { lock: false } : {}
   const manager = new LoggerManager({ dir, ...lock, ...options } as EventFilesOptions)
   onTestFinished(() => manager.close().catch(() => {}))
   return { manager, dir }
@@ -211,7 +212,7 @@ const routingProgram = (options: object, events: number, rounds: number): string
   const options = ${JSON.stringify(options)}
   const transport = pino.transport({ target: 'logboom/event-files', options })
   const logger = pino({ base: null, timestamp: false }, transport)
-  logger.info({ event: 'warm up' })
+  logger.info('warm up')
   // An idle transport does not keep the process alive.
   const alive = setInterval(() => {}, 1_000)
   await once(transport, 'ready')

@@ -62,7 +62,8 @@ export class DirectOutputs implements Outputs {
           sync: options.checked.durability === 'disk',
           flushIntervalMs: file.flushInterval,
           flushTimeoutMs: file.flushTimeout,
-          group: { maxOpenFiles: options.own.maxOpenFiles, idleCloseMs: options.own.idleClose }
+          // One descriptor is that of the lock.
+          group: { maxOpenFiles: options.own.maxOpenFiles - 1, idleCloseMs: options.own.idleClose }
         },
         (message) => (message.type === 'files' ? this.#update(message) : news(message))
       )
