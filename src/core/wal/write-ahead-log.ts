@@ -251,6 +251,7 @@ export class WriteAheadLog extends BaseSink {
     clearTimeout(this.#syncTimer)
     const running = this.#running
     if (running === undefined) return
+    running.snapshots.close(this.#closedError())
     try {
       await running.writer.close()
     } catch (error) {
