@@ -26,7 +26,7 @@ function decode(file: Buffer, last: boolean) {
       file.copy(decoder.window, decoder.fillOffset, decoder.fillPosition, end)
       decoder.filled(decoder.fillBytes)
     } else {
-      expect(decoder.window.length).toBeLessThanOrEqual(Math.max(file.length, 1024 * 1024))
+      expect(decoder.window.length).toBeLessThanOrEqual(Math.max(file.length, 256 * 1024))
       return { verdict: step, offset: decoder.offset, records }
     }
   }

@@ -1,4 +1,4 @@
-// Streams entries of a log from its segments, one megabyte in memory at a time.
+// Streams entries of a log from its segments, a quarter of a megabyte in memory at a time.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ENTRY, listSegments, type SegmentName } from '../../formats/wal.ts'
 import { WalReplay } from '../../formats/wal-replay.ts'
