@@ -264,6 +264,24 @@ describe('copies in progress', () => {
     expect(readLog(path).texts).toEqual(['first', 'L'.repeat(200_000)])
   })
 
+  test('one of a thread that died in the set that goes on filling never passes for a record', () => {
+    const path = join(createFolder(), 'dead.log')
+    const under = createFlusher(path, { flushTimeout: 1 })
+    under.writer.log('one')
+    expect(under.flush()).toBe(true)
+    // Dead before the flush that only looks at the other set is over.
+    const copy = startCopy(under, 'dead')
+    copy.die()
+    under.collector.freeWriters()
+    under.writer.log('two')
+    expect(under.flush()).toBe(true)
+    expect(under.flush()).toBe(true)
+    under.writer.log('three')
+    expect(under.flush()).toBe(true)
+    under.close()
+    expect(readLog(path)).toEqual({ texts: ['one', 'two', 'three'], damage: 0, dropped: 1 })
+  })
+
   test('one of a thread that died is given up, counted as dropped, and stalls nothing', () => {
     const path = join(createFolder(), 'dead.log')
     const under = createFlusher(path, { flushTimeout: 1 })

@@ -15,8 +15,8 @@ const long = process.env.LOGBOOM_LONG === '1'
 
 function create(options: Record<string, unknown> = {}): { manager: LoggerManager; dir: string } {
   const dir = createFolder()
-  const locks = options.output === 'rotating-file' || options.output === 'binary-file'
-  const lock = locks && !native.canLock ? { lock: false } : {}
+  const hasLock = options.output === 'rotating-file' || options.output === 'binary-file'
+  const lock = hasLock && !native.canLock ? { lock: false } : {}
   const manager = new LoggerManager({ dir, ...lock, ...options } as EventFilesOptions)
   onTestFinished(() => manager.close().catch(() => {}))
   return { manager, dir }

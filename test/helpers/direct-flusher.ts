@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { onTestFinished } from 'vitest'
 import { Flusher, type FlusherMessage, type FlusherOptions } from '../../src/core/direct-file/flusher.ts'
 import { parseDirectFileOptions } from '../../src/core/direct-file/options.ts'
+import { ShardCollector } from '../../src/core/direct-file/shard-collector.ts'
 import { control, createMemory, runState, SharedMemory } from '../../src/core/direct-file/shared-memory.ts'
 import { DirectWriter } from '../../src/core/direct-file/writer.ts'
 import type { Disk } from '../../src/core/disk.ts'
@@ -14,6 +15,8 @@ export interface FlusherUnderTest {
   readonly writer: DirectWriter
   readonly faulty: FaultyDisk
   readonly messages: FlusherMessage[]
+  /** Looks at the same memory as the flusher's own. */
+  readonly collector: ShardCollector
   /** Asks for a flush and tries `turns` times; true if it was carried out. */
   flush(turns?: number): boolean
   rotate(): void
@@ -60,6 +63,7 @@ export function createFlusher(
     writer: new DirectWriter(memory),
     faulty,
     messages,
+    collector: new ShardCollector(memory, 0, () => undefined),
     flush(turns = 20) {
       const number = Atomics.add(memory.words, control.flushAsked, 1) + 1
       return step(turns, () => Atomics.load(memory.words, control.flushDone) === number)

@@ -101,7 +101,10 @@ export class ShardCollector {
         continue
       }
       if (verdict === 'complete') lost += this.#collectLateRecord(hole, items)
-      else lost++
+      else {
+        this.#giveUp(hole.writer)
+        lost++
+      }
     }
     const freed = this.#holes.filter((hole) => !waiting.includes(hole))
     this.#holes = waiting
@@ -132,15 +135,23 @@ export class ShardCollector {
     for (let writer = 0; writer < MAX_WRITERS; writer++) {
       const line = this.#memory.writerLine(writer)
       if (Atomics.load(words, line + slot.owner) !== deadWriter) continue
-      if (this.#holes.some((hole) => hole.writer === writer)) continue
-      const sequence = Atomics.load(words, line + slot.sequence)
-      Atomics.store(words, line + slot.sequence, (sequence + (sequence & 1)) | 0)
+      // One that died while copying is needed until its shard was collected: else what it left passes for a record.
+      const isCopying = (Atomics.load(words, line + slot.sequence) & 1) === 1
+      if (isCopying && Atomics.load(words, line + slot.offset) !== -1) continue
+      this.#giveUp(writer)
       statistics[statistic.goneRecords] += floats[line / 2 + slot.records]
       statistics[statistic.goneDropped] += floats[line / 2 + slot.dropped]
       floats[line / 2 + slot.records] = 0
       floats[line / 2 + slot.dropped] = 0
       Atomics.store(words, line + slot.owner, 0)
     }
+  }
+
+  /** The record that a writer was copying will never be complete. */
+  #giveUp(writer: number): void {
+    const index = this.#memory.writerLine(writer) + slot.sequence
+    const sequence = Atomics.load(this.#memory.words, index)
+    Atomics.store(this.#memory.words, index, (sequence + (sequence & 1)) | 0)
   }
 
   /** Bytes used of each shard of `set`, which takes no more records. */
@@ -161,7 +172,7 @@ export class ShardCollector {
       // A writer between its announcement and its reservation runs through a dozen instructions; which bytes
       // it has cannot be told until then.
       const undecided = copying.some((hole) => hole.offset === -1)
-      if (copying.length === 0) return copying
+      if (copying.length === 0 || copying.every((hole) => this.#look(hole) === 'dead')) return copying
       if (undecided ? passedMs > PRESUMED_DEAD_MS : passedMs > this.#timeoutMs) {
         return copying.filter((hole) => hole.offset !== -1)
       }

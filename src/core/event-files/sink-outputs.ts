@@ -53,9 +53,10 @@ export class SinkOutputs implements Outputs {
     this.#kind = options.output
     this.#options = options
     this.#news = news
-    // A file that is shared holds a lock file, too; so does the folder of a write-ahead log.
+    // A file that is shared holds a lock file, too; so does the folder of a write-ahead log. One
+    // descriptor is for the folder, which is synced now and then.
     const descriptors = options.checked.lock === false ? 1 : 2
-    this.#maxChildren = Math.max(1, Math.floor(options.own.maxOpenFiles / descriptors))
+    this.#maxChildren = Math.max(1, Math.floor((options.own.maxOpenFiles - 1) / descriptors))
     this.#stage = new Stage(Math.max(64 * 1024, Math.floor(options.maxBufferBytes / 4)))
     const { idleClose } = options.own
     this.#idleTimer = setInterval(() => this.#closeIdle(), Math.max(100, idleClose / 4)).unref()
