@@ -422,7 +422,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
         return
       }
     }
-    this.#pumpAndSettle(0)
+    this.#pumpAndSettle(BUSY_WAIT_MS)
   }
 
   #schedule(): void {

@@ -7,6 +7,7 @@ import { type Disk, realDisk } from './disk.ts'
 import { errorMessage, systemCode } from './errors.ts'
 import { SharedFile, type SharedFileOptions } from './shared-file.ts'
 import type { ControlRequest, RotatedEvent } from './sink.ts'
+import { sleep } from './sleep.ts'
 
 /** What tests replace: the file system and the clock. */
 export interface SharedFileInternals {
@@ -21,6 +22,11 @@ export interface BackupCandidate {
   readonly number: number
 }
 
+/** A turn ends after this, between two records, so that the other writers get theirs. */
+const MAX_HOLD_MS = 20
+/** The lock knows no queue: who had it long stays away until somebody who polls for it has seen it free. */
+const YIELD_MS = 1
+
 export interface SharedFileSinkOptions extends BaseSinkOptions, Omit<SharedFileOptions, 'retired'> {
   lockTimeout: number
 }
@@ -30,6 +36,7 @@ export abstract class SharedFileSink extends BaseSink {
   protected readonly disk: Disk
   protected readonly now: () => number
   protected readonly file: SharedFile
+  #heldLong = false
 
   constructor(
     path: string,
@@ -98,6 +105,8 @@ export abstract class SharedFileSink extends BaseSink {
   }
 
   protected _writeBatch(records: Buffer, waitMs: number): number {
+    if (this.#heldLong) sleep(YIELD_MS)
+    this.#heldLong = false
     let written = 0
     this.turn(waitMs, () => {
       written = this.#append(records)
@@ -158,6 +167,7 @@ export abstract class SharedFileSink extends BaseSink {
 
   /** Appends whole records, rotating between them where the limit or the clock demands it. */
   #append(records: Buffer): number {
+    const until = Date.now() + MAX_HOLD_MS
     let at = 0
     try {
       while (at < records.length) {
@@ -173,6 +183,9 @@ export abstract class SharedFileSink extends BaseSink {
         at += written
         if (at < end) break
         this._appended()
+        // Many small files made in one turn: the others are to have theirs.
+        this.#heldLong = at < records.length && Date.now() >= until
+        if (this.#heldLong) break
       }
     } catch (error) {
       if (at === 0) throw error

@@ -103,8 +103,11 @@ export class SharedFile {
     }
   }
 
+  /** Ends the turn. */
   leave(): void {
     this.#lock?.release()
+    // Not before, because others wait for the lock.
+    while (this.#retired.size > MAX_RETIRED) this.#syncOldestRetired()
   }
 
   /**
@@ -278,8 +281,7 @@ export class SharedFile {
       return
     }
     this.#retired.add(file)
-    if (this.#retired.size > MAX_RETIRED) this.#syncOldestRetired()
-    else if (this.#options.retired === 'sync') setImmediate(() => this.#syncInBackground(file))
+    if (this.#options.retired === 'sync') setImmediate(() => this.#syncInBackground(file))
   }
 
   #syncOldestRetired(): void {
