@@ -187,6 +187,38 @@ function compileTypes() {
   run(join(root, 'node_modules/.bin/tsc'), ['-p', application], application)
 }
 
+const targetOptions = {
+  'rotating-file': { path: 'rotating/app.log' },
+  'direct-file': { path: 'direct/app.log' },
+  'event-files': { dir: 'events' },
+  'binary-file': { path: 'binary/app.bin', maxBytes: '1m' },
+  spool: { path: 'spool' },
+  wal: { walDir: 'log/wal' }
+}
+
+/** Every pino target of the tarball writes, and `readRecords` reads it back. */
+function useTargets() {
+  const targets = Object.keys(manifest.exports).filter((name) => !/^\.$|winston|json/.test(name))
+  assert.deepEqual(targets.map((name) => name.slice(2)).sort(), Object.keys(targetOptions).sort())
+  const cwd = join(folder, 'targets')
+  mkdirSync(cwd)
+  const write = `import pino from 'pino'
+for (const [kind, options] of Object.entries(${JSON.stringify(targetOptions)})) {
+  const logger = pino({ transport: { target: 'logboom/' + kind, options } })
+  for (let i = 0; i < 10; i++) logger.info({ kind, i })
+}`
+  const read = `import { readRecords } from 'logboom'
+for (const [kind, options] of Object.entries(${JSON.stringify(targetOptions)})) {
+  const ids = []
+  for await (const { data } of readRecords(Object.values(options)[0])) ids.push(JSON.parse(data).i)
+  if (ids.sort().join('') !== '0123456789') throw new Error(kind + ': ' + ids)
+}`
+  for (const [name, code] of Object.entries({ 'write.mjs': write, 'read.mjs': read })) {
+    writeFileSync(join(application, name), code)
+    run(process.execPath, [join(application, name)], cwd)
+  }
+}
+
 function step(name, action) {
   action()
   console.log(`ok  ${name}`)
@@ -198,6 +230,7 @@ try {
   console.log(`ok  tarball: ${count} files, ${(bytes / 1024).toFixed(0)} KiB`)
   step('installs with scripts disabled', () => install(tarball))
   for (const program of Object.keys(programs)) step(program, () => useFrom(program))
+  step('all pino targets', useTargets)
   step('command', useCommand)
   step('types', compileTypes)
 } finally {

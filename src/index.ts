@@ -28,12 +28,12 @@ export type {
 export type { SpoolOptions } from './core/spool/options.ts'
 export { Spool, type SpoolStats } from './core/spool/spool.ts'
 export type { Entry as WalEntry } from './core/wal/entries.ts'
-export type { IndexRange as WalIndexRange } from './core/wal/log-writer.ts'
 export type { WriteAheadLogOptions } from './core/wal/options.ts'
 export type { RepairedSegment as WalRepairedSegment } from './core/wal/repair.ts'
 export type { Snapshot as WalSnapshot } from './core/wal/snapshots.ts'
 export type { WalReport } from './core/wal/verify.ts'
 export { WriteAheadLog } from './core/wal/write-ahead-log.ts'
+export type { IndexRange as WalIndexRange } from './core/wal/writer-contract.ts'
 export {
   type ReadOptions,
   type ReadStats,

@@ -1,4 +1,5 @@
 // Reading a write-ahead log back: 1 GB of 256-byte records in segments of 64 MB.
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -29,12 +30,18 @@ function contender(note, work, env = {}) {
 }
 
 /** The log is the same for all runs, so it is made once, beside the folders of the runs. */
-async function prepareLog(records) {
-  const { WriteAheadLog } = await import('logboom')
+export async function makeLog(records, isMaker = false) {
   const folder = join(tmpdir(), `logboom-bench-wal-${process.getuid?.() ?? 0}`)
   const walDir = join(folder, `${records}`)
   const count = Math.floor((records * 1e6) / storedBytes / batchRecords) * batchRecords
   if (existsSync(join(walDir, '.done'))) return { walDir, count }
+  if (!isMaker) {
+    // In a process of its own, whose memory is not measured.
+    const code = `import { makeLog } from ${JSON.stringify(import.meta.url)}; await makeLog(${records}, true)`
+    execFileSync(process.execPath, ['--input-type=module', '-e', code])
+    return { walDir, count }
+  }
+  const { WriteAheadLog } = await import('logboom')
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   const log = await WriteAheadLog.open({ walDir, durability: 'os' })
@@ -47,7 +54,7 @@ async function prepareLog(records) {
 
 async function measure({ records }, work, env) {
   Object.assign(process.env, env)
-  const { walDir, count } = await prepareLog(records)
+  const { walDir, count } = await makeLog(records)
   const logboom = await import('logboom')
   const stop = startClock()
   const found = await work(logboom, walDir)

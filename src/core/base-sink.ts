@@ -9,15 +9,16 @@ import { Flushes } from './flushes.ts'
 import { LineQueue, linePieces } from './lines.ts'
 import { Notice } from './notice.ts'
 import { Retry } from './retry.ts'
-import type {
-  ControlRequest,
-  Durability,
-  FlushCallback,
-  Overflow,
-  Sink,
-  SinkEvents,
-  SinkState,
-  SinkStats
+import {
+  type ControlRequest,
+  createCounters,
+  type Durability,
+  type FlushCallback,
+  type Overflow,
+  type Sink,
+  type SinkEvents,
+  type SinkState,
+  type SinkStats
 } from './sink.ts'
 import { sleep } from './sleep.ts'
 
@@ -51,16 +52,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   readonly writable = true
   protected readonly path: string
   protected readonly durability: Durability
-  protected readonly counters = {
-    records: 0,
-    bytes: 0,
-    dropped: 0,
-    writes: 0,
-    syncs: 0,
-    rotations: 0,
-    repairs: 0,
-    errors: 0
-  }
+  protected readonly counters = createCounters()
   readonly #options: BaseSinkOptions
   readonly #queue: RecordQueue
   /** Both below the bound, so that a caller who waits for 'drain' is not blocked there. */

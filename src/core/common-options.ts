@@ -50,3 +50,19 @@ export function commonOptions(defaults: CommonDefaults) {
     )
   }
 }
+
+/** The options of sinks whose file several processes can share. */
+export const lockOptions = {
+  lock: option(
+    'boolean',
+    flag,
+    true,
+    'Take a kernel lock for every batch, so that any number of processes and threads can share the file. `false` for a single writer.'
+  ),
+  lockTimeout: option(
+    'duration',
+    duration,
+    '5s',
+    'How long another holder of the lock is waited for before the sink calls itself degraded (and goes on trying).'
+  )
+}

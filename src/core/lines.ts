@@ -4,12 +4,6 @@ import { ByteQueue, type Dropped, type RecordQueue } from './byte-queue.ts'
 
 const NEWLINE = 10
 
-// Encoding takes at most three bytes for each UTF-16 unit; only long text is worth measuring first.
-function reservation(chunk: string | Uint8Array): number {
-  if (typeof chunk !== 'string') return chunk.length
-  return chunk.length > 16 * 1024 ? Buffer.byteLength(chunk) : chunk.length * 3
-}
-
 export class LineQueue extends ByteQueue implements RecordQueue {
   readonly takesLines = true
   /** The rest of a line whose beginning was dropped is still to come. */
@@ -112,8 +106,15 @@ export class LineQueue extends ByteQueue implements RecordQueue {
     return native.countLines(this.buffer, start, end)
   }
 
+  /** At least what `chunk` takes: three bytes for each UTF-16 unit, or measured where there is no room for those. */
+  #encodedBytes(chunk: string | Uint8Array): number {
+    if (typeof chunk !== 'string') return chunk.length
+    const most = chunk.length * 3
+    return most <= this.buffer.length - this.end ? most : Buffer.byteLength(chunk)
+  }
+
   #append(chunk: string | Uint8Array): void {
-    this.reserve(reservation(chunk))
+    this.reserve(this.#encodedBytes(chunk))
     const start = this.end
     if (typeof chunk === 'string') this.end += this.buffer.write(chunk, start)
     else {

@@ -1,19 +1,10 @@
-// The only list of sinks: transports, the CLI and the docs all go through it.
-import { LoggerManager } from './event-files/logger-manager.ts'
-import { eventFilesOptions, parseEventFilesOptions } from './event-files/options.ts'
-import { fileKinds, type SinkKind } from './file-kinds.ts'
+// The only list of sinks: the CLI and the docs go through it. A pino target imports just its own kind, because what
+// a worker loads delays its start.
+import { eventFiles } from './event-files/kind.ts'
+import { fileKinds } from './file-kinds.ts'
+import type { SinkKind } from './sink-kind.ts'
 
-export type { CheckedOptions, SinkKind } from './file-kinds.ts'
-
-export const sinks = {
-  ...fileKinds,
-  'event-files': {
-    options: eventFilesOptions,
-    check: (options: unknown) => parseEventFilesOptions(options, 'rotating-file'),
-    create: (options: ConstructorParameters<typeof LoggerManager>[0]) =>
-      new LoggerManager(options, 'rotating-file')
-  }
-} satisfies Record<string, SinkKind>
+export const sinks = { ...fileKinds, 'event-files': eventFiles } satisfies Record<string, SinkKind>
 
 export type Kind = keyof typeof sinks
 

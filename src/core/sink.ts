@@ -35,6 +35,13 @@ export interface SinkStats {
   state: SinkState
 }
 
+export type SinkCounters = Omit<SinkStats, 'queuedBytes' | 'state'>
+
+/** All of them zero. */
+export function createCounters(): SinkCounters {
+  return { records: 0, bytes: 0, dropped: 0, writes: 0, syncs: 0, rotations: 0, repairs: 0, errors: 0 }
+}
+
 export interface RotatedEvent {
   from: string
   to: string

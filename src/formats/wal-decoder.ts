@@ -5,7 +5,7 @@ import { WAL_ROW } from '../native/wal-scan.ts'
 import { CRC, FRAME_HEADER_BYTES, recordName, SECTOR_BYTES } from './wal.ts'
 import { decodeRecord } from './wal-record.ts'
 
-const WINDOW_BYTES = 1024 * 1024
+const WINDOW_BYTES = 256 * 1024
 const ROWS = 4096
 
 /**

@@ -8,12 +8,11 @@ import {
   SNAPSHOT,
   STATE,
   TERM,
-  type WalEntry,
   type WalSnapshot,
   type WalState
 } from './wal.ts'
 import { WalDecoder, type WalStep } from './wal-decoder.ts'
-import { decodeEntry, decodeSnapshot, decodeState } from './wal-record.ts'
+import { decodeSnapshot, decodeState, WalEntry } from './wal-record.ts'
 
 /** `torn`: an interrupted last write, cut off by recovery. `corrupt`: anything else. */
 export interface WalDamage {
@@ -37,8 +36,8 @@ export class WalReplay {
   readonly decoder = new WalDecoder()
   damage: WalDamage | undefined
   metadata: Uint8Array | undefined
-  /** The decoded record, by its type. Its data lies in the decoder's window. */
-  entry: WalEntry | undefined
+  /** The last decoded record of each type. The data of an entry lies in the decoder's window. */
+  readonly entry = new WalEntry()
   state: WalState | undefined
   snapshot: WalSnapshot | undefined
   /** Index of the last entry; of the one before the first if there was none yet. */
@@ -100,7 +99,7 @@ export class WalReplay {
   #record(): boolean {
     const { type, window, dataStart, dataEnd } = this.decoder
     let sound = true
-    if (type === ENTRY) sound = this.#entry(decodeEntry(window, dataStart, dataEnd))
+    if (type === ENTRY) sound = this.#entry(this.entry.decode(window, dataStart, dataEnd))
     else if (type === STATE) sound = this.#state(decodeState(window, dataStart, dataEnd))
     else if (type === SNAPSHOT) sound = this.#snapshot(decodeSnapshot(window, dataStart, dataEnd))
     else if (type === METADATA) sound = this.#metadata(window.subarray(dataStart, dataEnd))
@@ -111,9 +110,9 @@ export class WalReplay {
     return sound
   }
 
-  #entry(entry: WalEntry | undefined): boolean {
-    this.entry = entry
-    if (entry === undefined) return this.#reject('not an entry')
+  #entry(isEntry: boolean): boolean {
+    const { entry } = this
+    if (!isEntry) return this.#reject('not an entry')
     if (this.entries === 0) this.#startAt(entry.index)
     if (entry.index <= this.lastIndex) this.replaced++
     else if (entry.index > this.#reach() + 1n) {

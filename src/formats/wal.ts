@@ -44,15 +44,6 @@ export function recordName(type: number): RecordName | undefined {
   return RECORD_NAMES[type]
 }
 
-export interface WalEntry {
-  /** 0 is a normal entry; etcd also writes 1 and 2 (changes of the membership). */
-  type: number
-  term: bigint
-  index: bigint
-  /** A view of the decoder's window: copy it to keep it. */
-  data: Uint8Array
-}
-
 export interface WalState {
   term: bigint
   vote: bigint

@@ -92,7 +92,9 @@ function load(): Native {
     const file = fileURLToPath(binary)
     if (!existsSync(file)) continue
     try {
-      return { backend: 'addon', canLock: true, ...(require(file) as Omit<Native, 'backend' | 'canLock'>) }
+      const addon: Native = { ...require(file), backend: 'addon', canLock: true }
+      // One that was built from older sources would fail later, at the first call of what it lacks.
+      if (Object.keys(fallback).every((name) => name in addon)) return addon
     } catch {
       // Built for another libc or an older system: the next candidate, then the fallback, serve.
     }

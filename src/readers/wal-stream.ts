@@ -144,6 +144,7 @@ class WalReading {
   /** All records up to the next end; returns how the segment ended. */
   async *#records(source: SegmentSource): AsyncGenerator<RecordBatch, WalStep, undefined> {
     let found: Found = { bounds: [], offsets: [], indexes: [] }
+    let isReleased = false
     for (;;) {
       const step = source.next()
       if (step === 'record') {
@@ -151,13 +152,18 @@ class WalReading {
         if (type === ENTRY) this.#entry(found)
         else if (type === STATE && this.#replay.commit > this.#commit) {
           this.#commit = this.#replay.commit
-          if (this.#held.length > 0) yield this.#release(source)
+          isReleased = this.#held.length > 0
         }
-        continue
+        if (!isReleased) continue
       }
       if (found.indexes.length > 0) {
         yield this.#batch(source, found)
         found = { bounds: [], offsets: [], indexes: [] }
+      }
+      if (isReleased) {
+        yield this.#release(source)
+        isReleased = false
+        continue
       }
       if (step !== 'more') return step
       if (this.#context.signal.aborted) return 'end'
@@ -166,15 +172,16 @@ class WalReading {
   }
 
   #entry(found: Found): void {
-    const { index, data } = this.#replay.entry!
-    const { recordOffset, window } = this.#replay.decoder
+    const { entry } = this.#replay
+    const { index } = entry
+    const { recordOffset } = this.#replay.decoder
     if (index < this.#from || recordOffset < this.#offset) return
     if (index > this.#commit) {
-      if (this.#context.follow) this.#held.push({ index, data: Buffer.from(data), offset: recordOffset })
+      if (this.#context.follow)
+        this.#held.push({ index, data: Buffer.from(entry.data), offset: recordOffset })
       return
     }
-    const start = data.byteOffset - window.byteOffset
-    found.bounds.push(start, start + data.length)
+    found.bounds.push(entry.dataStart, entry.dataEnd)
     found.offsets.push(recordOffset)
     found.indexes.push(index)
   }

@@ -68,8 +68,8 @@ export class WorkerLink extends EventEmitter {
     this.#options = options
     this.#drops = new Drops((event: DroppedEvent) => this.emit('dropped', event))
     this.#stream = new ThreadStream({
-      filename: new URL('./worker.js', import.meta.url).href,
-      workerData: { kind: options.kind, options: options.sinkOptions },
+      filename: new URL(`./pino/${options.kind}.js`, import.meta.url).href,
+      workerData: options.sinkOptions,
       workerOpts: { name: `logboom/${options.kind}` }
     }) as unknown as Stream
     for (const name of forwardedEvents)

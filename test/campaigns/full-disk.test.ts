@@ -225,7 +225,7 @@ test('a file that reaches the size limit of the process is written on when it wa
 
 test('without free file handles the sink waits for one', async () => {
   const path = join(createFolder(), 'app.log')
-  const wrapper = ['bash', '-c', 'ulimit -n 64; exec "$0" "$@"']
+  const wrapper = ['bash', '-c', 'ulimit -n 256; exec "$0" "$@"']
   const writer = startSteady('class', { path, maxBytes: 20_000 }, { wrapper })
   const { code } = await survive(
     writer,

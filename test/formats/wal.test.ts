@@ -115,7 +115,7 @@ describe('decoding', () => {
         records.push({ ...common, data: window.subarray(dataStart, dataEnd).toString('hex') })
       }
       if (common.type === 'entry') {
-        const { data, index, term, type: entryType } = record.entry!
+        const { data, index, term, type: entryType } = record.entry
         const sha256 = data.length === 0 ? null : createHash('sha256').update(data).digest('hex')
         const dataLength = data.length
         records.push({ ...common, entryType, term: Number(term), index: Number(index), dataLength, sha256 })
@@ -183,7 +183,7 @@ describe('decoding', () => {
           Buffer.from(encoder.bytes),
           (record) => {
             if (record.decoder.type === 2) {
-              found.push([record.entry!.index, Buffer.from(record.entry!.data).toString('hex')])
+              found.push([record.entry.index, Buffer.from(record.entry.data).toString('hex')])
             }
           },
           { stepBytes, segment: { name: 'x', sequence: 3n, index: firstIndex } }
@@ -224,7 +224,7 @@ describe('decoding', () => {
     const replay = new WalReplay()
     const found: string[] = []
     const step = decodeMemory(replay, Buffer.concat(parts), (record) => {
-      if (record.decoder.type === 2) found.push(`${record.entry!.index} ${Buffer.from(record.entry!.data)}`)
+      if (record.decoder.type === 2) found.push(`${record.entry.index} ${Buffer.from(record.entry.data)}`)
     })
     expect(step).toBe('end')
     expect(found).toEqual(['1 hi'])

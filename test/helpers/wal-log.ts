@@ -22,8 +22,7 @@ export function readLog(walDir: string): LogContent {
       replay,
       file,
       ({ decoder, entry }) => {
-        if (decoder.type === 2)
-          entries.push({ index: entry!.index, text: Buffer.from(entry!.data).toString() })
+        if (decoder.type === 2) entries.push({ index: entry.index, text: Buffer.from(entry.data).toString() })
       },
       { segment, last }
     )

@@ -3,8 +3,8 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { IndexRange } from '../../src/core/wal/log-writer.ts'
 import { WriteAheadLog } from '../../src/core/wal/write-ahead-log.ts'
+import type { IndexRange } from '../../src/core/wal/writer-contract.ts'
 import {
   createFaultyDisk,
   type Fault,

@@ -127,6 +127,12 @@ describe('log', () => {
   })
 })
 
+it('a log that was never started can be closed', async () => {
+  const options = createOptions()
+  await new WriteAheadLog(options).close()
+  expect(existsSync(options.walDir)).toBe(false)
+})
+
 describe('files', () => {
   it('begins with exactly the bytes of etcd, in a folder and files of its permissions', async () => {
     const options = createOptions({ metadata: 'somedata' })
@@ -349,6 +355,18 @@ describe('snapshots', () => {
     await first.release()
     await waiting
     expect(second).toMatchObject({ prevIndex: 1n, currentIndex: 2n })
+  })
+
+  it('that are out or waited for when the log is closed reject with ERR_CLOSED, and nothing is released', async () => {
+    const options = createOptions()
+    const log = await openLog(options)
+    await log.log(['a'])
+    const snapshot = (await log.createSnapshot())!
+    const waiting = log.createSnapshot()
+    await Promise.all([log.close(), expect(waiting).rejects.toThrow(/ERR_CLOSED/)])
+    await expect(snapshot.release()).rejects.toThrow(/ERR_CLOSED/)
+    const again = await openLog(options)
+    expect(again.snapshotIndex).toBe(0n)
   })
 
   it('keep segments that a reader is in, and keepSegments more', async () => {

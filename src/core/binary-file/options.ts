@@ -1,13 +1,10 @@
 // Options of the binary-file sink.
 import { native } from '../../native/index.ts'
-import { commonOptions } from '../common-options.ts'
+import { commonOptions, lockOptions } from '../common-options.ts'
 import { LogboomError } from '../errors.ts'
 import {
-  duration,
-  flag,
   type OptionsInput,
   type OptionsOutput,
-  option,
   optionError,
   parseOptions,
   path,
@@ -22,18 +19,7 @@ export const binaryFileOptions = {
     size,
     'After the write that makes the file reach this size it becomes the next numbered backup.'
   ),
-  lock: option(
-    'boolean',
-    flag,
-    true,
-    'Take a kernel lock for every batch, so that any number of processes and threads can share the file. `false` for a single writer.'
-  ),
-  lockTimeout: option(
-    'duration',
-    duration,
-    '5s',
-    'How long another holder of the lock is waited for before the sink calls itself degraded (and goes on trying).'
-  ),
+  ...lockOptions,
   ...commonOptions({ durability: 'os', flushInterval: '10ms' })
 }
 

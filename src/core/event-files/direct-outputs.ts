@@ -7,25 +7,14 @@ import { instancePath, parseDirectFileOptions } from '../direct-file/options.ts'
 import { acceptedRecords, type FlushMetrics, flushMetrics, sinkStats } from '../direct-file/statistics.ts'
 import { DirectWriter } from '../direct-file/writer.ts'
 import type { Lock } from '../lock.ts'
-import type { SinkStats } from '../sink.ts'
+import { createCounters, type SinkStats } from '../sink.ts'
 import type { ParsedEventFilesOptions } from './options.ts'
 import type { EventEntry, Outputs, OutputTotals } from './outputs.ts'
 
 /** Sorting takes as much memory again as a set, so the default is smaller than that of a single file. */
 const BUFFER_SIZE = '8m'
 
-const NOTHING: SinkStats = {
-  records: 0,
-  bytes: 0,
-  dropped: 0,
-  writes: 0,
-  syncs: 0,
-  rotations: 0,
-  repairs: 0,
-  errors: 0,
-  queuedBytes: 0,
-  state: 'open'
-}
+const NOTHING: SinkStats = { ...createCounters(), queuedBytes: 0, state: 'open' }
 
 export class DirectOutputs implements Outputs {
   readonly #flusher: FlusherLink

@@ -1,7 +1,8 @@
 // Options of the event-files sink: its own and, passed on, those of the kind of file it writes.
 import { join, resolve } from 'node:path'
 import * as v from 'valibot'
-import { type CheckedOptions, type FileKind, fileKinds } from '../file-kinds.ts'
+import type { fileKinds } from '../file-kinds.ts'
+import { type FileKind, fileOptions } from '../file-options.ts'
 import {
   count,
   duration,
@@ -14,6 +15,7 @@ import {
   parseOptions,
   path
 } from '../options.ts'
+import type { CheckedOptions } from '../sink-kind.ts'
 import { eventFileStem } from './event-name.ts'
 
 /** Kinds of which each event can have its own; a spool makes files of its own accord. */
@@ -104,7 +106,7 @@ export function parseEventFilesOptions(input: unknown, defaultOutput: OutputKind
   const folder = dir === undefined ? resolve(file as string, '..') : resolve(dir)
   const kind = output as OutputKind
   const stem = eventFileStem(own.defaultEvent, extensionOf(kind)) as string
-  const checked = fileKinds[kind].check({ ...child, ...placeOf(kind, folder, stem) }) as CheckedChild
+  const checked = fileOptions[kind].check({ ...child, ...placeOf(kind, folder, stem) }) as CheckedChild
   return { ...checked, own, folder, output: kind, child, checked, path: join(folder, 'event-files') }
 }
 

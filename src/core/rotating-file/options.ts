@@ -1,7 +1,7 @@
 // Options of the rotating-file sink.
 import * as v from 'valibot'
 import { native } from '../../native/index.ts'
-import { commonOptions } from '../common-options.ts'
+import { commonOptions, lockOptions } from '../common-options.ts'
 import { LogboomError } from '../errors.ts'
 import {
   count,
@@ -72,18 +72,7 @@ export const rotatingFileOptions = {
     'Compress backups in the background. `zstd` needs Node 22.15 or newer.'
   ),
   prefix: optionalOption('text or bytes', prefix, 'Put before every line.'),
-  lock: option(
-    'boolean',
-    flag,
-    true,
-    'Take a kernel lock for every batch, so that any number of processes and threads can share the file. `false` for a single writer.'
-  ),
-  lockTimeout: option(
-    'duration',
-    duration,
-    '5s',
-    'How long another holder of the lock is waited for before the sink calls itself degraded (and goes on trying).'
-  ),
+  ...lockOptions,
   fsyncOnRotate: option('boolean', flag, true, 'Sync every finished file to disk, in the background.'),
   ...commonOptions({ durability: 'os', flushInterval: '10ms' })
 }

@@ -2,20 +2,11 @@
 import { Drops } from '../drops.ts'
 import { errorMessage, LogboomError, systemCode } from '../errors.ts'
 import { Notice } from '../notice.ts'
-import type { SinkEvents, SinkState } from '../sink.ts'
+import { createCounters, type SinkEvents, type SinkState } from '../sink.ts'
 import type { SpoolReports } from './spool-store.ts'
 
 export class SpoolAccount implements SpoolReports {
-  readonly counters = {
-    records: 0,
-    bytes: 0,
-    dropped: 0,
-    writes: 0,
-    syncs: 0,
-    rotations: 0,
-    repairs: 0,
-    errors: 0
-  }
+  readonly counters = createCounters()
   state: SinkState = 'open'
   /** How many published files could not be made durable, and the last error of that. */
   syncFailures = 0

@@ -1,6 +1,7 @@
 // Group commit: batches that arrive while one write and sync are running share the next one.
 import { LogboomError } from '../errors.ts'
-import type { IndexRange, LogWriter, WalRecords } from './log-writer.ts'
+import type { LogWriter } from './log-writer.ts'
+import type { IndexRange, WalRecords } from './writer-contract.ts'
 
 /** One write and sync cover at most so much, so that the first of many callers is not kept waiting for the last. */
 const MAX_GROUP_BYTES = 4 * 1024 * 1024

@@ -4,8 +4,8 @@ import { MEMBER, TERM } from '../../formats/wal.ts'
 import { WalEncoder } from '../../formats/wal-encoder.ts'
 import type { Disk } from '../disk.ts'
 import { openFile } from '../open-file.ts'
-import type { WalRecords } from './log-writer.ts'
 import { reencode } from './reencode.ts'
+import type { WalRecords } from './writer-contract.ts'
 
 export interface DumpContent {
   metadata: Uint8Array | undefined

@@ -1,4 +1,4 @@
-// Streams entries of a log from its segments, one megabyte in memory at a time.
+// Streams entries of a log from its segments, a quarter of a megabyte in memory at a time.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ENTRY, listSegments, type SegmentName } from '../../formats/wal.ts'
 import { WalReplay } from '../../formats/wal-replay.ts'
@@ -33,7 +33,7 @@ export async function* streamEntries(
       for (let step = reader.next(); step === 'record' || step === 'more'; step = reader.next()) {
         if (step === 'more') await nextTurn()
         else if (replay.decoder.type === ENTRY) {
-          const { index, data } = replay.entry!
+          const { index, data } = replay.entry
           if (index >= from) yield { index, data: Buffer.from(data) }
           if (index >= to) return
         }

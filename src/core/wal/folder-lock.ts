@@ -57,7 +57,17 @@ export class FolderLock {
   /** Frees the lock. The file stays: removing it would let two processes lock two files of one name. */
   release(): void {
     openHere.delete(this.#key)
+    if (!native.canLock) this.#unsign()
     this.#file.release()
+  }
+
+  /** Without kernel locks the process id is all that others go by, and this process may live on. */
+  #unsign(): void {
+    try {
+      this.#disk.truncate(this.#file.fd, 0)
+    } catch {
+      // The disk has failed; who comes next is refused as long as this process lives, which is the safe side.
+    }
   }
 
   #sign(): void {

@@ -6,44 +6,11 @@ import type { Disk } from '../disk.ts'
 import { errorMessage, LogboomError } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { syncFolder } from '../open-file.ts'
-import { Patience, type PatienceLimits } from './patience.ts'
+import { Patience } from './patience.ts'
 import { reencode } from './reencode.ts'
 import type { Segment } from './segment.ts'
 import { SegmentSupply } from './segment-supply.ts'
-
-export interface WriterOptions {
-  walDir: string
-  segmentBytes: number
-  metadata: Uint8Array | undefined
-  mode: number
-  patience?: PatienceLimits | undefined
-}
-
-export interface WriterCounters {
-  records: number
-  bytes: number
-  writes: number
-  syncs: number
-  rotations: number
-  errors: number
-}
-
-export interface WriterHooks {
-  rotated(from: string, to: string, bytes: number): void
-  warning(error: LogboomError): void
-  /** A sync failed, and moving to a new segment does not work yet; it is tried again and again. */
-  degraded(error: LogboomError): void
-  recovered(): void
-  /** The end. `records` are the encoded records not on disk, the first one following checksum `crc`. */
-  failed(error: LogboomError, records: Uint8Array[], crc: number): void
-}
-
-export type WalRecords = readonly (Uint8Array | string)[]
-
-export interface IndexRange {
-  firstIndex: bigint
-  lastIndex: bigint
-}
+import type { IndexRange, WalRecords, WriterCounters, WriterHooks, WriterOptions } from './writer-contract.ts'
 
 /** A place in what was appended, to go back to. */
 interface Mark {

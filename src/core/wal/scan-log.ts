@@ -28,7 +28,7 @@ export class SegmentReader {
     }
   }
 
-  /** The next record, or how the segment ended; `more` after each megabyte. */
+  /** The next record, or how the segment ended; `more` after each piece of the file. */
   next(): WalStep {
     if (!this.#follows) return 'corrupt'
     const step = this.#replay.next()

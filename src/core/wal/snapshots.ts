@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { encodeSnapshotFile, parseSnapshotName, snapshotName } from '../../formats/snapshot-file.ts'
 import { compare, listSegments, TERM } from '../../formats/wal.ts'
 import type { Disk } from '../disk.ts'
+import type { LogboomError } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { makeFolders, openFile, syncFolder } from '../open-file.ts'
 import { type Entry, streamEntries } from './entries.ts'
@@ -45,6 +46,9 @@ export class Snapshots {
   readonly #writer: LogWriter
   /** Resolves when the snapshot that is out comes back. */
   #turn: Promise<void> = Promise.resolve()
+  #closedError: LogboomError | undefined
+  readonly #closed: Promise<never>
+  #rejectClosed: (error: LogboomError) => void = () => {}
   /** Sequence of the segment that each reader is in: it and later ones stay. */
   readonly #readers = new Map<object, bigint>()
 
@@ -53,6 +57,10 @@ export class Snapshots {
     this.#options = options
     this.#writer = writer
     this.releasedIndex = releasedIndex
+    this.#closed = new Promise((_, reject) => {
+      this.#rejectClosed = reject
+    })
+    this.#closed.catch(() => {})
   }
 
   /** Waits for the snapshot before to be released. Undefined if there are no new entries. */
@@ -62,8 +70,8 @@ export class Snapshots {
     this.#turn = new Promise((resolve) => {
       free = resolve
     })
-    await before
     try {
+      await Promise.race([before, this.#closed])
       await this.#writer.sync()
     } catch (error) {
       free()
@@ -87,6 +95,12 @@ export class Snapshots {
     }
   }
 
+  /** Calls that wait reject with `error`, and so does a release from now on. */
+  close(error: LogboomError): void {
+    this.#closedError = error
+    this.#rejectClosed(error)
+  }
+
   /** Index of the first entry that is still there. */
   firstIndex(): bigint {
     const first = listSegments(this.#disk.readdir(this.#options.walDir))[0]
@@ -108,6 +122,7 @@ export class Snapshots {
 
   async #release(index: bigint, ok: boolean): Promise<void> {
     if (!ok) return
+    if (this.#closedError !== undefined) throw this.#closedError
     this.#writeFile(index)
     failpoint('wal-snapshot')
     this.#writer.recordSnapshot(index)

@@ -6,13 +6,14 @@ import type { Durability, SinkEvents, SinkStats } from '../sink.ts'
 import { CommitQueue } from './commit-queue.ts'
 import { writeDump } from './dump.ts'
 import type { Entry } from './entries.ts'
-import { type IndexRange, LogWriter, type WalRecords, type WriterHooks } from './log-writer.ts'
+import { LogWriter } from './log-writer.ts'
 import { type OpenLog, openLog } from './open-log.ts'
 import { type ParsedWalOptions, parseWalOptions, type WriteAheadLogOptions } from './options.ts'
 import type { PatienceLimits } from './patience.ts'
 import { type RepairedSegment, repairLog } from './repair.ts'
 import { type Snapshot, Snapshots } from './snapshots.ts'
 import { verifyLog, type WalReport } from './verify.ts'
+import type { IndexRange, WalRecords, WriterHooks } from './writer-contract.ts'
 
 const NEWLINE = 10
 /** So much is written at most before a sync, whatever the durability: it is kept in memory until then. */
@@ -251,6 +252,7 @@ export class WriteAheadLog extends BaseSink {
     clearTimeout(this.#syncTimer)
     const running = this.#running
     if (running === undefined) return
+    running.snapshots.close(this.#closedError())
     try {
       await running.writer.close()
     } catch (error) {

@@ -1,4 +1,5 @@
-// pino target `logboom/binary-file`.
+// pino target `logboom/binary-file`; also the worker of our own transports.
+import { binaryFile } from '../../core/binary-file/kind.ts'
 import { createTarget } from './create-target.ts'
 
-export default createTarget('binary-file')
+export default createTarget(binaryFile)

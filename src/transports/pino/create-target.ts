@@ -1,12 +1,15 @@
 // What every pino target of this package is: a function from options to a stream, run in pino's worker thread.
 
 import { optionError } from '../../core/options.ts'
-import { type Kind, type KindOptions, sinks } from '../../core/registry.ts'
+import type { SinkKind } from '../../core/sink-kind.ts'
 import { SinkStream } from '../sink-stream.ts'
 
-export type PinoTarget<K extends Kind> = (options: KindOptions[K]) => SinkStream
+export type PinoTarget<Options> = (options: Options) => SinkStream
 
-export function createTarget<K extends Kind>(kind: K): PinoTarget<K> {
+export function createTarget<K extends SinkKind>({
+  kind,
+  create
+}: K): PinoTarget<Parameters<K['create']>[0]> {
   return (input) => {
     // pino adds these to the options of a single target, and only there is the return value of write honoured.
     const { $context, pinoWillSendConfig, ...options } = (input ?? {}) as Record<string, unknown>
@@ -17,6 +20,6 @@ export function createTarget<K extends Kind>(kind: K): PinoTarget<K> {
         throw optionError(kind, name, rule, options[name])
       }
     }
-    return new SinkStream(sinks[kind].create(options as never), $context !== undefined)
+    return new SinkStream(create(options as never), $context !== undefined)
   }
 }

@@ -1,4 +1,5 @@
-// pino target `logboom/direct-file`.
+// pino target `logboom/direct-file`; also the worker of our own transports.
+import { directFile } from '../../core/direct-file/kind.ts'
 import { createTarget } from './create-target.ts'
 
-export default createTarget('direct-file')
+export default createTarget(directFile)

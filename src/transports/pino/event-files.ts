@@ -1,4 +1,5 @@
-// pino target `logboom/event-files`.
+// pino target `logboom/event-files`; also the worker of our own transports.
+import { eventFiles } from '../../core/event-files/kind.ts'
 import { createTarget } from './create-target.ts'
 
-export default createTarget('event-files')
+export default createTarget(eventFiles)

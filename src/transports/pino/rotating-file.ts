@@ -1,4 +1,5 @@
-// pino target `logboom/rotating-file`.
+// pino target `logboom/rotating-file`; also the worker of our own transports.
+import { rotatingFile } from '../../core/rotating-file/kind.ts'
 import { createTarget } from './create-target.ts'
 
-export default createTarget('rotating-file')
+export default createTarget(rotatingFile)

@@ -1,4 +1,5 @@
-// pino target `logboom/wal`.
+// pino target `logboom/wal`; also the worker of our own transports.
+import { wal } from '../../core/wal/kind.ts'
 import { createTarget } from './create-target.ts'
 
-export default createTarget('wal')
+export default createTarget(wal)

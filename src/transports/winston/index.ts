@@ -1,5 +1,11 @@
 // `logboom/winston`: the winston transports.
+import { parseBinaryFileOptions } from '../../core/binary-file/options.ts'
+import { parseDirectFileOptions } from '../../core/direct-file/options.ts'
+import { parseEventFilesOptions } from '../../core/event-files/options.ts'
 import type { KindOptions } from '../../core/registry.ts'
+import { parseRotatingFileOptions } from '../../core/rotating-file/options.ts'
+import { parseSpoolOptions } from '../../core/spool/options.ts'
+import { parseWalOptions } from '../../core/wal/options.ts'
 import type { QueryOptions } from './query.ts'
 import { SinkTransport, type WinstonOptions } from './sink-transport.ts'
 
@@ -10,7 +16,7 @@ export type RotatingFileTransportOptions = KindOptions['rotating-file'] & Winsto
 /** Logs to a rotating text file that any number of processes share, from a worker thread. */
 export class RotatingFileTransport extends SinkTransport<'rotating-file'> {
   constructor(options: RotatingFileTransportOptions) {
-    super('rotating-file', options)
+    super('rotating-file', parseRotatingFileOptions, options)
   }
 }
 
@@ -19,7 +25,7 @@ export type DirectFileTransportOptions = KindOptions['direct-file'] & WinstonOpt
 /** Logs binary frames past the page cache, from a worker thread. */
 export class DirectFileTransport extends SinkTransport<'direct-file'> {
   constructor(options: DirectFileTransportOptions) {
-    super('direct-file', options)
+    super('direct-file', parseDirectFileOptions, options)
   }
 }
 
@@ -28,7 +34,7 @@ export type EventFilesTransportOptions = KindOptions['event-files'] & WinstonOpt
 /** Logs each event to a file of its own, from a worker thread; the event is a field of the JSON line. */
 export class EventFilesTransport extends SinkTransport<'event-files'> {
   constructor(options: EventFilesTransportOptions) {
-    super('event-files', options)
+    super('event-files', (input) => parseEventFilesOptions(input, 'rotating-file'), options)
   }
 }
 
@@ -37,7 +43,7 @@ export type SpoolTransportOptions = KindOptions['spool'] & WinstonOptions
 /** Collects lines in complete, unique files for programs that collect them, from a worker thread. */
 export class SpoolTransport extends SinkTransport<'spool'> {
   constructor(options: SpoolTransportOptions = {}) {
-    super('spool', options)
+    super('spool', parseSpoolOptions, options)
   }
 }
 
@@ -46,7 +52,7 @@ export type BinaryFileTransportOptions = KindOptions['binary-file'] & WinstonOpt
 /** Logs each line as a length-prefixed record, from a worker thread. */
 export class BinaryFileTransport extends SinkTransport<'binary-file'> {
   constructor(options: BinaryFileTransportOptions) {
-    super('binary-file', options)
+    super('binary-file', parseBinaryFileOptions, options)
   }
 }
 
@@ -55,6 +61,6 @@ export type WalTransportOptions = KindOptions['wal'] & WinstonOptions
 /** Logs to a write-ahead log, from a worker thread. */
 export class WalTransport extends SinkTransport<'wal'> {
   constructor(options: WalTransportOptions) {
-    super('wal', options)
+    super('wal', parseWalOptions, options)
   }
 }

@@ -3,9 +3,10 @@
 import { resolve } from 'node:path'
 import TransportStream from 'winston-transport'
 import { type ErrorCode, errorTable, LogboomError } from '../../core/errors.ts'
-import { type Kind, type KindOptions, sinks } from '../../core/registry.ts'
+import type { Kind, KindOptions } from '../../core/registry.ts'
 import { handleSignals, type SignalOptions } from '../../core/signals.ts'
 import { forwardedEvents, type SinkStats, type WarningEvent } from '../../core/sink.ts'
+import type { SinkKind } from '../../core/sink-kind.ts'
 import { WorkerLink } from '../worker-link.ts'
 import { type QueryOptions, query, stream } from './query.ts'
 
@@ -41,7 +42,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
   declare parent?: Parent | null
 
   /** Throws `ERR_OPTION`; a path that is refused is reported by 'error', other failures by 'warn' and 'degraded'. */
-  constructor(kind: K, options: KindOptions[K] & WinstonOptions) {
+  constructor(kind: K, check: SinkKind['check'], options: KindOptions[K] & WinstonOptions) {
     const {
       level,
       format,
@@ -52,7 +53,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
       reopenOnSignal,
       ...sinkOptions
     } = options
-    const checked = sinks[kind].check(sinkOptions)
+    const checked = check(sinkOptions)
     super({ level, format, silent, handleExceptions, handleRejections })
     this.name = kind
     this.path = resolve(checked.path)

@@ -1,0 +1,11 @@
+// The sink kind `binary-file`.
+import type { SinkKind } from '../sink-kind.ts'
+import { BinaryFile } from './binary-file.ts'
+import { type BinaryFileOptions, binaryFileOptions, parseBinaryFileOptions } from './options.ts'
+
+export const binaryFile = {
+  kind: 'binary-file',
+  options: binaryFileOptions,
+  check: parseBinaryFileOptions,
+  create: (options: BinaryFileOptions) => new BinaryFile(options, { source: 'lines' })
+} satisfies SinkKind

@@ -1,0 +1,11 @@
+// The sink kind `rotating-file`.
+import type { SinkKind } from '../sink-kind.ts'
+import { parseRotatingFileOptions, type RotatingFileOptions, rotatingFileOptions } from './options.ts'
+import { RotatingFile } from './rotating-file.ts'
+
+export const rotatingFile = {
+  kind: 'rotating-file',
+  options: rotatingFileOptions,
+  check: parseRotatingFileOptions,
+  create: (options: RotatingFileOptions) => new RotatingFile(options)
+} satisfies SinkKind

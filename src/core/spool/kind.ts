@@ -1,0 +1,11 @@
+// The sink kind `spool`.
+import type { SinkKind } from '../sink-kind.ts'
+import { parseSpoolOptions, type SpoolOptions, spoolOptions } from './options.ts'
+import { SpoolLines } from './spool-lines.ts'
+
+export const spool = {
+  kind: 'spool',
+  options: spoolOptions,
+  check: parseSpoolOptions,
+  create: (options: SpoolOptions) => new SpoolLines(options)
+} satisfies SinkKind

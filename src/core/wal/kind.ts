@@ -1,0 +1,11 @@
+// The sink kind `wal`.
+import type { SinkKind } from '../sink-kind.ts'
+import { parseWalOptions, walOptions } from './options.ts'
+import { WriteAheadLog } from './write-ahead-log.ts'
+
+export const wal = {
+  kind: 'wal',
+  options: walOptions,
+  check: parseWalOptions,
+  create: (options: ConstructorParameters<typeof WriteAheadLog>[0]) => WriteAheadLog.openSync(options)
+} satisfies SinkKind

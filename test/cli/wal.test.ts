@@ -1,0 +1,62 @@
+// The commands on a write-ahead log.
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { WriteAheadLog } from '../../src/core/wal/write-ahead-log.ts'
+import { runCli, startCli } from '../helpers/cli.ts'
+import { createFolder } from '../helpers/folder.ts'
+
+async function createLog(): Promise<{ walDir: string; names: string[] }> {
+  const walDir = join(createFolder(), 'wal')
+  const log = await WriteAheadLog.open({ walDir, segmentBytes: 4096 })
+  for (let i = 1; i <= 50; i++) await log.log([`entry ${i} ${'x'.repeat(200)}`])
+  await log.close()
+  return { walDir, names: readdirSync(walDir).filter((name) => name.endsWith('.wal')) }
+}
+
+test('cat, tail, info and verify read a sound log', async () => {
+  const { walDir } = await createLog()
+  const cat = await runCli(['cat', walDir])
+  expect(cat).toMatchObject({ code: 0, stderr: '' })
+  expect(cat.stdout.trimEnd().split('\n').length).toBe(50)
+  const tail = await runCli(['tail', '-n', '1', '--json', walDir])
+  expect(JSON.parse(tail.stdout)).toMatchObject({ index: 50 })
+  expect((await runCli(['info', walDir])).stdout).toMatch(/committed index +50/)
+  expect((await runCli(['verify', walDir])).code).toBe(0)
+})
+
+test('tail -f prints what is appended', async () => {
+  const walDir = join(createFolder(), 'wal')
+  const log = await WriteAheadLog.open({ walDir })
+  await log.log(['before'])
+  const child = startCli(['tail', '-f', walDir])
+  let output = ''
+  child.stdout.on('data', (chunk) => {
+    output += chunk
+  })
+  await expect.poll(() => output, { timeout: 10_000 }).toBe('before\n')
+  await log.log(['after', 'that'])
+  await expect.poll(() => output, { timeout: 10_000 }).toBe('before\nafter\nthat\n')
+  await log.close()
+})
+
+test('verify names the damage and exits with 2; repair keeps the damaged file; then all is well', async () => {
+  const { walDir, names } = await createLog()
+  const path = join(walDir, names[1])
+  const bytes = readFileSync(path)
+  bytes[500] ^= 1
+  writeFileSync(path, bytes)
+  const verify = await runCli(['verify', walDir])
+  expect(verify.code).toBe(2)
+  expect(verify.stdout).toContain(`damaged ${path}`)
+  expect(verify.stdout).toContain('corrupt: wrong checksum')
+  expect(readFileSync(path)).toEqual(bytes)
+  const repair = await runCli(['repair', walDir])
+  expect(repair).toMatchObject({ code: 0, stderr: '' })
+  expect(readFileSync(`${path}.broken`)).toEqual(bytes)
+  expect(existsSync(join(walDir, names[2]))).toBe(false)
+  expect((await runCli(['verify', walDir])).code).toBe(0)
+  const log = await WriteAheadLog.open({ walDir })
+  expect(log.lastIndex).toBeGreaterThan(0n)
+  await log.close()
+})
