@@ -1,7 +1,8 @@
 // Records as bytes in one buffer, waiting to be written. Bytes that were written but may have to be written again
 // (a failed fsync) can be kept until `release`.
 
-const INITIAL_BYTES = 64 * 1024
+// Small, because event routing makes a queue for each file it opens; a busy one grows in a few steps.
+const INITIAL_BYTES = 4 * 1024
 /** An empty queue gives back memory above this. */
 const KEEP_BYTES = 8 * 1024 * 1024
 

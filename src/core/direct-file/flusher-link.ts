@@ -29,7 +29,9 @@ export class FlusherLink {
     this.#worker = new Worker(new URL('./flusher-thread.js', import.meta.url), {
       workerData: { handle: this.handle, options },
       // The application's loaders and debug options are not for this thread.
-      execArgv: []
+      execArgv: [],
+      // It makes little garbage; by default V8 lets a thread collect tens of megabytes of it.
+      resourceLimits: { maxYoungGenerationSizeMb: 4 }
     })
     this.#worker.unref()
     this.#worker.on('message', (message: FlusherMessage) => {

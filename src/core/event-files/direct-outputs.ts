@@ -12,7 +12,7 @@ import type { ParsedEventFilesOptions } from './options.ts'
 import type { EventEntry, Outputs, OutputTotals } from './outputs.ts'
 
 /** Sorting takes as much memory again as a set, so the default is smaller than that of a single file. */
-const BUFFER_SIZE = '16m'
+const BUFFER_SIZE = '8m'
 
 const NOTHING: SinkStats = { ...createCounters(), queuedBytes: 0, state: 'open' }
 
