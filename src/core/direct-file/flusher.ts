@@ -18,6 +18,7 @@ import type { LargeRecord } from './writer.ts'
 
 const RETRY_MIN_MS = 50
 const RETRY_MAX_MS = 500
+const REPORT_INTERVAL_MS = 1_000
 
 export interface FlusherOptions extends FrameFileOptions {
   readonly flushIntervalMs: number
@@ -77,6 +78,7 @@ export class Flusher {
   #rotations = 0
   #reopens = 0
   #nextFlushAt = 0
+  #nextReportAt = 0
 
   constructor(memory: SharedMemory, options: FlusherOptions, disk: Disk, port: FlusherPort) {
     this.#memory = memory
@@ -139,8 +141,10 @@ export class Flusher {
     }
     this.#receive()
     for (const tag of this.#toClose) this.#attempt(() => this.#group?.closeOf(tag))
+    const isClosing = this.#toClose.size > 0
     this.#toClose.clear()
-    this.#reportFiles()
+    const isAsked = asked !== Atomics.load(words, control.flushDone)
+    if (isAsked || isClosing || closing || performance.now() >= this.#nextReportAt) this.#reportFiles()
     if (asked !== Atomics.load(words, control.flushDone)) {
       Atomics.store(words, control.flushDone, asked)
       Atomics.notify(words, control.flushDone)
@@ -233,7 +237,8 @@ export class Flusher {
   #write(): boolean {
     const large = this.#items.filter((item) => 'data' in item)
     const done = this.#attempt(() => this.#file.write(this.#items))
-    this.#reportFiles()
+    // With thousands of files a report is large; nobody needs it more often.
+    if (performance.now() >= this.#nextReportAt) this.#reportFiles()
     for (const item of large) {
       if (this.#items.includes(item)) continue
       Atomics.sub(this.#memory.words, control.largeKib, Math.ceil(item.data.length / 1024))
@@ -302,6 +307,7 @@ export class Flusher {
   }
 
   #reportFiles(): void {
+    this.#nextReportAt = performance.now() + REPORT_INTERVAL_MS
     const changes = this.#group?.takeChanges() ?? []
     if (changes.length > 0) this.#port.send({ type: 'files', changes })
   }
