@@ -1,17 +1,19 @@
 // The README's figures: a short table per suite from bench/results/*.json. The full ones, with the range of every
 // figure, are in the .md files beside them.
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Markdown for all suites with a reference, or undefined if no results are there. */
+/** The others are in bench/results, which the README points to. */
+const SHOWN = ['pino', 'winston', 'multiprocess']
+
+/** Markdown for the suites the README shows, or undefined if no results are there. */
 export function benchTables(root) {
   const folder = join(root, 'bench/results')
-  const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.json')) : []
-  const suites = names
-    .sort()
-    .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')))
-    .filter((suite) => suite.reference !== undefined && suite.reference !== null)
-  return suites.length === 0 ? undefined : suites.map(table).join('\n\n')
+  const suites = SHOWN.map((name) => join(folder, `${name}.json`))
+    .filter((path) => existsSync(path))
+    .map((path) => JSON.parse(readFileSync(path, 'utf8')))
+  if (suites.length === 0) return undefined
+  return `${suites.map(table).join('\n\n')}\n\nThe other suites, with the goals that are not reached yet: [bench/results](bench/results).`
 }
 
 function table({ suite, title, machine, rounds, reference, contenders }) {

@@ -73,7 +73,12 @@ export const rotatingFileOptions = {
   ),
   prefix: optionalOption('text or bytes', prefix, 'Put before every line.'),
   ...lockOptions,
-  fsyncOnRotate: option('boolean', flag, true, 'Sync every finished file to disk, in the background.'),
+  fsyncOnRotate: option(
+    'boolean',
+    flag,
+    true,
+    'Sync every finished file to disk, in the background. Without it `flush("disk")` covers the present file only, unless `durability` is `\'disk\'`.'
+  ),
   ...commonOptions({ durability: 'os', flushInterval: '10ms' })
 }
 
