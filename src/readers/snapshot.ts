@@ -17,13 +17,15 @@ export interface Snapshot {
 export async function takeSnapshot(find: FindLogFiles, path: string): Promise<Snapshot> {
   for (;;) {
     const live = await openFile(path)
-    const found = await find(path)
-    if (found.live === undefined) {
-      await live?.handle.close()
-      return { finished: found.finished, live: undefined }
+    let kept = false
+    try {
+      const found = await find(path)
+      if (found.live === undefined) return { finished: found.finished, live: undefined }
+      kept = isSameFile(await identityAt(path), live)
+      if (kept) return { finished: found.finished, live }
+    } finally {
+      if (!kept) await live?.handle.close()
     }
-    if (isSameFile(await identityAt(path), live)) return { finished: found.finished, live }
-    await live?.handle.close()
   }
 }
 
