@@ -131,10 +131,18 @@ export async function keepUp(
   const backups = groupBackups(base, names)
   const removed = expired(disk, options, backups, now)
   for (const backup of removed) for (const name of backup.names) remove(disk, folder, name)
+  let failure: unknown
   for (const backup of compress === false ? [] : backups) {
-    if (!removed.has(backup) && backup.compression === '')
+    if (removed.has(backup) || backup.compression !== '') continue
+    try {
       await compressOne(disk, options, compress as Compression, backup, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      // One that cannot be compressed does not keep the others from it.
+      failure ??= error
+    }
   }
+  if (failure !== undefined) throw failure
   return new Set(names)
 }
 
