@@ -58,6 +58,7 @@ export class WorkerLink extends EventEmitter {
   #waitingBytes = 0
   #ready = false
   #holds = 0
+  #owesSent = false
   /** The worker cannot write at the moment, so that waiting for it on this thread would stall the application. */
   #degraded = false
   #ended: Promise<void> | undefined
@@ -255,6 +256,15 @@ export class WorkerLink extends EventEmitter {
     }
     this.#waiting.push(batch)
     this.#waitingBytes += batch.bytes.length
+    // Callers wait for 'sent', and waiting for the shared memory does not keep a process alive.
+    if (!this.#owesSent) this.#hold()
+    this.#owesSent = true
+  }
+
+  #sent(): void {
+    if (this.#owesSent) this.#letGo()
+    this.#owesSent = false
+    this.emit('sent')
   }
 
   #drop({ lines, bytes }: Batch): void {
@@ -271,7 +281,7 @@ export class WorkerLink extends EventEmitter {
     }
     if (this.#waiting.length > 0) return
     this.#handOver()
-    this.emit('sent')
+    this.#sent()
   }
 
   /** Gives the stream everything, whether it has room or not, and the record of what was dropped. */
@@ -288,7 +298,7 @@ export class WorkerLink extends EventEmitter {
     onExit.unregister(this)
     for (const batch of this.#waiting.splice(0)) this.#drop(batch)
     this.#drops.report()
-    this.emit('sent')
+    this.#sent()
     this.emit('failed', error)
   }
 
