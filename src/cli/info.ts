@@ -1,12 +1,11 @@
 // logboom info: the files of a log, and who wrote to it last.
-import { errorMessage } from '../core/errors.ts'
 import { notFound } from '../readers/context.ts'
 import { findLogs } from '../readers/find-logs.ts'
 import type { LogInfo } from '../readers/reader.ts'
-import { type Command, complain, type ExitCode, exitCodes } from './command.ts'
+import { type Command, exitCodes } from './command.ts'
 import { expandInputs, formatOption, inputFormat } from './inputs.ts'
 import { Output } from './output.ts'
-import { exitCodeOf } from './read-inputs.ts'
+import { forEachInput } from './read-inputs.ts'
 import { formatBytes, formatTable } from './units.ts'
 
 export const info: Command = {
@@ -25,20 +24,15 @@ log has a lock file, the process that wrote last is named, and whether it was in
     const format = inputFormat(values)
     const paths = await expandInputs(positionals)
     const output = new Output()
-    let worst: ExitCode = exitCodes.fine
-    for (const path of paths) {
-      try {
-        const { logs } = await findLogs(path, format)
-        if (logs.length === 0) throw notFound(path)
-        for (const log of logs) {
-          const found = await log.reader.info(log.path, { count: values.count === true })
-          await output.text(values.json === true ? toJson(found) : toText(found))
-        }
-      } catch (error) {
-        complain(errorMessage(error))
-        worst = Math.max(worst, exitCodeOf(error)) as ExitCode
+    const worst = await forEachInput(paths, async (path) => {
+      const { logs } = await findLogs(path, format)
+      if (logs.length === 0) throw notFound(path)
+      for (const log of logs) {
+        const found = await log.reader.info(log.path, { count: values.count === true })
+        await output.text(values.json === true ? toJson(found) : toText(found))
       }
-    }
+      return exitCodes.fine
+    })
     await output.flush()
     return worst
   }

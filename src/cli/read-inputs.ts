@@ -16,6 +16,28 @@ export interface ReadInputsOptions extends Pick<ContextOptions, 'from' | 'follow
   writesToStdout: boolean
 }
 
+/**
+ * Calls `work` for one input after the other. One that fails is reported on stderr. Returns the worst exit code of
+ * all of them.
+ */
+export async function forEachInput(
+  paths: readonly string[],
+  work: (path: string) => Promise<ExitCode>
+): Promise<ExitCode> {
+  let worst: ExitCode = exitCodes.fine
+  for (const path of paths) {
+    let code: ExitCode
+    try {
+      code = await work(path)
+    } catch (error) {
+      complain(errorMessage(error))
+      code = exitCodeOf(error)
+    }
+    worst = Math.max(worst, code) as ExitCode
+  }
+  return worst
+}
+
 /** Calls `use` with every batch. Damage and errors go to stderr; returns the exit code they mean. */
 export async function readInputs(
   paths: readonly string[],

@@ -1,11 +1,11 @@
 // logboom repair: cuts off what is no whole record, keeping a copy of the damaged file.
-import { errorMessage, LogboomError } from '../core/errors.ts'
+import { LogboomError } from '../core/errors.ts'
 import { notFound } from '../readers/context.ts'
 import { findLogs } from '../readers/find-logs.ts'
-import { type Command, complain, type ExitCode, exitCodes } from './command.ts'
+import { type Command, exitCodes } from './command.ts'
 import { expandInputs, formatOption, inputFormat } from './inputs.ts'
 import { Output } from './output.ts'
-import { exitCodeOf } from './read-inputs.ts'
+import { forEachInput } from './read-inputs.ts'
 
 export const repair: Command = {
   name: 'repair',
@@ -23,28 +23,23 @@ files that were damaged otherwise, or that nobody will write to again.`,
     const format = inputFormat(values)
     const paths = await expandInputs(positionals)
     const output = new Output()
-    let worst: ExitCode = exitCodes.fine
-    for (const path of paths) {
-      try {
-        const { logs } = await findLogs(path, format)
-        if (logs.length === 0) throw notFound(path)
-        for (const { reader, path: log } of logs) {
-          if (reader.repair === undefined) {
-            throw new LogboomError(
-              'ERR_OPTION',
-              `${log}: nothing in a log of format '${reader.format}' can be repaired`
-            )
-          }
-          for (const report of await reader.repair(log)) {
-            const text = `${report.file}: ${report.removedBytes} bytes cut off, copy in ${report.copy}`
-            await output.text(`${values.json === true ? JSON.stringify(report) : text}\n`)
-          }
+    const worst = await forEachInput(paths, async (path) => {
+      const { logs } = await findLogs(path, format)
+      if (logs.length === 0) throw notFound(path)
+      for (const { reader, path: log } of logs) {
+        if (reader.repair === undefined) {
+          throw new LogboomError(
+            'ERR_OPTION',
+            `${log}: nothing in a log of format '${reader.format}' can be repaired`
+          )
         }
-      } catch (error) {
-        complain(errorMessage(error))
-        worst = Math.max(worst, exitCodeOf(error)) as ExitCode
+        for (const report of await reader.repair(log)) {
+          const text = `${report.file}: ${report.removedBytes} bytes cut off, copy in ${report.copy}`
+          await output.text(`${values.json === true ? JSON.stringify(report) : text}\n`)
+        }
       }
-    }
+      return exitCodes.fine
+    })
     await output.flush()
     return worst
   }

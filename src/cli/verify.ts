@@ -1,13 +1,12 @@
 // logboom verify: reads every file of a log to its end and reports damage.
-import { errorMessage } from '../core/errors.ts'
 import { createContext, notFound } from '../readers/context.ts'
 import { findLogs } from '../readers/find-logs.ts'
 import type { FileReport } from '../readers/reader.ts'
-import { type Command, complain, type ExitCode, exitCodes } from './command.ts'
+import { type Command, type ExitCode, exitCodes } from './command.ts'
 import { expandInputs, formatOption, inputFormat } from './inputs.ts'
 import { Output } from './output.ts'
 import { Progress } from './progress.ts'
-import { exitCodeOf } from './read-inputs.ts'
+import { forEachInput } from './read-inputs.ts'
 
 export const verify: Command = {
   name: 'verify',
@@ -27,21 +26,17 @@ written. Nothing is modified. Exit code 2 if there is damage.`,
     const format = inputFormat(values)
     const paths = await expandInputs(positionals)
     const output = new Output()
-    let worst: ExitCode = exitCodes.fine
-    for (const path of paths) {
-      try {
-        for await (const report of verifyLogs(path, format)) {
-          if (report.damage.length > 0) worst = Math.max(worst, exitCodes.damaged) as ExitCode
-          else if (values.quiet === true) continue
-          await output.text(values.json === true ? `${JSON.stringify(report)}\n` : toText(report))
-          await output.flush()
-        }
-      } catch (error) {
-        complain(errorMessage(error))
-        worst = Math.max(worst, exitCodeOf(error)) as ExitCode
+    let found: ExitCode = exitCodes.fine
+    const failed = await forEachInput(paths, async (path) => {
+      for await (const report of verifyLogs(path, format)) {
+        if (report.damage.length > 0) found = exitCodes.damaged
+        else if (values.quiet === true) continue
+        await output.text(values.json === true ? `${JSON.stringify(report)}\n` : toText(report))
+        await output.flush()
       }
-    }
-    return worst
+      return exitCodes.fine
+    })
+    return Math.max(found, failed) as ExitCode
   }
 }
 

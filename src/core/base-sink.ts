@@ -24,10 +24,11 @@ import { sleep } from './sleep.ts'
 
 /** One hold of the lock writes at most this much, so that writers sharing a file take turns. */
 const MAX_BATCH_BYTES = 4 * 1024 * 1024
-/** So many queued bytes are written at once, without waiting for `flushInterval`; the high-water mark of `write`. */
+/** So many queued bytes are written at once, without waiting for `flushInterval`. */
 const WRITE_NOW_BYTES = 256 * 1024
-/** So many, and the caller is asked to wait. */
+/** So many, and the caller is asked to wait: the high-water mark of `write`. */
 const HIGH_WATER_BYTES = 4 * 1024 * 1024
+/** Near the bound of the queue, chunks are weighed in pieces of about this. */
 const PIECE_LENGTH = 64 * 1024
 /** A busy lock is tried again after so many more. */
 const TRY_AGAIN_BYTES = 64 * 1024

@@ -6,7 +6,7 @@ import type { DroppedEvent } from './sink.ts'
 const EVENT_INTERVAL_MS = 1_000
 
 /** The line that stands in the log for `count` dropped records of together `bytes` bytes. */
-export function dropNotice(count: number, bytes: number): string {
+function dropNotice(count: number, bytes: number): string {
   const msg = `logboom: ${count} records dropped`
   return `${JSON.stringify({ level: 40, time: Date.now(), msg, dropped: count, bytes })}\n`
 }

@@ -70,12 +70,16 @@ int platform_rename_no_replace(const char *from, const char *to) {
   return unlink(from) == -1 ? -errno : 0;
 }
 
-int platform_fallocate(int fd, int64_t offset, int64_t length) {
+static int reserve_blocks(int fd, int mode, int64_t offset, int64_t length) {
   int result;
   do {
-    result = fallocate(fd, 0, offset, length);
+    result = fallocate(fd, mode, offset, length);
   } while (result == -1 && errno == EINTR);
   return result == -1 ? -errno : 0;
+}
+
+int platform_fallocate(int fd, int64_t offset, int64_t length) {
+  return reserve_blocks(fd, 0, offset, length);
 }
 
 int platform_direct_alignment(int fd) {
@@ -91,11 +95,7 @@ int platform_direct_alignment(int fd) {
 }
 
 int platform_preallocate(int fd, int64_t offset, int64_t length) {
-  int result;
-  do {
-    result = fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, length);
-  } while (result == -1 && errno == EINTR);
-  return result == -1 ? -errno : 0;
+  return reserve_blocks(fd, FALLOC_FL_KEEP_SIZE, offset, length);
 }
 
 // A table of our own, because strerrorname_np(3) needs glibc 2.32 and does not exist in musl.

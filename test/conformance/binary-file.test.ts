@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { BinaryFile } from '../../src/core/binary-file/binary-file.ts'
 import { native } from '../../src/native/index.ts'
+import { sharedFileOperations } from './shared-file-operations.ts'
 import { sinkConformance } from './sink-conformance.ts'
 
 function read(folder: string): string[] {
@@ -18,18 +19,5 @@ sinkConformance('binary-file', {
       { disk, source: 'lines' }
     ),
   read,
-  operations: [
-    'open',
-    'write',
-    'lstat',
-    'fstat',
-    'chmod',
-    'renameNoReplace',
-    'readdir',
-    'exists',
-    'fdatasync',
-    'fdatasyncAsync',
-    'fsync',
-    ...(native.canLock ? (['read', 'lock', 'close'] as const) : [])
-  ]
+  operations: sharedFileOperations
 })

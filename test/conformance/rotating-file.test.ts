@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { RotatingFile } from '../../src/core/rotating-file/rotating-file.ts'
 import { groupBackups } from '../../src/formats/backup-name.ts'
 import { native } from '../../src/native/index.ts'
+import { sharedFileOperations } from './shared-file-operations.ts'
 import { sinkConformance } from './sink-conformance.ts'
 
 function read(folder: string): string[] {
@@ -22,34 +23,5 @@ sinkConformance('rotating-file', {
       { disk }
     ),
   read,
-  operations: native.canLock
-    ? [
-        'open',
-        'write',
-        'read',
-        'lstat',
-        'fstat',
-        'chmod',
-        'lock',
-        'renameNoReplace',
-        'readdir',
-        'exists',
-        'fdatasync',
-        'fdatasyncAsync',
-        'fsync',
-        'close'
-      ]
-    : [
-        'open',
-        'write',
-        'lstat',
-        'fstat',
-        'chmod',
-        'renameNoReplace',
-        'readdir',
-        'exists',
-        'fdatasync',
-        'fdatasyncAsync',
-        'fsync'
-      ]
+  operations: sharedFileOperations
 })
