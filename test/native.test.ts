@@ -60,6 +60,46 @@ describe.each(backends)('$backend', (backend) => {
     )
   })
 
+  test('crc32c of large ranges: around the blocks that are computed side by side', () => {
+    const data = Buffer.from(Array.from({ length: 20_000 }, (_, index) => (index * 2_654_435_761) >>> 24))
+    for (const length of [6_143, 6_144, 6_145, 12_288, 12_300, 18_431, 19_990]) {
+      for (const start of [0, 1, 7]) {
+        const part = data.subarray(start, start + length)
+        expect(backend.crc32c(data, 0x1234_5678, start, start + length)).toBe(
+          referenceCrc32c(part, 0x1234_5678)
+        )
+      }
+    }
+  })
+
+  test('writevHashed writes all pieces, goes on with the checksum and counts the entries of frames', () => {
+    const frames = [0, 1, 700, 40_000].map((entries) => {
+      const bytes = Buffer.alloc(8 + entries * 14 + 512)
+      bytes.writeUInt32LE(entries * 14, 4)
+      for (let index = 0; index < entries; index++) bytes.writeUInt32LE(10, 8 + index * 14)
+      return bytes
+    })
+    const all = Buffer.concat(frames)
+    const path = join(createFolder(), 'pieces')
+    const fd = openSync(path, 'w+')
+    try {
+      const crc = Uint32Array.of(99)
+      const counts = new Uint32Array(4)
+      expect(backend.writevHashed(fd, frames, 3, crc, counts)).toBe(all.length)
+      expect([...counts]).toEqual([0, 1, 700, 40_000])
+      expect(crc[0]).toBe(backend.crc32c(all, 99, 0, all.length))
+      expect(readFileSync(path).subarray(3).equals(all)).toBe(true)
+      expect(backend.writevHashed(fd, frames.slice(2), 0, crc, undefined)).toBe(
+        all.length - 8 - 512 - 22 - 512
+      )
+    } finally {
+      closeSync(fd)
+    }
+    const before = Uint32Array.of(5)
+    expect(() => backend.writevHashed(fd, frames, 0, before, undefined)).toThrow(/EBADF/)
+    expect(before[0]).toBe(5)
+  })
+
   test('countLines counts the newlines of the range and no others', () => {
     const text = fc.array(fc.constantFrom(10, 10, 0, 13, 65, 138, 255), { maxLength: 1500 })
     fc.assert(

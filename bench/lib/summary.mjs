@@ -23,7 +23,7 @@ function summarizeOne(name, contender, runs) {
   const failed = runs.find((run) => run.failed !== undefined)?.failed
   if (failed !== undefined) return { name, own: contender.own, note: contender.note, failed, runs }
   const rates = runs.map((run) => run.records / run.seconds)
-  const bytes = runs.map((run) => (run.files?.bytes ?? run.bytes ?? 0) / run.seconds)
+  const bytes = runs.map((run) => (run.bytes ?? run.files?.bytes ?? 0) / run.seconds)
   const files = runs.map((run) => run.files).filter((one) => one !== undefined)
   const worst = (field) => (files.length > 0 ? Math.max(...files.map((one) => one[field])) : undefined)
   const maxBytes = contender.maxBytes

@@ -44,6 +44,14 @@ export const realDisk = {
   /** One `pwritev`; may write less than asked. Returns the bytes written. */
   writev: (fd: number, buffers: readonly Uint8Array[], position: number): number =>
     fs.writevSync(fd, buffers, position),
+  /** The same; checksum and, of frames, the number of entries are found meanwhile (`native.writevHashed`). */
+  writevHashed: (
+    fd: number,
+    buffers: readonly Uint8Array[],
+    position: number,
+    crc: Uint32Array,
+    entries?: Uint32Array
+  ): number => native.writevHashed(fd, buffers, position, crc, entries),
   writeAsync: (
     fd: number,
     buffer: Uint8Array,

@@ -13,6 +13,7 @@
 
 #include "checksum.h"
 #include "framing.h"
+#include "hashed-write.h"
 #include "json.h"
 #include "platform.h"
 #include "wal-scan.h"
@@ -162,6 +163,16 @@ static bool get_bytes(napi_env env, napi_value array, napi_value from, napi_valu
   return true;
 }
 
+static bool get_typed(napi_env env, napi_value array, napi_typedarray_type wanted, void **items,
+                      size_t *length) {
+  napi_typedarray_type type;
+  if (napi_get_typedarray_info(env, array, &type, length, items, NULL, NULL) == napi_ok && type == wanted) {
+    return true;
+  }
+  napi_throw_type_error(env, NULL, "logboom addon: wrong kind of array");
+  return false;
+}
+
 // crc32c(data, seed, start, end): number
 static napi_value crc32c(napi_env env, napi_callback_info info) {
   ARGUMENTS(4)
@@ -172,6 +183,40 @@ static napi_value crc32c(napi_env env, napi_callback_info info) {
   if (!get_bytes(env, argv[0], argv[2], argv[3], &bytes, &length)) return NULL;
   napi_value result;
   napi_create_uint32(env, checksum_crc32c(seed, bytes, length), &result);
+  return result;
+}
+
+// writevHashed(fd, pieces: Uint8Array[], position, crc: Uint32Array, entries?: Uint32Array): number
+static napi_value writev_hashed(napi_env env, napi_callback_info info) {
+  ARGUMENTS(5)
+  int32_t fd;
+  int64_t position;
+  uint32_t count;
+  size_t room;
+  void *crc, *entries = NULL;
+  napi_valuetype type;
+  struct iovec pieces[1024];
+  CHECK(napi_get_value_int32(env, argv[0], &fd))
+  CHECK(napi_get_array_length(env, argv[1], &count))
+  CHECK(napi_get_value_int64(env, argv[2], &position))
+  if (!get_typed(env, argv[3], napi_uint32_array, &crc, &room)) return NULL;
+  if (count > sizeof pieces / sizeof *pieces || room == 0) return throw_system_error(env, "write", EINVAL);
+  CHECK(napi_typeof(env, argv[4], &type))
+  if (type != napi_undefined) {
+    if (!get_typed(env, argv[4], napi_uint32_array, &entries, &room)) return NULL;
+    if (room < count) return throw_system_error(env, "write", EINVAL);
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value piece;
+    CHECK(napi_get_element(env, argv[1], i, &piece))
+    if (!get_typed(env, piece, napi_uint8_array, &pieces[i].iov_base, &pieces[i].iov_len)) return NULL;
+  }
+  uint32_t after = *(uint32_t *)crc;
+  int64_t written = hashed_write(fd, pieces, (int)count, position, &after, entries);
+  if (written < 0) return throw_system_error(env, "write", (int)-written);
+  *(uint32_t *)crc = after;
+  napi_value result;
+  napi_create_int64(env, written, &result);
   return result;
 }
 
@@ -278,6 +323,19 @@ static napi_value preallocate(napi_env env, napi_callback_info info) {
   return done;
 }
 
+// hugePages(data): boolean
+static napi_value huge_pages(napi_env env, napi_callback_info info) {
+  ARGUMENTS(1)
+  void *data;
+  size_t length;
+  if (!get_typed(env, argv[0], napi_uint8_array, &data, &length)) return NULL;
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  uintptr_t start = ((uintptr_t)data + page - 1) / page * page, end = ((uintptr_t)data + length) / page * page;
+  napi_value done;
+  napi_get_boolean(env, start < end && platform_huge_pages((void *)start, end - start) == 0, &done);
+  return done;
+}
+
 // frameLines(source, start, end, target, at): number. The caller made sure that the target has room.
 static napi_value frame_lines(napi_env env, napi_callback_info info) {
   ARGUMENTS(5)
@@ -330,16 +388,6 @@ static napi_value entry_bounds(napi_env env, napi_callback_info info) {
   napi_value count;
   napi_create_int64(env, (int64_t)framing_bounds(bytes, length, bounds, room / 2), &count);
   return count;
-}
-
-static bool get_typed(napi_env env, napi_value array, napi_typedarray_type wanted, void **items,
-                      size_t *length) {
-  napi_typedarray_type type;
-  if (napi_get_typedarray_info(env, array, &type, length, items, NULL, NULL) == napi_ok && type == wanted) {
-    return true;
-  }
-  napi_throw_type_error(env, NULL, "logboom addon: wrong kind of array");
-  return false;
 }
 
 static napi_value check_entries(napi_env env, int result) {
@@ -473,9 +521,11 @@ NAPI_MODULE_INIT() {
       {"forget", forget},
       {"renameNoReplace", rename_no_replace},
       {"crc32c", crc32c},
+      {"writevHashed", writev_hashed},
       {"countLines", count_lines},
       {"directAlignment", direct_alignment},
       {"preallocate", preallocate},
+      {"hugePages", huge_pages},
       {"frameLines", frame_lines},
       {"countEntries", count_entries},
       {"entryBounds", entry_bounds},

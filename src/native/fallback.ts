@@ -1,6 +1,6 @@
 // The same functions as the addon in portable JavaScript, with the same results. What cannot be done safely
 // without the kernel's locks is refused.
-import { linkSync, unlinkSync } from 'node:fs'
+import { linkSync, unlinkSync, writevSync } from 'node:fs'
 import { LogboomError } from '../core/errors.ts'
 import type { Native } from './index.ts'
 import { walScan, walSeal } from './wal-scan.ts'
@@ -85,6 +85,21 @@ function countEntries(data: Uint8Array, start: number, end: number): number {
     at += 4 + length
   }
   return at === end ? count : -1
+}
+
+function writevHashed(
+  fd: number,
+  pieces: readonly Uint8Array[],
+  position: number,
+  crc: Uint32Array,
+  entries: Uint32Array | undefined
+): number {
+  const written = writevSync(fd, pieces, position)
+  pieces.forEach((piece, index) => {
+    crc[0] = crc32c(piece, crc[0], 0, piece.length)
+    if (entries !== undefined) entries[index] = countEntries(piece, 8, 8 + entryLength(piece, 4))
+  })
+  return written
 }
 
 function entryBounds(data: Uint8Array, start: number, end: number, bounds: Int32Array): number {
@@ -185,9 +200,11 @@ export const fallback: Native = {
   forget: () => {},
   renameNoReplace,
   crc32c,
+  writevHashed,
   countLines,
   directAlignment: () => 0,
   preallocate: () => false,
+  hugePages: () => false,
   frameLines,
   countEntries,
   entryBounds,

@@ -42,6 +42,20 @@ int64_t framing_count(const uint8_t *entries, size_t length) {
   return at == length ? count : -1;
 }
 
+framing_walk framing_start(const uint8_t *frame, size_t length) {
+  framing_walk walk = {frame, 8, length < 8 ? 0 : get_u32(frame + 4), 0};
+  walk.end = length < 8 || walk.end > length - 8 ? 8 : 8 + walk.end;
+  return walk;
+}
+
+void framing_walk_to(framing_walk *walk, size_t to) {
+  size_t stop = to < walk->end ? to : walk->end;
+  while (stop >= 4 && walk->at <= stop - 4) {
+    walk->at += 4 + (size_t)get_u32(walk->frame + walk->at);
+    walk->count++;
+  }
+}
+
 size_t framing_bounds(const uint8_t *entries, size_t length, int32_t *bounds, size_t room) {
   size_t count = 0, at = 0;
   while (count < room && length - at >= 4) {

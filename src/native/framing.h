@@ -13,6 +13,17 @@ size_t framing_lines(const uint8_t *source, size_t length, uint8_t *target);
 // The number of entries that fill `length` bytes exactly; -1 if they do not, or one has length 0.
 int64_t framing_count(const uint8_t *entries, size_t length);
 
+// Counts the entries of a frame in steps, as a reader comes by: those whose length lies before `to`.
+typedef struct {
+  const uint8_t *frame;
+  size_t at;
+  size_t end;
+  uint32_t count;
+} framing_walk;
+
+framing_walk framing_start(const uint8_t *frame, size_t length);
+void framing_walk_to(framing_walk *walk, size_t to);
+
 // Start and end of each whole entry as pairs of offsets into `entries`, at most `room` pairs. Stops before an
 // entry of length 0 or one that is not whole. Returns the number of pairs.
 size_t framing_bounds(const uint8_t *entries, size_t length, int32_t *bounds, size_t room);

@@ -24,6 +24,18 @@ export interface Native {
   renameNoReplace(from: string, to: string): void
   /** CRC-32C (Castagnoli) of `data[start, end)`, continued from `seed` (0 at the start). */
   crc32c(data: Uint8Array, seed: number, start: number, end: number): number
+  /**
+   * One pwritev(2), which may write less than asked, while the checksum of all `pieces` (at most 1024) continues
+   * from `crc[0]`, which it replaces unless the write fails. With `entries` each piece is a frame of the direct-file
+   * format, and its number of entries is stored there. Returns the bytes written.
+   */
+  writevHashed(
+    fd: number,
+    pieces: readonly Uint8Array[],
+    position: number,
+    crc: Uint32Array,
+    entries: Uint32Array | undefined
+  ): number
   /** The number of line ends (byte 10) in `data[start, end)`. */
   countLines(data: Uint8Array, start: number, end: number): number
   /**
@@ -33,6 +45,8 @@ export interface Native {
   directAlignment(fd: number): number
   /** Reserves blocks without changing the file's size; false if the file system cannot. */
   preallocate(fd: number, offset: number, length: number): boolean
+  /** Asks for huge pages in the memory of `data`; false if the system has none. */
+  hugePages(data: Uint8Array): boolean
   /**
    * Writes the lines of `source[start, end)` to `target` at `at` as entries of the direct-file format, without
    * line ends and empty lines. Returns the bytes written: at most those of the lines and 4 per line, less one

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -96,6 +97,10 @@ int platform_direct_alignment(int fd) {
 
 int platform_preallocate(int fd, int64_t offset, int64_t length) {
   return reserve_blocks(fd, FALLOC_FL_KEEP_SIZE, offset, length);
+}
+
+int platform_huge_pages(void *start, size_t length) {
+  return madvise(start, length, MADV_HUGEPAGE) == -1 ? -errno : 0;
 }
 
 // A table of our own, because strerrorname_np(3) needs glibc 2.32 and does not exist in musl.

@@ -2,6 +2,7 @@
 #ifndef LOGBOOM_PLATFORM_H
 #define LOGBOOM_PLATFORM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 // Takes an exclusive lock on byte `slot` of the file; 1 if held, 0 if somebody else still has it after
@@ -25,6 +26,9 @@ int platform_direct_alignment(int fd);
 
 // Reserves blocks without changing the size of the file.
 int platform_preallocate(int fd, int64_t offset, int64_t length);
+
+// Asks for huge pages in a page-aligned range of memory (madvise(2) MADV_HUGEPAGE).
+int platform_huge_pages(void *start, size_t length);
 
 // "ENOSPC" for ENOSPC.
 const char *platform_error_name(int error);

@@ -86,6 +86,29 @@ function oneRun(
   return reached
 }
 
+for (const fault of ['EIO', 'ENOSPC', 'EINTR'] as const) {
+  test(`a flush whose checksum is computed beside the write: ${fault}, whichever write fails`, () => {
+    for (const operation of ['writevHashed', 'writev'] as const) {
+      for (let nth = 1; ; nth++) {
+        const path = join(createFolder(), 'large.log')
+        const under = createFlusher(path, { bufferSize: '8m', maxBytes: '5m' })
+        failNth(under.faulty, operation, nth, fault)
+        for (let index = 0; index < 2_500; index++) {
+          expect(under.writer.log(record(index))).toBe(true)
+          if (index % 800 === 799) under.flush(3)
+        }
+        expect(under.flush(9)).toBe(true)
+        under.close()
+        const found = numbersOf(readLog(path).texts)
+        expect(fault === 'EIO' ? [...new Set(found)].sort((a, b) => a - b) : found).toEqual(count(2_500))
+        if ((under.faulty.calls.get(operation) ?? 0) >= nth) continue
+        expect(nth).toBeGreaterThan(1)
+        break
+      }
+    }
+  })
+}
+
 test('disk full: everything waits, is written once there is room, and said once', () => {
   const path = join(createFolder(), 'full.log')
   const under = createFlusher(path)

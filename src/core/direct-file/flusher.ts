@@ -288,9 +288,6 @@ export class Flusher {
     statistics[statistic.rotations] = counters.rotations
     statistics[statistic.writeMs] = counters.writeMs
     statistics[statistic.longestWriteMs] = counters.longestWriteMs
-    this.#collector.writeCounts.forEach((count, shard) => {
-      statistics[statistic.shardRecords + shard] = count
-    })
   }
 
   #receive(): void {

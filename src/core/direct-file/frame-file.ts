@@ -33,7 +33,8 @@ export interface FrameBlock {
    */
   readonly bytes: Buffer
   readonly validBytes: number
-  readonly records: number
+  /** Undefined: whoever writes the block counts its entries and puts their number here. */
+  records: number | undefined
 }
 
 /** A record that gets a frame of its own. */
@@ -43,6 +44,12 @@ export interface LargeFrame {
 }
 
 export type FlushItem = FrameBlock | LargeFrame
+
+/** What a write can find out on its way: the checksum continued, and the numbers of entries of frames. */
+interface Unknown {
+  readonly checksum: Uint32Array
+  readonly counts: Uint32Array | undefined
+}
 
 export interface FrameFileOptions {
   readonly path: string
@@ -63,6 +70,8 @@ export interface FrameFileHooks {
 
 const PAGE_BYTES = 4096
 const LARGE_CHUNK_BYTES = 4 << 20
+/** From this size on the checksum is computed beside the write, which costs a thread and a second write. */
+const HASHED_WRITE_BYTES = 1 << 20
 /** pwritev(2) takes at most this many pieces. */
 const MAX_PIECES = 1024
 
@@ -324,42 +333,59 @@ export class FrameFile {
   #writeGroup(items: readonly FlushItem[]): void {
     const started = performance.now()
     const start = this.#size
+    const checksum = new Uint32Array(1)
     let at = start
-    let checksum = 0
     let records = 0
     let pieces: Buffer[] = []
+    let pendingBytes = 0
+    // The blocks whose frames the pending pieces are.
+    let blocks: FrameBlock[] = []
     const push = (piece: Buffer) => {
-      checksum = native.crc32c(piece, checksum, 0, piece.length)
       pieces.push(piece)
+      pendingBytes += piece.length
     }
+    const hash = () => {
+      for (const piece of pieces) checksum[0] = native.crc32c(piece, checksum[0], 0, piece.length)
+      for (const block of blocks) records += countOf(block)
+    }
+    // The disk need not wait for the checksum of much; of little, a thread would cost more.
     const send = () => {
-      for (const piece of pieces) at += piece.length
-      this.#writePieces(pieces, at - pieces.reduce((sum, piece) => sum + piece.length, 0))
+      if (pendingBytes >= HASHED_WRITE_BYTES) {
+        const counts = blocks.length > 0 ? new Uint32Array(blocks.length) : undefined
+        this.#writePieces(pieces, at, { checksum, counts })
+        blocks.forEach((block, index) => {
+          block.records = counts![index]
+          records += block.records
+        })
+      } else {
+        hash()
+        this.#writePieces(pieces, at)
+      }
+      at += pendingBytes
       pieces = []
+      blocks = []
+      pendingBytes = 0
     }
     for (const item of items) {
-      records += item.records
-      if ('data' in item) {
-        for (const chunk of this.#largeChunks(item.data)) {
-          push(chunk)
-          send()
-        }
+      if (!('data' in item) && this.#liesWell(item)) {
+        push(item.bytes.subarray(0, encodeFrame(item.bytes, 0, item.validBytes, this.#alignment)))
+        blocks.push(item)
+        if (pieces.length === MAX_PIECES - 2) send()
         continue
       }
-      if (!this.#liesWell(item)) {
-        for (const chunk of this.#copiedChunks(item)) {
-          push(chunk)
-          send()
-        }
-        continue
+      if (pendingBytes > 0) send()
+      records += countOf(item)
+      for (const chunk of 'data' in item ? this.#largeChunks(item.data) : this.#copiedChunks(item)) {
+        push(chunk)
+        send()
       }
-      push(item.bytes.subarray(0, encodeFrame(item.bytes, 0, item.validBytes, this.#alignment)))
-      if (pieces.length === MAX_PIECES - 2) send()
     }
-    const frames = pieces.reduce((sum, piece) => sum + piece.length, at - start)
+    // Little goes with the seal in one write.
+    if (pendingBytes >= HASHED_WRITE_BYTES) send()
+    hash()
+    const frames = at - start + pendingBytes
     const gapBytes = roundUp(frames + SEAL_BYTES, this.#alignment) - frames - SEAL_BYTES
     encodeFiller(this.#tail, 0, gapBytes)
-    checksum = native.crc32c(this.#tail, checksum, 0, gapBytes)
     encodeSeal(this.#tail, gapBytes, {
       writerId: this.#writerId,
       sequence: this.#sequence + 1n,
@@ -367,16 +393,16 @@ export class FrameFile {
       records: BigInt(records),
       dropped: BigInt(this.#dropped),
       unixNs: BigInt(Date.now()) * 1_000_000n,
-      checksum
+      checksum: native.crc32c(this.#tail, checksum[0], 0, gapBytes)
     })
     pieces.push(this.#tail.subarray(0, gapBytes + SEAL_BYTES))
-    send()
+    this.#writePieces(pieces, at)
     this.#sync()
-    this.#size = at
+    this.#size = start + frames + gapBytes + SEAL_BYTES
     this.#sequence++
     this.#dropped = 0
     this.counters.records += records
-    this.counters.bytes += at - start
+    this.counters.bytes += this.#size - start
     const ms = performance.now() - started
     this.counters.writeMs += ms
     this.counters.longestWriteMs = Math.max(this.counters.longestWriteMs, ms)
@@ -421,14 +447,21 @@ export class FrameFile {
     }
   }
 
-  #writePieces(pieces: Buffer[], position: number): void {
+  /** Writes `pieces` at `position`, and finds out about them what `unknown` asks. */
+  #writePieces(pieces: Buffer[], position: number, unknown?: Unknown): void {
+    const { fd } = this.#file!
     let at = position
     let rest = pieces
+    let missing = unknown
     while (rest.length > 0) {
       this.counters.writes++
       let written: number
       try {
-        written = this.#disk.writev(this.#file!.fd, rest, at)
+        written =
+          missing === undefined
+            ? this.#disk.writev(fd, rest, at)
+            : this.#disk.writevHashed(fd, rest, at, missing.checksum, missing.counts)
+        missing = undefined
       } catch (error) {
         if (systemCode(error) === 'EINTR') continue
         this.#writeFailed(error)
@@ -549,6 +582,12 @@ export function inspect(disk: Disk, path: string, size: number): 'whole' | 'torn
   } finally {
     file.release()
   }
+}
+
+function countOf(item: FlushItem): number {
+  if ('data' in item) return item.records
+  item.records ??= native.countEntries(item.bytes, FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + item.validBytes)
+  return item.records
 }
 
 function behind(pieces: readonly Buffer[], bytes: number): Buffer[] {

@@ -1,6 +1,12 @@
 // Many direct files behind one flusher: each record begins with the number of its file. A flush sorts the records
 // by file in memory; at most so many files are open at a time.
-import { BLOCK_BYTES, decodeU32, FRAME_HEADER_BYTES, roundUp } from '../../formats/direct-file.ts'
+import {
+  BLOCK_BYTES,
+  decodeU32,
+  ENTRY_HEADER_BYTES,
+  FRAME_HEADER_BYTES,
+  roundUp
+} from '../../formats/direct-file.ts'
 import { native } from '../../native/index.ts'
 import type { Disk } from '../disk.ts'
 import {
@@ -23,6 +29,8 @@ export interface FileCounters {
   rotations: number
   isOpen: boolean
 }
+
+const LEAST_TAGGED_BYTES = ENTRY_HEADER_BYTES + TAG_BYTES + 1
 
 interface Pending {
   readonly tag: number
@@ -223,16 +231,12 @@ export class GroupFile {
   /** Room for all blocks, each file's part beginning at a multiple of 512. */
   #reserve(items: readonly FlushItem[]): void {
     let bytes = 0
-    let records = 0
     let runs = 1
     for (const item of items) {
       if ('data' in item) runs++
-      else {
-        bytes += item.validBytes
-        records += item.records
-      }
+      else bytes += item.validBytes
     }
-    const parts = Math.min(records, runs * this.#tags)
+    const parts = Math.min(Math.ceil(bytes / LEAST_TAGGED_BYTES), runs * this.#tags)
     const wanted = bytes + parts * (FRAME_HEADER_BYTES + BLOCK_BYTES)
     if (this.#arena === undefined || this.#arena.length < wanted) this.#arena = privatePages(wanted)
   }

@@ -8,7 +8,6 @@ import { privatePages } from './page-memory.ts'
 import {
   control,
   deadWriter,
-  EPOCH_MASK,
   LARGE_FLAG,
   MAX_WRITERS,
   OFFSET_MASK,
@@ -58,15 +57,14 @@ export class ShardCollector {
   #used: number[] = []
   /** For what cannot be written from where it lies. */
   readonly #arena: Arena
-  /** Records written from each shard. */
-  readonly writeCounts: number[]
+  /** What was collected from which shard. */
+  readonly #collected: { readonly shard: number; readonly items: readonly FlushItem[] }[] = []
 
   constructor(memory: SharedMemory, timeoutMs: number, takeLarge: TakeLarge) {
     this.#memory = memory
     this.#timeoutMs = timeoutMs
     this.#takeLarge = takeLarge
     this.#arena = new Arena(memory.handle.shape.shardBytes)
-    this.writeCounts = new Array(memory.handle.shape.shards).fill(0)
   }
 
   /** Whether copies were late that are to be written when they are complete. */
@@ -114,6 +112,11 @@ export class ShardCollector {
 
   /** What was collected has been written. */
   forget(): void {
+    for (const { shard, items } of this.#collected.splice(0)) {
+      for (const { records } of items) {
+        this.#memory.statistics[statistic.shardRecords + shard] += records ?? 0
+      }
+    }
     this.#arena.reset()
   }
 
@@ -124,7 +127,7 @@ export class ShardCollector {
     Atomics.store(words, control.claims + set, 0)
     for (let shard = 0; shard < this.#memory.handle.shape.shards; shard++) {
       if (!this.#isHeld(set, shard)) {
-        Atomics.store(words, this.#memory.shardWord(set, shard), openWord((epoch + 2) | 0))
+        this.#open(set, shard, (epoch + 2) | 0)
       }
     }
   }
@@ -217,13 +220,18 @@ export class ShardCollector {
     const set = Math.floor(shardId / handle.shape.shards)
     const shard = shardId % handle.shape.shards
     if (this.#isHeld(set, shard)) return
-    const index = this.#memory.shardWord(set, shard)
     // The set of the epoch that is being flushed is reset as a whole afterwards.
     const flushed = Atomics.load(words, control.flushed)
     const epoch = Atomics.load(words, control.epoch)
     const next = (flushed & 1) === set ? flushed : (flushed + 1) | 0
     if (epoch !== flushed && (flushed & 1) === set) return
-    Atomics.store(words, index, openWord(next & EPOCH_MASK))
+    this.#open(set, shard, next)
+  }
+
+  #open(set: number, shard: number, epoch: number): void {
+    const index = this.#memory.shardWord(set, shard)
+    Atomics.store(this.#memory.words, index + 1, 0)
+    Atomics.store(this.#memory.words, index, openWord(epoch))
   }
 
   #collectLateRecord({ shardId, offset, bytes }: Hole, items: FlushItem[]): number {
@@ -238,17 +246,16 @@ export class ShardCollector {
     const holes = late.filter((hole) => hole.shardId === shardId)
     const before = items.length
     let lost = 0
-    const count =
-      holes.length > 0 ? -1 : native.countEntries(bytes, address + FRAME_HEADER_BYTES, address + used)
-    if (count >= 0) {
+    const special = Atomics.load(this.#memory.words, this.#memory.shardWord(set, shard) + 1)
+    if (holes.length === 0 && special === 0) {
       const end = address + this.#memory.handle.shape.shardBytes
       items.push({
         bytes: bytes.subarray(address, end),
         validBytes: used - FRAME_HEADER_BYTES,
-        records: count
+        records: undefined
       })
     } else lost = this.#collectPieces(shardId, FRAME_HEADER_BYTES, used, holes, items)
-    for (const item of items.slice(before)) this.writeCounts[shard] += item.records
+    this.#collected.push({ shard, items: items.slice(before) })
     return lost
   }
 

@@ -183,7 +183,7 @@ export class DirectWriter {
     const written = native.frameLines(data, start, end, this.#bytes, at)
     const unused = bytes - written
     // Each empty line, which makes no record, left room for an entry without content.
-    if (unused > 0) encodeU32(this.#bytes, at + written, SKIP_FLAG | (unused - ENTRY_HEADER_BYTES))
+    if (unused > 0) this.#putSpecial(at + written, SKIP_FLAG | (unused - ENTRY_HEADER_BYTES))
     this.#complete(lines - unused / ENTRY_HEADER_BYTES)
     return true
   }
@@ -219,6 +219,12 @@ export class DirectWriter {
       }
       Atomics.store(words, line + slot.sequence, this.#sequence)
     }
+  }
+
+  /** The length of an entry that is for the flusher alone, which has to look at every entry of the shard now. */
+  #putSpecial(at: number, length: number): void {
+    encodeU32(this.#bytes, at, length)
+    Atomics.store(this.#words, this.#shardWord + 1, 1)
   }
 
   #complete(records: number): void {
@@ -333,7 +339,7 @@ export class DirectWriter {
       Atomics.sub(this.#words, control.largeKib, kib)
       return false
     }
-    encodeU32(this.#bytes, at, LARGE_FLAG | LARGE_ENTRY_BYTES)
+    this.#putSpecial(at, LARGE_FLAG | LARGE_ENTRY_BYTES)
     encodeU32(this.#bytes, at + ENTRY_HEADER_BYTES, id)
     this.#complete(1)
     return true
