@@ -29,12 +29,12 @@ export function fitMessage(format) {
   return fitting
 }
 
-/** Calls `log(number)` for every record, 200 per turn of the event loop; `endTick` after each 200. */
+/** Calls `log(number)` for every record, 200 per turn of the event loop; `endTick`, which may be asynchronous, after each 200. */
 export async function logAll(records, log, endTick = () => {}) {
   for (let number = 0; number < records; ) {
     const end = Math.min(records, number + recordsPerTick)
     for (; number < end; number++) log(number)
-    endTick()
+    await endTick()
     await nextTick()
   }
 }

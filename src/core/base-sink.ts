@@ -1,7 +1,7 @@
 // What all sinks of lines share, written once: life cycle, bounded queue, overflow policy, retry after failure,
 // flush levels, statistics. A sink adds the `_` methods.
 import { EventEmitter } from 'node:events'
-import onExit from 'on-exit-leak-free'
+import { addExitHandler, removeExitHandler } from './at-exit.ts'
 import type { Dropped, RecordQueue } from './byte-queue.ts'
 import { Drops } from './drops.ts'
 import { errorMessage, LogboomError, systemCode } from './errors.ts'
@@ -179,7 +179,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
       if (error instanceof LogboomError) throw error
       this.#fail(error)
     }
-    onExit.register(this, flushAtExit)
+    addExitHandler(this)
   }
 
   /** Accepts one whole line, given without its end, past an unfinished one, and writes at once. */
@@ -462,12 +462,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
 
   async #shutDown(): Promise<void> {
     this.#finishLine()
-    const timeout = new AbortController()
-    const timer = setTimeout(() => timeout.abort(), CLOSE_TIMEOUT_MS)
-    const gaveUp = new Promise<void>((resolve) => timeout.signal.addEventListener('abort', () => resolve()))
-    // A failed sync is retried on the next file, so a rejection here is one of close itself, below.
-    await Promise.race([this.flushLines().catch(() => {}), gaveUp])
-    clearTimeout(timer)
+    if (!this.#isAtRest()) await this.#flushWithin(CLOSE_TIMEOUT_MS)
     const failure = this.#failure
     this.#state = 'closing'
     this.#clearFlush()
@@ -477,9 +472,25 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
     this.#drops.report()
     await this._close()
     this.#state = 'closed'
-    onExit.unregister(this)
+    removeExitHandler(this)
     this.#flushes.rejectAll(this.#closedError())
     if (lost.lines > 0) throw this.#lost(lost, failure)
+  }
+
+  /** Whether everything accepted has reached the sink's durability. */
+  #isAtRest(): boolean {
+    if (this.#queue.bytes > 0 || this.#retry.isSet || this.#flushes.isAwaited) return false
+    return this.durability !== 'disk' || (this.#flushes.isSynced && !this.#queue.hasKept)
+  }
+
+  async #flushWithin(ms: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const gaveUp = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ms)
+    })
+    // A failed sync is retried on the next file, so a rejection here is one of close itself, below.
+    await Promise.race([this.flushLines().catch(() => {}), gaveUp])
+    clearTimeout(timer)
   }
 
   #lost(lost: Dropped, cause: unknown): LogboomError {
@@ -500,8 +511,4 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
       if (lost.lines > 0) this.#lost(lost, error)
     }
   }
-}
-
-function flushAtExit(sink: BaseSink): void {
-  sink.exitNow()
 }

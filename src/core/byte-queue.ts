@@ -2,7 +2,7 @@
 // (a failed fsync) can be kept until `release`.
 
 // Small, because event routing makes a queue for each file it opens; a busy one grows in a few steps.
-const INITIAL_BYTES = 4 * 1024
+const INITIAL_BYTES = 512
 /** An empty queue gives back memory above this. */
 const KEEP_BYTES = 8 * 1024 * 1024
 

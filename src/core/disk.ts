@@ -21,15 +21,20 @@ const read = promisify(fs.read)
 const fsync = promisify(fs.fsync)
 const fdatasync = promisify(fs.fdatasync)
 
-function toStat(stat: fs.BigIntStats): FileStat {
+const fields = new BigInt64Array(6)
+const { S_IFMT, S_IFREG, S_IFLNK } = fs.constants
+
+function statOf(file: string | number, follow: boolean): FileStat | undefined {
+  if (!native.stat(file, follow, fields)) return undefined
+  const type = Number(fields[5]) & S_IFMT
   return {
-    dev: stat.dev,
-    ino: stat.ino,
-    size: Number(stat.size),
-    mtimeMs: Number(stat.mtimeMs),
-    nlink: Number(stat.nlink),
-    isFile: stat.isFile(),
-    isSymlink: stat.isSymbolicLink()
+    dev: BigInt.asUintN(64, fields[0]),
+    ino: BigInt.asUintN(64, fields[1]),
+    size: Number(fields[2]),
+    mtimeMs: Math.floor(Number(fields[3]) / 1e6),
+    nlink: Number(fields[4]),
+    isFile: type === S_IFREG,
+    isSymlink: type === S_IFLNK
   }
 }
 
@@ -68,14 +73,15 @@ export const realDisk = {
     length: number,
     position: number
   ): Promise<number> => read(fd, buffer, offset, length, position).then((result) => result.bytesRead),
-  fstat: (fd: number): FileStat => toStat(fs.fstatSync(fd, { bigint: true })),
+  fstat: (fd: number): FileStat => statOf(fd, false)!,
   /** Like `lstat(2)`: a symbolic link is not followed. Undefined if nothing is there. */
-  lstat: (path: string): FileStat | undefined => {
-    const stat = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false })
-    return stat === undefined ? undefined : toStat(stat)
-  },
+  lstat: (path: string): FileStat | undefined => statOf(path, false),
   /** Like `stat(2)`: a symbolic link is followed. Throws ENOENT if nothing is there. */
-  stat: (path: string): FileStat => toStat(fs.statSync(path, { bigint: true })),
+  stat: (path: string): FileStat => {
+    const found = statOf(path, true)
+    if (found === undefined) throw Object.assign(new Error(`ENOENT: nothing at ${path}`), { code: 'ENOENT' })
+    return found
+  },
   truncate: (fd: number, length: number): void => fs.ftruncateSync(fd, length),
   /** Alignment of O_DIRECT transfers on an open file; 0 if unknown, -1 if they are not possible. */
   directAlignment: (fd: number): number => native.directAlignment(fd),

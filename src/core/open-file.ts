@@ -34,7 +34,7 @@ export class OpenFile {
     native.closeAtExit(fd)
   }
 
-  is(stat: FileStat): boolean {
+  is(stat: Pick<FileStat, 'dev' | 'ino'>): boolean {
     return stat.ino === this.ino && stat.dev === this.dev
   }
 

@@ -186,9 +186,14 @@ export class SharedFile {
     this.#syncFolder()
   }
 
-  /** Closes everything; files left before are synced first if the options say so. */
+  /**
+   * Closes everything; files left before are synced first if the options say so. The present file was flushed as far
+   * as the sink promises.
+   */
   async close(): Promise<void> {
-    this.#retire()
+    if (this.#options.retired === 'keep') this.#retire()
+    this.#file?.release()
+    this.#file = undefined
     for (const file of [...this.#retired]) {
       // While an earlier one was waited for, the background may have synced and closed this one.
       if (this.#retired.has(file)) await this.#sync(file).catch((error) => this.#hooks.failed(error))

@@ -2,6 +2,7 @@
 // JavaScript are here; system calls are in the file of each operating system, behind platform.h.
 #define NAPI_VERSION 8
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -51,7 +52,7 @@ static void close_open_fds(void *data) {
 static napi_value throw_system_error(napi_env env, const char *call, int error) {
   napi_value code, message, object;
   const char *name = platform_error_name(error);
-  char text[128];
+  char text[PATH_MAX + 128];
   snprintf(text, sizeof text, "%s: %s, %s", name, strerror(error), call);
   napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &code);
   napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &message);
@@ -141,6 +142,42 @@ static napi_value rename_no_replace(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+// stat(pathOrFd, follow, fields: BigInt64Array): boolean; false if nothing is there. Paths of usual length take no
+// memory from the heap.
+static napi_value stat_file(napi_env env, napi_callback_info info) {
+  ARGUMENTS(3)
+  napi_valuetype kind;
+  napi_typedarray_type type;
+  bool follow;
+  size_t length;
+  void *fields;
+  int result;
+  char call[PATH_MAX + 16] = "fstat";
+  CHECK(napi_get_value_bool(env, argv[1], &follow))
+  CHECK(napi_get_typedarray_info(env, argv[2], &type, &length, &fields, NULL, NULL))
+  if (type != napi_bigint64_array || length < PLATFORM_STAT_FIELDS) {
+    napi_throw_type_error(env, NULL, "logboom addon: expected a BigInt64Array of 6");
+    return NULL;
+  }
+  CHECK(napi_typeof(env, argv[0], &kind))
+  if (kind == napi_number) {
+    int32_t fd;
+    CHECK(napi_get_value_int32(env, argv[0], &fd))
+    result = platform_stat(fd, NULL, 0, fields);
+  } else {
+    char path[PATH_MAX];
+    CHECK(napi_get_value_string_utf8(env, argv[0], path, sizeof path, &length))
+    result = length == sizeof path - 1    ? -ENAMETOOLONG
+             : strlen(path) != length     ? -EINVAL
+                                          : platform_stat(-1, path, follow, fields);
+    if (result < 0) snprintf(call, sizeof call, "stat '%s'", path);
+  }
+  if (result < 0 && (result != -ENOENT || kind == napi_number)) return throw_system_error(env, call, -result);
+  napi_value found;
+  napi_get_boolean(env, result == 0, &found);
+  return found;
+}
+
 // The bytes of a Uint8Array or Buffer, with 0 <= start <= end <= length checked.
 static bool get_bytes(napi_env env, napi_value array, napi_value from, napi_value to, const uint8_t **bytes,
                       size_t *length) {
@@ -218,6 +255,24 @@ static napi_value writev_hashed(napi_env env, napi_callback_info info) {
   napi_value result;
   napi_create_int64(env, written, &result);
   return result;
+}
+
+// copy(source, start, end, target, at)
+static napi_value copy_bytes(napi_env env, napi_callback_info info) {
+  ARGUMENTS(5)
+  const uint8_t *bytes;
+  size_t length, room;
+  void *target;
+  int64_t at;
+  if (!get_bytes(env, argv[0], argv[1], argv[2], &bytes, &length)) return NULL;
+  if (!get_typed(env, argv[3], napi_uint8_array, &target, &room)) return NULL;
+  CHECK(napi_get_value_int64(env, argv[4], &at))
+  if (at < 0 || (uint64_t)at > room || length > room - (size_t)at) {
+    napi_throw_range_error(env, NULL, "logboom addon: range outside the array");
+    return NULL;
+  }
+  memcpy((uint8_t *)target + at, bytes, length);
+  return NULL;
 }
 
 // countLines(data, start, end): number
@@ -520,8 +575,10 @@ NAPI_MODULE_INIT() {
       {"closeAtExit", close_at_exit},
       {"forget", forget},
       {"renameNoReplace", rename_no_replace},
+      {"stat", stat_file},
       {"crc32c", crc32c},
       {"writevHashed", writev_hashed},
+      {"copy", copy_bytes},
       {"countLines", count_lines},
       {"directAlignment", direct_alignment},
       {"preallocate", preallocate},

@@ -1,6 +1,6 @@
 // The same functions as the addon in portable JavaScript, with the same results. What cannot be done safely
 // without the kernel's locks is refused.
-import { linkSync, unlinkSync, writevSync } from 'node:fs'
+import { type BigIntStats, fstatSync, linkSync, lstatSync, statSync, unlinkSync, writevSync } from 'node:fs'
 import { LogboomError } from '../core/errors.ts'
 import type { Native } from './index.ts'
 import { walScan, walSeal } from './wal-scan.ts'
@@ -85,6 +85,17 @@ function countEntries(data: Uint8Array, start: number, end: number): number {
     at += 4 + length
   }
   return at === end ? count : -1
+}
+
+function stat(file: string | number, follow: boolean, fields: BigInt64Array): boolean {
+  const options = { bigint: true, throwIfNoEntry: false } as const
+  let found: BigIntStats | undefined
+  if (typeof file === 'number') found = fstatSync(file, { bigint: true })
+  else found = follow ? statSync(file, options) : lstatSync(file, options)
+  if (found === undefined) return false
+  const { dev, ino, size, mtimeNs, nlink, mode } = found
+  fields.set([dev, ino, size, mtimeNs, nlink, mode])
+  return true
 }
 
 function writevHashed(
@@ -199,8 +210,10 @@ export const fallback: Native = {
   closeAtExit: () => {},
   forget: () => {},
   renameNoReplace,
+  stat,
   crc32c,
   writevHashed,
+  copy: (source, start, end, target, at) => target.set(source.subarray(start, end), at),
   countLines,
   directAlignment: () => 0,
   preallocate: () => false,

@@ -22,6 +22,11 @@ export interface Native {
   forget(fd: number): void
   /** rename(2) that fails with EEXIST instead of replacing `to`. */
   renameNoReplace(from: string, to: string): void
+  /**
+   * Stores device, inode, size, modification time (ns since 1970), number of names and mode of a file, given by path or
+   * descriptor, in `fields`; false if nothing is at the path. Node's own makes garbage of two kilobytes per call.
+   */
+  stat(file: string | number, follow: boolean, fields: BigInt64Array): boolean
   /** CRC-32C (Castagnoli) of `data[start, end)`, continued from `seed` (0 at the start). */
   crc32c(data: Uint8Array, seed: number, start: number, end: number): number
   /**
@@ -36,6 +41,8 @@ export interface Native {
     crc: Uint32Array,
     entries: Uint32Array | undefined
   ): number
+  /** Copies `source[start, end)` to `target` at `at`. In JavaScript each copy of a part makes an object. */
+  copy(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): void
   /** The number of line ends (byte 10) in `data[start, end)`. */
   countLines(data: Uint8Array, start: number, end: number): number
   /**

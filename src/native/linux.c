@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -97,6 +98,19 @@ int platform_direct_alignment(int fd) {
 
 int platform_preallocate(int fd, int64_t offset, int64_t length) {
   return reserve_blocks(fd, FALLOC_FL_KEEP_SIZE, offset, length);
+}
+
+int platform_stat(int fd, const char *path, int follow, int64_t fields[PLATFORM_STAT_FIELDS]) {
+  struct stat found;
+  int result = path == NULL ? fstat(fd, &found) : follow ? stat(path, &found) : lstat(path, &found);
+  if (result == -1) return -errno;
+  fields[0] = (int64_t)found.st_dev;
+  fields[1] = (int64_t)found.st_ino;
+  fields[2] = found.st_size;
+  fields[3] = (int64_t)found.st_mtim.tv_sec * 1000000000 + found.st_mtim.tv_nsec;
+  fields[4] = (int64_t)found.st_nlink;
+  fields[5] = found.st_mode;
+  return 0;
 }
 
 int platform_huge_pages(void *start, size_t length) {

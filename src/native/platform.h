@@ -27,6 +27,11 @@ int platform_direct_alignment(int fd);
 // Reserves blocks without changing the size of the file.
 int platform_preallocate(int fd, int64_t offset, int64_t length);
 
+// Identity and state of the file at `path`, or of open file `fd` if that is NULL: device, inode, size, modification
+// time (ns since 1970), number of names, mode with type.
+#define PLATFORM_STAT_FIELDS 6
+int platform_stat(int fd, const char *path, int follow, int64_t fields[PLATFORM_STAT_FIELDS]);
+
 // Asks for huge pages in a page-aligned range of memory (madvise(2) MADV_HUGEPAGE).
 int platform_huge_pages(void *start, size_t length);
 

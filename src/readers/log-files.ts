@@ -23,10 +23,29 @@ export interface LogFiles {
 /** Finds the files of a log. */
 export type FindLogFiles = (path: string) => Promise<LogFiles>
 
+/** A folder that was listed so long after its last change: a later change cannot bear the same time. */
+const SETTLED_MS = 2_000
+
+/** The folder listed last: a folder of thousands of logs is asked for with each of them. */
+let lastListed:
+  | {
+      readonly folder: string
+      readonly ino: bigint
+      readonly mtimeNs: bigint
+      readonly names: readonly string[]
+    }
+  | undefined
+
 /** The names in a folder; none if there is no such folder. */
-export async function namesIn(folder: string): Promise<string[]> {
+export async function namesIn(folder: string): Promise<readonly string[]> {
   try {
-    return await readdir(folder)
+    const { ino, mtimeNs } = await stat(folder, { bigint: true })
+    const last = lastListed
+    if (last?.folder === folder && last.ino === ino && last.mtimeNs === mtimeNs) return last.names
+    const isSettled = mtimeNs < BigInt(Date.now() - SETTLED_MS) * 1_000_000n
+    const names = await readdir(folder)
+    lastListed = isSettled ? { folder, ino, mtimeNs, names } : undefined
+    return names
   } catch (error) {
     if (isMissing(error)) return []
     throw readError(folder, error)

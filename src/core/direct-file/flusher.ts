@@ -3,7 +3,7 @@ import { BroadcastChannel, receiveMessageOnPort } from 'node:worker_threads'
 import type { Disk } from '../disk.ts'
 import { errorMessage, LogboomError, systemCode } from '../errors.ts'
 import { type FlushItem, FrameFile, type FrameFileHooks, type FrameFileOptions } from './frame-file.ts'
-import { type FileCounters, GroupFile } from './group-file.ts'
+import { GroupFile } from './group-file.ts'
 import { isUsed, ShardCollector } from './shard-collector.ts'
 import {
   control,
@@ -56,7 +56,7 @@ export type FlusherMessage =
       readonly path: string
     }
   | { readonly type: 'recovered' }
-  | { readonly type: 'files'; readonly changes: FileCounters[] }
+  | { readonly type: 'files'; readonly changes: Float64Array }
   | { readonly type: 'flushed'; readonly number: number }
   | { readonly type: 'closed' }
 
@@ -305,8 +305,8 @@ export class Flusher {
 
   #reportFiles(): void {
     this.#nextReportAt = performance.now() + REPORT_INTERVAL_MS
-    const changes = this.#group?.takeChanges() ?? []
-    if (changes.length > 0) this.#port.send({ type: 'files', changes })
+    const changes = this.#group?.takeChanges()
+    if (changes !== undefined && changes.length > 0) this.#port.send({ type: 'files', changes })
   }
 
   #takeLarge(id: number): Uint8Array | undefined {

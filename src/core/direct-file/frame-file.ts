@@ -19,7 +19,7 @@ import {
 } from '../../formats/direct-file.ts'
 import { detectLayout } from '../../formats/direct-file-layout.ts'
 import { native } from '../../native/index.ts'
-import type { Disk } from '../disk.ts'
+import type { Disk, FileStat } from '../disk.ts'
 import { errorMessage, LogboomError, systemCode } from '../errors.ts'
 import { type OpenFile, openFile, syncFolder } from '../open-file.ts'
 import type { RotatedEvent } from '../sink.ts'
@@ -105,6 +105,8 @@ export class FrameFile {
   #warnedOfAllocation = false
   /** A write or sync failed in a way that says nothing about what is on disk. */
   #doubtful = false
+  /** What was closed last, sound as it is: the next `open` need not look into it again. */
+  #left: Pick<FileStat, 'dev' | 'ino' | 'size'> | undefined
   #newest: { stamp: number; number: number } | undefined
 
   constructor(disk: Disk, options: FrameFileOptions, hooks: FrameFileHooks, scratch = new Scratch()) {
@@ -132,7 +134,8 @@ export class FrameFile {
     const { path } = this.#options
     const isNew = this.#prepare()
     let file = this.#openForWriting()
-    if (this.#direct) {
+    const isKnown = this.#left !== undefined && file.is(this.#left)
+    if (this.#direct && !isKnown) {
       const alignment = this.#disk.directAlignment(file.fd)
       if (alignment === -1) {
         file.release()
@@ -207,9 +210,15 @@ export class FrameFile {
     if (this.#file !== undefined) this.#release()
   }
 
+  #isAsLeft({ dev, ino, size }: FileStat): boolean {
+    const left = this.#left
+    return left !== undefined && left.ino === ino && left.dev === dev && left.size === size
+  }
+
   #release(): void {
     const file = this.#file!
     this.#file = undefined
+    this.#left = { dev: file.dev, ino: file.ino, size: this.#size }
     const size = this.#size
     const isLarger = this.#allocated > size
     this.#size = this.#allocated = 0
@@ -254,7 +263,7 @@ export class FrameFile {
     const { path } = this.#options
     const found = this.#disk.lstat(path)
     if (found === undefined) return true
-    if (!found.isFile || found.size === 0) return false
+    if (!found.isFile || found.size === 0 || this.#isAsLeft(found)) return false
     const verdict = inspect(this.#disk, path, found.size)
     if (verdict === 'whole') return false
     if (verdict === 'other') {

@@ -21,15 +21,10 @@ import {
 import { privatePages } from './page-memory.ts'
 import { TAG_BYTES } from './writer.ts'
 
-/** What a group reports of one of its files. */
-export interface FileCounters {
-  tag: number
-  records: number
-  bytes: number
-  rotations: number
-  isOpen: boolean
-}
+/** Numbers per file in `takeChanges`: its number, records, bytes, rotations. */
+export const CHANGE_FIELDS = 4
 
+const LEAST_ARENA_BYTES = 16 << 20
 const LEAST_TAGGED_BYTES = ENTRY_HEADER_BYTES + TAG_BYTES + 1
 
 interface Pending {
@@ -39,7 +34,6 @@ interface Pending {
 
 interface Member {
   readonly file: FrameFile
-  isOpen: boolean
   usedAt: number
 }
 
@@ -53,13 +47,13 @@ export class GroupFile {
   readonly #paths = new Map<number, string>()
   /** Numbers are below this. */
   #tags = 0
-  /** In the order of their last use. */
   readonly #members = new Map<number, Member>()
+  /** Those that are open, in the order of their last use. */
+  readonly #open = new Map<number, Member>()
   /** Sorted and not yet written. */
   #pending: Pending[] = []
   #arena: Buffer | undefined
   readonly #changed = new Set<number>()
-  #openFiles = 0
 
   constructor(
     disk: Disk,
@@ -111,17 +105,19 @@ export class GroupFile {
   }
 
   closeOf(tag: number): void {
-    const member = this.#members.get(tag)
-    if (member?.isOpen) this.#close(tag, member)
+    const member = this.#open.get(tag)
+    if (member !== undefined) this.#close(tag, member)
   }
 
-  /** What has changed since the last call. */
-  takeChanges(): FileCounters[] {
-    const changes = [...this.#changed].map((tag) => {
-      const { file, isOpen } = this.#members.get(tag)!
-      const { records, bytes, rotations } = file.counters
-      return { tag, records, bytes, rotations, isOpen }
-    })
+  /** What has changed since the last call; numbers only, as there may be thousands of files. */
+  takeChanges(): Float64Array {
+    const changes = new Float64Array(CHANGE_FIELDS * this.#changed.size)
+    let at = 0
+    for (const tag of this.#changed) {
+      const { records, bytes, rotations } = this.#members.get(tag)!.file.counters
+      changes.set([tag, records, bytes, rotations], at)
+      at += CHANGE_FIELDS
+    }
     this.#changed.clear()
     return changes
   }
@@ -148,8 +144,9 @@ export class GroupFile {
   /** Closes files that nothing was written to for a while. */
   closeIdle(): void {
     const before = performance.now() - this.#idleCloseMs
-    for (const [tag, member] of this.#members) {
-      if (member.isOpen && member.usedAt < before) this.#close(tag, member)
+    for (const [tag, member] of this.#open) {
+      if (member.usedAt >= before) return
+      this.#close(tag, member)
     }
   }
 
@@ -161,7 +158,7 @@ export class GroupFile {
     for (const [tag, member] of this.#members) {
       // Seals what was dropped since the last record.
       if (member.file.hasDropped) this.#use(tag)?.write([])
-      if (member.isOpen) this.#close(tag, member)
+      if (this.#open.has(tag)) this.#close(tag, member)
     }
   }
 
@@ -170,7 +167,7 @@ export class GroupFile {
     const path = this.#paths.get(tag)
     if (found !== undefined || path === undefined) return found
     const file = new FrameFile(this.#disk, { ...this.#options, path }, this.#hooks, this.#scratch)
-    const member = { file, isOpen: false, usedAt: 0 }
+    const member = { file, usedAt: 0 }
     this.#members.set(tag, member)
     return member
   }
@@ -180,28 +177,23 @@ export class GroupFile {
     const member = this.#member(tag)
     if (member === undefined) return undefined
     member.usedAt = performance.now()
-    this.#members.delete(tag)
-    this.#members.set(tag, member)
-    if (!member.isOpen) {
-      if (this.#openFiles >= this.#maxOpenFiles) this.#closeOldest()
-      member.isOpen = true
-      this.#openFiles++
+    if (!this.#open.delete(tag)) {
+      if (this.#open.size >= this.#maxOpenFiles) this.#closeOldest()
       this.#changed.add(tag)
     }
+    this.#open.set(tag, member)
     return member.file
   }
 
   #closeOldest(): void {
-    for (const [tag, member] of this.#members) {
-      if (!member.isOpen) continue
+    for (const [tag, member] of this.#open) {
       this.#close(tag, member)
       return
     }
   }
 
   #close(tag: number, member: Member): void {
-    member.isOpen = false
-    this.#openFiles--
+    this.#open.delete(tag)
     this.#changed.add(tag)
     member.file.close()
   }
@@ -211,7 +203,7 @@ export class GroupFile {
     const parts = new Map<number, FlushItem[]>()
     let run: FrameBlock[] = []
     const flush = () => {
-      for (const { tag, block } of this.#sortBlocks(run)) append(parts, tag, block)
+      this.#sortBlocks(run, parts)
       run = []
     }
     this.#arenaUsed = 0
@@ -238,11 +230,13 @@ export class GroupFile {
     }
     const parts = Math.min(Math.ceil(bytes / LEAST_TAGGED_BYTES), runs * this.#tags)
     const wanted = bytes + parts * (FRAME_HEADER_BYTES + BLOCK_BYTES)
-    if (this.#arena === undefined || this.#arena.length < wanted) this.#arena = privatePages(wanted)
+    if (this.#arena !== undefined && this.#arena.length >= wanted) return
+    // Pages that are not touched cost nothing; an arena that is replaced costs until it is collected as garbage.
+    this.#arena = privatePages(2 ** Math.ceil(Math.log2(Math.max(wanted, LEAST_ARENA_BYTES))))
   }
 
-  #sortBlocks(blocks: readonly FrameBlock[]): { tag: number; block: FrameBlock }[] {
-    if (blocks.length === 0) return []
+  #sortBlocks(blocks: readonly FrameBlock[], parts: Map<number, FlushItem[]>): void {
+    if (blocks.length === 0) return
     const tags = this.#tags
     const sizes = new Uint32Array(tags)
     const counts = new Uint32Array(tags)
@@ -251,20 +245,21 @@ export class GroupFile {
     }
     const arena = this.#arena!
     const places = new Float64Array(tags)
-    const sorted: { tag: number; block: FrameBlock }[] = []
     for (let tag = 0; tag < tags; tag++) {
       if (counts[tag] === 0) continue
       const start = this.#arenaUsed
       const end = roundUp(start + FRAME_HEADER_BYTES + sizes[tag], BLOCK_BYTES)
       this.#arenaUsed = end
       places[tag] = start + FRAME_HEADER_BYTES
-      const block = { bytes: arena.subarray(start, end), validBytes: sizes[tag], records: counts[tag] }
-      sorted.push({ tag, block })
+      append(parts, tag, {
+        bytes: arena.subarray(start, end),
+        validBytes: sizes[tag],
+        records: counts[tag]
+      })
     }
     for (const { bytes, validBytes } of blocks) {
       native.scatterTags(bytes, FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + validBytes, arena, places)
     }
-    return sorted
   }
 }
 

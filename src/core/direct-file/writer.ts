@@ -127,7 +127,7 @@ export class DirectWriter {
     if (at === NO_ROOM) return false
     encodeU32(this.#bytes, at, length)
     encodeU32(this.#bytes, at + ENTRY_HEADER_BYTES, tag)
-    this.#bytes.set(data.subarray(start, end), at + ENTRY_HEADER_BYTES + TAG_BYTES)
+    native.copy(data, start, end, this.#bytes, at + ENTRY_HEADER_BYTES + TAG_BYTES)
     this.#complete(1)
     return true
   }

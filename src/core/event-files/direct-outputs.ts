@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { takeLock } from '../direct-file/direct-file.ts'
 import type { FlusherMessage } from '../direct-file/flusher.ts'
 import { FlusherLink } from '../direct-file/flusher-link.ts'
+import { CHANGE_FIELDS } from '../direct-file/group-file.ts'
 import { instancePath, parseDirectFileOptions } from '../direct-file/options.ts'
 import { acceptedRecords, type FlushMetrics, flushMetrics, sinkStats } from '../direct-file/statistics.ts'
 import { DirectWriter } from '../direct-file/writer.ts'
@@ -132,10 +133,13 @@ export class DirectOutputs implements Outputs {
     }
   }
 
-  #update(message: Extract<FlusherMessage, { type: 'files' }>): void {
-    for (const { tag, records, bytes, rotations } of message.changes) {
-      const entry = this.#entries[tag]
-      if (entry !== undefined) entry.written = { records, bytes, rotations }
+  #update({ changes }: Extract<FlusherMessage, { type: 'files' }>): void {
+    for (let at = 0; at < changes.length; at += CHANGE_FIELDS) {
+      const entry = this.#entries[changes[at]]
+      if (entry === undefined) continue
+      entry.written.records = changes[at + 1]
+      entry.written.bytes = changes[at + 2]
+      entry.written.rotations = changes[at + 3]
     }
   }
 }

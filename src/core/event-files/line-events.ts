@@ -1,7 +1,8 @@
 // Which event each JSON line belongs to, by its top-level key, without building objects.
 import { native } from '../../native/index.ts'
 
-const MAX_LINES = 16_384
+/** What there is no room for in the end is looked at again. */
+const MAX_LINES = 1_024
 const QUOTE = '"'
 
 export class LineEvents {

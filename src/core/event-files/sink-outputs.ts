@@ -7,9 +7,9 @@ import { type OutputKind, type ParsedEventFilesOptions, placeOf } from './option
 import type { EventEntry, Outputs, OutputTotals } from './outputs.ts'
 import { Stage } from './stage.ts'
 
-/** So much is handed over without waiting for `flushInterval`. */
 /** The manager has waited for a flush before; a file that fails must not keep the others from being closed. */
 const END_WAIT_MS = 500
+/** So much is handed over without waiting for `flushInterval`. */
 const HAND_OVER_BYTES = 4 * 1024 * 1024
 
 interface Child {

@@ -1,4 +1,5 @@
 // Lines of many events in one buffer, in the order of their arrival, to be taken out event by event.
+import { native } from '../../native/index.ts'
 import type { EventEntry } from './outputs.ts'
 
 const NEWLINE = 10
@@ -34,7 +35,7 @@ export class Stage {
     const bytes = end - start + 1
     if (this.#used + bytes > this.capacity && this.#live > 0) return false
     this.#reserve(bytes)
-    this.#buffer.set(data.subarray(start, end), this.#used)
+    native.copy(data, start, end, this.#buffer, this.#used)
     this.#buffer[this.#used + bytes - 1] = NEWLINE
     const line = this.#lines++
     this.#starts[line] = this.#used

@@ -1,7 +1,7 @@
 // Records collected in buffers and published as unique, complete files for programs that collect them.
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
-import onExit from 'on-exit-leak-free'
+import { addExitHandler, removeExitHandler } from '../at-exit.ts'
 import { type Disk, realDisk } from '../disk.ts'
 import { LogboomError } from '../errors.ts'
 import type { Durability, FlushCallback, SinkEvents, SinkStats } from '../sink.ts'
@@ -63,7 +63,7 @@ export class Spool extends EventEmitter<SinkEvents> {
     } catch (error) {
       this.#account.fail(error)
     }
-    onExit.register(this, flushAtExit)
+    addExitHandler(this)
   }
 
   /**
@@ -310,7 +310,7 @@ export class Spool extends EventEmitter<SinkEvents> {
     for (const worker of this.#workers) worker.abandon()
     await this.#store.close(kept)
     this.#account.state = 'closed'
-    onExit.unregister(this)
+    removeExitHandler(this)
     const failure = this.#account.settle()
     if (failure !== undefined) throw failure
   }
@@ -335,8 +335,4 @@ function refused(error: Error): Promise<boolean> {
   const result = Promise.reject(error)
   result.catch(() => {})
   return result
-}
-
-function flushAtExit(spool: Spool): void {
-  spool.exitNow()
 }
