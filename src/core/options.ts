@@ -131,6 +131,14 @@ export const permissions = v.pipe(
 
 export const durability = oneOf(['none', 'os', 'disk'])
 
+/** Marks options that were checked before. */
+const CHECKED = Symbol('checked options')
+
+/** Checked options for another place. `parseOptions` takes them as they are: thousands of files have the same. */
+export function checkedFor<T extends object, P extends object>(checked: T, place: P): T & P {
+  return { ...checked, ...place, [CHECKED]: true }
+}
+
 /** Checks `input` against `specs`. Throws `ERR_OPTION` naming the option, the rule and the value. */
 export function parseOptions<const S extends OptionSpecs>(
   kind: string,
@@ -140,6 +148,7 @@ export function parseOptions<const S extends OptionSpecs>(
   if (input === null || typeof input !== 'object' || Array.isArray(input)) {
     throw new LogboomError('ERR_OPTION', `${kind}: options must be an object, got ${show(input)}`)
   }
+  if (CHECKED in input) return input as OptionsOutput<S>
   const result = v.safeParse(schemaOf(specs), input, { abortEarly: true })
   if (result.success) return result.output
   const issue = result.issues[0]

@@ -2,6 +2,7 @@
 // event by event, so that memory does not grow with their number and files need not be opened for every line.
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
 import { fileKinds } from '../file-kinds.ts'
+import { checkedFor } from '../options.ts'
 import type { Durability, Sink, SinkEvents } from '../sink.ts'
 import { type OutputKind, type ParsedEventFilesOptions, placeOf } from './options.ts'
 import type { EventEntry, Outputs, OutputTotals } from './outputs.ts'
@@ -46,6 +47,9 @@ export class SinkOutputs implements Outputs {
   readonly #idleTimer: NodeJS.Timeout
   #timer: NodeJS.Timeout | undefined
   #handingOver: Promise<void> | undefined
+  /** The event used last, and when the present round began. */
+  #newest: EventEntry | undefined
+  #roundAt = 0
   #flushMs = 0
   #writeMs = 0
 
@@ -180,6 +184,7 @@ export class SinkOutputs implements Outputs {
 
   async #round(): Promise<void> {
     const started = performance.now()
+    this.#roundAt = started
     this.metrics.flushQueueDepth = 1
     // Open files first: those that must be closed for others have then nothing left to be opened for.
     const entries = [...this.#stage.entries()]
@@ -222,25 +227,38 @@ export class SinkOutputs implements Outputs {
   async #ready(entry: EventEntry): Promise<Sink> {
     await this.#closing.get(entry)
     while (!this.#children.has(entry) && this.#children.size + this.#closing.size >= this.#maxChildren) {
-      const [oldest] = this.#children.keys()
-      if (oldest === undefined || this.#closing.size >= this.#maxChildren / 2) {
+      const leaving = this.#leastUseful()
+      if (leaving === undefined || this.#closing.size >= this.#maxChildren / 2) {
         await Promise.race(this.#closing.values())
-      } else void this.#closeChild(oldest)
+      } else void this.#closeChild(leaving)
     }
     return this.#child(entry).sink
+  }
+
+  /**
+   * The event whose file is to be closed for another: that used least recently. Where all were used in this round,
+   * it is the last one: what comes by in turns would else never be found open, and what lives briefly is
+   * cheap to collect.
+   */
+  #leastUseful(): EventEntry | undefined {
+    const [oldest] = this.#children
+    if (oldest === undefined || oldest[1].usedAt < this.#roundAt) return oldest?.[0]
+    if (this.#newest !== undefined && this.#children.has(this.#newest)) return this.#newest
+    return this.#closing.size > 0 ? undefined : oldest[0]
   }
 
   #child(entry: EventEntry): Child {
     const found = this.#children.get(entry)
     const child = found ?? { sink: this.#create(entry), usedAt: 0 }
     child.usedAt = performance.now()
+    this.#newest = entry
     this.#children.delete(entry)
     this.#children.set(entry, child)
     return child
   }
 
   #create(entry: EventEntry): Sink {
-    const options = { ...this.#options.child, ...placeOf(this.#kind, this.#options.folder, entry.name) }
+    const options = checkedFor(this.#options.checked, placeOf(this.#kind, this.#options.folder, entry.name))
     const sink = fileKinds[this.#kind].create(options as never) as Sink
     for (const name of ['rotated', 'warning', 'degraded', 'recovered', 'dropped', 'repaired'] as const) {
       sink.on(name, (...args: never[]) =>

@@ -41,7 +41,7 @@ export interface UpkeepOptions {
 export class Upkeep {
   readonly #options: UpkeepOptions
   readonly #needed: boolean
-  readonly #abort = new AbortController()
+  #abort: AbortController | undefined
   #running: Promise<void> | undefined
   #again = false
   #stopping = false
@@ -73,13 +73,15 @@ export class Upkeep {
   async stop(): Promise<void> {
     clearInterval(this.#ageTimer)
     this.#stopping = true
-    const timer = setTimeout(() => this.#abort.abort(), STOP_TIMEOUT_MS)
+    if (this.#running === undefined) return
+    const timer = setTimeout(() => this.#abort?.abort(), STOP_TIMEOUT_MS)
     await this.#running
     clearTimeout(timer)
   }
 
   async #run(): Promise<void> {
     const { disk, shared, lock, failed, now } = this.#options
+    this.#abort ??= new AbortController()
     const { signal } = this.#abort
     while (this.#again && !signal.aborted) {
       let held: OpenFile | undefined
