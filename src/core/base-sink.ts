@@ -185,11 +185,17 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   /** Accepts one whole line, given without its end, past an unfinished one, and writes at once. */
   protected writeWhole(line: string | Uint8Array): boolean {
     if (this.#closed !== undefined) throw this.#closedError()
-    const bytes = Buffer.concat([Buffer.from(line as string), NEWLINE])
-    const fits = this.#queue.bytes + bytes.length <= this.#options.maxBufferBytes
-    if (fits || this.#makeRoom(bytes)) this.#queue.insertLine(bytes)
-    else this.#drop({ lines: 1, bytes: bytes.length })
+    this.#insert(Buffer.concat([Buffer.from(line as string), NEWLINE]))
     if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
+    return this.#isWelcome()
+  }
+
+  /** Accepts lines with their ends. Where records are not lines, each is one, whatever line ends it holds inside. */
+  writeRecords(lines: readonly Uint8Array[]): boolean {
+    if (this.#closed !== undefined) throw this.#closedError()
+    for (const line of lines) this.#insert(line)
+    if (this.#queue.queuedBytes < this.#writeNowBytes) this.#schedule()
+    else if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
     return this.#isWelcome()
   }
 
@@ -259,6 +265,12 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   #acceptPiece(piece: string | Uint8Array): void {
     if (this.#makeRoom(piece)) this.#push(piece)
     else this.#drop(this.#queue.refuse(piece))
+  }
+
+  #insert(line: Uint8Array): void {
+    const fits = this.#queue.bytes + line.length + this.#queue.overhead(line) <= this.#options.maxBufferBytes
+    if (fits || this.#makeRoom(line)) this.#queue.insertLine(line)
+    else this.#drop({ lines: 1, bytes: line.length })
   }
 
   #push(chunk: string | Uint8Array): void {

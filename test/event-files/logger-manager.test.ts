@@ -160,6 +160,42 @@ test('output wal: each event is a log of its own', async () => {
   expect(records).toEqual(['one', 'three'])
 })
 
+test.each(['direct-file', 'binary-file', 'wal'])(
+  'output %s: a message is one record, whatever it holds',
+  async (output) => {
+    const { manager, dir } = create({ output, ...(output === 'binary-file' ? { maxBytes: '10m' } : {}) })
+    const messages = ['two\nlines', '\n', 'one\n', 'a\r\n\nb', 'plain']
+    for (const message of messages) manager.logWithEvent('a', message)
+    manager.write('{"event":"a"}\n')
+    await manager.close()
+    const path = output === 'wal' ? join(dir, 'a', 'wal') : join(dir, 'a.log')
+    const records: string[] = []
+    for await (const { data } of readRecords(path)) records.push(data.toString())
+    expect(records).toEqual([...messages, '{"event":"a"}'])
+  }
+)
+
+test.each(['binary-file', 'wal', 'rotating-file'])(
+  'output %s: no more descriptors than allowed',
+  async (output) => {
+    const { manager, dir } = create({
+      output,
+      maxOpenFiles: 20,
+      flushInterval: '5ms',
+      ...(output === 'binary-file' ? { maxBytes: '10m' } : {})
+    })
+    let most = 0
+    for (let id = 0; id < 150; id++) {
+      manager.logWithEvent(`e${id % 50}`, `record ${id}`)
+      if (id % 10 === 9) await new Promise((resolve) => setTimeout(resolve, 10))
+      most = Math.max(most, openFiles(dir).length)
+    }
+    await manager.close()
+    expect(most).toBeGreaterThan(5)
+    expect(most).toBeLessThanOrEqual(20)
+  }
+)
+
 test('direct files: drops are counted for the event, on disk too', async () => {
   const { manager, dir } = create({ overflow: 'drop-newest', bufferSize: '512k', numShards: 4 })
   let accepted = 0

@@ -10,8 +10,8 @@ import {
   numberedBackups
 } from '../../formats/binary-file.ts'
 import { LogboomError } from '../errors.ts'
+import { countFrames, FrameQueue, type FrameSource } from '../frame-queue.ts'
 import { type BackupCandidate, type SharedFileInternals, SharedFileSink } from '../shared-file-sink.ts'
-import { countFrames, FrameQueue, type FrameSource } from './frame-queue.ts'
 import { type BinaryFileOptions, type ParsedBinaryFileOptions, parseBinaryFileOptions } from './options.ts'
 import { type ReadHost, type ReadOptions, readPayloads } from './read-payloads.ts'
 

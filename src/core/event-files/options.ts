@@ -45,7 +45,7 @@ export const eventFilesOptions = {
       v.check((value) => value >= 2, 'must be at least 2')
     ),
     256,
-    'Descriptors held for files; the least recently used one closes. Kinds with a lock file take two each.'
+    'Descriptors held for files; the least recently used one closes. Kinds with a lock file take two each, a wal three.'
   ),
   idleClose: option('duration', duration, '5m', 'Close a file that nothing was written to for so long.'),
   maxEvents: option(

@@ -1,9 +1,10 @@
 // Files of many events, each a sink of its own. Lines are collected in one buffer for all events and handed over
 // event by event, so that memory does not grow with their number and files need not be opened for every line.
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
+import type { BaseSink } from '../base-sink.ts'
 import { fileKinds } from '../file-kinds.ts'
 import { checkedFor } from '../options.ts'
-import type { Durability, Sink, SinkEvents } from '../sink.ts'
+import type { Durability, SinkEvents } from '../sink.ts'
 import { type OutputKind, type ParsedEventFilesOptions, placeOf } from './options.ts'
 import type { EventEntry, Outputs, OutputTotals } from './outputs.ts'
 import { Stage } from './stage.ts'
@@ -14,7 +15,7 @@ const END_WAIT_MS = 500
 const HAND_OVER_BYTES = 4 * 1024 * 1024
 
 interface Child {
-  readonly sink: Sink
+  readonly sink: BaseSink
   usedAt: number
 }
 
@@ -57,9 +58,9 @@ export class SinkOutputs implements Outputs {
     this.#kind = options.output
     this.#options = options
     this.#news = news
-    // A file that is shared holds a lock file, too; so does the folder of a write-ahead log. One
-    // descriptor is for the folder, which is synced now and then.
-    const descriptors = options.checked.lock === false ? 1 : 2
+    // A file that is shared holds a lock file, too; a write-ahead log its folder's lock, a segment and the one prepared
+    // behind it. One descriptor is for the folder, which is synced now and then.
+    const descriptors = options.output === 'wal' ? 3 : options.checked.lock === false ? 1 : 2
     this.#maxChildren = Math.max(1, Math.floor((options.own.maxOpenFiles - 1) / descriptors))
     this.#stage = new Stage(Math.max(64 * 1024, Math.floor(options.maxBufferBytes / 4)))
     const { idleClose } = options.own
@@ -218,13 +219,13 @@ export class SinkOutputs implements Outputs {
     metrics.writePercent = Math.min(100, (this.#writeMs / this.#flushMs) * 100)
   }
 
-  #write(entry: EventEntry, sink: Sink): void {
-    const lines = this.#stage.take(entry)
-    if (lines.length > 0) sink.write(lines)
+  #write(entry: EventEntry, sink: BaseSink): void {
+    if (this.#kind === 'rotating-file') sink.write(this.#stage.take(entry))
+    else sink.writeRecords(this.#stage.takeEach(entry))
   }
 
   /** The sink of an event, after as many others were closed as necessary. */
-  async #ready(entry: EventEntry): Promise<Sink> {
+  async #ready(entry: EventEntry): Promise<BaseSink> {
     await this.#closing.get(entry)
     while (!this.#children.has(entry) && this.#children.size + this.#closing.size >= this.#maxChildren) {
       const leaving = this.#leastUseful()
@@ -257,9 +258,9 @@ export class SinkOutputs implements Outputs {
     return child
   }
 
-  #create(entry: EventEntry): Sink {
+  #create(entry: EventEntry): BaseSink {
     const options = checkedFor(this.#options.checked, placeOf(this.#kind, this.#options.folder, entry.name))
-    const sink = fileKinds[this.#kind].create(options as never) as Sink
+    const sink = fileKinds[this.#kind].create(options as never) as unknown as BaseSink
     for (const name of ['rotated', 'warning', 'degraded', 'recovered', 'dropped', 'repaired'] as const) {
       sink.on(name, (...args: never[]) =>
         this.#news.event(name, ...(args as unknown as SinkEvents[typeof name]))
@@ -283,7 +284,7 @@ export class SinkOutputs implements Outputs {
     return closed
   }
 
-  #remember(entry: EventEntry, sink: Sink): void {
+  #remember(entry: EventEntry, sink: BaseSink): void {
     const stats = sink.stats()
     for (const name of ['dropped', 'writes', 'syncs', 'rotations', 'repairs', 'errors'] as const) {
       this.#past[name] += stats[name]

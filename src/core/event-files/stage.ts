@@ -55,7 +55,20 @@ export class Stage {
     return this.#heads.keys()
   }
 
-  /** Takes out all lines of an event. */
+  /** Takes out all lines of an event, each by itself, with its line end; views that the next `add` may overwrite. */
+  takeEach(entry: EventEntry): Buffer[] {
+    const lines: Buffer[] = []
+    for (let line = this.#heads.get(entry) ?? NONE; line !== NONE; line = this.#next[line]) {
+      lines.push(this.#buffer.subarray(this.#starts[line], this.#ends[line]))
+      this.#live -= this.#ends[line] - this.#starts[line]
+    }
+    this.#heads.delete(entry)
+    this.#tails.delete(entry)
+    if (this.#live === 0) this.reset()
+    return lines
+  }
+
+  /** Takes out all lines of an event, as one piece. */
   take(entry: EventEntry): Buffer {
     const pieces: Buffer[] = []
     let line = this.#heads.get(entry) ?? NONE
@@ -84,14 +97,12 @@ export class Stage {
       this.reset()
       return
     }
-    const rest = [...this.#heads.keys()].map((entry) => [entry, Buffer.from(this.take(entry))] as const)
+    const rest = [...this.#heads.keys()].map(
+      (entry) => [entry, this.takeEach(entry).map((line) => Buffer.from(line))] as const
+    )
     this.reset()
     for (const [entry, lines] of rest) {
-      for (let at = 0; at < lines.length; ) {
-        const end = lines.indexOf(NEWLINE, at)
-        this.add(entry, lines, at, end)
-        at = end + 1
-      }
+      for (const line of lines) this.add(entry, line, 0, line.length - 1)
     }
   }
 

@@ -2,6 +2,7 @@
 import { BaseSink } from '../base-sink.ts'
 import { type Disk, realDisk } from '../disk.ts'
 import { errorMessage, LogboomError } from '../errors.ts'
+import { FrameQueue, splitFrames } from '../frame-queue.ts'
 import type { Durability, SinkEvents, SinkStats } from '../sink.ts'
 import { CommitQueue } from './commit-queue.ts'
 import { writeDump } from './dump.ts'
@@ -15,7 +16,6 @@ import { type Snapshot, Snapshots } from './snapshots.ts'
 import { verifyLog, type WalReport } from './verify.ts'
 import type { IndexRange, WalRecords, WriterHooks } from './writer-contract.ts'
 
-const NEWLINE = 10
 /** So much is written at most before a sync, whatever the durability: it is kept in memory until then. */
 const MAX_UNSYNCED_BYTES = 16 * 1024 * 1024
 /** thread-stream gives a closing worker ten seconds. */
@@ -55,10 +55,11 @@ export class WriteAheadLog extends BaseSink {
   constructor(input: WriteAheadLogOptions, internals: WalInternals = {}) {
     const options = parseWalOptions(input)
     const isDurable = options.durability === 'disk' && options.syncInterval === 0
-    super(options.walDir, {
-      ...options,
-      durability: isDurable || options.durability === 'none' ? options.durability : 'os'
-    })
+    super(
+      options.walDir,
+      { ...options, durability: isDurable || options.durability === 'none' ? options.durability : 'os' },
+      new FrameQueue('lines')
+    )
     this.#options = options
     this.#disk = internals.disk ?? realDisk
     this.#patience = internals.patience
@@ -225,16 +226,16 @@ export class WriteAheadLog extends BaseSink {
     if (repaired !== undefined) this.#announceRepaired(repaired.path, repaired.bytes)
   }
 
-  protected _writeBatch(lines: Buffer): number {
+  protected _writeBatch(frames: Buffer): number {
     const { writer } = this.#use()
-    this.#lines = splitLines(lines)
+    this.#lines = splitFrames(frames)
     try {
       writer.append([this.#lines])
     } finally {
       this.#lines = []
     }
     this.#syncLater()
-    return lines.length
+    return frames.length
   }
 
   protected async _sync(): Promise<void> {
@@ -387,12 +388,3 @@ function emptyBatch(): LogboomError {
 }
 
 /** The lines without their ends; views of the same memory. */
-function splitLines(bytes: Buffer): Buffer[] {
-  const lines: Buffer[] = []
-  for (let start = 0; start < bytes.length; ) {
-    const end = bytes.indexOf(NEWLINE, start)
-    lines.push(bytes.subarray(start, end))
-    start = end + 1
-  }
-  return lines
-}

@@ -1,14 +1,15 @@
-// A queue of binary-file records, already with their length prefixes, fed with payloads or with lines.
+// A queue of records with length prefixes, those of the binary-file format, fed with payloads or with lines. A record
+// may hold any bytes, line ends too.
 import {
   completeEnd,
   decodeLength,
   encodeRecord,
   LENGTH_BYTES,
   maxRecordBytes
-} from '../../formats/binary-file.ts'
-import { native } from '../../native/index.ts'
-import { ByteQueue, type Dropped, type RecordQueue } from '../byte-queue.ts'
-import { LineQueue } from '../lines.ts'
+} from '../formats/binary-file.ts'
+import { native } from '../native/index.ts'
+import { ByteQueue, type Dropped, type RecordQueue } from './byte-queue.ts'
+import { LineQueue } from './lines.ts'
 
 const NEWLINE = 10
 /** Longer text is measured before it is encoded, so that no memory is reserved for what it could have been. */
@@ -122,6 +123,17 @@ function countLines(chunk: string | Uint8Array): number {
   let lines = 0
   for (let at = chunk.indexOf('\n'); at !== -1; at = chunk.indexOf('\n', at + 1)) lines++
   return lines
+}
+
+/** The payloads of `bytes`, whole records, as views. */
+export function splitFrames(bytes: Buffer): Buffer[] {
+  const payloads: Buffer[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const start = at + LENGTH_BYTES
+    at = start + decodeLength(bytes, at)
+    payloads.push(bytes.subarray(start, at))
+  }
+  return payloads
 }
 
 /** The number of records in `bytes[start, end)`, whole records. */
