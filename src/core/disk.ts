@@ -46,6 +46,9 @@ export const realDisk = {
   /** One `write` or `pwrite` (with `position`); may write less than asked. Returns the bytes written. */
   write: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number | null): number =>
     fs.writeSync(fd, buffer, offset, length, position),
+  /** The same with a position, and on disk when it returns. */
+  writeSynced: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number =>
+    native.writeSynced(fd, buffer, offset, offset + length, position),
   /** One `pwritev`; may write less than asked. Returns the bytes written. */
   writev: (fd: number, buffers: readonly Uint8Array[], position: number): number =>
     fs.writevSync(fd, buffers, position),

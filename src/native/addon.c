@@ -257,6 +257,23 @@ static napi_value writev_hashed(napi_env env, napi_callback_info info) {
   return result;
 }
 
+// writeSynced(fd, data, start, end, position): number
+static napi_value write_synced(napi_env env, napi_callback_info info) {
+  ARGUMENTS(5)
+  int32_t fd;
+  const uint8_t *bytes;
+  size_t length;
+  int64_t position;
+  CHECK(napi_get_value_int32(env, argv[0], &fd))
+  if (!get_bytes(env, argv[1], argv[2], argv[3], &bytes, &length)) return NULL;
+  CHECK(napi_get_value_int64(env, argv[4], &position))
+  int64_t written = platform_write_synced(fd, bytes, length, position);
+  if (written < 0) return throw_system_error(env, "write", (int)-written);
+  napi_value result;
+  napi_create_int64(env, written, &result);
+  return result;
+}
+
 // copy(source, start, end, target, at)
 static napi_value copy_bytes(napi_env env, napi_callback_info info) {
   ARGUMENTS(5)
@@ -578,6 +595,7 @@ NAPI_MODULE_INIT() {
       {"stat", stat_file},
       {"crc32c", crc32c},
       {"writevHashed", writev_hashed},
+      {"writeSynced", write_synced},
       {"copy", copy_bytes},
       {"countLines", count_lines},
       {"directAlignment", direct_alignment},

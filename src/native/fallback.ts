@@ -1,6 +1,16 @@
 // The same functions as the addon in portable JavaScript, with the same results. What cannot be done safely
 // without the kernel's locks is refused.
-import { type BigIntStats, fstatSync, linkSync, lstatSync, statSync, unlinkSync, writevSync } from 'node:fs'
+import {
+  type BigIntStats,
+  fdatasyncSync,
+  fstatSync,
+  linkSync,
+  lstatSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+  writevSync
+} from 'node:fs'
 import { LogboomError } from '../core/errors.ts'
 import type { Native } from './index.ts'
 import { walScan, walSeal } from './wal-scan.ts'
@@ -213,6 +223,11 @@ export const fallback: Native = {
   stat,
   crc32c,
   writevHashed,
+  writeSynced: (fd, data, start, end, position) => {
+    const written = writeSync(fd, data, start, end - start, position)
+    fdatasyncSync(fd)
+    return written
+  },
   copy: (source, start, end, target, at) => target.set(source.subarray(start, end), at),
   countLines,
   directAlignment: () => 0,

@@ -41,6 +41,8 @@ export interface Native {
     crc: Uint32Array,
     entries: Uint32Array | undefined
   ): number
+  /** One pwrite(2) that returns when what it wrote is on disk; it may write less than asked. Returns the bytes written. */
+  writeSynced(fd: number, data: Uint8Array, start: number, end: number, position: number): number
   /** Copies `source[start, end)` to `target` at `at`. In JavaScript each copy of a part makes an object. */
   copy(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): void
   /** The number of line ends (byte 10) in `data[start, end)`. */

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -111,6 +112,16 @@ int platform_stat(int fd, const char *path, int follow, int64_t fields[PLATFORM_
   fields[4] = (int64_t)found.st_nlink;
   fields[5] = found.st_mode;
   return 0;
+}
+
+int64_t platform_write_synced(int fd, const void *bytes, size_t length, int64_t offset) {
+  struct iovec piece = {.iov_base = (void *)bytes, .iov_len = length};
+  ssize_t written = pwritev2(fd, &piece, 1, offset, RWF_DSYNC);
+  if (written == -1 && (errno == EOPNOTSUPP || errno == ENOSYS)) {
+    written = pwrite(fd, bytes, length, offset);
+    if (written != -1 && fdatasync(fd) == -1) written = -1;
+  }
+  return written == -1 ? -errno : written;
 }
 
 int platform_huge_pages(void *start, size_t length) {

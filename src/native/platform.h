@@ -32,6 +32,9 @@ int platform_preallocate(int fd, int64_t offset, int64_t length);
 #define PLATFORM_STAT_FIELDS 6
 int platform_stat(int fd, const char *path, int follow, int64_t fields[PLATFORM_STAT_FIELDS]);
 
+// pwrite(2) that returns when these bytes are on disk (RWF_DSYNC, Linux 4.7); may write fewer than asked.
+int64_t platform_write_synced(int fd, const void *bytes, size_t length, int64_t offset);
+
 // Asks for huge pages in a page-aligned range of memory (madvise(2) MADV_HUGEPAGE).
 int platform_huge_pages(void *start, size_t length);
 

@@ -20,6 +20,7 @@ const long = process.env.LOGBOOM_LONG === '1'
 const operations: Operation[] = [
   'open',
   'write',
+  'writeSynced',
   'fdatasync',
   'fdatasyncAsync',
   'fsync',
@@ -73,12 +74,24 @@ async function work(log: WriteAheadLog): Promise<Outcome> {
     await snapshot?.release().catch(() => {})
   }
   await Promise.all([...Array.from({ length: callers }, (_, caller) => call(caller)), consume()])
+  for (let number = 0; number < 3; number++) {
+    const id = `sync-${3 * number}`
+    try {
+      outcome.resolved.push({ range: log.logSync([`${id} 0 1 `]), id, count: 1 })
+    } catch {
+      outcome.rejected++
+    }
+  }
   return outcome
 }
 
 async function oneRun(faulty: FaultyDisk): Promise<{ walDir: string; outcome: Outcome }> {
   const walDir = join(createFolder(), 'wal')
   const options = { walDir, segmentBytes: 4096, fallback: false as const, keepSegments: 1000 }
+  // There is something to recover.
+  const before = await WriteAheadLog.open(options)
+  await before.log(['before-0 0 1 '])
+  await before.close()
   const log = new WriteAheadLog(options, {
     disk: faulty.disk,
     patience: { passingMs: 120, failingMs: 60 }
@@ -108,7 +121,7 @@ async function check(walDir: string, outcome: Outcome, label: string): Promise<v
 }
 
 describe.each(operations)('%s fails', (operation) => {
-  const faults: Fault[] = operation === 'write' ? ['EIO', 'ENOSPC', 'SHORT'] : ['EIO', 'ENOSPC']
+  const faults: Fault[] = operation.startsWith('write') ? ['EIO', 'ENOSPC', 'SHORT'] : ['EIO', 'ENOSPC']
   it.each(faults)('with %s: any call, once and from then on', { timeout: 600_000 }, async (fault) => {
     const faulty = createFaultyDisk()
     for (const persistent of fault === 'SHORT' ? [false] : [false, true]) {
@@ -117,6 +130,7 @@ describe.each(operations)('%s fails', (operation) => {
         const { walDir, outcome } = await oneRun(faulty)
         const reached = (faulty.calls.get(operation) ?? 0) >= nth
         if (!reached) {
+          expect(nth, `${operation} is called`).toBeGreaterThan(1)
           expect(outcome.rejected).toBe(0)
           break
         }
@@ -125,3 +139,32 @@ describe.each(operations)('%s fails', (operation) => {
     }
   })
 })
+
+describe.each(['EIO', 'ENOSPC'] as const)(
+  'a caller that awaits each record, synced on its own thread',
+  (fault) => {
+    it(`${fault}: what resolves is on disk, in order, also after a failure`, async () => {
+      const faulty = createFaultyDisk()
+      const walDir = join(createFolder(), 'wal')
+      const log = await WriteAheadLog.open(
+        { walDir, fallback: false },
+        { disk: faulty.disk, patience: { passingMs: 120, failingMs: 60 } }
+      )
+      let syncsHere = 0
+      for (let number = 0; number < 400; number++) {
+        const before = faulty.calls.get('fdatasync') ?? 0
+        if (number % 100 === 99) failNth(faulty, 'fdatasync', 1, fault)
+        const { firstIndex } = await log.log([`record ${number}`])
+        expect(firstIndex).toBe(BigInt(number + 1))
+        expect(log.durableIndex).toBe(firstIndex)
+        syncsHere += Number((faulty.calls.get('fdatasync') ?? 0) > before)
+      }
+      faulty.fault = () => undefined
+      await log.close()
+      expect(syncsHere).toBeGreaterThan(0)
+      expect(readLog(walDir).entries.map(({ text }) => text)).toEqual(
+        Array.from({ length: 400 }, (_, number) => `record ${number}`)
+      )
+    })
+  }
+)

@@ -473,7 +473,7 @@ describe('failure', () => {
     const log = await WriteAheadLog.open(options, { disk: faulty.disk })
     const events: string[] = []
     for (const name of ['degraded', 'recovered'] as const) log.on(name, () => events.push(name))
-    faulty.fault = (operation) => (operation === 'write' ? 'ENOSPC' : undefined)
+    faulty.fault = (operation) => (operation.startsWith('write') ? 'ENOSPC' : undefined)
     const waiting = log.log(['a'])
     await expect.poll(() => log.stats().state).toBe('degraded')
     faulty.fault = () => undefined
@@ -490,7 +490,8 @@ describe('failure', () => {
     const options = createOptions()
     const log = await WriteAheadLog.open(options, { disk: faulty.disk })
     log.logSync(['a'])
-    faulty.fault = (operation) => (operation === 'fdatasync' || operation === 'fsync' ? 'ENOSPC' : undefined)
+    const syncs = ['writeSynced', 'fdatasync', 'fsync']
+    faulty.fault = (operation) => (syncs.includes(operation) ? 'ENOSPC' : undefined)
     expect(() => log.logSync(['b'])).toThrow(/ERR_IO/)
     faulty.fault = () => undefined
     expect(log.logSync(['c'])).toEqual({ firstIndex: 2n, lastIndex: 2n })

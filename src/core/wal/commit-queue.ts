@@ -6,9 +6,16 @@ import type { IndexRange, WalRecords } from './writer-contract.ts'
 /** One write and sync cover at most so much, so that the first of many callers is not kept waiting for the last. */
 const MAX_GROUP_BYTES = 4 * 1024 * 1024
 
+/** A sync shorter than this costs less here than handing it to another thread and being woken by its end. */
+const SHORT_SYNC_MS = 0.5
+/** After a longer one so many groups go to the other thread before it is tried here again. */
+const CAREFUL_GROUPS = 64
+
 interface Waiting {
   readonly records: WalRecords
   readonly bytes: number
+  /** Pushed in the turn of the event loop in which a group of one was acknowledged: by a caller that waits for each. */
+  readonly follows: boolean
   readonly resolve: (range: IndexRange) => void
   readonly reject: (error: unknown) => void
 }
@@ -17,6 +24,8 @@ export interface CommitHooks {
   writer(): LogWriter
   /** After a group was appended and before it is acknowledged; resolves when it may be. */
   settle(): Promise<void> | undefined
+  /** The same at once, blocking the thread; false if it has to be done the other way. */
+  settleNow(): boolean
   degraded(error: LogboomError): void
   recovered(): void
 }
@@ -27,6 +36,8 @@ export class CommitQueue {
   readonly #hooks: CommitHooks
   #waiting: Waiting[] = []
   #running: Promise<void> | undefined
+  #acknowledgedOne = false
+  #carefulGroups = CAREFUL_GROUPS
 
   constructor(hooks: CommitHooks) {
     this.#hooks = hooks
@@ -39,7 +50,7 @@ export class CommitQueue {
 
   push(records: WalRecords, bytes: number): Promise<IndexRange> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ records, bytes, resolve, reject })
+      this.#waiting.push({ records, bytes, follows: this.#acknowledgedOne, resolve, reject })
       this.queuedBytes += bytes
       this.#running ??= this.#run()
     })
@@ -101,12 +112,37 @@ export class CommitQueue {
 
   async #acknowledge(group: Waiting[], ranges: IndexRange[]): Promise<void> {
     try {
-      await this.#hooks.settle()
+      if (this.#settleHere(group)) await nextTurn()
+      else await this.#settleElsewhere()
     } catch (error) {
       for (const { reject } of group) reject(error)
       return
     }
     for (const [i, { resolve }] of group.entries()) resolve(ranges[i])
+    if (group.length > 1) return
+    this.#acknowledgedOne = true
+    setImmediate(() => {
+      this.#acknowledgedOne = false
+    })
+  }
+
+  /**
+   * Syncs on this thread for a caller that has nothing to do but wait, while the disk is fast. Batches of others would
+   * have been grouped meanwhile; they come in other turns.
+   */
+  #settleHere(group: Waiting[]): boolean {
+    if (group.length > 1 || !group[0].follows || this.#carefulGroups > 0) return false
+    const started = performance.now()
+    const done = this.#hooks.settleNow()
+    if (!done || performance.now() - started > SHORT_SYNC_MS) this.#carefulGroups = CAREFUL_GROUPS
+    return done
+  }
+
+  async #settleElsewhere(): Promise<void> {
+    const started = performance.now()
+    await this.#hooks.settle()
+    if (performance.now() - started > SHORT_SYNC_MS) this.#carefulGroups = CAREFUL_GROUPS
+    else this.#carefulGroups--
   }
 
   #nextGroup(): Waiting[] {
@@ -123,4 +159,9 @@ export class CommitQueue {
     this.#waiting.splice(0, group.length)
     for (const { bytes } of group) this.queuedBytes -= bytes
   }
+}
+
+/** Whoever else uses the event loop has its turn, however fast the disk. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve))
 }

@@ -108,8 +108,10 @@ export class LogWriter {
     const range = this.#encode(batch)
     const bytes = this.#tail.length - mark.length
     try {
-      this.#writeTail(mark.length)
-      this.syncNow()
+      if (!this.#writeAloneNow(mark)) {
+        this.#writeTail(mark.length)
+        this.syncNow()
+      }
     } catch (error) {
       throw this.#takeBack(mark, error)
     }
@@ -234,6 +236,20 @@ export class LogWriter {
       }
     }
     this.#moveOn()
+  }
+
+  /** Writes and syncs what follows `mark` in one call, where it is all there is to sync; false if it is not on disk. */
+  #writeAloneNow(mark: Mark): boolean {
+    if (this.#broken || mark.length > 0 || this.#syncing !== undefined) return false
+    try {
+      this.#segment.writeNow(this.#tail.bytes)
+    } catch (error) {
+      this.#break(error)
+      return false
+    }
+    failpoint('wal-synced')
+    this.#advance(this.#segment.used, this.#tail.crc)
+    return true
   }
 
   /** Forgets what was appended since `mark` and could not be written; whether that may pass decides what to throw. */

@@ -71,6 +71,7 @@ export class WriteAheadLog extends BaseSink {
     this.#commits = new CommitQueue({
       writer: () => this.#writer(),
       settle: () => this.#settle(),
+      settleNow: () => this.#settleNow(),
       degraded: (error) => this.#announceDegraded(error),
       recovered: () => this.announce('recovered')
     })
@@ -306,6 +307,17 @@ export class WriteAheadLog extends BaseSink {
     if (this.#isDurable) return writer.sync()
     this.#syncLater()
     return undefined
+  }
+
+  #settleNow(): boolean {
+    if (!this.#isDurable) return false
+    try {
+      this.#use().writer.syncNow()
+      return true
+    } catch {
+      // The other way waits as long as the cause may pass.
+      return false
+    }
   }
 
   #syncLater(): void {
