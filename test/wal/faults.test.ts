@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WriteAheadLog } from '../../src/core/wal/write-ahead-log.ts'
 import type { IndexRange } from '../../src/core/wal/writer-contract.ts'
+import { native } from '../../src/native/index.ts'
 import {
   createFaultyDisk,
   type Fault,
@@ -130,7 +131,9 @@ describe.each(operations)('%s fails', (operation) => {
         const { walDir, outcome } = await oneRun(faulty)
         const reached = (faulty.calls.get(operation) ?? 0) >= nth
         if (!reached) {
-          expect(nth, `${operation} is called`).toBeGreaterThan(1)
+          // Zeros are only written ahead where the addon can reserve blocks for them.
+          const isReachable = operation !== 'writeSynced' || native.backend === 'addon'
+          if (isReachable) expect(nth, `${operation} is called`).toBeGreaterThan(1)
           expect(outcome.rejected).toBe(0)
           break
         }
