@@ -1,4 +1,5 @@
 // A queue of text lines as bytes. Text is encoded once, on entry; what leaves are whole lines only.
+import { writeUtf8 } from '../formats/utf8.ts'
 import { native } from '../native/index.ts'
 import { ByteQueue, type Dropped, type RecordQueue } from './byte-queue.ts'
 
@@ -116,7 +117,7 @@ export class LineQueue extends ByteQueue implements RecordQueue {
   #append(chunk: string | Uint8Array): void {
     this.reserve(this.#encodedBytes(chunk))
     const start = this.end
-    if (typeof chunk === 'string') this.end += this.buffer.write(chunk, start)
+    if (typeof chunk === 'string') this.end += writeUtf8(this.buffer, chunk, start)
     else {
       this.buffer.set(chunk, start)
       this.end += chunk.length

@@ -5,7 +5,9 @@
 //   repeated to the end of the file. Fewer bytes than a record announces = the torn rest of an interrupted write.
 //
 //   backup of <stem><ext>: <stem>.<n><ext>, n counted from 0 without leading zeros (events.bin → events.0.bin)
+
 import { parse } from 'node:path'
+import { writeUtf8 } from './utf8.ts'
 
 export const LENGTH_BYTES = 4
 
@@ -43,7 +45,7 @@ export function maxRecordBytes(payload: string | Uint8Array): number {
 export function encodeRecord(target: Buffer, offset: number, payload: string | Uint8Array): number {
   const start = offset + LENGTH_BYTES
   let length = payload.length
-  if (typeof payload === 'string') length = target.write(payload, start)
+  if (typeof payload === 'string') length = writeUtf8(target, payload, start)
   else target.set(payload, start)
   encodeLength(target, offset, length)
   return start + length

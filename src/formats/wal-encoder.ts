@@ -1,7 +1,9 @@
 // Encodes WAL records into one growing buffer, in one pass, chaining the rolling checksum.
+
 import { native } from '../native/index.ts'
 import { WAL_BLANK_BYTES } from '../native/wal-scan.ts'
 import { varintBytes, writeVarint } from './protobuf.ts'
+import { writeUtf8 } from './utf8.ts'
 import {
   CRC,
   ENTRY,
@@ -141,7 +143,7 @@ export class WalEncoder {
     at = this.#field(at, 0x18, index)
     if (data !== undefined) {
       at = this.#field(at, 0x22, length)
-      if (typeof data === 'string') this.#buffer.write(data, at)
+      if (typeof data === 'string') writeUtf8(this.#buffer, data, at)
       else this.#buffer.set(data, at)
     }
     this.#frame(ENTRY, bytes)

@@ -31,6 +31,7 @@ export const TAG_BYTES = 4
 /** A blocked writer looks this often whether the flusher still lives. */
 const WAIT_MS = 100
 const NO_ROOM = -1
+const NO_TAG = -1
 const NEWLINE = 10
 
 let owners = 0
@@ -59,7 +60,9 @@ export class DirectWriter {
   #closed = false
   #sequence: number
   #epoch = -1
-  #tag = -1
+  #tag = NO_TAG
+  /** The tag of the shard in use, `NO_TAG` if none of the present epoch is. */
+  #shardTag = NO_TAG
   #shard = 0
   #shardId = 0
   #shardWord = 0
@@ -204,7 +207,7 @@ export class DirectWriter {
       const word = Atomics.load(words, this.#shardWord)
       const offset = word & OFFSET_MASK
       const isCurrent = Atomics.load(words, control.epoch) === this.#epoch
-      if (!isCurrent || word >>> OFFSET_BITS !== this.#tag || offset + bytes > this.#limitBytes) {
+      if (!isCurrent || word >>> OFFSET_BITS !== this.#shardTag || offset + bytes > this.#limitBytes) {
         if (this.#moveOn(bytes)) continue
         return NO_ROOM
       }
@@ -245,6 +248,8 @@ export class DirectWriter {
       if (epoch !== this.#epoch) {
         this.#epoch = epoch
         this.#tag = epoch & EPOCH_MASK
+        // The shard of an earlier epoch may be open for this one: to go on there would not be to go to a later one.
+        this.#shardTag = NO_TAG
         this.#shard = -1
         if (this.#claimFirst(bytes)) return true
       } else if (this.#claimNext(bytes)) return true
@@ -277,6 +282,7 @@ export class DirectWriter {
     const word = Atomics.load(this.#words, index)
     if (word >>> OFFSET_BITS !== this.#tag || (word & OFFSET_MASK) + bytes > this.#limitBytes) return false
     this.#shard = shard
+    this.#shardTag = this.#tag
     this.#shardId = set * this.#memory.handle.shape.shards + shard
     this.#shardWord = index
     this.#address = this.#memory.shardAddress(set, shard)

@@ -1,5 +1,6 @@
 // One worker of a spool: a pre-allocated buffer, and the temp file that the buffer goes to. The buffer mirrors the
 // end of the file, so a write that failed, was short or was overtaken is simply done again at the same place.
+import { writeUtf8 } from '../../formats/utf8.ts'
 import { native } from '../../native/index.ts'
 import { errorMessage } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
@@ -106,7 +107,7 @@ export class SpoolWorker {
     let length = record.length
     if (typeof record === 'string') {
       if (length * 3 > room && Buffer.byteLength(record) > room) return false
-      length = this.#buffer.write(record, at)
+      length = writeUtf8(this.#buffer, record, at)
     } else {
       if (length > room) return false
       this.#buffer.set(record, at)
