@@ -26,11 +26,27 @@ const temporary = `${output}.${process.pid}`
 mkdirSync(folder, { recursive: true })
 
 const compiler = process.env.CC ?? 'cc'
-const flags = ['-std=gnu11', '-O3', '-Wall', '-Wextra', '-Werror', '-fPIC', '-pthread', '-shared', '-fvisibility=hidden']
+const flags = [
+  '-std=gnu11',
+  '-O3',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+  '-fPIC',
+  '-pthread',
+  '-shared',
+  '-fvisibility=hidden'
+]
 if (process.arch === 'arm64') flags.push('-march=armv8-a+crc')
-const files = ['addon.c', 'checksum.c', 'framing.c', 'hashed-write.c', 'json.c', 'wal-scan.c', systemSource].map((name) =>
-  join(root, 'src/native', name)
-)
+const files = [
+  'addon.c',
+  'checksum.c',
+  'framing.c',
+  'hashed-write.c',
+  'json.c',
+  'wal-scan.c',
+  systemSource
+].map((name) => join(root, 'src/native', name))
 const build = spawnSync(compiler, [...flags, `-I${headers}`, '-o', temporary, ...files], { stdio: 'inherit' })
 if (build.error !== undefined) give(`${compiler}: ${build.error.message}`)
 if (build.status !== 0) process.exit(1)
