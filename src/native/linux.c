@@ -20,6 +20,9 @@
 #define RENAME_NOREPLACE 1
 #endif
 
+#ifndef RWF_DSYNC
+#define RWF_DSYNC 0x2
+#endif
 #ifndef STATX_DIOALIGN
 #define STATX_DIOALIGN 0x2000
 #endif
@@ -116,7 +119,9 @@ int platform_stat(int fd, const char *path, int follow, int64_t fields[PLATFORM_
 
 int64_t platform_write_synced(int fd, const void *bytes, size_t length, int64_t offset) {
   struct iovec piece = {.iov_base = (void *)bytes, .iov_len = length};
-  ssize_t written = pwritev2(fd, &piece, 1, offset, RWF_DSYNC);
+  // Not every libc has pwritev2(2). The offset goes in two registers where one is too small for it.
+  long high = sizeof(long) < sizeof offset ? (long)(offset >> 32) : 0;
+  ssize_t written = syscall(SYS_pwritev2, fd, &piece, 1L, (long)offset, high, RWF_DSYNC);
   if (written == -1 && (errno == EOPNOTSUPP || errno == ENOSYS)) {
     written = pwrite(fd, bytes, length, offset);
     if (written != -1 && fdatasync(fd) == -1) written = -1;
