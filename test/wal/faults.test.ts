@@ -151,7 +151,11 @@ describe.each(['EIO', 'ENOSPC'] as const)(
       const walDir = join(createFolder(), 'wal')
       const log = await WriteAheadLog.open(
         { walDir, fallback: false },
-        { disk: faulty.disk, patience: { passingMs: 120, failingMs: 60 } }
+        {
+          disk: faulty.disk,
+          patience: { passingMs: 120, failingMs: 60 },
+          shortSyncMs: Number.POSITIVE_INFINITY
+        }
       )
       let syncsHere = 0
       for (let number = 0; number < 400; number++) {

@@ -34,13 +34,15 @@ export class CommitQueue {
   /** Bytes of all batches not yet appended. */
   queuedBytes = 0
   readonly #hooks: CommitHooks
+  readonly #shortSyncMs: number
   #waiting: Waiting[] = []
   #running: Promise<void> | undefined
   #acknowledgedOne = false
   #carefulGroups = CAREFUL_GROUPS
 
-  constructor(hooks: CommitHooks) {
+  constructor(hooks: CommitHooks, shortSyncMs = SHORT_SYNC_MS) {
     this.#hooks = hooks
+    this.#shortSyncMs = shortSyncMs
   }
 
   /** Batches that were not appended, in order. */
@@ -134,14 +136,14 @@ export class CommitQueue {
     if (group.length > 1 || !group[0].follows || this.#carefulGroups > 0) return false
     const started = performance.now()
     const done = this.#hooks.settleNow()
-    if (!done || performance.now() - started > SHORT_SYNC_MS) this.#carefulGroups = CAREFUL_GROUPS
+    if (!done || performance.now() - started > this.#shortSyncMs) this.#carefulGroups = CAREFUL_GROUPS
     return done
   }
 
   async #settleElsewhere(): Promise<void> {
     const started = performance.now()
     await this.#hooks.settle()
-    if (performance.now() - started > SHORT_SYNC_MS) this.#carefulGroups = CAREFUL_GROUPS
+    if (performance.now() - started > this.#shortSyncMs) this.#carefulGroups = CAREFUL_GROUPS
     else this.#carefulGroups--
   }
 

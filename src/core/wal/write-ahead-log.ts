@@ -25,6 +25,8 @@ const CLOSE_TIMEOUT_MS = 8_000
 export interface WalInternals {
   disk?: Disk
   patience?: PatienceLimits
+  /** Syncs shorter than this may be made on the calling thread. */
+  shortSyncMs?: number
 }
 
 interface Running {
@@ -68,13 +70,16 @@ export class WriteAheadLog extends BaseSink {
       this.#rejectFailed = reject
     })
     this.#failed.catch(() => {})
-    this.#commits = new CommitQueue({
-      writer: () => this.#writer(),
-      settle: () => this.#settle(),
-      settleNow: () => this.#settleNow(),
-      degraded: (error) => this.#announceDegraded(error),
-      recovered: () => this.announce('recovered')
-    })
+    this.#commits = new CommitQueue(
+      {
+        writer: () => this.#writer(),
+        settle: () => this.#settle(),
+        settleNow: () => this.#settleNow(),
+        degraded: (error) => this.#announceDegraded(error),
+        recovered: () => this.announce('recovered')
+      },
+      internals.shortSyncMs
+    )
   }
 
   /** Creates a log object and starts it. */
