@@ -1,4 +1,13 @@
-import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  type BigIntStats,
+  closeSync,
+  existsSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -98,6 +107,54 @@ describe.each(backends)('$backend', (backend) => {
     const before = Uint32Array.of(5)
     expect(() => backend.writevHashed(fd, frames, 0, before, undefined)).toThrow(/EBADF/)
     expect(before[0]).toBe(5)
+  })
+
+  test('stat tells of files, links and descriptors what Node tells', () => {
+    const folder = createFolder()
+    const path = join(folder, 'file')
+    writeFileSync(path, 'twelve bytes')
+    symlinkSync(path, join(folder, 'link'))
+    const read = (file: string | number, follow: boolean): bigint[] | undefined => {
+      const fields = new BigInt64Array(6)
+      return backend.stat(file, follow, fields) ? [...fields] : undefined
+    }
+    const expected = (stats: BigIntStats): bigint[] =>
+      [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.nlink, stats.mode].map((field) =>
+        BigInt.asIntN(64, field)
+      )
+    expect(read(path, false)).toEqual(expected(lstatSync(path, { bigint: true })))
+    expect(read(join(folder, 'link'), true)).toEqual(read(path, false))
+    expect(read(join(folder, 'link'), false)).toEqual(
+      expected(lstatSync(join(folder, 'link'), { bigint: true }))
+    )
+    expect(read(join(folder, 'nothing'), false)).toBeUndefined()
+    const fd = openSync(path, 'r')
+    expect(read(fd, false)).toEqual(read(path, false))
+    closeSync(fd)
+    expect(() => read(fd, false)).toThrow(/EBADF/)
+    expect(() => read(join(path, 'below'), false)).toThrow(/ENOTDIR/)
+    expect(() => read(`${path}\0`, false)).toThrow()
+    expect(() => read(`${folder}/${'x'.repeat(300)}`, false)).toThrow(/ENAMETOOLONG/)
+  })
+
+  test('copy copies the range and refuses what does not fit', () => {
+    const source = Buffer.from('0123456789')
+    const target = Buffer.alloc(8, '.')
+    backend.copy(source, 3, 7, target, 2)
+    expect(target.toString()).toBe('..3456..')
+    backend.copy(source, 5, 5, target, 8)
+    expect(() => backend.copy(source, 0, 4, target, 5)).toThrow(RangeError)
+    expect(target.toString()).toBe('..3456..')
+  })
+
+  test('writeSynced writes at its place', () => {
+    const path = join(createFolder(), 'synced')
+    writeFileSync(path, '..........')
+    const fd = openSync(path, 'r+')
+    expect(backend.writeSynced(fd, Buffer.from('0123456789'), 2, 6, 4)).toBe(4)
+    closeSync(fd)
+    expect(readFileSync(path, 'utf8')).toBe('....2345..')
+    expect(() => backend.writeSynced(fd, Buffer.from('x'), 0, 1, 0)).toThrow(/EBADF/)
   })
 
   test('countLines counts the newlines of the range and no others', () => {

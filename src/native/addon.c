@@ -142,23 +142,29 @@ static napi_value rename_no_replace(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static bool get_typed(napi_env env, napi_value array, napi_typedarray_type wanted, void **items,
+                      size_t *length) {
+  napi_typedarray_type type;
+  if (napi_get_typedarray_info(env, array, &type, length, items, NULL, NULL) == napi_ok && type == wanted) {
+    return true;
+  }
+  napi_throw_type_error(env, NULL, "logboom addon: wrong kind of array");
+  return false;
+}
+
 // stat(pathOrFd, follow, fields: BigInt64Array): boolean; false if nothing is there. Paths of usual length take no
 // memory from the heap.
 static napi_value stat_file(napi_env env, napi_callback_info info) {
   ARGUMENTS(3)
   napi_valuetype kind;
-  napi_typedarray_type type;
   bool follow;
   size_t length;
   void *fields;
   int result;
   char call[PATH_MAX + 16] = "fstat";
   CHECK(napi_get_value_bool(env, argv[1], &follow))
-  CHECK(napi_get_typedarray_info(env, argv[2], &type, &length, &fields, NULL, NULL))
-  if (type != napi_bigint64_array || length < PLATFORM_STAT_FIELDS) {
-    napi_throw_type_error(env, NULL, "logboom addon: expected a BigInt64Array of 6");
-    return NULL;
-  }
+  if (!get_typed(env, argv[2], napi_bigint64_array, &fields, &length)) return NULL;
+  if (length < PLATFORM_STAT_FIELDS) return throw_system_error(env, "stat", EINVAL);
   CHECK(napi_typeof(env, argv[0], &kind))
   if (kind == napi_number) {
     int32_t fd;
@@ -198,16 +204,6 @@ static bool get_bytes(napi_env env, napi_value array, napi_value from, napi_valu
   *bytes = (const uint8_t *)data + start;
   *length = (size_t)(end - start);
   return true;
-}
-
-static bool get_typed(napi_env env, napi_value array, napi_typedarray_type wanted, void **items,
-                      size_t *length) {
-  napi_typedarray_type type;
-  if (napi_get_typedarray_info(env, array, &type, length, items, NULL, NULL) == napi_ok && type == wanted) {
-    return true;
-  }
-  napi_throw_type_error(env, NULL, "logboom addon: wrong kind of array");
-  return false;
 }
 
 // crc32c(data, seed, start, end): number
@@ -319,15 +315,10 @@ static napi_value wal_scan_rows(napi_env env, napi_callback_info info) {
   size_t length, total;
   int64_t start;
   void *rows;
-  napi_typedarray_type type;
   CHECK(napi_get_value_int64(env, argv[1], &start))
   CHECK(napi_get_value_uint32(env, argv[3], &seed))
   if (!get_bytes(env, argv[0], argv[1], argv[2], &bytes, &length)) return NULL;
-  if (napi_get_typedarray_info(env, argv[4], &type, &total, &rows, NULL, NULL) != napi_ok ||
-      type != napi_uint32_array) {
-    napi_throw_type_error(env, NULL, "logboom addon: rows must be a Uint32Array");
-    return NULL;
-  }
+  if (!get_typed(env, argv[4], napi_uint32_array, &rows, &total)) return NULL;
   size_t count = wal_scan(bytes - start, (size_t)start, (size_t)start + length, seed, rows, total / WAL_ROW);
   napi_value result;
   napi_create_int64(env, (int64_t)count, &result);
@@ -341,14 +332,10 @@ static napi_value wal_seal_frames(napi_env env, napi_callback_info info) {
   size_t length, total;
   int64_t start;
   void *crc;
-  napi_typedarray_type type;
   CHECK(napi_get_value_int64(env, argv[1], &start))
   if (!get_bytes(env, argv[0], argv[1], argv[2], &bytes, &length)) return NULL;
-  if (napi_get_typedarray_info(env, argv[3], &type, &total, &crc, NULL, NULL) != napi_ok ||
-      type != napi_uint32_array || total == 0) {
-    napi_throw_type_error(env, NULL, "logboom addon: crc must be a Uint32Array");
-    return NULL;
-  }
+  if (!get_typed(env, argv[3], napi_uint32_array, &crc, &total)) return NULL;
+  if (total == 0) return throw_system_error(env, "walSeal", EINVAL);
   size_t end = wal_seal((uint8_t *)bytes - start, (size_t)start, (size_t)start + length, crc);
   napi_value result;
   napi_create_int64(env, (int64_t)end, &result);
@@ -440,13 +427,7 @@ static napi_value count_entries(napi_env env, napi_callback_info info) {
 }
 
 static bool get_int32_array(napi_env env, napi_value array, int32_t **items, size_t *length) {
-  napi_typedarray_type type;
-  if (napi_get_typedarray_info(env, array, &type, length, (void **)items, NULL, NULL) == napi_ok &&
-      type == napi_int32_array) {
-    return true;
-  }
-  napi_throw_type_error(env, NULL, "logboom addon: expected an Int32Array");
-  return false;
+  return get_typed(env, array, napi_int32_array, (void **)items, length);
 }
 
 // entryBounds(data, start, end, bounds: Int32Array): number
