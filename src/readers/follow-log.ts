@@ -111,8 +111,10 @@ async function* readNew(
     Object.assign(file, { decoder: createDecoder(format, context.maxRecordBytes), position: 0, offset: 0 })
   }
   const options = scanOptions(context, file.open.path, file.position, final)
+  // Read before the records are handed out: whoever gets them may cut the file at once.
+  const beforeEnd = await bytesBefore(file.open, end)
   file.position = yield* fromOffset(file.decoder.decode(file.open, end, options), file.offset)
-  file.before = await bytesBefore(file.open, file.position)
+  file.before = file.position === end ? beforeEnd : await bytesBefore(file.open, file.position)
 }
 
 async function bytesBefore(file: OpenFile, position: number): Promise<Buffer> {
