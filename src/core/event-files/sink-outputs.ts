@@ -4,7 +4,7 @@ import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
 import type { BaseSink } from '../base-sink.ts'
 import { fileKinds } from '../file-kinds.ts'
 import { checkedFor } from '../options.ts'
-import type { Durability, SinkEvents } from '../sink.ts'
+import { type Durability, forwardedEvents, type SinkEvents } from '../sink.ts'
 import { type OutputKind, type ParsedEventFilesOptions, placeOf } from './options.ts'
 import type { EventEntry, Outputs, OutputTotals } from './outputs.ts'
 import { Stage } from './stage.ts'
@@ -39,6 +39,8 @@ export class SinkOutputs implements Outputs {
   readonly #kind: OutputKind
   readonly #options: ParsedEventFilesOptions
   readonly #news: OutputNews
+  /** The same for all files. */
+  readonly #listeners: [(typeof forwardedEvents)[number], (...args: never[]) => void][]
   readonly #maxChildren: number
   /** In the order of their last use. */
   readonly #children = new Map<EventEntry, Child>()
@@ -55,6 +57,10 @@ export class SinkOutputs implements Outputs {
   #writeMs = 0
 
   constructor(options: ParsedEventFilesOptions, news: OutputNews) {
+    this.#listeners = forwardedEvents.map((name) => [
+      name,
+      (...args: never[]) => news.event(name, ...(args as unknown as SinkEvents[typeof name]))
+    ])
     this.#kind = options.output
     this.#options = options
     this.#news = news
@@ -261,11 +267,7 @@ export class SinkOutputs implements Outputs {
   #create(entry: EventEntry): BaseSink {
     const options = checkedFor(this.#options.checked, placeOf(this.#kind, this.#options.folder, entry.name))
     const sink = fileKinds[this.#kind].create(options as never) as unknown as BaseSink
-    for (const name of ['rotated', 'warning', 'degraded', 'recovered', 'dropped', 'repaired'] as const) {
-      sink.on(name, (...args: never[]) =>
-        this.#news.event(name, ...(args as unknown as SinkEvents[typeof name]))
-      )
-    }
+    for (const [name, listener] of this.#listeners) sink.on(name, listener)
     return sink
   }
 
