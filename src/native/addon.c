@@ -161,7 +161,6 @@ static napi_value stat_file(napi_env env, napi_callback_info info) {
   size_t length;
   void *fields;
   int result;
-  char call[PATH_MAX + 16] = "fstat";
   CHECK(napi_get_value_bool(env, argv[1], &follow))
   if (!get_typed(env, argv[2], napi_bigint64_array, &fields, &length)) return NULL;
   if (length < PLATFORM_STAT_FIELDS) return throw_system_error(env, "stat", EINVAL);
@@ -170,15 +169,19 @@ static napi_value stat_file(napi_env env, napi_callback_info info) {
     int32_t fd;
     CHECK(napi_get_value_int32(env, argv[0], &fd))
     result = platform_stat(fd, NULL, 0, fields);
+    if (result < 0) return throw_system_error(env, "fstat", -result);
   } else {
     char path[PATH_MAX];
     CHECK(napi_get_value_string_utf8(env, argv[0], path, sizeof path, &length))
     result = length == sizeof path - 1    ? -ENAMETOOLONG
              : strlen(path) != length     ? -EINVAL
                                           : platform_stat(-1, path, follow, fields);
-    if (result < 0) snprintf(call, sizeof call, "stat '%s'", path);
+    if (result < 0 && result != -ENOENT) {
+      char call[PATH_MAX + 16];
+      snprintf(call, sizeof call, "stat '%s'", path);
+      return throw_system_error(env, call, -result);
+    }
   }
-  if (result < 0 && (result != -ENOENT || kind == napi_number)) return throw_system_error(env, call, -result);
   napi_value found;
   napi_get_boolean(env, result == 0, &found);
   return found;
@@ -187,13 +190,11 @@ static napi_value stat_file(napi_env env, napi_callback_info info) {
 // The bytes of a Uint8Array or Buffer, with 0 <= start <= end <= length checked.
 static bool get_bytes(napi_env env, napi_value array, napi_value from, napi_value to, const uint8_t **bytes,
                       size_t *length) {
-  napi_typedarray_type type;
   size_t total;
   void *data;
   int64_t start, end;
-  if (napi_get_typedarray_info(env, array, &type, &total, &data, NULL, NULL) != napi_ok ||
-      type != napi_uint8_array || napi_get_value_int64(env, from, &start) != napi_ok ||
-      napi_get_value_int64(env, to, &end) != napi_ok) {
+  if (!get_typed(env, array, napi_uint8_array, &data, &total)) return false;
+  if (napi_get_value_int64(env, from, &start) != napi_ok || napi_get_value_int64(env, to, &end) != napi_ok) {
     napi_throw_type_error(env, NULL, "logboom addon: expected (Uint8Array, start, end)");
     return false;
   }
