@@ -44,6 +44,7 @@ const files = [
   'framing.c',
   'hashed-write.c',
   'json.c',
+  'publish.c',
   'wal-scan.c',
   systemSource
 ].map((name) => join(root, 'src/native', name))

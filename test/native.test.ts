@@ -1,10 +1,13 @@
+import { spawnSync } from 'node:child_process'
 import {
   type BigIntStats,
   closeSync,
   existsSync,
   lstatSync,
   openSync,
+  readdirSync,
   readFileSync,
+  statSync,
   symlinkSync,
   writeFileSync
 } from 'node:fs'
@@ -206,6 +209,104 @@ function codeOf(action: () => unknown): string | undefined {
   }
   return undefined
 }
+
+describe.skipIf(native.backend === 'fallback')('publishFile (needs the addon)', () => {
+  const data = Buffer.from('complete and the rest')
+  const publish = (from: string, to: string, length = 8) => {
+    let publication: unknown
+    const done = new Promise<boolean>((resolve) => {
+      publication = native.publishFile(from, to, 0o440, data, length, resolve)
+    })
+    return { publication, done }
+  }
+
+  test('writes, sets the mode, renames', async () => {
+    const folder = createFolder()
+    const paths = [join(folder, 'temp'), join(folder, 'target')] as const
+    expect(await publish(...paths).done).toBe(true)
+    expect(readFileSync(paths[1], 'utf8')).toBe('complete')
+    expect(statSync(paths[1]).mode & 0o777).toBe(0o440)
+    expect(existsSync(paths[0])).toBe(false)
+  })
+
+  test('replaces nothing, follows no link, and leaves nothing of what failed', async () => {
+    const folder = createFolder()
+    const [temp, taken, link] = ['temp', 'taken', 'link'].map((name) => join(folder, name))
+    writeFileSync(taken, 'before')
+    symlinkSync(taken, link)
+    expect(await publish(temp, taken).done).toBe(false)
+    expect(await publish(taken, join(folder, 'target')).done).toBe(false)
+    expect(await publish(link, join(folder, 'target')).done).toBe(false)
+    expect(await publish(temp, join(folder, 'missing/target')).done).toBe(false)
+    expect(await publish(join(folder, 'missing/temp'), temp).done).toBe(false)
+    expect(readdirSync(folder).sort()).toEqual(['link', 'taken'])
+    expect(readFileSync(taken, 'utf8')).toBe('before')
+  })
+
+  test('settled: there or never, once, and done is not called', async () => {
+    const folder = createFolder()
+    const results = Array.from({ length: 300 }, (_, number) => {
+      const { publication, done } = publish(join(folder, `.${number}`), join(folder, `${number}`))
+      let called = 0
+      done.then(() => called++)
+      // Some wait then, one is under way, others have ended.
+      const settled = number % 3 === 0 ? native.settlePublication(publication) : undefined
+      return { publication, done, settled, number, called: () => called }
+    })
+    const last = publish(join(folder, '.last'), join(folder, 'last'))
+    expect(await last.done).toBe(true)
+    for (const { publication, done, settled, number, called } of results) {
+      const isThere = existsSync(join(folder, `${number}`))
+      if (settled === undefined) expect(await done).toBe(isThere)
+      else expect([settled, called()]).toEqual([isThere, 0])
+      expect(native.settlePublication(publication)).toBe(isThere)
+    }
+    expect(readdirSync(folder).filter((name) => name.startsWith('.'))).toEqual([])
+  })
+
+  test('keeps the process alive until it is done, and not longer', () => {
+    const folder = createFolder()
+    const code = `
+    import { native } from ${built('native/index.js')}
+    let left = 100
+    for (let number = 0; number < 100; number++) {
+      const paths = ['.', ''].map((dot) => ${JSON.stringify(folder)} + '/' + dot + number)
+      native.publishFile(...paths, 0o600, Buffer.alloc(10), 10, (published) => { if (published) left-- })
+    }
+    process.on('exit', () => console.log(left))`
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { timeout: 20_000 })
+    expect(stdout.toString()).toBe('0\n')
+    expect(readdirSync(folder).length).toBe(100)
+  })
+
+  test('a thread that is terminated meanwhile leaves whole files only', async () => {
+    const folder = createFolder()
+    for (let round = 0; round < 10; round++) {
+      const { worker } = await startThread(`
+      import { parentPort } from 'node:worker_threads'
+      import { native } from ${built('native/index.js')}
+      const data = Buffer.alloc(100_000, 'x')
+      for (let number = 0; number < 100; number++) {
+        const name = ${JSON.stringify(folder)} + '/${round}-' + number
+        native.publishFile(name + '.tmp', name, 0o600, data, data.length, () => {})
+      }
+      parentPort.postMessage('ready')`)
+      await worker.terminate()
+    }
+    for (const name of readdirSync(folder))
+      expect([name, statSync(join(folder, name)).size]).toEqual([name, 100_000])
+    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([])
+  })
+
+  test('refuses wrong arguments', () => {
+    const done = () => {}
+    expect(() => native.publishFile('a', 'b', 0o600, data, data.length + 1, done)).toThrow('EINVAL')
+    expect(() => native.publishFile('a', 'b', 0o600, data, -1, done)).toThrow('EINVAL')
+    expect(() => native.publishFile('a', 'b', 0o600, data, 1, undefined as never)).toThrow()
+    expect(() => native.publishFile(1 as never, 'b', 0o600, data, 1, done)).toThrow()
+    expect(() => native.settlePublication({})).toThrow(TypeError)
+  })
+})
 
 test('of threads that rename to one name at once exactly one wins and the others keep their file', async () => {
   const folder = createFolder()

@@ -99,6 +99,16 @@ export const realDisk = {
   fdatasyncAsync: (fd: number): Promise<void> => fdatasync(fd),
   /** Renames without replacing: throws EEXIST if `to` exists. */
   renameNoReplace: (from: string, to: string): void => native.renameNoReplace(from, to),
+  /** Writes and publishes a file in the background (`native.publishFile`). */
+  publishFile: (
+    temp: string,
+    target: string,
+    mode: number,
+    data: Uint8Array,
+    length: number,
+    done: (isPublished: boolean) => void
+  ): unknown => native.publishFile(temp, target, mode, data, length, done),
+  settlePublication: (publication: unknown): boolean => native.settlePublication(publication),
   /** Renames a file or folder, replacing a file or an empty folder at `to`. */
   rename: (from: string, to: string): void => fs.renameSync(from, to),
   /** Reserves blocks for a range and extends the file over it with zeros; EOPNOTSUPP where that is not possible. */

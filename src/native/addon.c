@@ -17,6 +17,7 @@
 #include "hashed-write.h"
 #include "json.h"
 #include "platform.h"
+#include "publish.h"
 #include "wal-scan.h"
 
 #define ARGUMENTS(count)                                                     \
@@ -34,19 +35,24 @@
     return NULL;                                                             \
   }
 
-// Descriptors to close when this environment ends. Terminating a worker thread runs no JavaScript and closes
-// no descriptor, so a lock it held would outlive it until the whole process dies.
+// What one environment (the main thread or a worker) has.
 typedef struct {
+  // Descriptors to close when the environment ends. Terminating a worker thread runs no JavaScript and closes no
+  // descriptor, so a lock it held would outlive it until the whole process dies.
   int *fds;
   size_t length;
   size_t capacity;
-} open_fds;
+  // Started when it is needed first; `published` brings what it has done back to the thread that asked.
+  publisher *publisher;
+  napi_threadsafe_function published;
+  size_t publishing;
+} addon_state;
 
-static void close_open_fds(void *data) {
-  open_fds *list = data;
-  for (size_t i = 0; i < list->length; i++) close(list->fds[i]);
-  free(list->fds);
-  free(list);
+static void release_state(void *data) {
+  addon_state *state = data;
+  for (size_t i = 0; i < state->length; i++) close(state->fds[i]);
+  free(state->fds);
+  free(state);
 }
 
 static napi_value throw_system_error(napi_env env, const char *call, int error) {
@@ -92,17 +98,17 @@ static napi_value unlock(napi_env env, napi_callback_info info) {
 static napi_value close_at_exit(napi_env env, napi_callback_info info) {
   ARGUMENTS(1)
   int32_t fd;
-  open_fds *list;
+  addon_state *state;
   CHECK(napi_get_value_int32(env, argv[0], &fd))
-  CHECK(napi_get_instance_data(env, (void **)&list))
-  if (list->length == list->capacity) {
-    size_t capacity = list->capacity == 0 ? 16 : list->capacity * 2;
-    int *fds = realloc(list->fds, capacity * sizeof *fds);
+  CHECK(napi_get_instance_data(env, (void **)&state))
+  if (state->length == state->capacity) {
+    size_t capacity = state->capacity == 0 ? 16 : state->capacity * 2;
+    int *fds = realloc(state->fds, capacity * sizeof *fds);
     if (fds == NULL) return throw_system_error(env, "closeAtExit", ENOMEM);
-    list->fds = fds;
-    list->capacity = capacity;
+    state->fds = fds;
+    state->capacity = capacity;
   }
-  list->fds[list->length++] = fd;
+  state->fds[state->length++] = fd;
   return NULL;
 }
 
@@ -110,16 +116,26 @@ static napi_value close_at_exit(napi_env env, napi_callback_info info) {
 static napi_value forget(napi_env env, napi_callback_info info) {
   ARGUMENTS(1)
   int32_t fd;
-  open_fds *list;
+  addon_state *state;
   CHECK(napi_get_value_int32(env, argv[0], &fd))
-  CHECK(napi_get_instance_data(env, (void **)&list))
-  for (size_t i = 0; i < list->length; i++) {
-    if (list->fds[i] == fd) {
-      list->fds[i] = list->fds[--list->length];
+  CHECK(napi_get_instance_data(env, (void **)&state))
+  for (size_t i = 0; i < state->length; i++) {
+    if (state->fds[i] == fd) {
+      state->fds[i] = state->fds[--state->length];
       break;
     }
   }
   return NULL;
+}
+
+static bool get_typed(napi_env env, napi_value array, napi_typedarray_type wanted, void **items,
+                      size_t *length) {
+  napi_typedarray_type type;
+  if (napi_get_typedarray_info(env, array, &type, length, items, NULL, NULL) == napi_ok && type == wanted) {
+    return true;
+  }
+  napi_throw_type_error(env, NULL, "logboom addon: wrong kind of array");
+  return false;
 }
 
 static char *get_path(napi_env env, napi_value value) {
@@ -128,6 +144,126 @@ static char *get_path(napi_env env, napi_value value) {
   char *path = malloc(length + 1);
   if (path != NULL) napi_get_value_string_utf8(env, value, path, length + 1, &length);
   return path;
+}
+
+// A publication asked for by JavaScript. Its handle and, until it has ended, the publisher hold it.
+typedef struct {
+  publication *work;
+  napi_ref data;
+  napi_ref done;
+  int holders;
+  bool settled;
+} publish_task;
+
+static void release_task(publish_task *task) {
+  if (--task->holders > 0) return;
+  publication_free(task->work);
+  free(task);
+}
+
+static void drop_task_handle(napi_env env, void *data, void *hint) {
+  (void)env;
+  (void)hint;
+  release_task(data);
+}
+
+static void end_task(napi_env env, addon_state *state, publish_task *task) {
+  napi_delete_reference(env, task->data);
+  napi_delete_reference(env, task->done);
+  if (--state->publishing == 0) napi_unref_threadsafe_function(env, state->published);
+  release_task(task);
+}
+
+static void tell_published(void *context, void *owner) {
+  napi_call_threadsafe_function(((addon_state *)context)->published, owner, napi_tsfn_nonblocking);
+}
+
+static void call_done(napi_env env, napi_value callback, void *context, void *data) {
+  (void)callback;
+  publish_task *task = data;
+  napi_value receiver, done, succeeded;
+  // Without an environment the thread is ending and nobody is there to be told.
+  if (env == NULL) return;
+  bool told = task->settled || napi_get_reference_value(env, task->done, &done) != napi_ok;
+  napi_get_boolean(env, publication_succeeded(task->work), &succeeded);
+  napi_get_undefined(env, &receiver);
+  end_task(env, context, task);
+  if (!told) napi_call_function(env, receiver, done, 1, &succeeded, NULL);
+}
+
+static void stop_publisher(void *data) { publisher_stop(((addon_state *)data)->publisher); }
+
+static bool start_publisher(napi_env env, addon_state *state) {
+  napi_value name;
+  if (state->publisher != NULL) return true;
+  if (state->published == NULL &&
+      (napi_create_string_utf8(env, "logboom.publishFile", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+       napi_create_threadsafe_function(env, NULL, NULL, name, 0, 1, NULL, NULL, state, call_done,
+                                       &state->published) != napi_ok ||
+       napi_unref_threadsafe_function(env, state->published) != napi_ok)) {
+    return false;
+  }
+  state->publisher = publisher_start(tell_published, state);
+  // Hooks run in reverse order, so the thread ends before what it calls.
+  return state->publisher != NULL && napi_add_env_cleanup_hook(env, stop_publisher, state) == napi_ok;
+}
+
+// publishFile(temp, target, mode, data, length, done: (published: boolean) => void): handle
+static napi_value publish_file(napi_env env, napi_callback_info info) {
+  ARGUMENTS(6)
+  uint32_t mode;
+  int64_t length;
+  size_t room;
+  void *bytes;
+  napi_valuetype kind;
+  addon_state *state;
+  CHECK(napi_get_value_uint32(env, argv[2], &mode))
+  if (!get_typed(env, argv[3], napi_uint8_array, &bytes, &room)) return NULL;
+  CHECK(napi_get_value_int64(env, argv[4], &length))
+  CHECK(napi_typeof(env, argv[5], &kind))
+  CHECK(napi_get_instance_data(env, (void **)&state))
+  if (length < 0 || (uint64_t)length > room || kind != napi_function) {
+    return throw_system_error(env, "publishFile", EINVAL);
+  }
+  char *temp = get_path(env, argv[0]);
+  char *target = get_path(env, argv[1]);
+  publish_task *task = temp == NULL || target == NULL ? NULL : calloc(1, sizeof *task);
+  napi_value handle = NULL;
+  if (task != NULL && start_publisher(env, state) &&
+      napi_create_reference(env, argv[3], 1, &task->data) == napi_ok &&
+      napi_create_reference(env, argv[5], 1, &task->done) == napi_ok &&
+      napi_create_external(env, task, drop_task_handle, NULL, &handle) == napi_ok) {
+    task->holders = 2;
+    if (state->publishing++ == 0) napi_ref_threadsafe_function(env, state->published);
+    task->work = publisher_add(state->publisher, temp, target, mode, bytes, (size_t)length, task);
+  }
+  free(temp);
+  free(target);
+  if (task != NULL && task->work != NULL) return handle;
+  if (task != NULL && task->holders == 0) {
+    if (task->done != NULL) napi_delete_reference(env, task->done);
+    if (task->data != NULL) napi_delete_reference(env, task->data);
+    free(task);
+  } else if (task != NULL) {
+    end_task(env, state, task);
+  }
+  return throw_system_error(env, "publishFile", ENOMEM);
+}
+
+// settlePublication(handle): boolean
+static napi_value settle_publication(napi_env env, napi_callback_info info) {
+  ARGUMENTS(1)
+  void *data;
+  addon_state *state;
+  CHECK(napi_get_value_external(env, argv[0], &data))
+  CHECK(napi_get_instance_data(env, (void **)&state))
+  publish_task *task = data;
+  bool was_settled = task->settled;
+  task->settled = true;
+  if (!publisher_settle(state->publisher, task->work) && !was_settled) end_task(env, state, task);
+  napi_value succeeded;
+  napi_get_boolean(env, publication_succeeded(task->work), &succeeded);
+  return succeeded;
 }
 
 // renameNoReplace(from, to)
@@ -140,16 +276,6 @@ static napi_value rename_no_replace(napi_env env, napi_callback_info info) {
   free(to);
   if (result < 0) return throw_system_error(env, "rename", -result);
   return NULL;
-}
-
-static bool get_typed(napi_env env, napi_value array, napi_typedarray_type wanted, void **items,
-                      size_t *length) {
-  napi_typedarray_type type;
-  if (napi_get_typedarray_info(env, array, &type, length, items, NULL, NULL) == napi_ok && type == wanted) {
-    return true;
-  }
-  napi_throw_type_error(env, NULL, "logboom addon: wrong kind of array");
-  return false;
 }
 
 // stat(pathOrFd, follow, fields: BigInt64Array): boolean; false if nothing is there. Paths of usual length take no
@@ -558,9 +684,9 @@ static napi_value cancel_replace(napi_env env, napi_callback_info info) {
 }
 
 NAPI_MODULE_INIT() {
-  open_fds *list = calloc(1, sizeof *list);
-  if (list == NULL || napi_set_instance_data(env, list, NULL, NULL) != napi_ok ||
-      napi_add_env_cleanup_hook(env, close_open_fds, list) != napi_ok) {
+  addon_state *state = calloc(1, sizeof *state);
+  if (state == NULL || napi_set_instance_data(env, state, NULL, NULL) != napi_ok ||
+      napi_add_env_cleanup_hook(env, release_state, state) != napi_ok) {
     napi_throw_error(env, NULL, "logboom addon: cannot initialise");
     return NULL;
   }
@@ -574,6 +700,8 @@ NAPI_MODULE_INIT() {
       {"closeAtExit", close_at_exit},
       {"forget", forget},
       {"renameNoReplace", rename_no_replace},
+      {"publishFile", publish_file},
+      {"settlePublication", settle_publication},
       {"stat", stat_file},
       {"crc32c", crc32c},
       {"writevHashed", writev_hashed},

@@ -220,6 +220,8 @@ export const fallback: Native = {
   closeAtExit: () => {},
   forget: () => {},
   renameNoReplace,
+  publishFile: () => undefined,
+  settlePublication: () => false,
   stat,
   crc32c,
   writevHashed,

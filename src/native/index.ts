@@ -23,6 +23,21 @@ export interface Native {
   /** rename(2) that fails with EEXIST instead of replacing `to`. */
   renameNoReplace(from: string, to: string): void
   /**
+   * Has a thread of its own write the first `length` bytes of `data`, which must stay as they are, to a new file at
+   * `temp`, give it `mode` and rename it to `target`, where nothing may be. Then calls `done`: true if it is there;
+   * false if something failed, and then nothing is left of it. Returns undefined if there is no such thread.
+   */
+  publishFile(
+    temp: string,
+    target: string,
+    mode: number,
+    data: Uint8Array,
+    length: number,
+    done: (isPublished: boolean) => void
+  ): unknown
+  /** The same result at once, and `done` is not called: waits for work under way; what has not begun never will. */
+  settlePublication(publication: unknown): boolean
+  /**
    * Stores device, inode, size, modification time (ns since 1970), number of names and mode of a file, given by path or
    * descriptor, in `fields`; false if nothing is at the path. Node's own makes garbage of two kilobytes per call.
    */

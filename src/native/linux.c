@@ -73,7 +73,10 @@ int platform_rename_no_replace(const char *from, const char *to) {
   if (errno != EINVAL && errno != ENOSYS) return -errno;
   // The file system or kernel has no such flag: link(2) does not replace either.
   if (link(from, to) == -1) return -errno;
-  return unlink(from) == -1 ? -errno : 0;
+  if (unlink(from) == 0) return 0;
+  int error = errno;
+  unlink(to);
+  return -error;
 }
 
 static int reserve_blocks(int fd, int mode, int64_t offset, int64_t length) {

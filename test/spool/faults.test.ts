@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -5,9 +6,16 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { SpoolOptions } from '../../src/core/spool/options.ts'
 import { Spool } from '../../src/core/spool/spool.ts'
 import { native } from '../../src/native/index.ts'
-import { createFaultyDisk, type Fault, failNth, type Operation } from '../helpers/faulty-disk.ts'
+import {
+  createFaultyDisk,
+  type Fault,
+  type FaultyDisk,
+  failNth,
+  type Operation
+} from '../helpers/faulty-disk.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { canMount, fill, mountTmpfs } from '../helpers/mount.ts'
+import { built } from '../helpers/script.ts'
 import { hiddenNames, publishedNames, publishedText } from '../helpers/spool.ts'
 
 const record = (index: number): string => `${index} ${'x'.repeat((index * 37) % 500)}\n`
@@ -15,6 +23,13 @@ const records = (count: number): string[] => Array.from({ length: count }, (_, i
 const sorted = (text: string): string[] => text.split('\n').filter(Boolean).sort()
 /** Every call in the long run; else all of the first ones and fewer and fewer of the others. */
 const step = (nth: number): number => (process.env.LOGBOOM_LONG === '1' || nth < 6 ? 1 : Math.ceil(nth / 2))
+
+/** Small files are published in the background; where that fails, step by step, which is what most faults are about. */
+function stepByStep(faulty: FaultyDisk): void {
+  const { fault } = faulty
+  faulty.fault = (operation, call, args) =>
+    operation === 'publishFile' ? 'EIO' : fault(operation, call, args)
+}
 
 function createSpool(options: SpoolOptions, disk = createFaultyDisk().disk): Spool {
   const spool = new Spool({ fallback: false, flushInterval: 0, timeout: '60s', ...options }, { disk })
@@ -33,7 +48,8 @@ describe('any call may fail, once or for a while', () => {
     'fstat',
     'lstat',
     'stat',
-    'chmod'
+    'chmod',
+    'publishFile'
   ]
   const syncs: Operation[] = ['fdatasyncAsync', 'fsyncAsync']
   const cases = [...operations, 'renameNoReplace' as const, ...syncs].flatMap((operation) => {
@@ -51,6 +67,7 @@ describe('any call may fail, once or for a while', () => {
           const path = createFolder()
           const faulty = createFaultyDisk()
           failNth(faulty, operation, nth, fault, persistent)
+          if (operation !== 'publishFile') stepByStep(faulty)
           const spool = createSpool(
             { path, size: 2000, workers: 2, durability: isSync ? 'disk' : 'os' },
             faulty.disk
@@ -88,6 +105,45 @@ describe('any call may fail, once or for a while', () => {
     expect(() => spool.flushSync()).toThrow('EIO')
     spool.flushSync()
     expect(publishedText(path)).toBe('x')
+  })
+})
+
+describe('a file that is published in the background', () => {
+  test('flushSync finishes it: every record is published once', async () => {
+    const path = createFolder()
+    const spool = createSpool({ path, size: 2000, workers: 2 })
+    const writes = records(100).map((one) => spool.write(one))
+    spool.flushSync()
+    expect(sorted(publishedText(path))).toEqual(sorted(records(100).join('')))
+    expect(await Promise.all(writes)).not.toContain(false)
+    await spool.write(record(100))
+    await spool.close()
+    expect(sorted(publishedText(path))).toEqual(sorted(records(101).join('')))
+    expect(spool.stats()).toMatchObject({ records: 101, dropped: 0, queuedBytes: 0 })
+  })
+
+  test('process.exit finishes it', () => {
+    const path = createFolder()
+    const code = `
+    import { Spool } from ${built('index.js')}
+    const spool = new Spool({ path: ${JSON.stringify(path)}, size: 2000, timeout: '60s' })
+    for (let number = 0; number < 1000; number++) spool.write(number + ' ' + 'x'.repeat(400) + '\\n')
+    process.exit()`
+    const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code])
+    expect([status, stderr.toString()]).toEqual([0, ''])
+    const numbers = sorted(publishedText(path)).map((line) => Number(line.split(' ')[0]))
+    expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, number) => number))
+    expect(hiddenNames(path).filter((name) => name.endsWith('.tmp'))).toEqual([])
+  })
+
+  test.skipIf(native.backend === 'fallback')('needs no other thread of the program', async () => {
+    const path = createFolder()
+    const faulty = createFaultyDisk()
+    const spool = createSpool({ path, size: 2000 }, faulty.disk)
+    for (const one of records(100)) await spool.write(one)
+    await spool.close()
+    expect(faulty.calls.get('publishFile')).toBe(publishedNames(path).length)
+    expect(faulty.calls.get('openAsync')).toBeUndefined()
   })
 })
 
@@ -208,6 +264,7 @@ describe.skipIf(!native.canLock)('recovery (needs kernel locks)', () => {
   async function leaveBehind(path: string, temp: string, text: string): Promise<void> {
     const faulty = createFaultyDisk()
     failNth(faulty, 'renameNoReplace', 1, 'EROFS', true)
+    stepByStep(faulty)
     const spool = new Spool(
       { path, temp, prefix: 'dead-', fallback: false, timeout: '10s' },
       { disk: faulty.disk }

@@ -16,11 +16,11 @@ import (
 func main() {
 	records, recordBytes := measure.Number(2), measure.Number(3)
 	buffer := bufferedwriter.New(bufferedwriter.Configure().Path(os.Args[1]).Temp(os.Args[1]))
-	batch := measure.Lines(1_000_000, 1_000, recordBytes)
+	batch := measure.Lines(1_000_000, records, recordBytes)
 	clock := measure.Start()
 	dropped := int64(0)
 	for i := range records {
-		if !buffer.Write(io.NopCloser(bytes.NewReader(batch[i%len(batch)]))) {
+		if !buffer.Write(io.NopCloser(bytes.NewReader(batch[i]))) {
 			dropped++
 		}
 	}

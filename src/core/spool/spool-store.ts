@@ -120,6 +120,10 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     return this.#note
   }
 
+  get isCopying(): boolean {
+    return this.#copyWarned
+  }
+
   nextNumber(): number {
     return this.#number++
   }

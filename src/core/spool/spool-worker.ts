@@ -13,7 +13,10 @@ import {
   type SpoolFolders,
   syncFolder,
   TempFile,
-  TempSyncError
+  type TempFileName,
+  TempSyncError,
+  targetPath,
+  tempPath
 } from './temp-file.ts'
 
 /** A record that overflows `size` by less than this needs no call of its own. */
@@ -23,6 +26,14 @@ export interface WorkerMark {
   readonly complete: number
   readonly records: number
   readonly crc: number
+}
+
+/** A file that is published in the background. */
+interface Aside {
+  readonly from: string
+  readonly to: string
+  readonly publication: unknown
+  resolve(isPublished: boolean): void
 }
 
 /** What a worker needs of its spool. */
@@ -35,6 +46,8 @@ export interface WorkerHost {
   note(): SpoolNote | undefined
   /** Names temp files where there are no notes. */
   readonly instance: string
+  /** Temp files are on another file system. */
+  readonly isCopying: boolean
   /** The number of the next temp file. */
   nextNumber(): number
   published(from: string, to: string, content: Content): void
@@ -75,6 +88,7 @@ export class SpoolWorker {
   #running = 0
   /** Left by `publishNow` while a call on them may still be running. */
   #toClose: TempFile[] = []
+  #aside: Aside | undefined
 
   constructor(index: number, host: WorkerHost) {
     this.index = index
@@ -187,6 +201,26 @@ export class SpoolWorker {
     this.#durable = complete
   }
 
+  /**
+   * Publishes the pending records in the background, as one piece of work; for what never left the buffer, so that no
+   * note has to speak for it. False if that is not possible or failed: then `publish` has to, and says why.
+   */
+  async publishAside(): Promise<boolean> {
+    const { folders } = this.#host
+    const isWhole = this.#temp === undefined && this.#base === 0 && this.#complete > 0
+    if (!isWhole || folders.durable || this.#host.isCopying) return false
+    const name = this.#nextName()
+    const from = tempPath(folders, name)
+    const to = targetPath(folders, name.base)
+    const { disk, permission } = folders
+    return new Promise((resolve) => {
+      const done = (isPublished: boolean): void => this.#endAside(isPublished)
+      const publication = disk.publishFile(from, to, permission, this.#buffer, this.#complete, done)
+      if (publication === undefined) resolve(false)
+      else this.#aside = { from, to, publication, resolve }
+    })
+  }
+
   /** Publishes the pending records. To be repeated after a failure. */
   *publish(): Steps<void> {
     const { folders } = this.#host
@@ -206,9 +240,7 @@ export class SpoolWorker {
       throw error
     }
     this.#close(temp)
-    this.#reset()
-    this.publications++
-    this.#host.published(from, to, content)
+    this.#published(from, to)
     failpoint('spool-published')
     if (!folders.durable) return
     try {
@@ -235,6 +267,8 @@ export class SpoolWorker {
   /** Publishes the complete records at once, overtaking whatever is under way. */
   publishNow(): void {
     this.#epoch++
+    if (this.#aside !== undefined)
+      this.#endAside(this.#host.folders.disk.settlePublication(this.#aside.publication))
     if (this.#fill > this.#complete) {
       // A write of the unfinished record may still be under way; it must not reach a published file.
       this.#renew ||= this.#running > 0 && this.#temp !== undefined
@@ -246,16 +280,35 @@ export class SpoolWorker {
   /** Gives up: what is not published stays in the temp file as far as it came. */
   abandon(): void {
     this.#epoch++
+    this.#aside?.resolve(false)
+    this.#aside = undefined
     if (this.#temp !== undefined) this.#close(this.#temp)
     this.#temp = undefined
   }
 
   get hasTemp(): boolean {
-    return this.#temp !== undefined
+    return this.#temp !== undefined || this.#aside !== undefined
+  }
+
+  #endAside(isPublished: boolean): void {
+    const aside = this.#aside
+    // Given up when the spool was closed.
+    if (aside === undefined) return
+    this.#aside = undefined
+    this.#host.folders.counters.writes++
+    if (isPublished) this.#published(aside.from, aside.to)
+    aside.resolve(isPublished)
+  }
+
+  #published(from: string, to: string): void {
+    const content = this.#content()
+    this.#reset()
+    this.publications++
+    this.#host.published(from, to, content)
   }
 
   *#writeOut(end: number): Steps<TempFile> {
-    this.#temp ??= yield* this.#create()
+    this.#temp ??= yield* TempFile.create(this.#host.folders, this.#nextName())
     const temp = this.#temp
     if (this.#written < end) {
       this.#host.folders.counters.writes++
@@ -265,14 +318,16 @@ export class SpoolWorker {
     return temp
   }
 
-  *#create(): Steps<TempFile> {
+  /** Names the next temp file. Whoever finds it without its spool knows by the note what it is. */
+  #nextName(): TempFileName {
     this.#instance = this.#host.note()
-    return yield* TempFile.create(this.#host.folders, {
+    return {
       base: `${this.#host.prefix}${this.index}`,
       worker: this.index,
       number: this.#host.nextNumber(),
-      instance: this.#instance?.instance ?? this.#host.instance
-    })
+      instance: this.#instance?.instance ?? this.#host.instance,
+      pid: process.pid
+    }
   }
 
   /** All complete records in the file, and the note speaking for them. Undefined if they are lost. */
@@ -298,7 +353,7 @@ export class SpoolWorker {
     const old = this.#temp as TempFile
     if (this.#base > 0) yield* this.#writeOut(this.#complete)
     const content = this.#content()
-    const fresh = yield* this.#create()
+    const fresh = yield* TempFile.create(folders, this.#nextName())
     let intact = true
     try {
       if (this.#base === 0) yield* writeAll(fresh.fd, this.#buffer, 0, content.end, 0)

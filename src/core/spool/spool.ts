@@ -213,7 +213,9 @@ export class Spool extends EventEmitter<SinkEvents> {
 
   async #publishing(worker: SpoolWorker): Promise<void> {
     try {
-      await this.#attempt(worker, () => worker.publish())
+      const isPublished = await worker.publishAside().catch(() => false)
+      if (isPublished) this.#account.recover()
+      else await this.#attempt(worker, () => worker.publish())
     } catch {
       // Overtaken by flushSync, or given up by close, which accounts for what is left.
     }

@@ -35,6 +35,14 @@ export interface Content {
   readonly crc: number
 }
 
+export interface TempFileName {
+  readonly base: string
+  readonly worker: number
+  readonly number: number
+  readonly instance: string
+  readonly pid: number
+}
+
 /** fdatasync of a temp file failed: the kernel may have dropped what was in it. */
 export class TempSyncError extends Error {}
 
@@ -48,12 +56,7 @@ export class TempFile {
   readonly #instance: string
   readonly #pid: number
 
-  constructor(
-    name: { base: string; worker: number; number: number; instance: string; pid: number },
-    path: string,
-    place: number,
-    fd: number
-  ) {
+  constructor(name: TempFileName, path: string, place: number, fd: number) {
     this.base = name.base
     this.worker = name.worker
     this.number = name.number
@@ -65,15 +68,12 @@ export class TempFile {
     native.closeAtExit(fd)
   }
 
-  static *create(
-    folders: SpoolFolders,
-    name: Omit<ConstructorParameters<typeof TempFile>[0], 'pid'>
-  ): Steps<TempFile> {
-    const path = join(folders.temp, tempName(name.base, process.pid, name.instance, name.number))
+  static *create(folders: SpoolFolders, name: TempFileName): Steps<TempFile> {
+    const path = tempPath(folders, name)
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
     const fd = yield* open(path, flags, TEMP_MODE)
     failpoint('spool-created')
-    return new TempFile({ ...name, pid: process.pid }, path, PLACE_TEMP, fd)
+    return new TempFile(name, path, PLACE_TEMP, fd)
   }
 
   /**
@@ -92,7 +92,7 @@ export class TempFile {
     if (folders.durable && this.place === PLACE_TEMP) yield* this.#sync(folders)
     failpoint('spool-sealed')
     for (;;) {
-      const path = join(folders.target, publishedName(this.base, folders.now()))
+      const path = targetPath(folders, this.base)
       try {
         disk.renameNoReplace(this.path, path)
         return path
@@ -164,6 +164,16 @@ export class TempFile {
     this.path = path
     this.place = PLACE_TARGET
   }
+}
+
+/** Where a temp file is made. */
+export function tempPath(folders: SpoolFolders, name: TempFileName): string {
+  return join(folders.temp, tempName(name.base, name.pid, name.instance, name.number))
+}
+
+/** A path nobody has used, for a file to be published at. */
+export function targetPath(folders: SpoolFolders, base: string): string {
+  return join(folders.target, publishedName(base, folders.now()))
 }
 
 /** Makes the names in `folder` durable. */

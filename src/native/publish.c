@@ -1,0 +1,165 @@
+#include "publish.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "platform.h"
+
+enum state { WAITING, RUNNING, ENDED };
+
+struct publication {
+  publication *next;
+  enum state state;
+  bool succeeded;
+  char *temp;
+  char *target;
+  mode_t mode;
+  const char *bytes;
+  size_t length;
+  void *owner;
+};
+
+struct publisher {
+  pthread_t thread;
+  // For the list, `stopped` and the state of each publication.
+  pthread_mutex_t mutex;
+  pthread_cond_t added;
+  pthread_cond_t ended;
+  publication *first;
+  publication **end;
+  bool stopped;
+  void (*notify)(void *context, void *owner);
+  void *context;
+};
+
+static bool write_all(int fd, const char *bytes, size_t length) {
+  for (size_t at = 0; at < length;) {
+    ssize_t count = write(fd, bytes + at, length - at);
+    if (count > 0) at += (size_t)count;
+    else if (count == 0 || errno != EINTR) return false;
+  }
+  return true;
+}
+
+static bool publish(const publication *work) {
+  int fd = open(work->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd == -1) return false;
+  bool done = write_all(fd, work->bytes, work->length) && fchmod(fd, work->mode) == 0 &&
+              platform_rename_no_replace(work->temp, work->target) == 0;
+  if (!done) unlink(work->temp);
+  close(fd);
+  return done;
+}
+
+static publication *take_first(publisher *thread) {
+  publication *work = thread->first;
+  thread->first = work->next;
+  if (thread->first == NULL) thread->end = &thread->first;
+  return work;
+}
+
+static void *run(void *data) {
+  publisher *thread = data;
+  pthread_mutex_lock(&thread->mutex);
+  while (!thread->stopped) {
+    if (thread->first == NULL) {
+      pthread_cond_wait(&thread->added, &thread->mutex);
+      continue;
+    }
+    publication *work = take_first(thread);
+    work->state = RUNNING;
+    pthread_mutex_unlock(&thread->mutex);
+    bool succeeded = publish(work);
+    pthread_mutex_lock(&thread->mutex);
+    work->succeeded = succeeded;
+    work->state = ENDED;
+    // With the mutex, so that whoever waits for the end knows that this has been called.
+    thread->notify(thread->context, work->owner);
+    pthread_cond_broadcast(&thread->ended);
+  }
+  pthread_mutex_unlock(&thread->mutex);
+  return NULL;
+}
+
+publisher *publisher_start(void (*ended)(void *context, void *owner), void *context) {
+  publisher *thread = calloc(1, sizeof *thread);
+  if (thread == NULL) return NULL;
+  pthread_mutex_init(&thread->mutex, NULL);
+  pthread_cond_init(&thread->added, NULL);
+  pthread_cond_init(&thread->ended, NULL);
+  thread->end = &thread->first;
+  thread->notify = ended;
+  thread->context = context;
+  // Signals are for the thread that runs JavaScript.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int error = pthread_create(&thread->thread, NULL, run, thread);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (error == 0) return thread;
+  free(thread);
+  return NULL;
+}
+
+void publisher_stop(publisher *thread) {
+  pthread_mutex_lock(&thread->mutex);
+  thread->stopped = true;
+  pthread_cond_signal(&thread->added);
+  pthread_mutex_unlock(&thread->mutex);
+  pthread_join(thread->thread, NULL);
+  pthread_cond_destroy(&thread->ended);
+  pthread_cond_destroy(&thread->added);
+  pthread_mutex_destroy(&thread->mutex);
+  free(thread);
+}
+
+publication *publisher_add(publisher *thread, const char *temp, const char *target, mode_t mode,
+                           const void *bytes, size_t length, void *owner) {
+  publication *work = calloc(1, sizeof *work);
+  if (work == NULL) return NULL;
+  work->temp = strdup(temp);
+  work->target = strdup(target);
+  work->mode = mode;
+  work->bytes = bytes;
+  work->length = length;
+  work->owner = owner;
+  if (work->temp == NULL || work->target == NULL) {
+    publication_free(work);
+    return NULL;
+  }
+  pthread_mutex_lock(&thread->mutex);
+  *thread->end = work;
+  thread->end = &work->next;
+  pthread_cond_signal(&thread->added);
+  pthread_mutex_unlock(&thread->mutex);
+  return work;
+}
+
+bool publisher_settle(publisher *thread, publication *work) {
+  pthread_mutex_lock(&thread->mutex);
+  bool waits = work->state == WAITING;
+  if (waits) {
+    publication **place = &thread->first;
+    while (*place != work) place = &(*place)->next;
+    *place = work->next;
+    if (work->next == NULL) thread->end = place;
+    work->state = ENDED;
+  }
+  while (work->state == RUNNING) pthread_cond_wait(&thread->ended, &thread->mutex);
+  pthread_mutex_unlock(&thread->mutex);
+  return !waits;
+}
+
+bool publication_succeeded(const publication *work) { return work->succeeded; }
+
+void publication_free(publication *work) {
+  free(work->temp);
+  free(work->target);
+  free(work);
+}

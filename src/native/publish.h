@@ -1,0 +1,34 @@
+// Complete files brought into a folder by a thread of their own. One thread: two would wait for each other at the
+// kernel's lock of the folder, and waking a second one costs as much as half a file.
+#ifndef LOGBOOM_PUBLISH_H
+#define LOGBOOM_PUBLISH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+typedef struct publisher publisher;
+typedef struct publication publication;
+
+// `ended` is called on the thread with the owner of each publication that was not settled before it began. NULL without
+// memory or thread.
+publisher *publisher_start(void (*ended)(void *context, void *owner), void *context);
+
+// Ends after the publication under way; those that wait are left to their owners.
+void publisher_stop(publisher *thread);
+
+// Asks for `length` bytes, which stay where they are until the work has ended, in a new file at `temp`, which gets
+// `mode` and then the name `target`. Both names are copied. NULL without memory.
+publication *publisher_add(publisher *thread, const char *temp, const char *target, mode_t mode,
+                           const void *bytes, size_t length, void *owner);
+
+// Waits for the work if it is under way, and sees to it that it does not begin if not. True if `ended` has been called
+// for it.
+bool publisher_settle(publisher *thread, publication *work);
+
+// Of work that has ended: whether the file is at `target`. If not, nothing is left of it.
+bool publication_succeeded(const publication *work);
+
+void publication_free(publication *work);
+
+#endif
