@@ -160,7 +160,25 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink 
   }
 
   stats(): SinkStats {
-    return { ...this.counters, queuedBytes: this.#queue.queuedBytes, state: this.#state }
+    const { records, bytes, dropped, writes, syncs, rotations, repairs, errors } = this.counters
+    const { queuedBytes } = this
+    return {
+      records,
+      bytes,
+      dropped,
+      writes,
+      syncs,
+      rotations,
+      repairs,
+      errors,
+      queuedBytes,
+      state: this.#state
+    }
+  }
+
+  /** Bytes accepted but not yet written. */
+  get queuedBytes(): number {
+    return this.#queue.queuedBytes
   }
 
   control(_request: ControlRequest): boolean {

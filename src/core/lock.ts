@@ -27,7 +27,7 @@ export class Lock {
   constructor(disk: Disk, logPath: string, options: OpenOptions) {
     this.path = join(dirname(logPath), lockFileName(basename(logPath)))
     this.#disk = disk
-    this.#options = { ...options, mode: LOCK_FILE_MODE }
+    this.#options = { mode: LOCK_FILE_MODE, dirMode: options.dirMode, mkdir: options.mkdir }
   }
 
   /**

@@ -5,7 +5,7 @@ import { BaseSink, type BaseSinkOptions } from './base-sink.ts'
 import type { RecordQueue } from './byte-queue.ts'
 import { type Disk, realDisk } from './disk.ts'
 import { errorMessage, systemCode } from './errors.ts'
-import { SharedFile, type SharedFileOptions } from './shared-file.ts'
+import { type Retirement, SharedFile, type SharedFileOptions } from './shared-file.ts'
 import type { ControlRequest, RotatedEvent } from './sink.ts'
 import { sleep } from './sleep.ts'
 
@@ -27,7 +27,7 @@ const MAX_HOLD_MS = 20
 /** The lock knows no queue: who had it long stays away until somebody who polls for it has seen it free. */
 const YIELD_MS = 1
 
-export interface SharedFileSinkOptions extends BaseSinkOptions, Omit<SharedFileOptions, 'retired'> {
+export interface SharedFileSinkOptions extends BaseSinkOptions, SharedFileOptions {
   lockTimeout: number
 }
 
@@ -42,7 +42,7 @@ export abstract class SharedFileSink extends BaseSink {
     path: string,
     options: SharedFileSinkOptions,
     queue: RecordQueue,
-    retired: SharedFileOptions['retired'],
+    retirement: Retirement,
     internals: SharedFileInternals
   ) {
     super(path, options, queue)
@@ -52,7 +52,8 @@ export abstract class SharedFileSink extends BaseSink {
     this.file = new SharedFile(
       this.disk,
       path,
-      { ...options, retired: options.durability === 'disk' ? 'keep' : retired },
+      options,
+      options.durability === 'disk' ? 'keep' : retirement,
       {
         wholeRecords: (bytes) => this._wholeRecords(bytes),
         repaired: (file, bytes) => this.repaired(file, bytes),

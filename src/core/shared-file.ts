@@ -15,9 +15,10 @@ const MAX_RETIRED = 16
 export interface SharedFileOptions extends OpenOptions {
   /** Whether other processes write to the file, too. */
   lock: boolean
-  /** What becomes of a file that is left: kept until the next `sync`, synced in the background, or just closed. */
-  retired: 'keep' | 'sync' | 'close'
 }
+
+/** What becomes of a file that is left: kept until the next `sync`, synced in the background, or just closed. */
+export type Retirement = 'keep' | 'sync' | 'close'
 
 export interface SharedFileHooks {
   /** How many bytes of whole records `bytes` begins with; it begins at the start of a record. */
@@ -42,6 +43,7 @@ export class SharedFile {
   clean = true
   readonly #disk: Disk
   readonly #options: SharedFileOptions
+  readonly #retirement: Retirement
   readonly #hooks: SharedFileHooks
   readonly #counters: SharedFileCounters
   readonly #lock: Lock | undefined
@@ -60,12 +62,14 @@ export class SharedFile {
     disk: Disk,
     path: string,
     options: SharedFileOptions,
+    retirement: Retirement,
     hooks: SharedFileHooks,
     counters: SharedFileCounters
   ) {
     this.path = path
     this.#disk = disk
     this.#options = options
+    this.#retirement = retirement
     this.#hooks = hooks
     this.#counters = counters
     this.#lock = options.lock ? new Lock(disk, path, options) : undefined
@@ -191,7 +195,7 @@ export class SharedFile {
    * as the sink promises.
    */
   async close(): Promise<void> {
-    if (this.#options.retired === 'keep') this.#retire()
+    if (this.#retirement === 'keep') this.#retire()
     this.#file?.release()
     this.#file = undefined
     for (const file of [...this.#retired]) {
@@ -281,12 +285,12 @@ export class SharedFile {
     const file = this.#file
     if (file === undefined) return
     this.#file = undefined
-    if (this.#options.retired === 'close' || file === this.#poisoned) {
+    if (this.#retirement === 'close' || file === this.#poisoned) {
       file.release()
       return
     }
     this.#retired.add(file)
-    if (this.#options.retired === 'sync') setImmediate(() => this.#syncInBackground(file))
+    if (this.#retirement === 'sync') setImmediate(() => this.#syncInBackground(file))
   }
 
   #syncOldestRetired(): void {

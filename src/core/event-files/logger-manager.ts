@@ -195,7 +195,7 @@ export class LoggerManager extends BaseSink {
   /** Whether a caller that waits for 'drain' should, so that this thread gets to writing. */
   #isCrowded(): boolean {
     if (this.#options.overflow !== 'block') return false
-    return this.#outputs.isCrowded || super.stats().queuedBytes >= CROWDED_BYTES
+    return this.#outputs.isCrowded || this.queuedBytes >= CROWDED_BYTES
   }
 
   override async flushLines(to: Durability = this.#level): Promise<void> {

@@ -14,10 +14,17 @@ const END_WAIT_MS = 500
 /** So much is handed over without waiting for `flushInterval`. */
 const HAND_OVER_BYTES = 4 * 1024 * 1024
 
+/** The open file of an event. */
 interface Child {
+  readonly entry: EventEntry
   readonly sink: BaseSink
   usedAt: number
+  /** Resolves when it is closed; undefined while it is open. */
+  closed: Promise<void> | undefined
 }
+
+/** What earlier sinks of an event wrote: records, bytes, rotations. */
+const PAST_FIELDS = 3
 
 /** What the manager is told of its files. */
 export interface OutputNews {
@@ -42,17 +49,23 @@ export class SinkOutputs implements Outputs {
   /** The same for all files. */
   readonly #listeners: [(typeof forwardedEvents)[number], (...args: never[]) => void][]
   readonly #maxChildren: number
-  /** In the order of their last use. */
-  readonly #children = new Map<EventEntry, Child>()
-  readonly #closing = new Map<EventEntry, Promise<void>>()
+  // Arrays, because there are few, and the tables that a Map leaves behind when it is changed all the time hold each
+  // other and what was in them until the next full collection.
+  readonly #children: Child[] = []
+  readonly #closing: Child[] = []
+  /** The open file of each event, by its tag. */
+  readonly #byTag: (Child | undefined)[] = []
+  /** Called when a file has been closed. */
+  #closedOne: (() => void) | undefined
   readonly #stage: Stage
-  readonly #past = { dropped: 0, writes: 0, syncs: 0, rotations: 0, repairs: 0, errors: 0 }
+  readonly #totals = { dropped: 0, writes: 0, syncs: 0, rotations: 0, repairs: 0, errors: 0 }
   readonly #idleTimer: NodeJS.Timeout
   #timer: NodeJS.Timeout | undefined
   #handingOver: Promise<void> | undefined
-  /** The event used last, and when the present round began. */
-  #newest: EventEntry | undefined
+  /** The file used last, and when the present round began. */
+  #newest: Child | undefined
   #roundAt = 0
+  #past = new Float64Array(PAST_FIELDS * 256)
   #flushMs = 0
   #writeMs = 0
 
@@ -91,45 +104,43 @@ export class SinkOutputs implements Outputs {
   // The caller does not let this thread get to closing files, so more than `maxOpenFiles` may be open for a while.
   waitForRoom(): void {
     this.flushNow('os')
-    while (this.#children.size > this.#maxChildren) {
-      const [oldest] = this.#children.keys()
-      void this.#closeChild(oldest)
-    }
+    while (this.#children.length > this.#maxChildren) void this.#closeChild(this.#oldest())
   }
 
   open(entry: EventEntry): void {
-    if (this.#children.size + this.#closing.size < this.#maxChildren) this.#child(entry)
+    if (this.#children.length + this.#closing.length < this.#maxChildren) this.#child(entry)
   }
 
   async close(entry: EventEntry): Promise<void> {
     await this.#handOver()
-    await this.#closeChild(entry)
+    const child = this.#byTag[entry.tag]
+    await (child === undefined ? this.#closingOf(entry) : this.#closeChild(child))
   }
 
   async flush(to: Durability): Promise<void> {
     await this.#handOver()
     await Promise.all([
-      ...this.#closing.values(),
-      ...[...this.#children.values()].map(({ sink }) => sink.flushLines(to))
+      ...this.#closing.map(({ closed }) => closed),
+      ...this.#children.map(({ sink }) => sink.flushLines(to))
     ])
   }
 
   flushNow(to: Durability): void {
-    for (const entry of [...this.#stage.entries()]) this.#write(entry, this.#child(entry).sink)
-    for (const { sink } of this.#children.values()) sink.flushSync(to)
+    for (const entry of this.#stage.entries()) this.#write(entry, this.#child(entry).sink)
+    for (const { sink } of this.#children) sink.flushSync(to)
   }
 
   async end(): Promise<void> {
     clearInterval(this.#idleTimer)
     clearTimeout(this.#timer)
     await Promise.race([this.#handOver(), setTimeoutAsync(END_WAIT_MS, undefined, { ref: false })])
-    await Promise.all([...this.#children.keys()].map((entry) => this.#closeChild(entry)))
-    await Promise.all(this.#closing.values())
+    await Promise.all([...this.#children].map((child) => this.#closeChild(child)))
+    await Promise.all(this.#closing.map(({ closed }) => closed))
   }
 
   totals(): OutputTotals {
-    const totals: OutputTotals = { ...this.#past, queuedBytes: this.#stage.bytes, state: 'open' }
-    for (const { sink } of this.#children.values()) {
+    const totals: OutputTotals = { ...this.#totals, queuedBytes: this.#stage.bytes, state: 'open' }
+    for (const { sink } of this.#children) {
       const stats = sink.stats()
       for (const name of [
         'dropped',
@@ -149,19 +160,14 @@ export class SinkOutputs implements Outputs {
 
   /** Brings what is known of the entry's file up to date. */
   update(entry: EventEntry): void {
-    const child = this.#children.get(entry)
+    const child = this.#byTag[entry.tag]
     if (child === undefined) return
     const { records, bytes, rotations } = child.sink.stats()
-    const before = this.#before.get(entry) ?? { records: 0, bytes: 0, rotations: 0 }
-    entry.written = {
-      records: before.records + records,
-      bytes: before.bytes + bytes,
-      rotations: before.rotations + rotations
-    }
+    const at = PAST_FIELDS * entry.tag
+    entry.written.records = this.#past[at] + records
+    entry.written.bytes = this.#past[at + 1] + bytes
+    entry.written.rotations = this.#past[at + 2] + rotations
   }
-
-  /** What earlier sinks of an event wrote. */
-  readonly #before = new Map<EventEntry, EventEntry['written']>()
 
   #schedule(): void {
     if (this.#timer !== undefined || this.#handingOver !== undefined) return
@@ -194,15 +200,16 @@ export class SinkOutputs implements Outputs {
     this.#roundAt = started
     this.metrics.flushQueueDepth = 1
     // Open files first: those that must be closed for others have then nothing left to be opened for.
-    const entries = [...this.#stage.entries()]
-    entries.sort((a, b) => Number(this.#children.has(b)) - Number(this.#children.has(a)))
+    const entries = this.#stage.entries()
+    const isOpen = ({ tag }: EventEntry): boolean => this.#byTag[tag] !== undefined
+    const ordered = [...entries.filter(isOpen), ...entries.filter((entry) => !isOpen(entry))]
     let longestMs = 0
-    for (const entry of entries) {
+    for (const entry of ordered) {
       const writing = performance.now()
       const sink = await this.#ready(entry)
       this.#write(entry, sink)
       // A file that cannot keep up holds up the others rather than fill the memory.
-      if (sink.stats().queuedBytes > 0) {
+      if (sink.queuedBytes > 0) {
         await sink.flushLines('os').catch((error) => this.#news.failed(entry, error))
       }
       const ms = performance.now() - writing
@@ -232,35 +239,52 @@ export class SinkOutputs implements Outputs {
 
   /** The sink of an event, after as many others were closed as necessary. */
   async #ready(entry: EventEntry): Promise<BaseSink> {
-    await this.#closing.get(entry)
-    while (!this.#children.has(entry) && this.#children.size + this.#closing.size >= this.#maxChildren) {
+    await this.#closingOf(entry)
+    while (this.#byTag[entry.tag] === undefined && this.#isFull) {
       const leaving = this.#leastUseful()
-      if (leaving === undefined || this.#closing.size >= this.#maxChildren / 2) {
-        await Promise.race(this.#closing.values())
-      } else void this.#closeChild(leaving)
+      if (leaving === undefined || this.#closing.length >= this.#maxChildren / 2) await this.#oneClosed()
+      else void this.#closeChild(leaving)
     }
     return this.#child(entry).sink
   }
 
+  get #isFull(): boolean {
+    return this.#children.length + this.#closing.length >= this.#maxChildren
+  }
+
+  /** Resolves when the next of the files that are being closed is. */
+  #oneClosed(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#closedOne = resolve
+    })
+  }
+
   /**
-   * The event whose file is to be closed for another: that used least recently. Where all were used in this round,
-   * it is the last one: what comes by in turns would else never be found open, and what lives briefly is
-   * cheap to collect.
+   * The file to be closed for another: that used least recently. Where all were used in this round, it is the last
+   * one: what comes by in turns would else never be found open, and what lives briefly is cheap to collect.
    */
-  #leastUseful(): EventEntry | undefined {
-    const [oldest] = this.#children
-    if (oldest === undefined || oldest[1].usedAt < this.#roundAt) return oldest?.[0]
-    if (this.#newest !== undefined && this.#children.has(this.#newest)) return this.#newest
-    return this.#closing.size > 0 ? undefined : oldest[0]
+  #leastUseful(): Child | undefined {
+    if (this.#children.length === 0) return undefined
+    const oldest = this.#oldest()
+    if (oldest.usedAt < this.#roundAt) return oldest
+    if (this.#newest !== undefined && this.#newest.closed === undefined) return this.#newest
+    return this.#closing.length > 0 ? undefined : oldest
+  }
+
+  #oldest(): Child {
+    return this.#children.reduce((oldest, child) => (child.usedAt < oldest.usedAt ? child : oldest))
   }
 
   #child(entry: EventEntry): Child {
-    const found = this.#children.get(entry)
-    const child = found ?? { sink: this.#create(entry), usedAt: 0 }
+    let child = this.#byTag[entry.tag]
+    if (child === undefined) {
+      child = { entry, sink: this.#create(entry), usedAt: 0, closed: undefined }
+      this.#byTag[entry.tag] = child
+      this.#children.push(child)
+      this.#makeRoom(entry.tag)
+    }
     child.usedAt = performance.now()
-    this.#newest = entry
-    this.#children.delete(entry)
-    this.#children.set(entry, child)
+    this.#newest = child
     return child
   }
 
@@ -271,40 +295,55 @@ export class SinkOutputs implements Outputs {
     return sink
   }
 
-  #closeChild(entry: EventEntry): Promise<void> {
-    const child = this.#children.get(entry)
-    if (child === undefined) return this.#closing.get(entry) ?? Promise.resolve()
-    this.#children.delete(entry)
-    const closed = child.sink
-      .close()
-      .catch((error) => this.#news.failed(entry, error))
-      .then(() => {
-        this.#closing.delete(entry)
-        this.#remember(entry, child.sink)
-      })
-    this.#closing.set(entry, closed)
-    return closed
+  #closingOf(entry: EventEntry): Promise<void> | undefined {
+    return this.#closing.find((child) => child.entry === entry)?.closed
+  }
+
+  #closeChild(child: Child): Promise<void> {
+    child.closed ??= this.#closed(child)
+    return child.closed
+  }
+
+  async #closed(child: Child): Promise<void> {
+    const { entry, sink } = child
+    this.#byTag[entry.tag] = undefined
+    remove(this.#children, child)
+    this.#closing.push(child)
+    await sink.close().catch((error) => this.#news.failed(entry, error))
+    remove(this.#closing, child)
+    if (this.#newest === child) this.#newest = undefined
+    this.#remember(entry, sink)
+    this.#closedOne?.()
+    this.#closedOne = undefined
   }
 
   #remember(entry: EventEntry, sink: BaseSink): void {
     const stats = sink.stats()
     for (const name of ['dropped', 'writes', 'syncs', 'rotations', 'repairs', 'errors'] as const) {
-      this.#past[name] += stats[name]
+      this.#totals[name] += stats[name]
     }
-    const before = this.#before.get(entry) ?? { records: 0, bytes: 0, rotations: 0 }
-    const { records, bytes, rotations } = stats
-    entry.written = {
-      records: before.records + records,
-      bytes: before.bytes + bytes,
-      rotations: before.rotations + rotations
-    }
-    this.#before.set(entry, entry.written)
+    const at = PAST_FIELDS * entry.tag
+    entry.written.records = this.#past[at] += stats.records
+    entry.written.bytes = this.#past[at + 1] += stats.bytes
+    entry.written.rotations = this.#past[at + 2] += stats.rotations
+  }
+
+  #makeRoom(tag: number): void {
+    if (PAST_FIELDS * tag < this.#past.length) return
+    const larger = new Float64Array(2 * PAST_FIELDS * (tag + 1))
+    larger.set(this.#past)
+    this.#past = larger
   }
 
   #closeIdle(): void {
     const before = performance.now() - this.#options.own.idleClose
-    for (const [entry, child] of this.#children) {
-      if (child.usedAt < before) void this.#closeChild(entry)
+    for (const child of [...this.#children]) {
+      if (child.usedAt < before) void this.#closeChild(child)
     }
   }
+}
+
+function remove<T>(list: T[], item: T): void {
+  const last = list.pop() as T
+  if (last !== item) list[list.indexOf(item)] = last
 }

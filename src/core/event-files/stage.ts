@@ -5,6 +5,7 @@ import type { EventEntry } from './outputs.ts'
 const NEWLINE = 10
 const INITIAL_BYTES = 256 * 1024
 const INITIAL_LINES = 4096
+const INITIAL_EVENTS = 256
 const NONE = -1
 
 export class Stage {
@@ -17,8 +18,13 @@ export class Stage {
   #ends = new Int32Array(INITIAL_LINES)
   #next = new Int32Array(INITIAL_LINES)
   #lines = 0
-  readonly #heads = new Map<EventEntry, number>()
-  readonly #tails = new Map<EventEntry, number>()
+  // By the event's tag. No Map: its tables, outgrown and refilled all the time, hold each other and what was in them
+  // until the next full collection.
+  #heads = new Int32Array(INITIAL_EVENTS).fill(NONE)
+  #tails = new Int32Array(INITIAL_EVENTS)
+  #isListed = new Uint8Array(INITIAL_EVENTS)
+  /** The events that have lines here, and those whose lines were taken out since the last reset. */
+  readonly #listed: EventEntry[] = []
 
   /** Holds `capacity` bytes; a single longer line is taken when nothing else waits. */
   constructor(capacity: number) {
@@ -34,7 +40,7 @@ export class Stage {
   add(entry: EventEntry, data: Uint8Array, start: number, end: number): boolean {
     const bytes = end - start + 1
     if (this.#used + bytes > this.capacity && this.#live > 0) return false
-    this.#reserve(bytes)
+    this.#reserve(bytes, entry.tag)
     native.copy(data, start, end, this.#buffer, this.#used)
     this.#buffer[this.#used + bytes - 1] = NEWLINE
     const line = this.#lines++
@@ -43,27 +49,25 @@ export class Stage {
     this.#live += bytes
     this.#ends[line] = this.#used
     this.#next[line] = NONE
-    const tail = this.#tails.get(entry)
-    if (tail === undefined) this.#heads.set(entry, line)
-    else this.#next[tail] = line
-    this.#tails.set(entry, line)
+    if (this.#heads[entry.tag] === NONE) this.#begin(entry, line)
+    else this.#next[this.#tails[entry.tag]] = line
+    this.#tails[entry.tag] = line
     return true
   }
 
   /** The events that have lines here. */
-  entries(): IterableIterator<EventEntry> {
-    return this.#heads.keys()
+  entries(): EventEntry[] {
+    return this.#listed.filter(({ tag }) => this.#heads[tag] !== NONE)
   }
 
   /** Takes out all lines of an event, each by itself, with its line end; views that the next `add` may overwrite. */
   takeEach(entry: EventEntry): Buffer[] {
     const lines: Buffer[] = []
-    for (let line = this.#heads.get(entry) ?? NONE; line !== NONE; line = this.#next[line]) {
+    for (let line = this.#headOf(entry); line !== NONE; line = this.#next[line]) {
       lines.push(this.#buffer.subarray(this.#starts[line], this.#ends[line]))
       this.#live -= this.#ends[line] - this.#starts[line]
     }
-    this.#heads.delete(entry)
-    this.#tails.delete(entry)
+    this.#heads[entry.tag] = NONE
     if (this.#live === 0) this.reset()
     return lines
   }
@@ -71,7 +75,7 @@ export class Stage {
   /** Takes out all lines of an event, as one piece. */
   take(entry: EventEntry): Buffer {
     const pieces: Buffer[] = []
-    let line = this.#heads.get(entry) ?? NONE
+    let line = this.#headOf(entry)
     let start = NONE
     let end = NONE
     for (; line !== NONE; line = this.#next[line]) {
@@ -83,8 +87,7 @@ export class Stage {
       end = this.#ends[line]
     }
     if (end !== NONE) pieces.push(this.#buffer.subarray(start, end))
-    this.#heads.delete(entry)
-    this.#tails.delete(entry)
+    this.#heads[entry.tag] = NONE
     const lines = pieces.length === 1 ? pieces[0] : Buffer.concat(pieces)
     this.#live -= lines.length
     if (this.#live === 0) this.reset()
@@ -97,7 +100,7 @@ export class Stage {
       this.reset()
       return
     }
-    const rest = [...this.#heads.keys()].map(
+    const rest = this.entries().map(
       (entry) => [entry, this.takeEach(entry).map((line) => Buffer.from(line))] as const
     )
     this.reset()
@@ -108,17 +111,40 @@ export class Stage {
 
   reset(): void {
     this.#used = this.#live = this.#lines = 0
-    this.#heads.clear()
-    this.#tails.clear()
+    for (const { tag } of this.#listed) {
+      this.#heads[tag] = NONE
+      this.#isListed[tag] = 0
+    }
+    this.#listed.length = 0
   }
 
-  #reserve(bytes: number): void {
+  #begin(entry: EventEntry, line: number): void {
+    this.#heads[entry.tag] = line
+    if (this.#isListed[entry.tag] === 1) return
+    this.#isListed[entry.tag] = 1
+    this.#listed.push(entry)
+  }
+
+  #headOf(entry: EventEntry): number {
+    return entry.tag < this.#heads.length ? this.#heads[entry.tag] : NONE
+  }
+
+  #reserve(bytes: number, tag: number): void {
     if (this.#live === 0) this.reset()
     if (this.#used + bytes > this.#buffer.length) {
       const size = Math.max(this.#used + bytes, Math.min(this.#buffer.length * 2, this.capacity))
       const larger = Buffer.allocUnsafeSlow(size)
       this.#buffer.copy(larger, 0, 0, this.#used)
       this.#buffer = larger
+    }
+    if (tag >= this.#heads.length) {
+      const events = this.#heads.length
+      const length = Math.max(tag + 1, 2 * events)
+      this.#heads = grown(this.#heads, length).fill(NONE, events)
+      this.#tails = grown(this.#tails, length)
+      const isListed = new Uint8Array(length)
+      isListed.set(this.#isListed)
+      this.#isListed = isListed
     }
     if (this.#lines === this.#starts.length) {
       this.#starts = grown(this.#starts)
@@ -128,8 +154,8 @@ export class Stage {
   }
 }
 
-function grown(array: Int32Array): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(array.length * 2)
+function grown(array: Int32Array, length = array.length * 2): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(length)
   larger.set(array)
   return larger
 }

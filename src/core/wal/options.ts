@@ -7,6 +7,7 @@ import { commonOptions } from '../common-options.ts'
 import {
   count,
   duration,
+  flattened,
   type OptionsInput,
   type OptionsOutput,
   oneOf,
@@ -91,5 +92,5 @@ export function parseWalOptions(input: unknown): ParsedWalOptions {
   const own = options.instance === 'per-process' ? `${hostname()}-${process.pid}` : ''
   const metadata = typeof options.metadata === 'string' ? Buffer.from(options.metadata) : options.metadata
   const path = join(walDir, own)
-  return { ...options, path, walDir: path, snapDir: join(snapDir, own), metadata }
+  return { ...flattened(options), path, walDir: path, snapDir: join(snapDir, own), metadata }
 }
