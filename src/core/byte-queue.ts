@@ -4,7 +4,7 @@
 // Small, because event routing makes a queue for each file it opens; a busy one grows in a few steps.
 const INITIAL_BYTES = 512
 /** An empty queue gives back memory above this. */
-const KEEP_BYTES = 8 * 1024 * 1024
+const KEEP_BYTES = 16 * 1024 * 1024
 
 /** Records that the overflow policy let go; a line is a record. */
 export interface Dropped {

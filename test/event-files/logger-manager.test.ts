@@ -314,7 +314,6 @@ describe.each(['rotating-file', 'direct-file'])(
       expect(files).toBeGreaterThan(10)
       // Files that open and close while /proc is being read are counted twice.
       expect(files).toBeLessThanOrEqual(256 + 8)
-      if (process.env.LOGBOOM_SHOW) console.log(output, Math.round(bytes / 2 ** 20))
       expect(bytes).toBeLessThan(128 * 1024 * 1024)
     }, 600_000)
   }

@@ -21,6 +21,8 @@ const RETRY_MAX_MS = 500
 const REPORT_INTERVAL_MS = 1_000
 
 export interface FlusherOptions extends FrameFileOptions {
+  /** The file, or the folder of a group. */
+  readonly path: string
   readonly flushIntervalMs: number
   readonly flushTimeoutMs: number
   /** Records begin with the number of their file. */
@@ -88,7 +90,7 @@ export class Flusher {
       rotated: (event) => port.send({ type: 'rotated', ...event }),
       warning: (code, message, path) => port.send({ type: 'warning', code, message, path })
     }
-    if (options.group === undefined) this.#file = new FrameFile(disk, options, hooks)
+    if (options.group === undefined) this.#file = new FrameFile(disk, options.path, options, hooks)
     else this.#file = this.#group = new GroupFile(disk, { ...options, ...options.group }, hooks)
     this.#collector = new ShardCollector(memory, options.flushTimeoutMs, (id) => this.#takeLarge(id))
     this.#channel = new BroadcastChannel(memory.handle.channel)

@@ -52,7 +52,6 @@ interface Unknown {
 }
 
 export interface FrameFileOptions {
-  readonly path: string
   readonly maxBytes: number
   readonly preallocate: number
   readonly directIO: 'auto' | 'require' | 'off'
@@ -86,11 +85,12 @@ export class FrameFile {
     longestWriteMs: 0
   }
   readonly #disk: Disk
+  readonly #path: string
+  /** Shared by all files of a group. */
   readonly #options: FrameFileOptions
   readonly #hooks: FrameFileHooks
   readonly #writerId = randomBytes(8).readBigUInt64LE()
-  readonly #tail: Buffer
-  readonly #chunk: () => Buffer
+  readonly #scratch: Scratch
   #sequence = 0n
   #dropped = 0
   #file: OpenFile | undefined
@@ -109,14 +109,20 @@ export class FrameFile {
   #left: Pick<FileStat, 'dev' | 'ino' | 'size'> | undefined
   #newest: { stamp: number; number: number } | undefined
 
-  constructor(disk: Disk, options: FrameFileOptions, hooks: FrameFileHooks, scratch = new Scratch()) {
+  constructor(
+    disk: Disk,
+    path: string,
+    options: FrameFileOptions,
+    hooks: FrameFileHooks,
+    scratch = new Scratch()
+  ) {
     this.#disk = disk
+    this.#path = path
     this.#options = options
     this.#hooks = hooks
     this.#direct = options.directIO !== 'off'
     this.#syncs = options.sync ?? true
-    this.#tail = scratch.tail
-    this.#chunk = () => scratch.chunk()
+    this.#scratch = scratch
   }
 
   /** Whether the file is written past the page cache. */
@@ -131,7 +137,7 @@ export class FrameFile {
   /** Opens the file for appending. A file that does not end with a whole flush is set aside as a backup. */
   open(): void {
     if (this.#file !== undefined) return
-    const { path } = this.#options
+    const path = this.#path
     const isNew = this.#prepare()
     let file = this.#openForWriting()
     const isKnown = this.#left !== undefined && file.is(this.#left)
@@ -201,7 +207,7 @@ export class FrameFile {
     this.#release()
     const to = this.#setAside()
     this.counters.rotations++
-    this.#hooks.rotated({ from: this.#options.path, to, bytes })
+    this.#hooks.rotated({ from: this.#path, to, bytes })
     this.open()
   }
 
@@ -231,7 +237,7 @@ export class FrameFile {
 
   #openForWriting(): OpenFile {
     const sync = this.#direct ? constants.O_DIRECT | (this.#syncs ? constants.O_DSYNC : 0) : 0
-    const { path } = this.#options
+    const path = this.#path
     try {
       return openFile(this.#disk, path, constants.O_RDWR | sync, this.#options)
     } catch (error) {
@@ -242,7 +248,8 @@ export class FrameFile {
   }
 
   #fallBack(reason: string): void {
-    const { path, directIO } = this.#options
+    const path = this.#path
+    const { directIO } = this.#options
     if (directIO === 'require') {
       const message = `directIO: 'require', but for ${path} ${reason}`
       throw new LogboomError('ERR_UNSUPPORTED', message, { path })
@@ -260,7 +267,7 @@ export class FrameFile {
 
   /** Looks at what is at the path; true if that is nothing. Throws `ERR_FORMAT` if it is no direct file. */
   #prepare(): boolean {
-    const { path } = this.#options
+    const path = this.#path
     const found = this.#disk.lstat(path)
     if (found === undefined) return true
     if (!found.isFile || found.size === 0 || this.#isAsLeft(found)) return false
@@ -286,7 +293,7 @@ export class FrameFile {
     const filler = Buffer.alloc(start - size)
     encodeFiller(filler, 0, filler.length)
     // This one write is not aligned, so it cannot go through the O_DIRECT descriptor.
-    const plain = openFile(this.#disk, this.#options.path, constants.O_WRONLY, this.#options)
+    const plain = openFile(this.#disk, this.#path, constants.O_WRONLY, this.#options)
     try {
       for (let at = 0; at < filler.length; ) {
         at += this.#disk.write(plain.fd, filler, at, filler.length - at, size + at)
@@ -316,7 +323,7 @@ export class FrameFile {
   #warnOfAllocation(message: string): void {
     if (this.#warnedOfAllocation) return
     this.#warnedOfAllocation = true
-    this.#hooks.warning('ERR_IO', message, this.#options.path)
+    this.#hooks.warning('ERR_IO', message, this.#path)
   }
 
   /** How many items fit in the file, its seal included; one always does in an empty file. */
@@ -394,17 +401,17 @@ export class FrameFile {
     hash()
     const frames = at - start + pendingBytes
     const gapBytes = roundUp(frames + SEAL_BYTES, this.#alignment) - frames - SEAL_BYTES
-    encodeFiller(this.#tail, 0, gapBytes)
-    encodeSeal(this.#tail, gapBytes, {
+    encodeFiller(this.#scratch.tail, 0, gapBytes)
+    encodeSeal(this.#scratch.tail, gapBytes, {
       writerId: this.#writerId,
       sequence: this.#sequence + 1n,
       flushOffset: BigInt(start),
       records: BigInt(records),
       dropped: BigInt(this.#dropped),
       unixNs: BigInt(Date.now()) * 1_000_000n,
-      checksum: native.crc32c(this.#tail, checksum[0], 0, gapBytes)
+      checksum: native.crc32c(this.#scratch.tail, checksum[0], 0, gapBytes)
     })
-    pieces.push(this.#tail.subarray(0, gapBytes + SEAL_BYTES))
+    pieces.push(this.#scratch.tail.subarray(0, gapBytes + SEAL_BYTES))
     this.#writePieces(pieces, at)
     this.#sync()
     this.#size = start + frames + gapBytes + SEAL_BYTES
@@ -415,7 +422,7 @@ export class FrameFile {
     const ms = performance.now() - started
     this.counters.writeMs += ms
     this.counters.longestWriteMs = Math.max(this.counters.longestWriteMs, ms)
-    this.#preallocate(this.#options.path)
+    this.#preallocate(this.#path)
   }
 
   #liesWell({ bytes, validBytes }: FrameBlock): boolean {
@@ -425,7 +432,7 @@ export class FrameFile {
 
   /** The frame of a block in aligned pieces; each is valid until the next is asked for. */
   *#copiedChunks({ bytes, validBytes }: FrameBlock): Generator<Buffer> {
-    const chunk = this.#chunk()
+    const chunk = this.#scratch.chunk()
     const capacity = frameBytes(validBytes, this.#alignment)
     encodeU32(bytes, 0, capacity)
     encodeU32(bytes, 4, validBytes)
@@ -440,7 +447,7 @@ export class FrameFile {
 
   /** The frame of one record, in aligned pieces; each is valid until the next is asked for. */
   *#largeChunks(data: Uint8Array): Generator<Buffer> {
-    const chunk = this.#chunk()
+    const chunk = this.#scratch.chunk()
     const capacity = frameBytes(ENTRY_HEADER_BYTES + data.length, this.#alignment)
     encodeU32(chunk, 0, capacity)
     encodeU32(chunk, 4, ENTRY_HEADER_BYTES + data.length)
@@ -507,7 +514,7 @@ export class FrameFile {
       this.#disk.fdatasync(this.#file!.fd)
     } catch (error) {
       this.#doubtful = true
-      const { path } = this.#options
+      const path = this.#path
       const message = `sync of ${path} failed: ${errorMessage(error)}`
       throw new LogboomError('ERR_SYNC', message, { path, cause: error })
     }
@@ -527,9 +534,9 @@ export class FrameFile {
       this.#file = undefined
       file.release()
     }
-    if (this.#disk.lstat(this.#options.path) !== undefined) {
+    if (this.#disk.lstat(this.#path) !== undefined) {
       const to = this.#setAside()
-      this.#hooks.rotated({ from: this.#options.path, to, bytes: size })
+      this.#hooks.rotated({ from: this.#path, to, bytes: size })
       this.counters.rotations++
     }
     this.#doubtful = false
@@ -537,7 +544,7 @@ export class FrameFile {
 
   /** Renames the file to a new backup name, behind all others in order whatever the clock does. */
   #setAside(): string {
-    const { path } = this.#options
+    const path = this.#path
     const folder = dirname(path)
     const base = basename(path)
     this.#newest ??= groupBackups(base, this.#disk.readdir(folder)).at(-1) ?? { stamp: 0, number: -1 }

@@ -39,7 +39,7 @@ interface Member {
 
 export class GroupFile {
   readonly #disk: Disk
-  readonly #options: Omit<FrameFileOptions, 'path'>
+  readonly #options: FrameFileOptions
   readonly #maxOpenFiles: number
   readonly #idleCloseMs: number
   readonly #hooks: FrameFileHooks
@@ -57,7 +57,7 @@ export class GroupFile {
 
   constructor(
     disk: Disk,
-    options: Omit<FrameFileOptions, 'path'> & { maxOpenFiles: number; idleCloseMs: number },
+    options: FrameFileOptions & { maxOpenFiles: number; idleCloseMs: number },
     hooks: FrameFileHooks
   ) {
     this.#disk = disk
@@ -166,7 +166,7 @@ export class GroupFile {
     const found = this.#members.get(tag)
     const path = this.#paths.get(tag)
     if (found !== undefined || path === undefined) return found
-    const file = new FrameFile(this.#disk, { ...this.#options, path }, this.#hooks, this.#scratch)
+    const file = new FrameFile(this.#disk, path, this.#options, this.#hooks, this.#scratch)
     const member = { file, usedAt: 0 }
     this.#members.set(tag, member)
     return member
