@@ -1,7 +1,6 @@
 // Runs the contenders of one suite in alternating order (A B C A B C …), each in a fresh process and an empty folder,
 // and verifies what each run left on disk. Alternation makes a busy minute of the machine hit everybody alike.
 import {
-  chmodSync,
   closeSync,
   existsSync,
   mkdirSync,
@@ -9,11 +8,11 @@ import {
   readdirSync,
   renameSync,
   rmSync,
-  truncateSync,
   writeSync
 } from 'node:fs'
 import { join } from 'node:path'
 import { raceWriters } from './barrier.mjs'
+import { emptyFiles } from './empty-files.mjs'
 import { childCommand, runCommand } from './process.mjs'
 import { verifyLines } from './verify.mjs'
 
@@ -70,9 +69,8 @@ async function runOnce(suite, name, folder, quick) {
  * that was freed, one by one, which would make the next run's files slow to create.
  */
 function clear(folder) {
-  const files = existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : []
-  if (files.length > MANY_FILES) {
-    for (const file of files) if (file.isFile()) empty(join(folder, file.name))
+  if (existsSync(folder) && readdirSync(folder).length > MANY_FILES) {
+    emptyFiles(folder)
     renameSync(folder, `${folder}-${used++}`)
   }
   rmSync(folder, { recursive: true, force: true })
@@ -91,12 +89,6 @@ function warmPageCache(path) {
     closeSync(fd)
     rmSync(path)
   }
-}
-
-function empty(path) {
-  // Spool files are read-only.
-  chmodSync(path, 0o600)
-  truncateSync(path)
 }
 
 function measure(suite, contender, context) {

@@ -5,6 +5,7 @@ import { closeSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTick } from 'node:timers/promises'
 import { startClock } from '../lib/clock.mjs'
+import { emptyFiles } from '../lib/empty-files.mjs'
 import { goProgram } from '../lib/go.mjs'
 
 const maxBytes = 10 << 20
@@ -120,6 +121,7 @@ async function measured({ folder, records }, recordBytes, job, isCold = false) {
     const aside = `${folder}-${process.pid}`
     mkdirSync(aside)
     await job(aside, texts)
+    emptyFiles(aside)
   }
   const stop = startClock()
   const more = await job(folder, texts)
