@@ -33,6 +33,15 @@ export const suite = {
     'go-binlogger': go(gobinlogger, 'the Go original: one caller; a second fdatasync each', 0.002, 1, 1),
     'go-binlogger ×64': go(gobinlogger, '64 callers', 0.00512, 1, callers),
     'go-binlogger batches': go(gobinlogger, 'batches of 1 000', 1, batchRecords, 1),
+    'go-binlogger (Go model)': go(
+      etcdwal,
+      "our own program that drives etcd's package like the original, for where its module cannot be had",
+      0.002,
+      1,
+      1,
+      'twice'
+    ),
+    'go-binlogger (Go model) batches': go(etcdwal, 'batches of 1 000', 1, batchRecords, 1, 'twice'),
     'etcd wal': go(etcdwal, "etcd's package, one fdatasync each, one caller", 0.004, 1, 1),
     'etcd wal batches': go(etcdwal, 'batches of 1 000', 1, batchRecords, 1),
     'better-sqlite3': peer('better-sqlite3', 'WAL mode, synchronous FULL, a transaction each', 0.002, sqlite),
@@ -46,7 +55,7 @@ export const suite = {
       contender: 'logboom batches',
       metric: 'rate',
       atLeast: 1.5,
-      of: ['go-binlogger batches', 'etcd wal batches']
+      of: ['go-binlogger batches', 'go-binlogger (Go model) batches']
     }
   ]
 }
@@ -55,13 +64,13 @@ function own(note, share, work) {
   return { note, share, own: true, run: (context) => measureOwn(context, work) }
 }
 
-function go(program, note, share, batch, parallel) {
+function go(program, note, share, batch, parallel, ...more) {
   return {
     note,
     share,
     prepare: program.build,
     command: ({ folder, records }) =>
-      [program.path, folder, records, recordBytes, batch, parallel].map(String)
+      [program.path, folder, records, recordBytes, batch, parallel, ...more].map(String)
   }
 }
 

@@ -1,7 +1,8 @@
-// Peer of the wal suite: etcd's own write-ahead log, driven by several callers behind one lock, as go-binlogger drives
-// it, but with the one fdatasync per batch that Save makes; go-binlogger makes a second one.
+// Peer of the wal suite: etcd's own write-ahead log, driven by several callers behind one lock. Save makes one fdatasync
+// per batch. With "twice" a second one follows, which makes it a stand-in for go-binlogger where its module cannot be had:
+// that does the same for each batch.
 //
-//	etcdwal <folder> <records> <bytes per record> <records per batch> <callers>
+//	etcdwal <folder> <records> <bytes per record> <records per batch> <callers> [twice]
 package main
 
 import (
@@ -19,13 +20,14 @@ type logger struct {
 	lock  sync.Mutex
 	log   *wal.WAL
 	index uint64
+	twice bool
 }
 
 func main() {
 	records, recordBytes, batchRecords, callers := measure.Number(2), measure.Number(3), measure.Number(4), measure.Number(5)
 	log, err := wal.Create(zap.NewNop(), filepath.Join(os.Args[1], "wal"), nil)
 	measure.Check(err)
-	shared := logger{log: log}
+	shared := logger{log: log, twice: len(os.Args) > 6 && os.Args[6] == "twice"}
 	batch := measure.Lines(1_000_000, batchRecords, recordBytes)
 	clock := measure.Start()
 	var group sync.WaitGroup
@@ -52,4 +54,7 @@ func (l *logger) append(batch [][]byte) {
 		entries[i] = raftpb.Entry{Index: l.index, Data: batch[i]}
 	}
 	measure.Check(l.log.Save(raftpb.HardState{}, entries))
+	if l.twice {
+		measure.Check(l.log.Sync())
+	}
 }
