@@ -250,7 +250,7 @@ describe.skipIf(native.backend === 'fallback')('publishFile (needs the addon)', 
       let called = 0
       done.then(() => called++)
       // Some wait then, one is under way, others have ended.
-      const settled = number % 3 === 0 ? native.settlePublication(publication) : undefined
+      const settled = number % 3 === 0 ? native.settlePublication(publication, true) : undefined
       return { publication, done, settled, number, called: () => called }
     })
     const last = publish(join(folder, '.last'), join(folder, 'last'))
@@ -259,7 +259,7 @@ describe.skipIf(native.backend === 'fallback')('publishFile (needs the addon)', 
       const isThere = existsSync(join(folder, `${number}`))
       if (settled === undefined) expect(await done).toBe(isThere)
       else expect([settled, called()]).toEqual([isThere, 0])
-      expect(native.settlePublication(publication)).toBe(isThere)
+      expect(native.settlePublication(publication, false)).toBe(isThere)
     }
     expect(readdirSync(folder).filter((name) => name.startsWith('.'))).toEqual([])
   })
@@ -304,7 +304,7 @@ describe.skipIf(native.backend === 'fallback')('publishFile (needs the addon)', 
     expect(() => native.publishFile('a', 'b', 0o600, data, -1, done)).toThrow('EINVAL')
     expect(() => native.publishFile('a', 'b', 0o600, data, 1, undefined as never)).toThrow()
     expect(() => native.publishFile(1 as never, 'b', 0o600, data, 1, done)).toThrow()
-    expect(() => native.settlePublication({})).toThrow(TypeError)
+    expect(() => native.settlePublication({}, true)).toThrow(TypeError)
   })
 })
 

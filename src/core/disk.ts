@@ -108,7 +108,8 @@ export const realDisk = {
     length: number,
     done: (isPublished: boolean) => void
   ): unknown => native.publishFile(temp, target, mode, data, length, done),
-  settlePublication: (publication: unknown): boolean => native.settlePublication(publication),
+  settlePublication: (publication: unknown, wait: boolean): boolean | undefined =>
+    native.settlePublication(publication, wait),
   /** Renames a file or folder, replacing a file or an empty folder at `to`. */
   rename: (from: string, to: string): void => fs.renameSync(from, to),
   /** Reserves blocks for a range and extends the file over it with zeros; EOPNOTSUPP where that is not possible. */

@@ -183,7 +183,10 @@ static void call_done(napi_env env, napi_value callback, void *context, void *da
   publish_task *task = data;
   napi_value receiver, done, succeeded;
   // Without an environment the thread is ending and nobody is there to be told.
-  if (env == NULL) return;
+  if (env == NULL) {
+    release_task(task);
+    return;
+  }
   bool told = task->settled || napi_get_reference_value(env, task->done, &done) != napi_ok;
   napi_get_boolean(env, publication_succeeded(task->work), &succeeded);
   napi_get_undefined(env, &receiver);
@@ -204,8 +207,12 @@ static bool start_publisher(napi_env env, addon_state *state) {
     return false;
   }
   state->publisher = publisher_start(tell_published, state);
+  if (state->publisher == NULL) return false;
   // Hooks run in reverse order, so the thread ends before what it calls.
-  return state->publisher != NULL && napi_add_env_cleanup_hook(env, stop_publisher, state) == napi_ok;
+  if (napi_add_env_cleanup_hook(env, stop_publisher, state) == napi_ok) return true;
+  publisher_stop(state->publisher);
+  state->publisher = NULL;
+  return false;
 }
 
 // publishFile(temp, target, mode, data, length, done: (published: boolean) => void): handle
@@ -250,17 +257,20 @@ static napi_value publish_file(napi_env env, napi_callback_info info) {
   return throw_system_error(env, "publishFile", ENOMEM);
 }
 
-// settlePublication(handle): boolean
+// settlePublication(handle, wait): boolean, or undefined while it is under way
 static napi_value settle_publication(napi_env env, napi_callback_info info) {
-  ARGUMENTS(1)
+  ARGUMENTS(2)
   void *data;
+  bool wait;
   addon_state *state;
   CHECK(napi_get_value_external(env, argv[0], &data))
+  CHECK(napi_get_value_bool(env, argv[1], &wait))
   CHECK(napi_get_instance_data(env, (void **)&state))
   publish_task *task = data;
-  bool was_settled = task->settled;
+  enum settlement settlement = publisher_settle(state->publisher, task->work, wait);
+  if (settlement == IS_RUNNING) return NULL;
+  if (settlement == NEVER_BEGINS) end_task(env, state, task);
   task->settled = true;
-  if (!publisher_settle(state->publisher, task->work) && !was_settled) end_task(env, state, task);
   napi_value succeeded;
   napi_get_boolean(env, publication_succeeded(task->work), &succeeded);
   return succeeded;

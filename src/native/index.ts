@@ -35,8 +35,11 @@ export interface Native {
     length: number,
     done: (isPublished: boolean) => void
   ): unknown
-  /** The same result at once, and `done` is not called: waits for work under way; what has not begun never will. */
-  settlePublication(publication: unknown): boolean
+  /**
+   * The same result at once, and `done` is not called; what has not begun never will. Waits for work that is under way if
+   * asked to, and else returns undefined for it, and `done` will be called.
+   */
+  settlePublication(publication: unknown, wait: boolean): boolean | undefined
   /**
    * Stores device, inode, size, modification time (ns since 1970), number of names and mode of a file, given by path or
    * descriptor, in `fields`; false if nothing is at the path. Node's own makes garbage of two kilobytes per call.

@@ -141,24 +141,26 @@ publication *publisher_add(publisher *thread, const char *temp, const char *targ
   return work;
 }
 
-bool publisher_settle(publisher *thread, publication *work) {
+enum settlement publisher_settle(publisher *thread, publication *work, bool wait) {
   pthread_mutex_lock(&thread->mutex);
-  bool waits = work->state == WAITING;
-  if (waits) {
+  enum settlement result = work->state == WAITING ? NEVER_BEGINS : HAS_ENDED;
+  if (result == NEVER_BEGINS) {
     publication **place = &thread->first;
     while (*place != work) place = &(*place)->next;
     *place = work->next;
     if (work->next == NULL) thread->end = place;
     work->state = ENDED;
   }
-  while (work->state == RUNNING) pthread_cond_wait(&thread->ended, &thread->mutex);
+  while (wait && work->state == RUNNING) pthread_cond_wait(&thread->ended, &thread->mutex);
+  if (work->state == RUNNING) result = IS_RUNNING;
   pthread_mutex_unlock(&thread->mutex);
-  return !waits;
+  return result;
 }
 
 bool publication_succeeded(const publication *work) { return work->succeeded; }
 
 void publication_free(publication *work) {
+  if (work == NULL) return;
   free(work->temp);
   free(work->target);
   free(work);

@@ -22,9 +22,11 @@ void publisher_stop(publisher *thread);
 publication *publisher_add(publisher *thread, const char *temp, const char *target, mode_t mode,
                            const void *bytes, size_t length, void *owner);
 
-// Waits for the work if it is under way, and sees to it that it does not begin if not. True if `ended` has been called
-// for it.
-bool publisher_settle(publisher *thread, publication *work);
+enum settlement { NEVER_BEGINS, HAS_ENDED, IS_RUNNING };
+
+// Sees to it that the work does not begin if it has not, and with `wait` waits for its end if it has. `ended` has been
+// called for what has ended.
+enum settlement publisher_settle(publisher *thread, publication *work, bool wait);
 
 // Of work that has ended: whether the file is at `target`. If not, nothing is left of it.
 bool publication_succeeded(const publication *work);

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type EventFilesOptions, LoggerManager, readRecords, WriteAheadLog } from 'logboom'
 import { EventFilesTransport } from 'logboom/winston'
@@ -219,6 +219,55 @@ test('direct files: a record larger than a shard keeps its place', async () => {
   for (const message of ['one', large, 'two']) manager.logWithEvent('e', message)
   await manager.close()
   expect(readTexts(join(dir, 'e.log'))).toEqual(['one', large, 'two'])
+})
+
+test.each(['rotating-file', 'binary-file'] as const)(
+  'output %s: a planted link costs its own event its records, counted, and no other',
+  async (output) => {
+    const extra = output === 'binary-file' ? { maxBytes: '10m' } : {}
+    const { manager, dir } = create({ output, ...extra, fallback: false })
+    const target = join(createFolder(), 'target')
+    writeFileSync(target, 'untouched')
+    symlinkSync(target, join(dir, 'linked.log'))
+    const warnings: string[] = []
+    manager.on('warning', ({ code }) => warnings.push(code))
+    for (let id = 0; id < 10; id++) {
+      manager.logWithEvent('linked', `lost ${id}`)
+      manager.logWithEvent('other', `kept ${id}`)
+    }
+    await manager.flush()
+    expect(await readEvent(dir, 'other.log')).toEqual([...Array(10).keys()].map((id) => `kept ${id}`))
+    expect(readFileSync(target, 'utf8')).toBe('untouched')
+    expect(warnings).toContain('ERR_SYMLINK')
+    expect(manager.getEventStats('linked')).toMatchObject({ totalLogs: 10, droppedLogs: 10 })
+    expect(manager.getEventStats('other')).toMatchObject({
+      totalLogs: 10,
+      droppedLogs: 0,
+      recordsWritten: 10
+    })
+    expect(manager.stats().dropped).toBe(10)
+    await manager.close()
+  }
+)
+
+test('many events from a caller that does not yield: written once, and the files are closed again', async () => {
+  const { manager, dir } = create({ output: 'rotating-file', maxOpenFiles: 16, maxBufferBytes: '256k' })
+  const count = 400
+  for (let round = 0; round < 20; round++) {
+    for (let event = 0; event < count; event++) {
+      manager.logWithEvent(`e${event}`, `${round} ${'x'.repeat(100)}`)
+    }
+    // Lets a round of the manager begin, and goes on before it has ended.
+    if (round % 3 === 0) await new Promise((resolve) => setImmediate(resolve))
+  }
+  await manager.flush()
+  for (let event = 0; event < count; event++) {
+    const rounds = (await readEvent(dir, `e${event}.log`)).map((line) => Number(line.split(' ')[0]))
+    expect(rounds).toEqual([...Array(20).keys()])
+  }
+  expect(openFiles(dir).length).toBeLessThanOrEqual(16)
+  expect(manager.stats()).toMatchObject({ records: 20 * count, dropped: 0 })
+  await manager.close()
 })
 
 test('wrong options are refused by name', () => {

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import type { Disk } from '../../src/core/disk.ts'
 import type { SpoolOptions } from '../../src/core/spool/options.ts'
 import { Spool } from '../../src/core/spool/spool.ts'
 import { native } from '../../src/native/index.ts'
@@ -134,6 +135,39 @@ describe('a file that is published in the background', () => {
     const numbers = sorted(publishedText(path)).map((line) => Number(line.split(' ')[0]))
     expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, number) => number))
     expect(hiddenNames(path).filter((name) => name.endsWith('.tmp'))).toEqual([])
+  })
+
+  /** A disk whose background never gets to a file; `hasBegun` if it is stuck in the midst of it. */
+  function stuck(hasBegun: boolean): Disk {
+    return new Proxy(createFaultyDisk().disk, {
+      get(disk, name: Operation) {
+        if (name === 'publishFile') return () => ({})
+        if (name === 'settlePublication') return () => (hasBegun ? undefined : false)
+        return disk[name]
+      }
+    })
+  }
+
+  test('that never begins is published in the ordinary way', async () => {
+    const path = createFolder()
+    const spool = createSpool({ path, size: 2000, workers: 2 }, stuck(false))
+    const writes = records(40).map((one) => spool.write(one))
+    expect(await Promise.all(writes)).not.toContain(false)
+    await spool.close()
+    expect(sorted(publishedText(path))).toEqual(sorted(records(40).join('')))
+    expect(spool.stats()).toMatchObject({ records: 40, dropped: 0 })
+  })
+
+  test('that never ends: close gives up in time, says what is lost, and writes nothing afterwards', {
+    timeout: 20_000
+  }, async () => {
+    const path = createFolder()
+    const spool = createSpool({ path }, stuck(true))
+    for (const one of records(10)) await spool.write(one)
+    await expect(spool.close()).rejects.toMatchObject({ code: 'ERR_LOST' })
+    await delay(200)
+    expect(publishedNames(path)).toEqual([])
+    expect(spool.stats()).toMatchObject({ records: 0, dropped: 10, state: 'closed' })
   })
 
   test.skipIf(native.backend === 'fallback')('needs no other thread of the program', async () => {

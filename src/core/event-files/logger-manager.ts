@@ -93,7 +93,12 @@ export class LoggerManager extends BaseSink {
         : new SinkOutputs(options, {
             event: (name, ...args) => this.announce(name as 'rotated', ...(args as SinkEvents['rotated'])),
             failed: (entry, error) =>
-              this.warn(systemCode(error) ?? 'ERR_IO', `${entry.path}: ${errorMessage(error)}`, entry.path)
+              this.warn(systemCode(error) ?? 'ERR_IO', `${entry.path}: ${errorMessage(error)}`, entry.path),
+            dropped: (entry, bytes) => {
+              entry.accepted--
+              entry.dropped++
+              this.countDropped(1, bytes)
+            }
           })
     this.#default = this.#entryOf(options.own.defaultEvent)
     this.openNow()

@@ -18,6 +18,8 @@ const HAND_OVER_BYTES = 4 * 1024 * 1024
 interface Child {
   readonly entry: EventEntry
   readonly sink: BaseSink
+  /** Where it is in the list of the open ones, or of those that are being closed. */
+  at: number
   usedAt: number
   /** Resolves when it is closed; undefined while it is open. */
   closed: Promise<void> | undefined
@@ -30,6 +32,8 @@ const PAST_FIELDS = 3
 export interface OutputNews {
   event<E extends keyof SinkEvents>(name: E, ...args: SinkEvents[E]): void
   failed(entry: EventEntry, error: unknown): void
+  /** A record of so many bytes, its end included, found no file. */
+  dropped(entry: EventEntry, bytes: number): void
 }
 
 export class SinkOutputs implements Outputs {
@@ -53,8 +57,9 @@ export class SinkOutputs implements Outputs {
   // other and what was in them until the next full collection.
   readonly #children: Child[] = []
   readonly #closing: Child[] = []
-  /** The open file of each event, by its tag. */
+  /** The open file of each event, and the last one that is being closed, by its tag. */
   readonly #byTag: (Child | undefined)[] = []
+  readonly #closingByTag: (Child | undefined)[] = []
   /** Called when a file has been closed. */
   #closedOne: (() => void) | undefined
   readonly #stage: Stage
@@ -104,7 +109,10 @@ export class SinkOutputs implements Outputs {
   // The caller does not let this thread get to closing files, so more than `maxOpenFiles` may be open for a while.
   waitForRoom(): void {
     this.flushNow('os')
-    while (this.#children.length > this.#maxChildren) void this.#closeChild(this.#oldest())
+    const surplus = this.#children.length - this.#maxChildren
+    if (surplus <= 0) return
+    const byAge = [...this.#children].sort((a, b) => a.usedAt - b.usedAt)
+    for (const child of byAge.slice(0, surplus)) void this.#closeChild(child)
   }
 
   open(entry: EventEntry): void {
@@ -114,7 +122,7 @@ export class SinkOutputs implements Outputs {
   async close(entry: EventEntry): Promise<void> {
     await this.#handOver()
     const child = this.#byTag[entry.tag]
-    await (child === undefined ? this.#closingOf(entry) : this.#closeChild(child))
+    await (child === undefined ? this.#closingByTag[entry.tag]?.closed : this.#closeChild(child))
   }
 
   async flush(to: Durability): Promise<void> {
@@ -126,7 +134,7 @@ export class SinkOutputs implements Outputs {
   }
 
   flushNow(to: Durability): void {
-    for (const entry of this.#stage.entries()) this.#write(entry, this.#child(entry).sink)
+    for (const entry of this.#stage.entries()) this.#write(entry)
     for (const { sink } of this.#children) sink.flushSync(to)
   }
 
@@ -206,10 +214,10 @@ export class SinkOutputs implements Outputs {
     let longestMs = 0
     for (const entry of ordered) {
       const writing = performance.now()
-      const sink = await this.#ready(entry)
-      this.#write(entry, sink)
+      await this.#writeWhenPossible(entry)
       // A file that cannot keep up holds up the others rather than fill the memory.
-      if (sink.queuedBytes > 0) {
+      const sink = this.#byTag[entry.tag]?.sink
+      if (sink !== undefined && sink.queuedBytes > 0) {
         await sink.flushLines('os').catch((error) => this.#news.failed(entry, error))
       }
       const ms = performance.now() - writing
@@ -232,20 +240,31 @@ export class SinkOutputs implements Outputs {
     metrics.writePercent = Math.min(100, (this.#writeMs / this.#flushMs) * 100)
   }
 
-  #write(entry: EventEntry, sink: BaseSink): void {
-    if (this.#kind === 'rotating-file') sink.write(this.#stage.take(entry))
-    else sink.writeRecords(this.#stage.takeEach(entry))
+  /** Hands over what waits for an event; its file is opened if it is not. */
+  #write(entry: EventEntry): void {
+    let child: Child
+    try {
+      child = this.#child(entry)
+    } catch (error) {
+      // A link or a folder in its place, say: the other events must not wait for this one.
+      this.#news.failed(entry, error)
+      for (const line of this.#stage.takeEach(entry)) this.#news.dropped(entry, line.length)
+      return
+    }
+    if (this.#kind === 'rotating-file') child.sink.write(this.#stage.take(entry))
+    else child.sink.writeRecords(this.#stage.takeEach(entry))
   }
 
-  /** The sink of an event, after as many others were closed as necessary. */
-  async #ready(entry: EventEntry): Promise<BaseSink> {
-    await this.#closingOf(entry)
+  /** The same after as many other files were closed as necessary. */
+  async #writeWhenPossible(entry: EventEntry): Promise<void> {
+    await this.#closingByTag[entry.tag]?.closed
     while (this.#byTag[entry.tag] === undefined && this.#isFull) {
       const leaving = this.#leastUseful()
       if (leaving === undefined || this.#closing.length >= this.#maxChildren / 2) await this.#oneClosed()
       else void this.#closeChild(leaving)
     }
-    return this.#child(entry).sink
+    // Somebody who could not wait may have written it meanwhile.
+    if (this.#stage.has(entry)) this.#write(entry)
   }
 
   get #isFull(): boolean {
@@ -278,9 +297,9 @@ export class SinkOutputs implements Outputs {
   #child(entry: EventEntry): Child {
     let child = this.#byTag[entry.tag]
     if (child === undefined) {
-      child = { entry, sink: this.#create(entry), usedAt: 0, closed: undefined }
+      child = { entry, sink: this.#create(entry), at: 0, usedAt: 0, closed: undefined }
       this.#byTag[entry.tag] = child
-      this.#children.push(child)
+      add(this.#children, child)
       this.#makeRoom(entry.tag)
     }
     child.usedAt = performance.now()
@@ -295,10 +314,6 @@ export class SinkOutputs implements Outputs {
     return sink
   }
 
-  #closingOf(entry: EventEntry): Promise<void> | undefined {
-    return this.#closing.find((child) => child.entry === entry)?.closed
-  }
-
   #closeChild(child: Child): Promise<void> {
     child.closed ??= this.#closed(child)
     return child.closed
@@ -306,11 +321,15 @@ export class SinkOutputs implements Outputs {
 
   async #closed(child: Child): Promise<void> {
     const { entry, sink } = child
+    const earlier = this.#closingByTag[entry.tag]?.closed
     this.#byTag[entry.tag] = undefined
+    this.#closingByTag[entry.tag] = child
     remove(this.#children, child)
-    this.#closing.push(child)
+    add(this.#closing, child)
+    if (earlier !== undefined) await earlier
     await sink.close().catch((error) => this.#news.failed(entry, error))
     remove(this.#closing, child)
+    if (this.#closingByTag[entry.tag] === child) this.#closingByTag[entry.tag] = undefined
     if (this.#newest === child) this.#newest = undefined
     this.#remember(entry, sink)
     this.#closedOne?.()
@@ -343,7 +362,14 @@ export class SinkOutputs implements Outputs {
   }
 }
 
-function remove<T>(list: T[], item: T): void {
-  const last = list.pop() as T
-  if (last !== item) list[list.indexOf(item)] = last
+function add(list: Child[], child: Child): void {
+  child.at = list.length
+  list.push(child)
+}
+
+function remove(list: Child[], child: Child): void {
+  const last = list.pop() as Child
+  if (last === child) return
+  list[child.at] = last
+  last.at = child.at
 }

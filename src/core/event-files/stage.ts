@@ -60,6 +60,11 @@ export class Stage {
     return this.#listed.filter(({ tag }) => this.#heads[tag] !== NONE)
   }
 
+  /** Whether lines of the event wait. */
+  has(entry: EventEntry): boolean {
+    return this.#headOf(entry) !== NONE
+  }
+
   /** Takes out all lines of an event, each by itself, with its line end; views that the next `add` may overwrite. */
   takeEach(entry: EventEntry): Buffer[] {
     const lines: Buffer[] = []

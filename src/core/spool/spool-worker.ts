@@ -21,6 +21,8 @@ import {
 
 /** A record that overflows `size` by less than this needs no call of its own. */
 const SLACK_BYTES = 64 * 1024
+/** A file that has not begun to be published in the background by then is published in the ordinary way. */
+const ASIDE_PATIENCE_MS = 100
 
 export interface WorkerMark {
   readonly complete: number
@@ -33,6 +35,7 @@ interface Aside {
   readonly from: string
   readonly to: string
   readonly publication: unknown
+  readonly timer: NodeJS.Timeout
   resolve(isPublished: boolean): void
 }
 
@@ -214,11 +217,27 @@ export class SpoolWorker {
     const to = targetPath(folders, name.base)
     const { disk, permission } = folders
     return new Promise((resolve) => {
-      const done = (isPublished: boolean): void => this.#endAside(isPublished)
+      const done = (isPublished: boolean): void => {
+        if (this.#aside === aside) this.#endAside(aside, isPublished)
+      }
       const publication = disk.publishFile(from, to, permission, this.#buffer, this.#complete, done)
-      if (publication === undefined) resolve(false)
-      else this.#aside = { from, to, publication, resolve }
+      if (publication === undefined) {
+        resolve(false)
+        return
+      }
+      // The thread may be held up by the file of another spool, on a disk that hangs.
+      const timer = setTimeout(() => this.settleAside(false), ASIDE_PATIENCE_MS).unref()
+      const aside = { from, to, publication, timer, resolve }
+      this.#aside = aside
     })
+  }
+
+  /** Ends what `publishAside` began: at once if it has not begun, and if it has, only with `wait`. */
+  settleAside(wait: boolean): void {
+    const aside = this.#aside
+    if (aside === undefined) return
+    const isPublished = this.#host.folders.disk.settlePublication(aside.publication, wait)
+    if (isPublished !== undefined) this.#endAside(aside, isPublished)
   }
 
   /** Publishes the pending records. To be repeated after a failure. */
@@ -267,8 +286,7 @@ export class SpoolWorker {
   /** Publishes the complete records at once, overtaking whatever is under way. */
   publishNow(): void {
     this.#epoch++
-    if (this.#aside !== undefined)
-      this.#endAside(this.#host.folders.disk.settlePublication(this.#aside.publication))
+    this.settleAside(true)
     if (this.#fill > this.#complete) {
       // A write of the unfinished record may still be under way; it must not reach a published file.
       this.#renew ||= this.#running > 0 && this.#temp !== undefined
@@ -280,6 +298,7 @@ export class SpoolWorker {
   /** Gives up: what is not published stays in the temp file as far as it came. */
   abandon(): void {
     this.#epoch++
+    clearTimeout(this.#aside?.timer)
     this.#aside?.resolve(false)
     this.#aside = undefined
     if (this.#temp !== undefined) this.#close(this.#temp)
@@ -290,10 +309,8 @@ export class SpoolWorker {
     return this.#temp !== undefined || this.#aside !== undefined
   }
 
-  #endAside(isPublished: boolean): void {
-    const aside = this.#aside
-    // Given up when the spool was closed.
-    if (aside === undefined) return
+  #endAside(aside: Aside, isPublished: boolean): void {
+    clearTimeout(aside.timer)
     this.#aside = undefined
     this.#host.folders.counters.writes++
     if (isPublished) this.#published(aside.from, aside.to)

@@ -95,7 +95,7 @@ export class Spool extends EventEmitter<SinkEvents> {
     if (this.#account.state === 'closed') throw this.#closedError()
     if (to === 'none') return
     const before = this.#account.syncFailures
-    for (const worker of this.#workers) worker.publishNow()
+    this.#publishAllNow()
     for (let next = this.#waiting.take(); next !== undefined; next = this.#waiting.take()) {
       next.resolve(this.#takeNow(this.#workers[0], next.record))
     }
@@ -134,6 +134,18 @@ export class Spool extends EventEmitter<SinkEvents> {
       this.#countLost()
       this.#account.settle()
     }
+  }
+
+  #publishAllNow(): void {
+    const failures: unknown[] = []
+    for (const worker of this.#workers) {
+      try {
+        worker.publishNow()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
   }
 
   #idleWorker(): SpoolWorker | undefined {
@@ -215,7 +227,7 @@ export class Spool extends EventEmitter<SinkEvents> {
     try {
       const isPublished = await worker.publishAside().catch(() => false)
       if (isPublished) this.#account.recover()
-      else await this.#attempt(worker, () => worker.publish())
+      else if (!this.#retry.hasGivenUp) await this.#attempt(worker, () => worker.publish())
     } catch {
       // Overtaken by flushSync, or given up by close, which accounts for what is left.
     }
@@ -307,6 +319,7 @@ export class Spool extends EventEmitter<SinkEvents> {
     this.#account.state = 'closing'
     clearTimeout(this.#flushTimer)
     for (const waiting of this.#waiting.clear()) waiting.resolve(false)
+    for (const worker of this.#workers) worker.settleAside(false)
     const kept = this.#workers.some((worker) => worker.hasTemp)
     this.#countLost()
     for (const worker of this.#workers) worker.abandon()
