@@ -117,6 +117,8 @@ function recordsOf(count, bytes) {
  */
 async function measured({ folder, records }, recordBytes, job, isCold = false) {
   const texts = recordsOf(records, recordBytes)
+  // Loading the package is nobody's record.
+  await import('logboom')
   if (!isCold) {
     const aside = `${folder}-${process.pid}`
     mkdirSync(aside)
