@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { DirectFile, type DirectFileOptions } from 'logboom'
 import { expect, onTestFinished, test } from 'vitest'
@@ -66,10 +67,12 @@ test('threads terminated at random moments cost at most their last record and ne
   const rounds = long ? 60 : 12
   const { file, path } = open({})
   const logged = new SharedArrayBuffer(4 * rounds)
+  const accepted = new Int32Array(logged)
   for (let round = 0; round < rounds; round++) {
     const worker = startWriter(file, round, 1e9, logged)
-    await once(worker, 'online')
-    await new Promise((resolve) => setTimeout(resolve, 60 + Math.random() * 60))
+    // Not before it logs: a thread that still loads its modules may go on after terminate() (Node 22 and later).
+    while (Atomics.load(accepted, round) === 0) await setTimeout(5)
+    await setTimeout(Math.random() * 60)
     await worker.terminate()
     const started = performance.now()
     await file.flush()
@@ -78,7 +81,6 @@ test('threads terminated at random moments cost at most their last record and ne
   await file.close()
   const { found, content } = readNumbers(path, rounds)
   expect(content.damage).toEqual([])
-  const accepted = new Int32Array(logged)
   found.forEach((writer, round) => {
     expect(writer.outOfOrder + writer.torn).toBe(0)
     // Terminated between the end of the call and the note of it, a record may be there that was not noted.
@@ -86,7 +88,6 @@ test('threads terminated at random moments cost at most their last record and ne
     expect(writer.count - accepted[round]).toBeLessThanOrEqual(1)
     expect(writer.last).toBe(writer.count - 1)
   })
-  expect(accepted.some((count) => count > 0)).toBe(true)
 }, 300_000)
 
 test('drop-newest under overload: on disk and dropped make up what was offered, and the seals agree', async () => {

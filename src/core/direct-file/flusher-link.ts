@@ -101,9 +101,10 @@ export class FlusherLink {
     }
     this.memory.wake()
     this.#hold()
-    const timer = setTimeout(() => void this.#worker.terminate(), CLOSE_TIMEOUT_MS)
+    // Not once: Node 22 and later may not heed it while the thread still loads its modules.
+    const timer = setInterval(() => void this.#worker.terminate(), CLOSE_TIMEOUT_MS)
     await this.#ended
-    clearTimeout(timer)
+    clearInterval(timer)
   }
 
   #isDone(number: number): boolean {
