@@ -3,17 +3,19 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DirectFile, type DirectFileOptions } from 'logboom'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, type TestContext, test } from 'vitest'
 import { native } from '../../src/native/index.ts'
 import { readDirectFile } from '../helpers/direct-file-reader.ts'
-import { canMount, fill, mountTmpfs } from '../helpers/mount.ts'
+import { canMount, fill, type LoopKind, loopUnavailable, mountTmpfs } from '../helpers/mount.ts'
 
 function run(command: string, ...args: string[]): string {
   return execFileSync(command, args, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' }).trim()
 }
 
-/** A file system of `type` on a loop device with sectors of `sectorBytes`. */
-function mountLoop(type: 'ext4' | 'xfs', sectorBytes: number): string {
+/** A file system of `type` on a loop device with sectors of `sectorBytes`; skips the test where there can be none. */
+function mountLoop(context: TestContext, type: LoopKind, sectorBytes: number): string {
+  const missing = loopUnavailable(type)
+  if (missing !== undefined) context.skip(missing)
   const folder = mkdtempSync(join(tmpdir(), 'logboom-loop-'))
   const image = join(folder, 'image')
   writeFileSync(image, '')
@@ -72,28 +74,28 @@ async function logAndRead(folder: string, options: Partial<DirectFileOptions> = 
 }
 
 describe.skipIf(!canMount)('file systems (need root and loop devices)', () => {
-  test('ext4 with sectors of 512 bytes: direct', async () => {
-    const { warnings, size } = await logAndRead(mountLoop('ext4', 512), { directIO: 'require' })
+  test('ext4 with sectors of 512 bytes: direct', async (context) => {
+    const { warnings, size } = await logAndRead(mountLoop(context, 'ext4', 512), { directIO: 'require' })
     expect(warnings).toEqual([])
     expect(size % 512).toBe(0)
   })
 
-  test('ext4 with sectors of 4096 bytes: direct, aligned to 4096', async () => {
-    const { warnings, size } = await logAndRead(mountLoop('ext4', 4096), { directIO: 'require' })
+  test('ext4 with sectors of 4096 bytes: direct, aligned to 4096', async (context) => {
+    const { warnings, size } = await logAndRead(mountLoop(context, 'ext4', 4096), { directIO: 'require' })
     expect(warnings).toEqual([])
     expect(size % 4096).toBe(0)
   })
 
-  test('XFS: direct', async () => {
-    const { warnings } = await logAndRead(mountLoop('xfs', 512), {
+  test('XFS: direct', async (context) => {
+    const { warnings } = await logAndRead(mountLoop(context, 'xfs', 512), {
       directIO: 'require',
       preallocate: native.backend === 'addon' ? '8m' : 0
     })
     expect(warnings).toEqual([])
   })
 
-  test('XFS with sectors of 4096 bytes: direct, aligned to 4096', async () => {
-    const { warnings, size } = await logAndRead(mountLoop('xfs', 4096), { directIO: 'require' })
+  test('XFS with sectors of 4096 bytes: direct, aligned to 4096', async (context) => {
+    const { warnings, size } = await logAndRead(mountLoop(context, 'xfs', 4096), { directIO: 'require' })
     expect(warnings).toEqual([])
     expect(size % 4096).toBe(0)
   })
@@ -108,8 +110,8 @@ describe.skipIf(!canMount)('file systems (need root and loop devices)', () => {
 
   test.skipIf(native.backend !== 'addon')(
     'preallocated space does not change the size and is given back',
-    async () => {
-      const folder = mountLoop('ext4', 512)
+    async (context) => {
+      const folder = mountLoop(context, 'ext4', 512)
       const path = join(folder, 'app.log')
       const file = new DirectFile({ path, preallocate: '16m' })
       file.log('x')

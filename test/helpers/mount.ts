@@ -30,17 +30,32 @@ function mount(args: string[], folder?: string): string {
   return target
 }
 
+/** Whether the command can be run, and succeeds. */
+export function works(command: string, ...args: string[]): boolean {
+  try {
+    run(command, ...args)
+    return true
+  } catch {
+    return false
+  }
+}
+
+export type LoopKind = 'ext4' | 'xfs'
+
+/** Why root cannot make a file system of this kind on a loop device here, or undefined. */
+export function loopUnavailable(kind: LoopKind): string | undefined {
+  if (!works(`mkfs.${kind}`, '-V')) return `needs mkfs.${kind}`
+  return works('losetup', '-f') ? undefined : 'needs loop devices'
+}
+
 export const canMount = isMountable()
 
 function isMountable(): boolean {
   const folder = mkdtempSync(join(tmpdir(), 'logboom-mount-'))
   try {
-    run('mount', '-t', 'tmpfs', 'none', folder)
-    run('umount', folder)
-    run('mkfs.ext4', '-V')
-    return true
-  } catch {
-    return false
+    return (
+      works('mount', '-t', 'tmpfs', 'none', folder) && works('umount', folder) && works('mkfs.ext4', '-V')
+    )
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

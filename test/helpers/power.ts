@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import { type LoopKind, loopUnavailable, works } from './mount.ts'
 
 const source = fileURLToPath(new URL('shutdown.c', import.meta.url))
 
@@ -12,28 +13,16 @@ function run(command: string, ...args: string[]): void {
   execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] })
 }
 
-function works(command: string, ...args: string[]): boolean {
-  try {
-    run(command, ...args)
-    return true
-  } catch {
-    return false
-  }
-}
-
-const kinds = {
+const kinds: Record<LoopKind, { make: string[]; bytes: number }> = {
   ext4: { make: ['mkfs.ext4', '-q', '-F'], bytes: 256 << 20 },
   xfs: { make: ['mkfs.xfs', '-q', '-f'], bytes: 512 << 20 }
 }
 
-export type PoweredKind = keyof typeof kinds
-
 /** Why power cannot be cut here, or undefined. */
-export function powerUnavailable(kind: PoweredKind): string | undefined {
+export function powerUnavailable(kind: LoopKind): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root'
   if (!works('cc', '--version')) return 'needs a C compiler'
-  if (!works(kinds[kind].make[0], '-V')) return `needs ${kinds[kind].make[0]}`
-  return works('losetup', '-f') ? undefined : 'needs loop devices'
+  return loopUnavailable(kind)
 }
 
 export interface PoweredDisk {
@@ -44,7 +33,7 @@ export interface PoweredDisk {
   on(): void
 }
 
-export function createPoweredDisk(kind: PoweredKind): PoweredDisk {
+export function createPoweredDisk(kind: LoopKind): PoweredDisk {
   const root = mkdtempSync(join(tmpdir(), 'logboom-power-'))
   const image = join(root, 'image')
   const folder = join(root, 'mount')

@@ -4,12 +4,13 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { createFolder } from '../helpers/folder.ts'
-import { createPoweredDisk, type PoweredKind, powerUnavailable } from '../helpers/power.ts'
+import type { LoopKind } from '../helpers/mount.ts'
+import { createPoweredDisk, powerUnavailable } from '../helpers/power.ts'
 import { checkAfterCrash, startWalWriter } from '../helpers/wal-crash.ts'
 
 const cuts = process.env.LOGBOOM_LONG === '1' ? 100 : 5
 
-describe.each<PoweredKind>(['ext4', 'xfs'])('%s', (kind) => {
+describe.each<LoopKind>(['ext4', 'xfs'])('%s', (kind) => {
   const reason = powerUnavailable(kind)
   const title = `${cuts} power cuts${reason === undefined ? '' : ` (skipped: ${reason})`}`
   test.skipIf(reason !== undefined)(title, { timeout: 1_800_000 }, async () => {
