@@ -1,27 +1,16 @@
 // Runs the contenders of one suite in alternating order (A B C A B C …), each in a fresh process and an empty folder,
 // and verifies what each run left on disk. Alternation makes a busy minute of the machine hit everybody alike.
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeSync
-} from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { raceWriters } from './barrier.mjs'
 import { emptyFiles } from './empty-files.mjs'
 import { childCommand, runCommand } from './process.mjs'
 import { verifyLines } from './verify.mjs'
+import { warmPageCache } from './warm-page-cache.mjs'
 
 /** A run that takes longer has hung, and is reported as failed. */
 const RUN_LIMIT_MS = 180_000
 const MANY_FILES = 500
-/** More than a run leaves in the page cache. */
-const WARM_BYTES = 512 << 20
-const WARM_BLOCK = Buffer.alloc(4 << 20, 1)
 let used = 0
 
 /**
@@ -75,20 +64,6 @@ function clear(folder) {
   }
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
-}
-
-/**
- * Memory that a virtual machine has not used yet costs its kernel ten times as much for each page, which would hit
- * whoever comes to it first: everybody gets pages that were just given back.
- */
-function warmPageCache(path) {
-  const fd = openSync(path, 'w')
-  try {
-    for (let at = 0; at < WARM_BYTES; at += WARM_BLOCK.length) writeSync(fd, WARM_BLOCK)
-  } finally {
-    closeSync(fd)
-    rmSync(path)
-  }
 }
 
 function measure(suite, contender, context) {
