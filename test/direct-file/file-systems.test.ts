@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,11 +5,7 @@ import { DirectFile, type DirectFileOptions } from 'logboom'
 import { describe, expect, onTestFinished, type TestContext, test } from 'vitest'
 import { native } from '../../src/native/index.ts'
 import { readDirectFile } from '../helpers/direct-file-reader.ts'
-import { canMount, fill, type LoopKind, loopUnavailable, mountTmpfs } from '../helpers/mount.ts'
-
-function run(command: string, ...args: string[]): string {
-  return execFileSync(command, args, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' }).trim()
-}
+import { canMount, fill, type LoopKind, loopUnavailable, mountTmpfs, run } from '../helpers/mount.ts'
 
 /** A file system of `type` on a loop device with sectors of `sectorBytes`; skips the test where there can be none. */
 function mountLoop(context: TestContext, type: LoopKind, sectorBytes: number): string {

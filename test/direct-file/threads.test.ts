@@ -48,7 +48,7 @@ function readNumbers(path: string, threads: number, isGapless = true) {
     if (number <= writer.last) writer.outOfOrder++
     if (number !== writer.last + 1) writer.gaps++
     if (size !== record.length || size !== recordSize(thread, number, LARGEST)) writer.torn++
-    if (size > 30 && record[size - 1] !== 0x78) writer.torn++
+    if (size > NUMBERED_BYTES && record[size - 1] !== 0x78) writer.torn++
     writer.last = number
   })
   return { found, content }

@@ -15,7 +15,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 
-function run(command: string, ...args: string[]): string {
+/** Runs a command and gives what it printed; throws if it fails. */
+export function run(command: string, ...args: string[]): string {
   return execFileSync(command, args, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' }).trim()
 }
 

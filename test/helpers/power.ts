@@ -1,21 +1,16 @@
 // File systems on loop devices whose power can be cut while somebody writes: what is not durable is gone.
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
-import { type LoopKind, loopUnavailable, works } from './mount.ts'
+import { type LoopKind, loopUnavailable, run, works } from './mount.ts'
 
 const source = fileURLToPath(new URL('shutdown.c', import.meta.url))
 
-function run(command: string, ...args: string[]): void {
-  execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] })
-}
-
-const kinds: Record<LoopKind, { make: string[]; bytes: number }> = {
-  ext4: { make: ['mkfs.ext4', '-q', '-F'], bytes: 256 << 20 },
-  xfs: { make: ['mkfs.xfs', '-q', '-f'], bytes: 512 << 20 }
+const kinds: Record<LoopKind, { force: string; bytes: number }> = {
+  ext4: { force: '-F', bytes: 256 << 20 },
+  xfs: { force: '-f', bytes: 512 << 20 }
 }
 
 /** Why power cannot be cut here, or undefined. */
@@ -41,10 +36,9 @@ export function createPoweredDisk(kind: LoopKind): PoweredDisk {
   run('cc', '-O1', '-o', helper, source)
   writeFileSync(image, '')
   truncateSync(image, kinds[kind].bytes)
-  const [make, ...args] = kinds[kind].make
-  run(make, ...args, image)
+  run(`mkfs.${kind}`, '-q', kinds[kind].force, image)
   run('mkdir', folder)
-  const on = (): void => run('mount', '-o', 'loop', image, folder)
+  const on = (): void => void run('mount', '-o', 'loop', image, folder)
   on()
   onTestFinished(() => {
     works('umount', '-l', folder)
@@ -52,7 +46,7 @@ export function createPoweredDisk(kind: LoopKind): PoweredDisk {
   })
   return {
     folder,
-    cut: () => run(helper, folder),
+    cut: () => void run(helper, folder),
     on: () => {
       run('umount', folder)
       on()
