@@ -92,6 +92,35 @@ describe('publishing', () => {
     expect(publishedText(path) === texts.join('').replace(/\p{Surrogate}/gu, '\ufffd')).toBe(true)
   })
 
+  test('two halves of a pair of surrogates in two records are no character', async () => {
+    const path = createFolder()
+    const spool = createSpool({ path, workers: 1 })
+    for (const text of ['a\ud83d', '\ude80b', '\ud83d', '', '\ude80', '\ud83d\ude80']) await spool.write(text)
+    await spool.flush()
+    expect(publishedText(path)).toBe('a\ufffd\ufffdb\ufffd\ufffd🚀')
+  })
+
+  test('texts of any width and bytes: each file ends with the record that makes it full', async () => {
+    const path = createFolder()
+    const size = 20_000
+    const spool = createSpool({ path, size, workers: 1 })
+    const alphabets = ['x', 'é', '語', '🚀', 'x語', '\udc00x', 'x\ud800']
+    const records = Array.from({ length: 5000 }, (_, index) => {
+      const text = alphabets[index % alphabets.length].repeat((index * 7919) % 97)
+      return index % 11 === 0 ? Buffer.from(text) : text
+    })
+    const expected = ['']
+    for (const record of records) {
+      expect(await spool.write(record)).toBe(true)
+      expected[expected.length - 1] += Buffer.from(record as string).toString()
+      if (Buffer.byteLength(expected[expected.length - 1]) >= size) expected.push('')
+    }
+    await spool.close()
+    const contents = publishedNames(path).map((name) => readFileSync(join(path, name), 'utf8'))
+    expect(contents).toEqual(expected.filter((content) => content.length > 0))
+    expect(spool.stats()).toMatchObject({ records: 5000, queuedBytes: 0 })
+  })
+
   test('many writes at once arrive exactly once and in order within a file', async () => {
     const path = createFolder()
     const spool = createSpool({ path, size: 2000, timeout: '60s' })

@@ -23,6 +23,10 @@ import {
 const SLACK_BYTES = 64 * 1024
 /** A file that has not begun to be published in the background by then is published in the ordinary way. */
 const ASIDE_PATIENCE_MS = 100
+/** Texts are collected up to this length and encoded together: a call for each costs as much as 200 bytes of it. */
+const COLLECTED_UNITS = 8 * 1024
+/** UTF-8 takes at most so many bytes for each UTF-16 unit. */
+const MAX_BYTES_PER_UNIT = 3
 
 export interface WorkerMark {
   readonly complete: number
@@ -71,6 +75,8 @@ export class SpoolWorker {
   /** End of the last complete record. */
   #complete = 0
   #fill = 0
+  /** Texts of records to come at #fill, not yet encoded: so few that they cannot make the file full. */
+  #collected = ''
   #records = 0
   /** CRC-32C of the file up to #crcEnd. */
   #crc = 0
@@ -101,6 +107,7 @@ export class SpoolWorker {
 
   /** Bytes of complete records that are not published. */
   get pendingBytes(): number {
+    this.#encodeCollected()
     return this.#complete
   }
 
@@ -108,35 +115,27 @@ export class SpoolWorker {
     return this.#records
   }
 
+  /** Whether it has to be published; what is collected cannot make it full. */
   get isFull(): boolean {
     return this.#complete >= this.#host.size
   }
 
   /** Whether the note speaks for every pending record, so that they outlive the process. */
   get isNoted(): boolean {
+    this.#encodeCollected()
     return this.#noted === this.#complete
   }
 
-  /** Copies a record (or several) into the buffer. False if it has no room: `take` it in pieces. */
-  put(record: string | Uint8Array, records = 1): boolean {
-    const at = this.#fill - this.#base
-    const room = this.#buffer.length - at
-    let length = record.length
-    if (typeof record === 'string') {
-      if (length * 3 > room && Buffer.byteLength(record) > room) return false
-      length = writeUtf8(this.#buffer, record, at)
-    } else {
-      if (length > room) return false
-      this.#buffer.set(record, at)
-    }
-    this.#fill += length
-    this.#complete = this.#fill
-    this.#records += records
-    return true
+  /** Takes a record into the buffer. False if it has no room: take it in pieces. */
+  put(record: string | Uint8Array): boolean {
+    const isTaken = typeof record === 'string' ? this.#putText(record) : this.#putBytes(record)
+    if (isTaken) this.#records++
+    return isTaken
   }
 
   /** Begins a record that comes in pieces. Nothing of it counts until `endRecord`. */
   beginRecord(): void {
+    this.#encodeCollected()
     this.#advanceCrc()
     this.#newCrc = this.#crc
   }
@@ -173,6 +172,7 @@ export class SpoolWorker {
 
   /** What `returnTo` needs to forget everything put after this call. */
   mark(): WorkerMark {
+    this.#encodeCollected()
     this.#advanceCrc()
     return { complete: this.#complete, records: this.#records, crc: this.#crc }
   }
@@ -191,6 +191,7 @@ export class SpoolWorker {
 
   /** Hands the pending records to the kernel (`durable`: to the disk) without publishing them. */
   *stage(durable: boolean): Steps<void> {
+    this.#encodeCollected()
     this.#advanceCrc()
     const done = durable ? this.#durable : this.#noted
     if (done === this.#complete && !this.#renew) return
@@ -206,10 +207,12 @@ export class SpoolWorker {
 
   /**
    * Publishes the pending records in the background, as one piece of work; for what never left the buffer, so that no
-   * note has to speak for it. False if that is not possible or failed: then `publish` has to, and says why.
+   * note has to speak for it. False if that is not possible or failed: then `publish` has to, and says why. Throws if no
+   * note can be made.
    */
-  async publishAside(): Promise<boolean> {
+  publishAside(): Promise<boolean> | false {
     const { folders } = this.#host
+    this.#encodeCollected()
     const isWhole = this.#temp === undefined && this.#base === 0 && this.#complete > 0
     if (!isWhole || folders.durable || this.#host.isCopying) return false
     const name = this.#nextName()
@@ -243,6 +246,7 @@ export class SpoolWorker {
   /** Publishes the pending records. To be repeated after a failure. */
   *publish(): Steps<void> {
     const { folders } = this.#host
+    this.#encodeCollected()
     this.#advanceCrc()
     const temp = this.#complete === 0 ? undefined : yield* this.#settle()
     if (temp === undefined) {
@@ -307,6 +311,44 @@ export class SpoolWorker {
 
   get hasTemp(): boolean {
     return this.#temp !== undefined || this.#aside !== undefined
+  }
+
+  #putText(text: string): boolean {
+    const collected = this.#collected.length + text.length
+    if (this.#complete + collected * MAX_BYTES_PER_UNIT < this.#host.size) {
+      // Two halves of a pair of surrogates in two records are no character.
+      if (isLowSurrogate(text.charCodeAt(0))) this.#encodeCollected()
+      this.#collected += text
+      if (this.#collected.length >= COLLECTED_UNITS) this.#encodeCollected()
+      return true
+    }
+    this.#encodeCollected()
+    const room = this.#room
+    if (text.length * MAX_BYTES_PER_UNIT > room && Buffer.byteLength(text) > room) return false
+    this.#encode(text)
+    return true
+  }
+
+  #putBytes(bytes: Uint8Array): boolean {
+    this.#encodeCollected()
+    if (bytes.length > this.#room) return false
+    this.#buffer.set(bytes, this.#fill - this.#base)
+    this.#complete = this.#fill += bytes.length
+    return true
+  }
+
+  get #room(): number {
+    return this.#buffer.length - (this.#fill - this.#base)
+  }
+
+  #encodeCollected(): void {
+    if (this.#collected.length === 0) return
+    this.#encode(this.#collected)
+    this.#collected = ''
+  }
+
+  #encode(text: string): void {
+    this.#complete = this.#fill += writeUtf8(this.#buffer, text, this.#fill - this.#base)
   }
 
   #endAside(aside: Aside, isPublished: boolean): void {
@@ -431,4 +473,8 @@ export class SpoolWorker {
     this.#records = this.#crc = this.#crcEnd = this.#noted = this.#durable = 0
     this.#renew = this.#hasRest = false
   }
+}
+
+function isLowSurrogate(unit: number): boolean {
+  return unit >= 0xdc00 && unit <= 0xdfff
 }

@@ -225,7 +225,7 @@ export class Spool extends EventEmitter<SinkEvents> {
 
   async #publishing(worker: SpoolWorker): Promise<void> {
     try {
-      const isPublished = await worker.publishAside().catch(() => false)
+      const isPublished = await this.#publishAside(worker)
       if (isPublished) this.#account.recover()
       else if (!this.#retry.hasGivenUp) await this.#attempt(worker, () => worker.publish())
     } catch {
@@ -233,13 +233,20 @@ export class Spool extends EventEmitter<SinkEvents> {
     }
   }
 
+  #publishAside(worker: SpoolWorker): Promise<boolean> | false {
+    try {
+      return worker.publishAside()
+    } catch {
+      return false
+    }
+  }
+
   /** Lets a worker do `work`, which does not reject; then it takes waiting records. */
   #occupy(worker: SpoolWorker, work: () => Promise<void>): void {
-    const done = work().finally(() => {
+    this.#busy[worker.index] = work().then(() => {
       this.#busy[worker.index] = undefined
       this.#serve()
     })
-    this.#busy[worker.index] = done
   }
 
   #serve(): void {

@@ -1,7 +1,7 @@
 // A temp file of a spool and its way into the folder where readers look: complete, with its final permission,
 // under a name nobody has. Writer and recovery publish through the same steps.
 import { constants } from 'node:fs'
-import { join } from 'node:path'
+import { join, sep } from 'node:path'
 import { PLACE_TARGET, PLACE_TEMP, publishedName, tempName } from '../../formats/spool.ts'
 import { native } from '../../native/index.ts'
 import type { Disk } from '../disk.ts'
@@ -168,12 +168,17 @@ export class TempFile {
 
 /** Where a temp file is made. */
 export function tempPath(folders: SpoolFolders, name: TempFileName): string {
-  return join(folders.temp, tempName(name.base, name.pid, name.instance, name.number))
+  return inFolder(folders.temp, tempName(name.base, name.pid, name.instance, name.number))
 }
 
 /** A path nobody has used, for a file to be published at. */
 export function targetPath(folders: SpoolFolders, base: string): string {
-  return join(folders.target, publishedName(base, folders.now()))
+  return inFolder(folders.target, publishedName(base, folders.now()))
+}
+
+// `folder` is absolute and normal, so there is nothing for `join` to do, which every file would pay for.
+function inFolder(folder: string, name: string): string {
+  return folder + sep + name
 }
 
 /** Makes the names in `folder` durable. */
