@@ -1,5 +1,6 @@
 // The bench: `npm run bench -- <suite…> [--runs 5] [--quick] [--only name,…] [--dir folder]`. Every contender runs in a
 // process of its own, in alternating order, and what it wrote is counted after every run. Suites are in suites/.
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,6 +33,9 @@ if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
 
 installPeers()
 const folder = mkdtempSync(join(flags.dir, 'logboom-bench-'))
+// Makes ext4 spread the folders in it over the disk, away from what an earlier bench has just deleted (lib/rounds.mjs).
+// Other file systems refuse, and have no need of it.
+spawnSync('chattr', ['+T', folder])
 process.on('SIGINT', () => process.exit(130))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 

@@ -1,6 +1,6 @@
 // Runs the contenders of one suite in alternating order (A B C A B C …), each in a fresh process and an empty folder,
 // and verifies what each run left on disk. Alternation makes a busy minute of the machine hit everybody alike.
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { raceWriters } from './barrier.mjs'
 import { emptyFiles } from './empty-files.mjs'
@@ -29,7 +29,7 @@ export async function runSuite(suite, { folder, rounds, quick, only }) {
   for (let round = 1; round <= rounds; round++) {
     for (const [name, runs] of results) {
       progress(`${suite.name} ${round}/${rounds} ${name}`)
-      runs.push(await runOnce(suite, name, join(folder, 'run'), quick))
+      runs.push(await runOnce(suite, name, emptyFolder(folder), quick))
     }
   }
   progress('')
@@ -40,7 +40,6 @@ async function runOnce(suite, name, folder, quick) {
   const contender = suite.contenders[name]
   const records = Math.round(suite.records * (contender.share ?? 1) * (quick ? 0.1 : 1))
   const context = { suite: suite.name, contender: name, folder, records }
-  clear(folder)
   warmPageCache(`${folder}-warm`)
   try {
     const measured = await measure(suite, contender, context)
@@ -50,20 +49,25 @@ async function runOnce(suite, name, folder, quick) {
     return measured
   } catch (error) {
     return { failed: error.message }
+  } finally {
+    clear(folder)
   }
 }
 
+/** Of a name that no other run has: by name ext4 chooses the part of the disk for it. */
+function emptyFolder(base) {
+  const folder = join(base, `run-${process.pid}-${used++}`)
+  mkdirSync(folder)
+  return folder
+}
+
 /**
- * An empty folder. Thousands of files are emptied and kept aside until the end: for a minute ext4 passes over every inode
- * that was freed, one by one, which would make the next run's files slow to create.
+ * Thousands of files are emptied, and deleted at the end of the bench: for minutes ext4 passes over every inode that was
+ * freed, one by one, which would make the next run's files slow to create.
  */
 function clear(folder) {
-  if (existsSync(folder) && readdirSync(folder).length > MANY_FILES) {
-    emptyFiles(folder)
-    renameSync(folder, `${folder}-${used++}`)
-  }
-  rmSync(folder, { recursive: true, force: true })
-  mkdirSync(folder, { recursive: true })
+  if (readdirSync(folder).length > MANY_FILES) emptyFiles(folder)
+  else rmSync(folder, { recursive: true })
 }
 
 function measure(suite, contender, context) {

@@ -107,8 +107,8 @@ export const realDisk = {
     data: Uint8Array,
     length: number,
     done: (isPublished: boolean) => void
-  ): unknown => native.publishFile(temp, target, mode, data, length, done),
-  settlePublication: (publication: unknown, wait: boolean): boolean | undefined =>
+  ): number | undefined => native.publishFile(temp, target, mode, data, length, done),
+  settlePublication: (publication: number, wait: boolean): boolean | undefined =>
     native.settlePublication(publication, wait),
   /** Renames a file or folder, replacing a file or an empty folder at `to`. */
   rename: (from: string, to: string): void => fs.renameSync(from, to),

@@ -35,6 +35,16 @@
     return NULL;                                                             \
   }
 
+// A publication asked for by JavaScript, which knows it by its number.
+typedef struct publish_task {
+  struct publish_task *next;
+  uint32_t number;
+  publication *work;
+  napi_ref data;
+  napi_ref done;
+  bool settled;
+} publish_task;
+
 // What one environment (the main thread or a worker) has.
 typedef struct {
   // Descriptors to close when the environment ends. Terminating a worker thread runs no JavaScript and closes no
@@ -45,7 +55,8 @@ typedef struct {
   // Started when it is needed first; `published` brings what it has done back to the thread that asked.
   publisher *publisher;
   napi_threadsafe_function published;
-  size_t publishing;
+  publish_task *tasks;
+  uint32_t last_task;
 } addon_state;
 
 static void release_state(void *data) {
@@ -146,32 +157,27 @@ static char *get_path(napi_env env, napi_value value) {
   return path;
 }
 
-// A publication asked for by JavaScript. Its handle and, until it has ended, the publisher hold it.
-typedef struct {
-  publication *work;
-  napi_ref data;
-  napi_ref done;
-  int holders;
-  bool settled;
-} publish_task;
-
-static void release_task(publish_task *task) {
-  if (--task->holders > 0) return;
+static void free_task(publish_task *task) {
   publication_free(task->work);
   free(task);
 }
 
-static void drop_task_handle(napi_env env, void *data, void *hint) {
-  (void)env;
-  (void)hint;
-  release_task(data);
+static void add_task(napi_env env, addon_state *state, publish_task *task) {
+  // A process that has nothing else to do waits for its files.
+  if (state->tasks == NULL) napi_ref_threadsafe_function(env, state->published);
+  task->number = ++state->last_task;
+  task->next = state->tasks;
+  state->tasks = task;
 }
 
 static void end_task(napi_env env, addon_state *state, publish_task *task) {
-  napi_delete_reference(env, task->data);
-  napi_delete_reference(env, task->done);
-  if (--state->publishing == 0) napi_unref_threadsafe_function(env, state->published);
-  release_task(task);
+  publish_task **place = &state->tasks;
+  while (*place != task) place = &(*place)->next;
+  *place = task->next;
+  if (state->tasks == NULL) napi_unref_threadsafe_function(env, state->published);
+  if (task->done != NULL) napi_delete_reference(env, task->done);
+  if (task->data != NULL) napi_delete_reference(env, task->data);
+  free_task(task);
 }
 
 static void tell_published(void *context, void *owner) {
@@ -184,7 +190,7 @@ static void call_done(napi_env env, napi_value callback, void *context, void *da
   napi_value receiver, done, succeeded;
   // Without an environment the thread is ending and nobody is there to be told.
   if (env == NULL) {
-    release_task(task);
+    free_task(task);
     return;
   }
   bool told = task->settled || napi_get_reference_value(env, task->done, &done) != napi_ok;
@@ -194,7 +200,20 @@ static void call_done(napi_env env, napi_value callback, void *context, void *da
   if (!told) napi_call_function(env, receiver, done, 1, &succeeded, NULL);
 }
 
-static void stop_publisher(void *data) { publisher_stop(((addon_state *)data)->publisher); }
+static void stop_publisher(void *data) {
+  addon_state *state = data;
+  for (publish_task **place = &state->tasks; *place != NULL;) {
+    publish_task *task = *place;
+    if (publisher_settle(state->publisher, task->work, false) == NEVER_BEGINS) {
+      *place = task->next;
+      free_task(task);
+    } else {
+      // It comes back through `call_done`.
+      place = &task->next;
+    }
+  }
+  publisher_stop(state->publisher);
+}
 
 static bool start_publisher(napi_env env, addon_state *state) {
   napi_value name;
@@ -215,7 +234,7 @@ static bool start_publisher(napi_env env, addon_state *state) {
   return false;
 }
 
-// publishFile(temp, target, mode, data, length, done: (published: boolean) => void): handle
+// publishFile(temp, target, mode, data, length, done: (published: boolean) => void): number of the publication
 static napi_value publish_file(napi_env env, napi_callback_info info) {
   ARGUMENTS(6)
   uint32_t mode;
@@ -234,45 +253,42 @@ static napi_value publish_file(napi_env env, napi_callback_info info) {
   }
   char *temp = get_path(env, argv[0]);
   char *target = get_path(env, argv[1]);
-  publish_task *task = temp == NULL || target == NULL ? NULL : calloc(1, sizeof *task);
-  napi_value handle = NULL;
-  if (task != NULL && start_publisher(env, state) &&
-      napi_create_reference(env, argv[3], 1, &task->data) == napi_ok &&
-      napi_create_reference(env, argv[5], 1, &task->done) == napi_ok &&
-      napi_create_external(env, task, drop_task_handle, NULL, &handle) == napi_ok) {
-    task->holders = 2;
-    if (state->publishing++ == 0) napi_ref_threadsafe_function(env, state->published);
-    task->work = publisher_add(state->publisher, temp, target, mode, bytes, (size_t)length, task);
+  napi_value number = NULL;
+  publish_task *task = NULL;
+  if (temp != NULL && target != NULL && start_publisher(env, state)) task = calloc(1, sizeof *task);
+  if (task != NULL) {
+    add_task(env, state, task);
+    if (napi_create_reference(env, argv[3], 1, &task->data) == napi_ok &&
+        napi_create_reference(env, argv[5], 1, &task->done) == napi_ok &&
+        napi_create_uint32(env, task->number, &number) == napi_ok) {
+      task->work = publisher_add(state->publisher, temp, target, mode, bytes, (size_t)length, task);
+    }
   }
   free(temp);
   free(target);
-  if (task != NULL && task->work != NULL) return handle;
-  if (task != NULL && task->holders == 0) {
-    if (task->done != NULL) napi_delete_reference(env, task->done);
-    if (task->data != NULL) napi_delete_reference(env, task->data);
-    free(task);
-  } else if (task != NULL) {
-    end_task(env, state, task);
-  }
+  if (task != NULL && task->work != NULL) return number;
+  if (task != NULL) end_task(env, state, task);
   return throw_system_error(env, "publishFile", ENOMEM);
 }
 
-// settlePublication(handle, wait): boolean, or undefined while it is under way
+// settlePublication(number, wait): boolean, or undefined while it is under way; once for each that `done` was not called for
 static napi_value settle_publication(napi_env env, napi_callback_info info) {
   ARGUMENTS(2)
-  void *data;
+  uint32_t number;
   bool wait;
   addon_state *state;
-  CHECK(napi_get_value_external(env, argv[0], &data))
+  CHECK(napi_get_value_uint32(env, argv[0], &number))
   CHECK(napi_get_value_bool(env, argv[1], &wait))
   CHECK(napi_get_instance_data(env, (void **)&state))
-  publish_task *task = data;
+  publish_task *task = state->tasks;
+  while (task != NULL && task->number != number) task = task->next;
+  if (task == NULL || task->settled) return throw_system_error(env, "settlePublication", EINVAL);
   enum settlement settlement = publisher_settle(state->publisher, task->work, wait);
   if (settlement == IS_RUNNING) return NULL;
-  if (settlement == NEVER_BEGINS) end_task(env, state, task);
   task->settled = true;
   napi_value succeeded;
   napi_get_boolean(env, publication_succeeded(task->work), &succeeded);
+  if (settlement == NEVER_BEGINS) end_task(env, state, task);
   return succeeded;
 }
 

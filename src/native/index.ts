@@ -25,7 +25,8 @@ export interface Native {
   /**
    * Has a thread of its own write the first `length` bytes of `data`, which must stay as they are, to a new file at
    * `temp`, give it `mode` and rename it to `target`, where nothing may be. Then calls `done`: true if it is there;
-   * false if something failed, and then nothing is left of it. Returns undefined if there is no such thread.
+   * false if something failed, and then nothing is left of it. Returns the number of the publication, undefined if there
+   * is no such thread.
    */
   publishFile(
     temp: string,
@@ -34,12 +35,12 @@ export interface Native {
     data: Uint8Array,
     length: number,
     done: (isPublished: boolean) => void
-  ): unknown
+  ): number | undefined
   /**
    * The same result at once, and `done` is not called; what has not begun never will. Waits for work that is under way if
-   * asked to, and else returns undefined for it, and `done` will be called.
+   * asked to, and else returns undefined for it, and `done` will be called. Throws EINVAL once either gave the result.
    */
-  settlePublication(publication: unknown, wait: boolean): boolean | undefined
+  settlePublication(publication: number, wait: boolean): boolean | undefined
   /**
    * Stores device, inode, size, modification time (ns since 1970), number of names and mode of a file, given by path or
    * descriptor, in `fields`; false if nothing is at the path. Node's own makes garbage of two kilobytes per call.

@@ -141,7 +141,7 @@ describe('a file that is published in the background', () => {
   function stuck(hasBegun: boolean): Disk {
     return new Proxy(createFaultyDisk().disk, {
       get(disk, name: Operation) {
-        if (name === 'publishFile') return () => ({})
+        if (name === 'publishFile') return () => 1
         if (name === 'settlePublication') return () => (hasBegun ? undefined : false)
         return disk[name]
       }

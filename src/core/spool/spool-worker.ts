@@ -21,7 +21,7 @@ import {
 
 /** A record that overflows `size` by less than this needs no call of its own. */
 const SLACK_BYTES = 64 * 1024
-/** A file that has not begun to be published in the background by then is published in the ordinary way. */
+/** A file whose publication in the background has not begun after this time, or twice that, is published here. */
 const ASIDE_PATIENCE_MS = 100
 /** Texts are collected up to this length and encoded together: a call for each costs as much as 200 bytes of it. */
 const COLLECTED_UNITS = 8 * 1024
@@ -38,8 +38,7 @@ export interface WorkerMark {
 interface Aside {
   readonly from: string
   readonly to: string
-  readonly publication: unknown
-  readonly timer: NodeJS.Timeout
+  readonly publication: number
   resolve(isPublished: boolean): void
 }
 
@@ -98,6 +97,9 @@ export class SpoolWorker {
   /** Left by `publishNow` while a call on them may still be running. */
   #toClose: TempFile[] = []
   #aside: Aside | undefined
+  /** What was in the background when `#patience` began. */
+  #asideBefore: Aside | undefined
+  #patience: NodeJS.Timeout | undefined
 
   constructor(index: number, host: WorkerHost) {
     this.index = index
@@ -228,10 +230,9 @@ export class SpoolWorker {
         resolve(false)
         return
       }
-      // The thread may be held up by the file of another spool, on a disk that hangs.
-      const timer = setTimeout(() => this.settleAside(false), ASIDE_PATIENCE_MS).unref()
-      const aside = { from, to, publication, timer, resolve }
+      const aside = { from, to, publication, resolve }
       this.#aside = aside
+      this.#patience ??= this.#watchAside()
     })
   }
 
@@ -302,7 +303,7 @@ export class SpoolWorker {
   /** Gives up: what is not published stays in the temp file as far as it came. */
   abandon(): void {
     this.#epoch++
-    clearTimeout(this.#aside?.timer)
+    clearTimeout(this.#patience)
     this.#aside?.resolve(false)
     this.#aside = undefined
     if (this.#temp !== undefined) this.#close(this.#temp)
@@ -351,8 +352,18 @@ export class SpoolWorker {
     this.#complete = this.#fill += writeUtf8(this.#buffer, text, this.#fill - this.#base)
   }
 
+  // The thread may be held up by the file of another spool, on a disk that hangs. No timer for each file: that would cost
+  // as much as a twentieth of its records.
+  #watchAside(): NodeJS.Timeout {
+    this.#asideBefore = this.#aside
+    const timer = setTimeout(() => {
+      if (this.#aside === this.#asideBefore) this.settleAside(false)
+      this.#patience = this.#aside === undefined ? undefined : this.#watchAside()
+    }, ASIDE_PATIENCE_MS)
+    return timer.unref()
+  }
+
   #endAside(aside: Aside, isPublished: boolean): void {
-    clearTimeout(aside.timer)
     this.#aside = undefined
     this.#host.folders.counters.writes++
     if (isPublished) this.#published(aside.from, aside.to)
