@@ -80,7 +80,8 @@ async function run({ folder, records }, kind, events, options) {
   let openFiles = 0
   let growthBytes = 0
   const look = () => {
-    openFiles = Math.max(openFiles, countOpen(folder))
+    // A file closed while the list is read, and the one opened in its place, can both be in it: the lower of two.
+    openFiles = Math.max(openFiles, Math.min(countOpen(folder), countOpen(folder)))
     growthBytes = Math.max(growthBytes, process.memoryUsage().rss - before)
   }
   const timer = setInterval(look, 50)
