@@ -47,6 +47,7 @@ typedef struct publish_task {
 
 // What one environment (the main thread or a worker) has.
 typedef struct {
+  napi_env env;
   // Descriptors to close when the environment ends. Terminating a worker thread runs no JavaScript and closes no
   // descriptor, so a lock it held would outlive it until the whole process dies.
   int *fds;
@@ -170,13 +171,18 @@ static void add_task(napi_env env, addon_state *state, publish_task *task) {
   state->tasks = task;
 }
 
+static void release_values(napi_env env, publish_task *task) {
+  if (task->done != NULL) napi_delete_reference(env, task->done);
+  if (task->data != NULL) napi_delete_reference(env, task->data);
+  task->done = task->data = NULL;
+}
+
 static void end_task(napi_env env, addon_state *state, publish_task *task) {
   publish_task **place = &state->tasks;
   while (*place != task) place = &(*place)->next;
   *place = task->next;
   if (state->tasks == NULL) napi_unref_threadsafe_function(env, state->published);
-  if (task->done != NULL) napi_delete_reference(env, task->done);
-  if (task->data != NULL) napi_delete_reference(env, task->data);
+  release_values(env, task);
   free_task(task);
 }
 
@@ -206,6 +212,7 @@ static void stop_publisher(void *data) {
     publish_task *task = *place;
     if (publisher_settle(state->publisher, task->work, false) == NEVER_BEGINS) {
       *place = task->next;
+      release_values(state->env, task);
       free_task(task);
     } else {
       // It comes back through `call_done`.
@@ -213,6 +220,7 @@ static void stop_publisher(void *data) {
     }
   }
   publisher_stop(state->publisher);
+  for (publish_task *task = state->tasks; task != NULL; task = task->next) release_values(state->env, task);
 }
 
 static bool start_publisher(napi_env env, addon_state *state) {
@@ -716,6 +724,7 @@ NAPI_MODULE_INIT() {
     napi_throw_error(env, NULL, "logboom addon: cannot initialise");
     return NULL;
   }
+  state->env = env;
   checksum_init();
   const struct {
     const char *name;

@@ -25,8 +25,8 @@ export interface Native {
   /**
    * Has a thread of its own write the first `length` bytes of `data`, which must stay as they are, to a new file at
    * `temp`, give it `mode` and rename it to `target`, where nothing may be. Then calls `done`: true if it is there;
-   * false if something failed, and then nothing is left of it. Returns the number of the publication, undefined if there
-   * is no such thread.
+   * false if something failed, and then nothing is left of it. Returns the number of the publication, undefined
+   * without the addon. Throws ENOMEM if the thread cannot be started.
    */
   publishFile(
     temp: string,

@@ -191,6 +191,29 @@ describe('publishing', () => {
     expect(hiddenNames(path)).toEqual([])
   })
 
+  test('flushSync while a file is being written: the write under way does not reach it once it is published', async () => {
+    const path = createFolder()
+    const late: (() => void)[] = []
+    const disk = {
+      ...realDisk,
+      async writeAsync(...args: Parameters<typeof realDisk.writeAsync>): Promise<number> {
+        await new Promise<void>((resolve) => late.push(resolve))
+        return realDisk.writeAsync(...args)
+      }
+    }
+    const spool = createSpool({ path, size: 10, workers: 1, durability: 'disk' }, { disk })
+    const writes = [spool.write('A'.repeat(10)), spool.write('B'.repeat(10))]
+    await expect.poll(() => late.length).toBe(1)
+    spool.flushSync()
+    expect(publishedText(path)).toBe('A'.repeat(10) + 'B'.repeat(10))
+    late[0]()
+    expect(await Promise.all(writes)).toEqual([true, true])
+    await delay(20)
+    await spool.close()
+    expect(publishedText(path)).toBe('A'.repeat(10) + 'B'.repeat(10))
+    expect(hiddenNames(path)).toEqual([])
+  })
+
   test("at durability 'disk' file and folder are synced", async () => {
     const path = createFolder()
     const spool = createSpool({ path, durability: 'disk' })

@@ -209,10 +209,10 @@ export class SpoolWorker {
 
   /**
    * Publishes the pending records in the background, as one piece of work; for what never left the buffer, so that no
-   * note has to speak for it. False if that is not possible or failed: then `publish` has to, and says why. Throws if no
-   * note can be made.
+   * note has to speak for it. False if that is not possible or failed, and it may reject: then `publish` has to, and says
+   * why.
    */
-  publishAside(): Promise<boolean> | false {
+  async publishAside(): Promise<boolean> {
     const { folders } = this.#host
     this.#encodeCollected()
     const isWhole = this.#temp === undefined && this.#base === 0 && this.#complete > 0
@@ -292,11 +292,10 @@ export class SpoolWorker {
   publishNow(): void {
     this.#epoch++
     this.settleAside(true)
-    if (this.#fill > this.#complete) {
-      // A write of the unfinished record may still be under way; it must not reach a published file.
-      this.#renew ||= this.#running > 0 && this.#temp !== undefined
-      this.rollBack()
-    }
+    // A write may still be under way, of an unfinished record or from a buffer that the next records go to: it must not
+    // reach a published file.
+    this.#renew ||= this.#running > 0 && this.#temp !== undefined
+    if (this.#fill > this.#complete) this.rollBack()
     runNow(this.#host.folders.disk, this.publish())
   }
 

@@ -225,19 +225,16 @@ export class Spool extends EventEmitter<SinkEvents> {
 
   async #publishing(worker: SpoolWorker): Promise<void> {
     try {
-      const isPublished = await this.#publishAside(worker)
+      let isPublished = false
+      try {
+        isPublished = await worker.publishAside()
+      } catch {
+        // What is wrong shows again in `publish`.
+      }
       if (isPublished) this.#account.recover()
       else if (!this.#retry.hasGivenUp) await this.#attempt(worker, () => worker.publish())
     } catch {
       // Overtaken by flushSync, or given up by close, which accounts for what is left.
-    }
-  }
-
-  #publishAside(worker: SpoolWorker): Promise<boolean> | false {
-    try {
-      return worker.publishAside()
-    } catch {
-      return false
     }
   }
 

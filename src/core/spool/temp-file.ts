@@ -176,9 +176,9 @@ export function targetPath(folders: SpoolFolders, base: string): string {
   return inFolder(folders.target, publishedName(base, folders.now()))
 }
 
-// `folder` is absolute and normal, so there is nothing for `join` to do, which every file would pay for.
+// What `join` does to a folder that is absolute and normal; every file would pay for the rest.
 function inFolder(folder: string, name: string): string {
-  return folder + sep + name
+  return folder.endsWith(sep) ? folder + name : folder + sep + name
 }
 
 /** Makes the names in `folder` durable. */
