@@ -18,6 +18,19 @@ function createSpool(options: SpoolOptions, internals?: SpoolInternals): Spool {
   return spool
 }
 
+/** A disk whose asynchronous writes wait until the test calls what they put in `late`. */
+function createLateDisk() {
+  const late: (() => void)[] = []
+  const disk = {
+    ...realDisk,
+    async writeAsync(...args: Parameters<typeof realDisk.writeAsync>): Promise<number> {
+      await new Promise<void>((resolve) => late.push(resolve))
+      return realDisk.writeAsync(...args)
+    }
+  }
+  return { disk, late }
+}
+
 describe('publishing', () => {
   test('records stand back to back in a file with the documented name and permission', async () => {
     const path = createFolder()
@@ -168,14 +181,7 @@ describe('publishing', () => {
 
   test('flushSync in the middle of a long record: the write under way does not reach a published file', async () => {
     const path = createFolder()
-    const late: (() => void)[] = []
-    const disk = {
-      ...realDisk,
-      async writeAsync(...args: Parameters<typeof realDisk.writeAsync>): Promise<number> {
-        await new Promise<void>((resolve) => late.push(resolve))
-        return realDisk.writeAsync(...args)
-      }
-    }
+    const { disk, late } = createLateDisk()
     const spool = createSpool({ path, size: 1000, workers: 1 }, { disk })
     await spool.write('before')
     const long = spool.write('x'.repeat(500_000))
@@ -193,14 +199,7 @@ describe('publishing', () => {
 
   test('flushSync while a file is being written: the write under way does not reach it once it is published', async () => {
     const path = createFolder()
-    const late: (() => void)[] = []
-    const disk = {
-      ...realDisk,
-      async writeAsync(...args: Parameters<typeof realDisk.writeAsync>): Promise<number> {
-        await new Promise<void>((resolve) => late.push(resolve))
-        return realDisk.writeAsync(...args)
-      }
-    }
+    const { disk, late } = createLateDisk()
     const spool = createSpool({ path, size: 10, workers: 1, durability: 'disk' }, { disk })
     const writes = [spool.write('A'.repeat(10)), spool.write('B'.repeat(10))]
     await expect.poll(() => late.length).toBe(1)

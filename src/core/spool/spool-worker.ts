@@ -97,8 +97,6 @@ export class SpoolWorker {
   /** Left by `publishNow` while a call on them may still be running. */
   #toClose: TempFile[] = []
   #aside: Aside | undefined
-  /** What was in the background when `#patience` began. */
-  #asideBefore: Aside | undefined
   #patience: NodeJS.Timeout | undefined
 
   constructor(index: number, host: WorkerHost) {
@@ -354,9 +352,9 @@ export class SpoolWorker {
   // The thread may be held up by the file of another spool, on a disk that hangs. No timer for each file: that would cost
   // as much as a twentieth of its records.
   #watchAside(): NodeJS.Timeout {
-    this.#asideBefore = this.#aside
+    const before = this.#aside
     const timer = setTimeout(() => {
-      if (this.#aside === this.#asideBefore) this.settleAside(false)
+      if (this.#aside === before) this.settleAside(false)
       this.#patience = this.#aside === undefined ? undefined : this.#watchAside()
     }, ASIDE_PATIENCE_MS)
     return timer.unref()

@@ -225,12 +225,7 @@ export class Spool extends EventEmitter<SinkEvents> {
 
   async #publishing(worker: SpoolWorker): Promise<void> {
     try {
-      let isPublished = false
-      try {
-        isPublished = await worker.publishAside()
-      } catch {
-        // What is wrong shows again in `publish`.
-      }
+      const isPublished = await worker.publishAside().catch(() => false)
       if (isPublished) this.#account.recover()
       else if (!this.#retry.hasGivenUp) await this.#attempt(worker, () => worker.publish())
     } catch {
