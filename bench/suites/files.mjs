@@ -77,17 +77,17 @@ export const suite = {
     'spool: logboom': {
       note: 'Spool, default options but a timeout of 10 s, each write awaited; recoverable, no-clobber, any number of processes',
       own: true,
-      run: (context) => measured(context, lineBytes, writeSpool)
+      run: (context) => measured(context, lineBytes, writeSpool(awaitEach))
     },
     'spool: logboom (200 per tick)': {
       note: 'the same, of 200 records per tick only the last is awaited, as a logger would',
       own: true,
-      run: (context) => measured(context, lineBytes, writeSpoolInTicks)
+      run: (context) => measured(context, lineBytes, writeSpool(awaitOncePerTick))
     },
     'spool: logboom (cold)': {
       note: 'each write awaited; the clock starts before anything has been compiled',
       own: true,
-      run: (context) => measured(context, lineBytes, writeSpool, true)
+      run: (context) => measured(context, lineBytes, writeSpool(awaitEach), true)
     }
   },
   goals: [
@@ -175,17 +175,19 @@ const writeBinaryFile = (flushEach) => async (folder, texts) => {
   await file.close()
 }
 
-async function writeSpool(folder, texts) {
+const writeSpool = (writeAll) => async (folder, texts) => {
   const { Spool } = await import('logboom')
   const spool = new Spool({ path: folder, size: spoolBytes, timeout: '10s' })
-  for (let number = 0; number < texts.length; number++) await spool.write(texts[number])
+  await writeAll(spool, texts)
   await spool.close()
   return { dropped: spool.stats().dropped }
 }
 
-async function writeSpoolInTicks(folder, texts) {
-  const { Spool } = await import('logboom')
-  const spool = new Spool({ path: folder, size: spoolBytes, timeout: '10s' })
+async function awaitEach(spool, texts) {
+  for (let number = 0; number < texts.length; number++) await spool.write(texts[number])
+}
+
+async function awaitOncePerTick(spool, texts) {
   for (let number = 0; number < texts.length; ) {
     const end = Math.min(texts.length, number + recordsPerTick)
     let isTaken
@@ -194,8 +196,6 @@ async function writeSpoolInTicks(folder, texts) {
     await isTaken
     await nextTick()
   }
-  await spool.close()
-  return { dropped: spool.stats().dropped }
 }
 
 async function writeAtomicFiles(folder, texts) {
