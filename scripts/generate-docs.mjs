@@ -2,9 +2,9 @@
 // of docs/<kind>.md and docs/reading.md, docs/errors.md, docs/cli.md, and the README's figures from bench/results. Usage: npm run docs
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { errorTable } from '../dist/base/errors.js'
 import { commands } from '../dist/cli/commands.js'
 import { commandHelp, generalHelp } from '../dist/cli/help.js'
-import { errorTable } from '../dist/core/errors.js'
 import { sinks } from '../dist/core/registry.js'
 import { readOptions } from '../dist/readers/read-records.js'
 import { benchTables } from './bench-tables.mjs'
@@ -63,7 +63,7 @@ function errorPage() {
     .map(([code, { what, safe, action }]) => {
       return `## ${code}\n\n**What happened.** ${what}\n\n**Is data safe?** ${safe}\n\n**What to do.** ${action}\n`
     })
-  return `<!-- Generated from src/core/errors.ts by \`npm run docs\`; do not edit. -->
+  return `<!-- Generated from src/base/errors.ts by \`npm run docs\`; do not edit. -->
 # Errors
 
 Every error of the package is a \`LogboomError\` with a \`code\` from this page, the \`path\` it is about, and the

@@ -1,5 +1,6 @@
 // The public API.
 
+export { type ErrorCode, type ErrorEntry, errorTable, LogboomError } from './base/errors.ts'
 export { BinaryFile } from './core/binary-file/binary-file.ts'
 export type { BinaryFileOptions } from './core/binary-file/options.ts'
 export { DirectFile } from './core/direct-file/direct-file.ts'
@@ -7,7 +8,6 @@ export type { DirectFileOptions } from './core/direct-file/options.ts'
 export type { DirectFileHandle } from './core/direct-file/shared-memory.ts'
 export type { DirectFileCounters, FlushMetrics, ShardStats } from './core/direct-file/statistics.ts'
 export type { DirectWriter } from './core/direct-file/writer.ts'
-export { type ErrorCode, type ErrorEntry, errorTable, LogboomError } from './core/errors.ts'
 export { type EventStats, LoggerManager } from './core/event-files/logger-manager.ts'
 export type { EventFilesOptions } from './core/event-files/options.ts'
 export type { RotatingFileOptions } from './core/rotating-file/options.ts'
@@ -24,7 +24,7 @@ export type {
   SinkState,
   SinkStats,
   WarningEvent
-} from './core/sink.ts'
+} from './core/sink/contract.ts'
 export type { SpoolOptions } from './core/spool/options.ts'
 export { Spool, type SpoolStats } from './core/spool/spool.ts'
 export type { Entry as WalEntry } from './core/wal/entries.ts'

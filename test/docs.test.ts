@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { expect, test } from 'vitest'
-import { errorTable } from '../src/core/errors.ts'
+import { errorTable } from '../src/base/errors.ts'
 import { sinks } from '../src/core/registry.ts'
 
 const root = dirname(import.meta.dirname)

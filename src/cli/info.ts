@@ -1,5 +1,5 @@
 // logboom info: the files of a log, and who wrote to it last.
-import { notFound } from '../readers/context.ts'
+import { notFound } from '../readers/engine/context.ts'
 import { findLogs } from '../readers/find-logs.ts'
 import type { LogInfo } from '../readers/reader.ts'
 import { type Command, exitCodes } from './command.ts'

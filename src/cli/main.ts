@@ -2,7 +2,8 @@
 // The command `logboom`: finds the command, parses its options, runs it, and turns what happens into an exit code.
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { errorMessage, systemCode } from '../core/errors.ts'
+import { errorMessage, systemCode } from '../base/errors.ts'
+import { similar } from '../base/similar.ts'
 import {
   type CliOption,
   type CliValues,
@@ -16,7 +17,6 @@ import { commands } from './commands.ts'
 import { commandHelp, generalHelp } from './help.ts'
 import { Output, ReaderGone } from './output.ts'
 import { exitCodeOf } from './read-inputs.ts'
-import { similar } from './similar.ts'
 
 async function main(args: readonly string[]): Promise<ExitCode> {
   const [name, ...rest] = args

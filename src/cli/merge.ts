@@ -1,8 +1,8 @@
 // logboom merge: several logs as one, by the time of their records.
-import { createContext, type DamageReport, notFound } from '../readers/context.ts'
+import { createContext, type DamageReport, notFound } from '../readers/engine/context.ts'
+import { recordTime } from '../readers/engine/record-time.ts'
 import { findLogs } from '../readers/find-logs.ts'
 import { batchLength, type LogRecord, type RecordBatch, recordAt } from '../readers/reader.ts'
-import { recordTime } from '../readers/record-time.ts'
 import { type Command, complain, exitCodes } from './command.ts'
 import { expandInputs, formatOption, inputFormat } from './inputs.ts'
 import { Output, outputForm, outputOptions } from './output.ts'

@@ -1,6 +1,6 @@
 // logboom pipe: stdin into a sink, for programs that are not written in JavaScript.
 import { isKind, sinks } from '../core/registry.ts'
-import type { Sink } from '../core/sink.ts'
+import type { Sink } from '../core/sink/contract.ts'
 import { type Command, type ExitCode, exitCodes, UsageError } from './command.ts'
 import { flagsOf, optionsFrom } from './sink-flags.ts'
 

@@ -1,9 +1,9 @@
 // Reads the inputs of a command one after the other; what goes wrong with one is reported and does not keep the
 // others from being read.
-import { errorMessage, LogboomError } from '../core/errors.ts'
-import { type ContextOptions, createContext, type DamageReport } from '../readers/context.ts'
+import { errorMessage, LogboomError } from '../base/errors.ts'
+import { type ContextOptions, createContext, type DamageReport } from '../readers/engine/context.ts'
+import { readBatches } from '../readers/engine/read-batches.ts'
 import { findLogs, readerOfStream } from '../readers/find-logs.ts'
-import { readBatches } from '../readers/read-batches.ts'
 import type { OnCorrupt, RecordBatch } from '../readers/reader.ts'
 import { complain, type ExitCode, exitCodes } from './command.ts'
 import { ReaderGone } from './output.ts'

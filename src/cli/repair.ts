@@ -1,6 +1,6 @@
 // logboom repair: cuts off what is no whole record, keeping a copy of the damaged file.
-import { LogboomError } from '../core/errors.ts'
-import { notFound } from '../readers/context.ts'
+import { LogboomError } from '../base/errors.ts'
+import { notFound } from '../readers/engine/context.ts'
 import { findLogs } from '../readers/find-logs.ts'
 import { type Command, exitCodes } from './command.ts'
 import { expandInputs, formatOption, inputFormat } from './inputs.ts'

@@ -1,6 +1,6 @@
 // The options of a sink as flags of the command line: `maxBytes` is --max-bytes, a boolean also --no-<name>.
 import * as v from 'valibot'
-import type { OptionSpec, OptionSpecs } from '../core/options.ts'
+import type { OptionSpec, OptionSpecs } from '../base/options.ts'
 import type { CliOption, CliValues } from './command.ts'
 
 /** The flags for a sink's options. */

@@ -1,7 +1,7 @@
 // logboom tail: the last records of logs, and with -f what is appended.
-import { BatchMerger } from '../readers/batch-merger.ts'
-import { createContext, type DamageReport } from '../readers/context.ts'
-import { readBatches } from '../readers/read-batches.ts'
+import { BatchMerger } from '../readers/engine/batch-merger.ts'
+import { createContext, type DamageReport } from '../readers/engine/context.ts'
+import { readBatches } from '../readers/engine/read-batches.ts'
 import { batchLength, type LogRecord, type ReadFrom, recordAt } from '../readers/reader.ts'
 import { type Command, complain, type ExitCode, exitCodes, UsageError, wholeNumber } from './command.ts'
 import { expandInputs, formatOption, inputFormat } from './inputs.ts'

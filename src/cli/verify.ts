@@ -1,5 +1,5 @@
 // logboom verify: reads every file of a log to its end and reports damage.
-import { createContext, notFound } from '../readers/context.ts'
+import { createContext, notFound } from '../readers/engine/context.ts'
 import { findLogs } from '../readers/find-logs.ts'
 import type { FileReport } from '../readers/reader.ts'
 import { type Command, type ExitCode, exitCodes } from './command.ts'

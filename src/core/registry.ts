@@ -2,7 +2,7 @@
 // a worker loads delays its start.
 import { eventFiles } from './event-files/kind.ts'
 import { fileKinds } from './file-kinds.ts'
-import type { SinkKind } from './sink-kind.ts'
+import type { SinkKind } from './sink/sink-kind.ts'
 
 export const sinks = { ...fileKinds, 'event-files': eventFiles } satisfies Record<string, SinkKind>
 

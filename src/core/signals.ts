@@ -1,6 +1,6 @@
 // Opt-in handling of signals. They reach the main thread only, so it is there that outputs are told.
 import type { EventEmitter } from 'node:events'
-import { optionError } from './options.ts'
+import { optionError } from '../base/options.ts'
 
 export interface SignalOptions {
   /** Write everything out on these signals, then let them do what they do by default. */

@@ -11,7 +11,7 @@ import {
   writeSync,
   writevSync
 } from 'node:fs'
-import { LogboomError } from '../core/errors.ts'
+import { LogboomError } from '../base/errors.ts'
 import type { Native } from './index.ts'
 import { walScan, walSeal } from './wal-scan.ts'
 

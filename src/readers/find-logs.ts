@@ -1,11 +1,11 @@
 // What is at a path: a log, a folder that is one log, or a folder of logs.
 import { stat } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
-import { LogboomError } from '../core/errors.ts'
-import { type ByteSource, fileSource, SourceDamage } from './byte-source.ts'
-import { compressionOf, DecompressedSource } from './decompress.ts'
-import { findRotatedFiles, namesIn } from './log-files.ts'
-import { isMissing, openFile, readError } from './open-file.ts'
+import { LogboomError } from '../base/errors.ts'
+import { type ByteSource, fileSource, SourceDamage } from './engine/byte-source.ts'
+import { compressionOf, DecompressedSource } from './engine/decompress.ts'
+import { findRotatedFiles, namesIn } from './engine/log-files.ts'
+import { isMissing, openFile, readError } from './engine/open-file.ts'
 import type { Probe, Reader } from './reader.ts'
 import { readerOf, readers } from './registry.ts'
 

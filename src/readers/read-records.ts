@@ -8,9 +8,9 @@ import {
   optionalOption,
   parseOptions,
   size
-} from '../core/options.ts'
-import { createContext, type DamageReport } from './context.ts'
-import { readBatches } from './read-batches.ts'
+} from '../base/options.ts'
+import { createContext, type DamageReport } from './engine/context.ts'
+import { readBatches } from './engine/read-batches.ts'
 import { batchLength, type Damage, type LogRecord, type RecordBatch, recordAt } from './reader.ts'
 
 const FROM_RULE = "must be 'start', 'end', an offset ≥ 0, an index (bigint) or {last: n} with n ≥ 0"

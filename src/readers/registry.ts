@@ -1,10 +1,10 @@
 // The readers, in the order in which they are asked whether they know a path: the pickiest first.
-import { binaryFileReader } from './binary-file.ts'
-import { directFileReader } from './direct-file.ts'
+import { binaryFileReader } from './formats/binary-file.ts'
+import { directFileReader } from './formats/direct-file.ts'
+import { spoolReader } from './formats/spool.ts'
+import { textReader } from './formats/text.ts'
+import { walReader } from './formats/wal.ts'
 import type { Reader } from './reader.ts'
-import { spoolReader } from './spool.ts'
-import { textReader } from './text.ts'
-import { walReader } from './wal.ts'
 
 export const readers: readonly Reader[] = [
   walReader,

@@ -1,7 +1,7 @@
 // A sink as the stream that pino's worker, its pipelines and thread-stream want (docs/design.md, "hosts").
 import { Writable } from 'node:stream'
 import { type MessagePort, parentPort } from 'node:worker_threads'
-import { forwardedEvents, type Sink } from '../core/sink.ts'
+import { forwardedEvents, type Sink } from '../core/sink/contract.ts'
 
 /** A chunk of so many UTF-16 units or bytes tells of load. */
 const LOADED_LENGTH = 16 * 1024

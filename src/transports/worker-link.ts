@@ -3,12 +3,12 @@
 import { EventEmitter, once } from 'node:events'
 import onExit from 'on-exit-leak-free'
 import ThreadStream from 'thread-stream'
-import { Drops } from '../core/drops.ts'
-import { errorMessage, LogboomError } from '../core/errors.ts'
-import { Notice } from '../core/notice.ts'
+import { errorMessage, LogboomError } from '../base/errors.ts'
+import { sleep } from '../base/sleep.ts'
 import type { Kind } from '../core/registry.ts'
-import { type DroppedEvent, forwardedEvents, type Overflow, type SinkStats } from '../core/sink.ts'
-import { sleep } from '../core/sleep.ts'
+import { type DroppedEvent, forwardedEvents, type Overflow, type SinkStats } from '../core/sink/contract.ts'
+import { Drops } from '../core/sink/drops.ts'
+import { Notice } from '../core/sink/notice.ts'
 
 /** Lines of one turn of the event loop are sent together; this many UTF-16 units are sent at once. */
 const BATCH_LENGTH = 64 * 1024

@@ -3,7 +3,7 @@
 import { EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
 import { type Kind, type KindOptions, sinks } from '../core/registry.ts'
-import { forwardedEvents, type SinkStats } from '../core/sink.ts'
+import { forwardedEvents, type SinkStats } from '../core/sink/contract.ts'
 import { WorkerLink } from './worker-link.ts'
 
 export class WorkerStream<K extends Kind> extends EventEmitter {

@@ -6,8 +6,8 @@ import { parseDirectFileOptions } from '../../src/core/direct-file/options.ts'
 import { ShardCollector } from '../../src/core/direct-file/shard-collector.ts'
 import { control, createMemory, runState, SharedMemory } from '../../src/core/direct-file/shared-memory.ts'
 import { DirectWriter } from '../../src/core/direct-file/writer.ts'
-import type { Disk } from '../../src/core/disk.ts'
-import { realDisk } from '../../src/core/disk.ts'
+import type { Disk } from '../../src/io/disk.ts'
+import { realDisk } from '../../src/io/disk.ts'
 import { createFaultyDisk, type FaultyDisk } from './faulty-disk.ts'
 
 export interface FlusherUnderTest {

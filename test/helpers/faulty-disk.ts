@@ -1,5 +1,5 @@
 // A file system that fails on demand: the n-th call of an operation, once or from then on, or calls a test picks.
-import { type Disk, realDisk } from '../../src/core/disk.ts'
+import { type Disk, realDisk } from '../../src/io/disk.ts'
 
 export type Operation = keyof Disk
 /** A system error, or 'SHORT': a write that takes only half. */

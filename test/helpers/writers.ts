@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import type { RotatingFileOptions } from '../../src/core/rotating-file/options.ts'
-import type { SinkStats } from '../../src/core/sink.ts'
+import type { SinkStats } from '../../src/core/sink/contract.ts'
 import { native } from '../../src/native/index.ts'
 
 const script = fileURLToPath(new URL('writer.mjs', import.meta.url))

@@ -1,7 +1,7 @@
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { takeSnapshot } from '../../src/readers/snapshot.ts'
+import { takeSnapshot } from '../../src/readers/engine/snapshot.ts'
 import { createFolder } from '../helpers/folder.ts'
 
 test.skipIf(process.platform !== 'linux')('a folder that cannot be listed leaves no file open', async () => {

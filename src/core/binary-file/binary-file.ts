@@ -1,6 +1,7 @@
 // Length-prefixed binary records in one file that any number of processes and threads share, rolled over to
 // numbered backups.
 import { basename, dirname, join, resolve } from 'node:path'
+import { LogboomError } from '../../base/errors.ts'
 import {
   completeEnd,
   decodeLength,
@@ -9,9 +10,12 @@ import {
   MAX_PAYLOAD_BYTES,
   numberedBackups
 } from '../../formats/binary-file.ts'
-import { LogboomError } from '../errors.ts'
-import { countFrames, FrameQueue, type FrameSource } from '../frame-queue.ts'
-import { type BackupCandidate, type SharedFileInternals, SharedFileSink } from '../shared-file-sink.ts'
+import { countFrames, FrameQueue, type FrameSource } from '../queue/payload-queue.ts'
+import {
+  type BackupCandidate,
+  type SharedFileInternals,
+  SharedFileSink
+} from '../shared-file/shared-file-sink.ts'
 import { type BinaryFileOptions, type ParsedBinaryFileOptions, parseBinaryFileOptions } from './options.ts'
 import { type ReadHost, type ReadOptions, readPayloads } from './read-payloads.ts'
 

@@ -1,5 +1,5 @@
 // The sink kind `binary-file`.
-import type { SinkKind } from '../sink-kind.ts'
+import type { SinkKind } from '../sink/sink-kind.ts'
 import { BinaryFile } from './binary-file.ts'
 import { type BinaryFileOptions, binaryFileOptions, parseBinaryFileOptions } from './options.ts'
 

@@ -1,7 +1,6 @@
 // Options of the binary-file sink.
-import { native } from '../../native/index.ts'
-import { commonOptions, lockOptions } from '../common-options.ts'
-import { LogboomError } from '../errors.ts'
+
+import { LogboomError } from '../../base/errors.ts'
 import {
   type OptionsInput,
   type OptionsOutput,
@@ -10,7 +9,9 @@ import {
   path,
   requiredOption,
   size
-} from '../options.ts'
+} from '../../base/options.ts'
+import { native } from '../../native/index.ts'
+import { commonOptions, lockOptions } from '../sink/common-options.ts'
 
 export const binaryFileOptions = {
   path: requiredOption('path', path, 'The file to write to.'),

@@ -2,9 +2,9 @@
 // record, and that by what is really in the file.
 import { constants } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
 import { BinaryFileDecoder, numberedBackups } from '../../formats/binary-file.ts'
-import type { Disk } from '../disk.ts'
-import { errorMessage, LogboomError, systemCode } from '../errors.ts'
+import type { Disk } from '../../io/disk.ts'
 
 const PIECE_BYTES = 256 * 1024
 

@@ -1,7 +1,7 @@
 // The opening thread's side of a flusher: starts its thread, asks it to flush, passes its news on, ends it.
 import { randomUUID } from 'node:crypto'
 import { Worker } from 'node:worker_threads'
-import { LogboomError } from '../errors.ts'
+import { LogboomError } from '../../base/errors.ts'
 import type { FlusherMessage, FlusherOptions, FlusherRequest } from './flusher.ts'
 import { control, createMemory, type DirectFileHandle, runState, SharedMemory } from './shared-memory.ts'
 

@@ -1,7 +1,7 @@
 // Entry of the thread that writes direct files to disk.
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { realDisk } from '../../io/disk.ts'
 import { native } from '../../native/index.ts'
-import { realDisk } from '../disk.ts'
 import { Flusher, type FlusherOptions, type FlusherRequest } from './flusher.ts'
 import { control, type DirectFileHandle, runState, SharedMemory } from './shared-memory.ts'
 

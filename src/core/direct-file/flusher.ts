@@ -1,7 +1,7 @@
 // Writes what writers put into the shared memory to the file. Runs in a thread of its own (flusher-thread.ts).
 import { BroadcastChannel, receiveMessageOnPort } from 'node:worker_threads'
-import type { Disk } from '../disk.ts'
-import { errorMessage, LogboomError, systemCode } from '../errors.ts'
+import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
+import type { Disk } from '../../io/disk.ts'
 import { type FlushItem, FrameFile, type FrameFileHooks, type FrameFileOptions } from './frame-file.ts'
 import { GroupFile } from './group-file.ts'
 import { isUsed, ShardCollector } from './shard-collector.ts'

@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
 import { formatBackupName, groupBackups } from '../../formats/backup-name.ts'
 import {
   BLOCK_BYTES,
@@ -18,11 +19,10 @@ import {
   SEAL_BYTES
 } from '../../formats/direct-file.ts'
 import { detectLayout } from '../../formats/direct-file-layout.ts'
+import type { Disk, FileStat } from '../../io/disk.ts'
+import { type OpenFile, openFile, syncFolder } from '../../io/open-file.ts'
 import { native } from '../../native/index.ts'
-import type { Disk, FileStat } from '../disk.ts'
-import { errorMessage, LogboomError, systemCode } from '../errors.ts'
-import { type OpenFile, openFile, syncFolder } from '../open-file.ts'
-import type { RotatedEvent } from '../sink.ts'
+import type { RotatedEvent } from '../sink/contract.ts'
 import { privatePages } from './page-memory.ts'
 
 /** Entries with room for a frame header before them. */

@@ -7,8 +7,8 @@ import {
   FRAME_HEADER_BYTES,
   roundUp
 } from '../../formats/direct-file.ts'
+import type { Disk } from '../../io/disk.ts'
 import { native } from '../../native/index.ts'
-import type { Disk } from '../disk.ts'
 import {
   type FlushItem,
   type FrameBlock,

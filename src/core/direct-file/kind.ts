@@ -1,5 +1,5 @@
 // The sink kind `direct-file`.
-import type { SinkKind } from '../sink-kind.ts'
+import type { SinkKind } from '../sink/sink-kind.ts'
 import { DirectFile } from './direct-file.ts'
 import { directFileOptions, parseDirectFileOptions } from './options.ts'
 

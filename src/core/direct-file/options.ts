@@ -2,8 +2,6 @@
 import { hostname } from 'node:os'
 import { extname, resolve } from 'node:path'
 import * as v from 'valibot'
-import { FRAME_HEADER_BYTES, SEAL_BYTES } from '../../formats/direct-file.ts'
-import { commonOptions } from '../common-options.ts'
 import {
   count,
   duration,
@@ -16,7 +14,9 @@ import {
   path,
   requiredOption,
   size
-} from '../options.ts'
+} from '../../base/options.ts'
+import { FRAME_HEADER_BYTES, SEAL_BYTES } from '../../formats/direct-file.ts'
+import { commonOptions } from '../sink/common-options.ts'
 import { MAX_SHARD_BYTES, MAX_SHARDS, type MemoryShape, MIN_SHARD_BYTES } from './shared-memory.ts'
 
 const PAGE_BYTES = 4096

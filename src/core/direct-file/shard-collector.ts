@@ -1,8 +1,9 @@
 // Takes one set of shards out of use and turns it into items to be written: whole shards as they lie, or, where
 // a writer died or is late in the middle of a record, what is complete.
+
+import { sleep } from '../../base/sleep.ts'
 import { decodeU32, ENTRY_HEADER_BYTES, FRAME_HEADER_BYTES, roundUp } from '../../formats/direct-file.ts'
 import { native } from '../../native/index.ts'
-import { sleep } from '../sleep.ts'
 import type { FlushItem } from './frame-file.ts'
 import { privatePages } from './page-memory.ts'
 import {

@@ -1,5 +1,5 @@
 // What a direct file, or a group of them, tells about itself. Durations are in ms.
-import type { SinkStats } from '../sink.ts'
+import type { SinkStats } from '../sink/contract.ts'
 import { control, OFFSET_MASK, runState, type SharedMemory, slot, statistic } from './shared-memory.ts'
 
 /** Counters of `getStatsSnapshot()`. */

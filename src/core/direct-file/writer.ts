@@ -1,6 +1,7 @@
 // The writing end of a direct file, for any thread: reserve by compare-and-swap, copy, count. No messages, no
 // allocation and no system call per record.
 import { BroadcastChannel } from 'node:worker_threads'
+import { LogboomError } from '../../base/errors.ts'
 import {
   ENTRY_HEADER_BYTES,
   encodeU32,
@@ -8,7 +9,6 @@ import {
   MAX_RECORD_BYTES
 } from '../../formats/direct-file.ts'
 import { native } from '../../native/index.ts'
-import { LogboomError } from '../errors.ts'
 import {
   control,
   type DirectFileHandle,

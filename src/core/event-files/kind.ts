@@ -1,5 +1,5 @@
 // The sink kind `event-files`.
-import type { SinkKind } from '../sink-kind.ts'
+import type { SinkKind } from '../sink/sink-kind.ts'
 import { LoggerManager } from './logger-manager.ts'
 import { eventFilesOptions, parseEventFilesOptions } from './options.ts'
 

@@ -1,9 +1,9 @@
 // Routes records by the name of their event to one file per event.
 import { join } from 'node:path'
-import { BaseSink } from '../base-sink.ts'
+import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
 import type { FlushMetrics } from '../direct-file/statistics.ts'
-import { errorMessage, LogboomError, systemCode } from '../errors.ts'
-import type { Durability, SinkEvents, SinkStats } from '../sink.ts'
+import { BaseSink } from '../sink/base-sink.ts'
+import type { Durability, SinkEvents, SinkStats } from '../sink/contract.ts'
 import { DirectOutputs } from './direct-outputs.ts'
 import { eventFileStem } from './event-name.ts'
 import { LineEvents } from './line-events.ts'

@@ -1,8 +1,6 @@
 // Options of the event-files sink: its own and, passed on, those of the kind of file it writes.
 import { join, resolve } from 'node:path'
 import * as v from 'valibot'
-import type { fileKinds } from '../file-kinds.ts'
-import { type FileKind, fileOptions } from '../file-options.ts'
 import {
   count,
   duration,
@@ -14,8 +12,10 @@ import {
   optionError,
   parseOptions,
   path
-} from '../options.ts'
-import type { CheckedOptions } from '../sink-kind.ts'
+} from '../../base/options.ts'
+import type { fileKinds } from '../file-kinds.ts'
+import { type FileKind, fileOptions } from '../shared-file/file-options.ts'
+import type { CheckedOptions } from '../sink/sink-kind.ts'
 import { eventFileStem } from './event-name.ts'
 
 /** Kinds of which each event can have its own; a spool makes files of its own accord. */

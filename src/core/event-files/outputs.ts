@@ -1,5 +1,5 @@
 // What event routing needs of the files it writes to, whatever their kind.
-import type { Durability, SinkState } from '../sink.ts'
+import type { Durability, SinkState } from '../sink/contract.ts'
 
 /** One event and its file. */
 export interface EventEntry {

@@ -1,10 +1,10 @@
 // Files of many events, each a sink of its own. Lines are collected in one buffer for all events and handed over
 // event by event, so that memory does not grow with their number and files need not be opened for every line.
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
-import type { BaseSink } from '../base-sink.ts'
+import { checkedFor } from '../../base/options.ts'
 import { fileKinds } from '../file-kinds.ts'
-import { checkedFor } from '../options.ts'
-import { type Durability, forwardedEvents, type SinkEvents } from '../sink.ts'
+import type { BaseSink } from '../sink/base-sink.ts'
+import { type Durability, forwardedEvents, type SinkEvents } from '../sink/contract.ts'
 import { type OutputKind, type ParsedEventFilesOptions, placeOf } from './options.ts'
 import type { EventEntry, Outputs, OutputTotals } from './outputs.ts'
 import { Stage } from './stage.ts'

@@ -1,5 +1,5 @@
 // The sink kind `rotating-file`.
-import type { SinkKind } from '../sink-kind.ts'
+import type { SinkKind } from '../sink/sink-kind.ts'
 import { parseRotatingFileOptions, type RotatingFileOptions, rotatingFileOptions } from './options.ts'
 import { RotatingFile } from './rotating-file.ts'
 

@@ -1,8 +1,6 @@
 // Options of the rotating-file sink.
 import * as v from 'valibot'
-import { native } from '../../native/index.ts'
-import { commonOptions, lockOptions } from '../common-options.ts'
-import { LogboomError } from '../errors.ts'
+import { LogboomError } from '../../base/errors.ts'
 import {
   count,
   duration,
@@ -17,8 +15,10 @@ import {
   path,
   requiredOption,
   size
-} from '../options.ts'
-import { type Compression, canCompress } from './compress.ts'
+} from '../../base/options.ts'
+import { native } from '../../native/index.ts'
+import { type Compression, canCompress } from '../shared-file/compress.ts'
+import { commonOptions, lockOptions } from '../sink/common-options.ts'
 import { isTimeZone, type RotateEvery } from './period.ts'
 
 const ROTATE_EVERY_RULE = "must be 'hourly', 'daily', 'weekly' or a duration of at least 1s"

@@ -3,16 +3,20 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { formatBackupName, groupBackups } from '../../formats/backup-name.ts'
 import { upkeepSlot } from '../../formats/lock-file.ts'
 import { native } from '../../native/index.ts'
-import { LineQueue } from '../lines.ts'
-import { type BackupCandidate, type SharedFileInternals, SharedFileSink } from '../shared-file-sink.ts'
-import type { Compression } from './compress.ts'
+import { LineQueue } from '../queue/line-queue.ts'
+import type { Compression } from '../shared-file/compress.ts'
+import {
+  type BackupCandidate,
+  type SharedFileInternals,
+  SharedFileSink
+} from '../shared-file/shared-file-sink.ts'
+import { Upkeep } from '../shared-file/upkeep.ts'
 import {
   type ParsedRotatingFileOptions,
   parseRotatingFileOptions,
   type RotatingFileOptions
 } from './options.ts'
 import { Periods } from './period.ts'
-import { Upkeep } from './upkeep.ts'
 
 const NEWLINE = 10
 const NEWLINE_BYTES = Buffer.from('\n')

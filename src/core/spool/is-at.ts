@@ -1,5 +1,5 @@
 // Whether a path still is the file that is open.
-import type { Disk } from '../disk.ts'
+import type { Disk } from '../../io/disk.ts'
 
 export function isAt(disk: Disk, fd: number, path: string): boolean {
   const there = disk.lstat(path)

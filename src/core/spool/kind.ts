@@ -1,5 +1,5 @@
 // The sink kind `spool`.
-import type { SinkKind } from '../sink-kind.ts'
+import type { SinkKind } from '../sink/sink-kind.ts'
 import { parseSpoolOptions, type SpoolOptions, spoolOptions } from './options.ts'
 import { SpoolLines } from './spool-lines.ts'
 

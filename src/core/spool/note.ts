@@ -16,8 +16,8 @@ import {
   SLOT_BYTES,
   slotOffset
 } from '../../formats/spool.ts'
+import type { Disk } from '../../io/disk.ts'
 import { native } from '../../native/index.ts'
-import type { Disk } from '../disk.ts'
 import { isAt } from './is-at.ts'
 
 const LOCK_SLOT = 0

@@ -2,8 +2,6 @@
 import { tmpdir } from 'node:os'
 import { resolve } from 'node:path'
 import * as v from 'valibot'
-import { MAX_WORKERS } from '../../formats/spool.ts'
-import { commonOptions } from '../common-options.ts'
 import {
   count,
   duration,
@@ -17,7 +15,9 @@ import {
   path,
   permissions,
   size
-} from '../options.ts'
+} from '../../base/options.ts'
+import { MAX_WORKERS } from '../../formats/spool.ts'
+import { commonOptions } from '../sink/common-options.ts'
 
 /** Leaves room in a file name of 255 bytes for worker, process id, instance and time. */
 const MAX_PREFIX_BYTES = 128

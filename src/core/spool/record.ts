@@ -1,6 +1,6 @@
 // A record of a spool in pieces, so that a long text or a stream never stands in memory as a whole.
 import type { Readable } from 'node:stream'
-import { errorMessage, LogboomError } from '../errors.ts'
+import { errorMessage, LogboomError } from '../../base/errors.ts'
 
 export type SpoolRecord = string | Uint8Array | Readable
 

@@ -3,6 +3,7 @@
 // in here leaves everything to the next one.
 import { constants } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { errorMessage, systemCode } from '../../base/errors.ts'
 import {
   type NoteHeader,
   type NoteSlot,
@@ -12,11 +13,10 @@ import {
   parseTempName,
   type TempName
 } from '../../formats/spool.ts'
+import type { Disk } from '../../io/disk.ts'
+import { read, run, type Steps } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
-import type { Disk } from '../disk.ts'
-import { errorMessage, systemCode } from '../errors.ts'
 import { type DeadNote, SpoolNote } from './note.ts'
-import { read, run, type Steps } from './steps.ts'
 import { type Content, type SpoolFolders, syncFolder, TempFile } from './temp-file.ts'
 
 const READ_BYTES = 256 * 1024

@@ -1,6 +1,6 @@
 // Repeats work until it succeeds, with growing pauses. Whether a pause keeps the process alive depends on whether
 // somebody awaits what comes after it.
-import { FAILURE_MAX_MS, FAILURE_MIN_MS } from '../retry.ts'
+import { FAILURE_MAX_MS, FAILURE_MIN_MS } from '../sink/retry.ts'
 
 export class RetryLoop {
   readonly #pauses = new Set<NodeJS.Timeout>()

@@ -1,8 +1,9 @@
 // The account of a spool: counters, what is dropped or lost, whether writing works, and who is told.
-import { Drops } from '../drops.ts'
-import { errorMessage, LogboomError, systemCode } from '../errors.ts'
-import { Notice } from '../notice.ts'
-import { createCounters, type SinkEvents, type SinkState } from '../sink.ts'
+
+import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
+import { createCounters, type SinkEvents, type SinkState } from '../sink/contract.ts'
+import { Drops } from '../sink/drops.ts'
+import { Notice } from '../sink/notice.ts'
 import type { SpoolReports } from './spool-store.ts'
 
 export class SpoolAccount implements SpoolReports {

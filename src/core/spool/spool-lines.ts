@@ -1,14 +1,15 @@
 // The spool as a sink of lines, for transports: each line is one record. Lines that are acknowledged are in a temp
 // file, from which they are recovered if this process dies before it publishes them.
+
+import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
+import { type Disk, realDisk } from '../../io/disk.ts'
+import { run, runNow, Superseded } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
-import { BaseSink } from '../base-sink.ts'
-import { type Disk, realDisk } from '../disk.ts'
-import { errorMessage, LogboomError, systemCode } from '../errors.ts'
-import type { ControlRequest, Durability } from '../sink.ts'
+import { BaseSink } from '../sink/base-sink.ts'
+import type { ControlRequest, Durability } from '../sink/contract.ts'
 import { parseSpoolOptions, type SpoolOptions } from './options.ts'
 import { SpoolStore } from './spool-store.ts'
 import { SpoolWorker } from './spool-worker.ts'
-import { run, runNow, Superseded } from './steps.ts'
 
 const NEWLINE = 10
 

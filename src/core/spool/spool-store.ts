@@ -1,16 +1,16 @@
 // What the workers of one spool share: folders, note, names, recovery and the account of published files.
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
+import { LogboomError, systemCode } from '../../base/errors.ts'
+import type { Disk } from '../../io/disk.ts'
+import { makeFolders } from '../../io/open-file.ts'
+import { fdatasync, open, type Steps } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
-import type { Disk } from '../disk.ts'
-import { LogboomError, systemCode } from '../errors.ts'
-import { makeFolders } from '../open-file.ts'
-import type { SinkEvents } from '../sink.ts'
+import type { SinkEvents } from '../sink/contract.ts'
 import { SpoolNote } from './note.ts'
 import type { ParsedSpoolOptions } from './options.ts'
 import { type RecoveryHost, recover } from './recovery.ts'
 import type { WorkerHost } from './spool-worker.ts'
-import { fdatasync, open, type Steps } from './steps.ts'
 import { type Content, type SpoolFolders, syncFolder } from './temp-file.ts'
 
 const RECOVERY_INTERVAL_MS = 10_000

@@ -1,12 +1,13 @@
 // One worker of a spool: a pre-allocated buffer, and the temp file that the buffer goes to. The buffer mirrors the
 // end of the file, so a write that failed, was short or was overtaken is simply done again at the same place.
+
+import { errorMessage } from '../../base/errors.ts'
 import { writeUtf8 } from '../../formats/utf8.ts'
+import { failpoint } from '../../io/failpoint.ts'
+import { fdatasync, run, runNow, type Steps, writeAll } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
-import { errorMessage } from '../errors.ts'
-import { failpoint } from '../failpoint.ts'
 import { isAt } from './is-at.ts'
 import type { SpoolNote } from './note.ts'
-import { fdatasync, run, runNow, type Steps, writeAll } from './steps.ts'
 import {
   type Content,
   removeTemp,

@@ -1,17 +1,17 @@
 // Records collected in buffers and published as unique, complete files for programs that collect them.
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
-import { addExitHandler, removeExitHandler } from '../at-exit.ts'
-import { type Disk, realDisk } from '../disk.ts'
-import { LogboomError } from '../errors.ts'
-import type { Durability, FlushCallback, SinkEvents, SinkStats } from '../sink.ts'
+import { LogboomError } from '../../base/errors.ts'
+import { type Disk, realDisk } from '../../io/disk.ts'
+import { run, runNow, type Steps, Superseded } from '../../io/steps.ts'
+import { addExitHandler, removeExitHandler } from '../sink/at-exit.ts'
+import type { Durability, FlushCallback, SinkEvents, SinkStats } from '../sink/contract.ts'
 import { type ParsedSpoolOptions, parseSpoolOptions, type SpoolOptions } from './options.ts'
 import { piecesOf, type SpoolRecord, sizeOf } from './record.ts'
 import { RetryLoop } from './retry-loop.ts'
 import { SpoolAccount } from './spool-account.ts'
 import { SpoolStore } from './spool-store.ts'
 import { SpoolWorker } from './spool-worker.ts'
-import { run, runNow, type Steps, Superseded } from './steps.ts'
 import { WaitingList } from './waiting-list.ts'
 
 /** thread-stream gives a closing worker ten seconds. */

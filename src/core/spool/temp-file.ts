@@ -2,13 +2,13 @@
 // under a name nobody has. Writer and recovery publish through the same steps.
 import { constants } from 'node:fs'
 import { join, sep } from 'node:path'
+import { systemCode } from '../../base/errors.ts'
 import { PLACE_TARGET, PLACE_TEMP, publishedName, tempName } from '../../formats/spool.ts'
+import type { Disk } from '../../io/disk.ts'
+import { failpoint } from '../../io/failpoint.ts'
+import { fdatasync, fsync, open, read, type Steps, writeAll } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
-import type { Disk } from '../disk.ts'
-import { systemCode } from '../errors.ts'
-import { failpoint } from '../failpoint.ts'
 import type { SpoolNote } from './note.ts'
-import { fdatasync, fsync, open, read, type Steps, writeAll } from './steps.ts'
 
 const TEMP_MODE = 0o600
 const COPY_BYTES = 256 * 1024

@@ -1,5 +1,5 @@
 // Records that found no idle worker, oldest first: bounded, and each waiting no longer than `timeout`.
-import type { Overflow } from '../sink.ts'
+import type { Overflow } from '../sink/contract.ts'
 import type { SpoolRecord } from './record.ts'
 
 /** Taken entries are let go in batches of this size. */

@@ -1,5 +1,5 @@
 // Group commit: batches that arrive while one write and sync are running share the next one.
-import { LogboomError } from '../errors.ts'
+import { LogboomError } from '../../base/errors.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { IndexRange, WalRecords } from './writer-contract.ts'
 

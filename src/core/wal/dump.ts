@@ -2,8 +2,8 @@
 import { constants } from 'node:fs'
 import { MEMBER, TERM } from '../../formats/wal.ts'
 import { WalEncoder } from '../../formats/wal-encoder.ts'
-import type { Disk } from '../disk.ts'
-import { openFile } from '../open-file.ts'
+import type { Disk } from '../../io/disk.ts'
+import { openFile } from '../../io/open-file.ts'
 import { reencode } from './reencode.ts'
 import type { WalRecords } from './writer-contract.ts'
 

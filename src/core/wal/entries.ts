@@ -1,9 +1,9 @@
 // Streams entries of a log from its segments, a quarter of a megabyte in memory at a time.
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { LogboomError } from '../../base/errors.ts'
 import { ENTRY, listSegments, type SegmentName } from '../../formats/wal.ts'
 import { WalReplay } from '../../formats/wal-replay.ts'
-import type { Disk } from '../disk.ts'
-import { LogboomError } from '../errors.ts'
+import type { Disk } from '../../io/disk.ts'
 import { corrupt } from './recover.ts'
 import { SegmentReader } from './scan-log.ts'
 

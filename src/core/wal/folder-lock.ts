@@ -3,10 +3,10 @@
 import { constants } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { LogboomError } from '../../base/errors.ts'
+import type { Disk } from '../../io/disk.ts'
+import { type OpenFile, openFile } from '../../io/open-file.ts'
 import { native } from '../../native/index.ts'
-import type { Disk } from '../disk.ts'
-import { LogboomError } from '../errors.ts'
-import { type OpenFile, openFile } from '../open-file.ts'
 
 export const LOCK_NAME = '.lock'
 const LOCK_MODE = 0o600

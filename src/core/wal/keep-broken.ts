@@ -2,8 +2,8 @@
 import { constants } from 'node:fs'
 import { join } from 'node:path'
 import { WAL_FILE_MODE } from '../../formats/wal.ts'
-import type { Disk } from '../disk.ts'
-import { openFile, syncFolder } from '../open-file.ts'
+import type { Disk } from '../../io/disk.ts'
+import { openFile, syncFolder } from '../../io/open-file.ts'
 
 const CHUNK_BYTES = 1024 * 1024
 const ACCESS = { mode: WAL_FILE_MODE, dirMode: 0, mkdir: false }

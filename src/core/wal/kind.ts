@@ -1,5 +1,5 @@
 // The sink kind `wal`.
-import type { SinkKind } from '../sink-kind.ts'
+import type { SinkKind } from '../sink/sink-kind.ts'
 import { parseWalOptions, walOptions } from './options.ts'
 import { WriteAheadLog } from './write-ahead-log.ts'
 

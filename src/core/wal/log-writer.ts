@@ -1,11 +1,12 @@
 // The storage of a write-ahead log: appends batches to the last segment, syncs, cuts, and moves to a new segment
 // after a failure. What is not on disk yet is kept in memory, so that it can be written again there.
+
+import { errorMessage, LogboomError } from '../../base/errors.ts'
 import { MAX_INDEX, MEMBER, segmentName, TERM } from '../../formats/wal.ts'
 import { CONF_STATE, WalEncoder } from '../../formats/wal-encoder.ts'
-import type { Disk } from '../disk.ts'
-import { errorMessage, LogboomError } from '../errors.ts'
-import { failpoint } from '../failpoint.ts'
-import { syncFolder } from '../open-file.ts'
+import type { Disk } from '../../io/disk.ts'
+import { failpoint } from '../../io/failpoint.ts'
+import { syncFolder } from '../../io/open-file.ts'
 import { Patience } from './patience.ts'
 import { reencode } from './reencode.ts'
 import type { Segment } from './segment.ts'

@@ -2,8 +2,6 @@
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
-import { SEGMENT_BYTES } from '../../formats/wal.ts'
-import { commonOptions } from '../common-options.ts'
 import {
   count,
   duration,
@@ -19,7 +17,9 @@ import {
   permissions,
   requiredOption,
   size
-} from '../options.ts'
+} from '../../base/options.ts'
+import { SEGMENT_BYTES } from '../../formats/wal.ts'
+import { commonOptions } from '../sink/common-options.ts'
 
 const MIN_SEGMENT_BYTES = 4096
 

@@ -1,5 +1,5 @@
 // How long a failure may last before the log has failed, and how often writing is tried meanwhile.
-import { LogboomError, systemCode } from '../errors.ts'
+import { LogboomError, systemCode } from '../../base/errors.ts'
 
 const RETRY_MIN_MS = 50
 const RETRY_MAX_MS = 500

@@ -2,11 +2,11 @@
 // incomplete batch cut off. Anything else that is wrong is reported, not touched.
 import { constants } from 'node:fs'
 import { join } from 'node:path'
+import { LogboomError, systemCode } from '../../base/errors.ts'
 import { decodeSnapshotFile, parseSnapshotName, snapshotName } from '../../formats/snapshot-file.ts'
 import { compare, listSegments, type SegmentName, SNAPSHOT, type WalSnapshot } from '../../formats/wal.ts'
 import type { WalDamage, WalPosition, WalReplay } from '../../formats/wal-replay.ts'
-import type { Disk } from '../disk.ts'
-import { LogboomError, systemCode } from '../errors.ts'
+import type { Disk } from '../../io/disk.ts'
 import { keepBroken } from './keep-broken.ts'
 import { scanLog } from './scan-log.ts'
 

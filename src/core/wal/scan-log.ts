@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { SegmentName } from '../../formats/wal.ts'
 import type { WalStep } from '../../formats/wal-decoder.ts'
 import { WalReplay } from '../../formats/wal-replay.ts'
-import type { Disk } from '../disk.ts'
+import type { Disk } from '../../io/disk.ts'
 
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY
 

@@ -1,5 +1,5 @@
 // Prepares the next segment in the background, so that a cut finds a file whose blocks are all there.
-import type { Disk } from '../disk.ts'
+import type { Disk } from '../../io/disk.ts'
 import { Segment, type SegmentCounters } from './segment.ts'
 
 /** Larger writes gain nothing from blocks that were filled with zeros before. */

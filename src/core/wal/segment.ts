@@ -1,11 +1,11 @@
 // One open segment of a write-ahead log: written at explicit offsets, always all zeros behind what was written.
 import { constants } from 'node:fs'
 import { join } from 'node:path'
+import { LogboomError, systemCode } from '../../base/errors.ts'
 import { parseSegmentName, type SegmentName } from '../../formats/wal.ts'
+import type { Disk } from '../../io/disk.ts'
+import { type OpenFile, openFile } from '../../io/open-file.ts'
 import { native } from '../../native/index.ts'
-import type { Disk } from '../disk.ts'
-import { LogboomError, systemCode } from '../errors.ts'
-import { type OpenFile, openFile } from '../open-file.ts'
 
 /** What etcd locks: every byte a file has or will have. */
 export const WHOLE_FILE = -1

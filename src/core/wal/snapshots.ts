@@ -2,12 +2,12 @@
 // segments that hold only released entries are removed.
 import { constants } from 'node:fs'
 import { join } from 'node:path'
+import type { LogboomError } from '../../base/errors.ts'
 import { encodeSnapshotFile, parseSnapshotName, snapshotName } from '../../formats/snapshot-file.ts'
 import { compare, listSegments, TERM } from '../../formats/wal.ts'
-import type { Disk } from '../disk.ts'
-import type { LogboomError } from '../errors.ts'
-import { failpoint } from '../failpoint.ts'
-import { makeFolders, openFile, syncFolder } from '../open-file.ts'
+import type { Disk } from '../../io/disk.ts'
+import { failpoint } from '../../io/failpoint.ts'
+import { makeFolders, openFile, syncFolder } from '../../io/open-file.ts'
 import { type Entry, streamEntries } from './entries.ts'
 import type { LogWriter } from './log-writer.ts'
 

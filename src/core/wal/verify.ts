@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { listSegments, type SegmentName } from '../../formats/wal.ts'
 import { type WalDamage, WalReplay } from '../../formats/wal-replay.ts'
-import { type Disk, realDisk } from '../disk.ts'
+import { type Disk, realDisk } from '../../io/disk.ts'
 import { SegmentReader } from './scan-log.ts'
 
 export interface WalReport {

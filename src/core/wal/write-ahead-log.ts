@@ -1,9 +1,10 @@
 // The write-ahead log: durable, checksummed, indexed records in etcd's WAL format, with snapshots.
-import { BaseSink } from '../base-sink.ts'
-import { type Disk, realDisk } from '../disk.ts'
-import { errorMessage, LogboomError } from '../errors.ts'
-import { FrameQueue, splitFrames } from '../frame-queue.ts'
-import type { Durability, SinkEvents, SinkStats } from '../sink.ts'
+
+import { errorMessage, LogboomError } from '../../base/errors.ts'
+import { type Disk, realDisk } from '../../io/disk.ts'
+import { FrameQueue, splitFrames } from '../queue/payload-queue.ts'
+import { BaseSink } from '../sink/base-sink.ts'
+import type { Durability, SinkEvents, SinkStats } from '../sink/contract.ts'
 import { CommitQueue } from './commit-queue.ts'
 import { writeDump } from './dump.ts'
 import type { Entry } from './entries.ts'

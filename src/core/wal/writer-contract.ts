@@ -1,5 +1,5 @@
 // What the writer of a log is given, and what it tells.
-import type { LogboomError } from '../errors.ts'
+import type { LogboomError } from '../../base/errors.ts'
 import type { PatienceLimits } from './patience.ts'
 
 export interface WriterOptions {

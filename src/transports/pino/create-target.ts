@@ -1,7 +1,7 @@
 // What every pino target of this package is: a function from options to a stream, run in pino's worker thread.
 
-import { optionError } from '../../core/options.ts'
-import type { SinkKind } from '../../core/sink-kind.ts'
+import { optionError } from '../../base/options.ts'
+import type { SinkKind } from '../../core/sink/sink-kind.ts'
 import { SinkStream } from '../sink-stream.ts'
 
 export type PinoTarget<Options> = (options: Options) => SinkStream

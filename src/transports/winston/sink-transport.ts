@@ -2,11 +2,11 @@
 // worker thread on the other.
 import { resolve } from 'node:path'
 import TransportStream from 'winston-transport'
-import { type ErrorCode, errorTable, LogboomError } from '../../core/errors.ts'
+import { type ErrorCode, errorTable, LogboomError } from '../../base/errors.ts'
 import type { Kind, KindOptions } from '../../core/registry.ts'
 import { handleSignals, type SignalOptions } from '../../core/signals.ts'
-import { forwardedEvents, type SinkStats, type WarningEvent } from '../../core/sink.ts'
-import type { SinkKind } from '../../core/sink-kind.ts'
+import { forwardedEvents, type SinkStats, type WarningEvent } from '../../core/sink/contract.ts'
+import type { SinkKind } from '../../core/sink/sink-kind.ts'
 import { WorkerLink } from '../worker-link.ts'
 import { type QueryOptions, query, stream } from './query.ts'
 

@@ -1,0 +1,368 @@
+// An append-only file that several processes and threads write to in turns. Per turn: lock, check that the path
+// is still our file, repair what a dead writer left, append whole records, unlock (docs/design.md).
+import { constants } from 'node:fs'
+import { dirname } from 'node:path'
+import { systemCode } from '../../base/errors.ts'
+import { emptyLockState, type LockState } from '../../formats/lock-file.ts'
+import type { Disk } from '../../io/disk.ts'
+import { failpoint } from '../../io/failpoint.ts'
+import { type OpenFile, type OpenOptions, openFile, syncFolder } from '../../io/open-file.ts'
+import { Lock } from './lock.ts'
+
+/** More files than this waiting to be synced in the background are synced on the spot. */
+const MAX_RETIRED = 16
+
+export interface SharedFileOptions extends OpenOptions {
+  /** Whether other processes write to the file, too. */
+  lock: boolean
+}
+
+/** What becomes of a file that is left: kept until the next `sync`, synced in the background, or just closed. */
+export type Retirement = 'keep' | 'sync' | 'close'
+
+export interface SharedFileHooks {
+  /** How many bytes of whole records `bytes` begins with; it begins at the start of a record. */
+  wholeRecords(bytes: Uint8Array): number
+  repaired(path: string, bytes: number): void
+  /** Work in the background failed. */
+  failed(error: unknown): void
+}
+
+export interface SharedFileCounters {
+  writes: number
+  syncs: number
+}
+
+export class SharedFile {
+  readonly path: string
+  /** Size of the file at the path; valid during a turn. */
+  size = 0
+  /** When it was last written to, in ms since 1970; valid from the start of a turn to the first append. */
+  mtimeMs = 0
+  /** Whether its end is as a writer of ours left it, so that it is known to end with a whole record. */
+  clean = true
+  readonly #disk: Disk
+  readonly #options: SharedFileOptions
+  readonly #retirement: Retirement
+  readonly #hooks: SharedFileHooks
+  readonly #counters: SharedFileCounters
+  readonly #lock: Lock | undefined
+  #state: LockState = emptyLockState()
+  #file: OpenFile | undefined
+  readonly #retired = new Set<OpenFile>()
+  /** Those under way; they keep descriptors open. */
+  readonly #syncs = new Set<Promise<void>>()
+  /** Its sync failed: it is left without another one, which would prove nothing. */
+  #poisoned: OpenFile | undefined
+  #syncFailure: unknown
+  /** A file was created or renamed since the folder was last synced. */
+  #folderChanged = false
+
+  constructor(
+    disk: Disk,
+    path: string,
+    options: SharedFileOptions,
+    retirement: Retirement,
+    hooks: SharedFileHooks,
+    counters: SharedFileCounters
+  ) {
+    this.path = path
+    this.#disk = disk
+    this.#options = options
+    this.#retirement = retirement
+    this.#hooks = hooks
+    this.#counters = counters
+    this.#lock = options.lock ? new Lock(disk, path, options) : undefined
+  }
+
+  get lock(): Lock | undefined {
+    return this.#lock
+  }
+
+  /** The descriptor of the file at the path; only during a turn. */
+  get fd(): number {
+    return this.#current().fd
+  }
+
+  /** Time and number of the newest backup that a writer noted here; time 0 if none is known. */
+  get newestBackup(): { stamp: number; number: number } {
+    return { stamp: this.#state.backupStamp, number: this.#state.backupNumber }
+  }
+
+  /** Begins a turn. False if another writer has the lock after `waitMs`. */
+  enter(waitMs: number): boolean {
+    if (this.#lock !== undefined) {
+      const state = this.#lock.acquire(waitMs)
+      if (state === undefined) return false
+      this.#state = state
+    }
+    try {
+      this.#look()
+      if (this.#state.writing) this.#repair()
+      failpoint('turn')
+      return true
+    } catch (error) {
+      this.leave()
+      throw error
+    }
+  }
+
+  /** Ends the turn. */
+  leave(): void {
+    this.#lock?.release()
+    // Not before, because others wait for the lock.
+    while (this.#retired.size > MAX_RETIRED) this.#syncOldestRetired()
+  }
+
+  /**
+   * Appends `bytes[start, end)`, whole records. Returns how many bytes of whole records are in the file, fewer
+   * than asked after a failure half-way. Throws only if none are.
+   */
+  append(bytes: Uint8Array, start: number, end: number): number {
+    const file = this.#current()
+    const state = this.#state
+    state.writing = true
+    state.pid = process.pid
+    state.dev = file.dev
+    state.ino = file.ino
+    state.offset = this.size
+    state.length = end - start
+    this.#lock?.save(state)
+    failpoint('append')
+    let at = start
+    let failure: unknown
+    while (at < end && failure === undefined) {
+      try {
+        this.#counters.writes++
+        at += this.#disk.write(file.fd, bytes, at, end - at, null)
+      } catch (error) {
+        if (systemCode(error) !== 'EINTR') failure = error
+      }
+    }
+    if (failure !== undefined) return this.#cutBack(file, bytes.subarray(start, at), failure)
+    failpoint('appended')
+    this.size += end - start
+    this.clean = true
+    this.#confirm()
+    return end - start
+  }
+
+  /** Renames the file to the first of `names` that is free and leaves it; the next turn creates a new one. */
+  renameAway(names: Iterable<{ path: string; stamp: number; number: number }>): string {
+    for (const { path, stamp, number } of names) {
+      this.#state.backupStamp = stamp
+      this.#state.backupNumber = number
+      // Noted first: should this process die in between, a number is left out, never used twice.
+      this.#lock?.save(this.#state)
+      failpoint('rename')
+      try {
+        this.#disk.renameNoReplace(this.path, path)
+      } catch (error) {
+        if (systemCode(error) === 'EEXIST') continue
+        throw error
+      }
+      failpoint('renamed')
+      this.#folderChanged = true
+      this.#retire()
+      return path
+    }
+    throw new Error(`no free name for a backup of ${this.path}`)
+  }
+
+  /** Opens the path if it is not open; to be called after `renameAway` to go on in the same turn. */
+  open(): void {
+    if (this.#file === undefined) this.#look()
+  }
+
+  /** Leaves the present file: the path is opened again when it is needed next. */
+  reopen(): void {
+    this.#retire()
+  }
+
+  /** Makes the present file, those left before and the folder durable. */
+  async sync(): Promise<void> {
+    await Promise.all(this.#files().map((file) => this.#sync(file)))
+    this.#syncFolder()
+  }
+
+  syncNow(): void {
+    for (const file of this.#files()) this.#syncNow(file)
+    this.#syncFolder()
+  }
+
+  /**
+   * Closes everything; files left before are synced first if the options say so. The present file was flushed as far
+   * as the sink promises.
+   */
+  async close(): Promise<void> {
+    if (this.#retirement === 'keep') this.#retire()
+    this.#file?.release()
+    this.#file = undefined
+    for (const file of [...this.#retired]) {
+      // While an earlier one was waited for, the background may have synced and closed this one.
+      if (this.#retired.has(file)) await this.#sync(file).catch((error) => this.#hooks.failed(error))
+    }
+    await Promise.allSettled(this.#syncs)
+    this.#lock?.close()
+  }
+
+  #current(): OpenFile {
+    this.open()
+    return this.#file as OpenFile
+  }
+
+  /** Makes sure that `#file` is what stands at the path, and notes its size. */
+  #look(): void {
+    let found = this.#disk.lstat(this.path)
+    if (this.#file === undefined || found === undefined || !this.#file.is(found)) {
+      this.#retire()
+      this.#file = openFile(this.#disk, this.path, constants.O_RDWR | constants.O_APPEND, this.#options)
+      if (found === undefined) {
+        this.#folderChanged = true
+        failpoint('created')
+      }
+      found = this.#disk.fstat(this.#file.fd)
+    }
+    this.size = found.size
+    this.mtimeMs = found.mtimeMs
+    const { offset, length, writing } = this.#state
+    this.clean = !writing && this.#isNoted() && found.size === offset + length
+  }
+
+  /** Whether the state speaks of the file at the path. */
+  #isNoted(): boolean {
+    return (
+      this.#file !== undefined && this.#file.ino === this.#state.ino && this.#file.dev === this.#state.dev
+    )
+  }
+
+  // A writer died between announcing a write and confirming it. SIGKILL cuts a write(2) at a page boundary, so
+  // what it wrote may end inside a record. Bytes behind the announced range are somebody else's and stay.
+  #repair(): void {
+    const { offset, length } = this.#state
+    if (this.#isNoted() && this.size > offset && this.size <= offset + length) {
+      const written = Buffer.allocUnsafe(this.size - offset)
+      const read = this.#disk.read(this.fd, written, 0, written.length, offset)
+      const kept = this.#hooks.wholeRecords(written.subarray(0, read))
+      if (kept < written.length) {
+        this.#disk.truncate(this.fd, offset + kept)
+        this.#hooks.repaired(this.path, written.length - kept)
+      }
+      this.size = offset + kept
+      this.#state.length = kept
+      this.clean = true
+    }
+    this.#confirm()
+  }
+
+  #confirm(): void {
+    this.#state.writing = false
+    try {
+      this.#lock?.save(this.#state)
+    } catch (error) {
+      // The records are in the file, so this turn succeeded; who finds the announcement will find it fulfilled.
+      this.#hooks.failed(error)
+    }
+  }
+
+  /** Only `written` reached the file before `error`: keeps the whole records of it. */
+  #cutBack(file: OpenFile, written: Uint8Array, error: unknown): number {
+    const kept = written.length === 0 ? 0 : this.#hooks.wholeRecords(written)
+    try {
+      if (kept < written.length) this.#disk.truncate(file.fd, this.size + kept)
+      this.#state.length = kept
+      this.#confirm()
+    } catch (truncateError) {
+      // The announcement stays, so the next turn, ours or another's, cuts the rest off.
+      this.#hooks.failed(truncateError)
+    }
+    if (kept === 0) throw error
+    this.size += kept
+    return kept
+  }
+
+  #retire(): void {
+    const file = this.#file
+    if (file === undefined) return
+    this.#file = undefined
+    if (this.#retirement === 'close' || file === this.#poisoned) {
+      file.release()
+      return
+    }
+    this.#retired.add(file)
+    if (this.#retirement === 'sync') setImmediate(() => this.#syncInBackground(file))
+  }
+
+  #syncOldestRetired(): void {
+    for (const file of this.#retired) {
+      try {
+        this.#syncNow(file)
+      } catch (error) {
+        this.#syncFailure = error
+      }
+      return
+    }
+  }
+
+  #syncInBackground(file: OpenFile): void {
+    if (!this.#retired.has(file)) return
+    this.#sync(file).catch((error) => this.#hooks.failed(error))
+  }
+
+  #sync(file: OpenFile): Promise<void> {
+    const sync = this.#syncAndLeave(file)
+    const done = (): boolean => this.#syncs.delete(sync)
+    this.#syncs.add(sync)
+    sync.then(done, done)
+    return sync
+  }
+
+  async #syncAndLeave(file: OpenFile): Promise<void> {
+    // A file left only while its sync runs may hold writes that the sync does not cover.
+    const wasRetired = this.#retired.has(file)
+    file.retain()
+    try {
+      this.#counters.syncs++
+      await this.#disk.fdatasyncAsync(file.fd)
+    } catch (error) {
+      this.#poisoned = file
+      throw error
+    } finally {
+      if (wasRetired || file === this.#poisoned) this.#leave(file)
+      file.release()
+    }
+  }
+
+  #syncNow(file: OpenFile): void {
+    try {
+      this.#counters.syncs++
+      this.#disk.fdatasync(file.fd)
+    } catch (error) {
+      this.#poisoned = file
+      throw error
+    } finally {
+      this.#leave(file)
+    }
+  }
+
+  /** Whether its sync succeeded or not: a second one would prove nothing. */
+  #leave(file: OpenFile): void {
+    if (this.#retired.delete(file)) file.release()
+  }
+
+  #files(): OpenFile[] {
+    return this.#file === undefined ? [...this.#retired] : [...this.#retired, this.#file]
+  }
+
+  #syncFolder(): void {
+    if (this.#syncFailure !== undefined) {
+      const failure = this.#syncFailure
+      this.#syncFailure = undefined
+      throw failure
+    }
+    if (!this.#folderChanged) return
+    this.#counters.syncs++
+    syncFolder(this.#disk, dirname(this.path))
+    this.#folderChanged = false
+  }
+}

@@ -1,0 +1,21 @@
+// What a kind of sink is to transports, the CLI, event routing and the docs.
+import type { OptionSpecs } from '../../base/options.ts'
+import type { Overflow, Sink } from './contract.ts'
+
+/** What a transport needs to know of a sink's options before the sink exists. */
+export interface CheckedOptions {
+  readonly path: string
+  readonly maxBufferBytes: number
+  readonly overflow: Overflow
+  readonly fallback: false | 'stderr'
+}
+
+export interface SinkKind {
+  /** Its name in targets, commands and docs. */
+  readonly kind: string
+  readonly options: OptionSpecs
+  /** Checks the options without opening anything. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`. */
+  readonly check: (options: unknown) => CheckedOptions
+  /** Checks the options and opens the sink. */
+  readonly create: (options: never) => Sink
+}

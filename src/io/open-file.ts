@@ -1,0 +1,133 @@
+// Opens the files a sink writes to: never through a symbolic link, never anything but a regular file, with the
+// wanted permissions whatever the umask, making missing folders.
+import { constants } from 'node:fs'
+import { dirname } from 'node:path'
+import { LogboomError, systemCode } from '../base/errors.ts'
+import { native } from '../native/index.ts'
+import type { Disk, FileStat } from './disk.ts'
+
+export interface OpenOptions {
+  /** Permission bits of a new file. */
+  mode: number
+  dirMode: number
+  mkdir: boolean
+}
+
+/** Passed to open(2): a FIFO must not block it, a terminal must not become ours. */
+const SAFE = constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY
+
+/** An open file that may be synced in the background while it is already left; closed when nobody uses it. */
+export class OpenFile {
+  readonly path: string
+  readonly fd: number
+  readonly dev: bigint
+  readonly ino: bigint
+  readonly #disk: Disk
+  #users = 1
+
+  constructor(disk: Disk, path: string, fd: number, stat: FileStat) {
+    this.#disk = disk
+    this.path = path
+    this.fd = fd
+    this.dev = stat.dev
+    this.ino = stat.ino
+    native.closeAtExit(fd)
+  }
+
+  is(stat: Pick<FileStat, 'dev' | 'ino'>): boolean {
+    return stat.ino === this.ino && stat.dev === this.dev
+  }
+
+  /** Keeps the descriptor open until one more `release`. */
+  retain(): void {
+    // The number of a closed descriptor may be another file's by now.
+    if (this.#users === 0) throw new Error(`${this.path} was closed before`)
+    this.#users++
+  }
+
+  release(): void {
+    this.#users--
+    if (this.#users > 0) return
+    native.forget(this.fd)
+    try {
+      this.#disk.close(this.fd)
+    } catch {
+      // The descriptor is gone whatever close(2) says, and nothing was promised that rests on it: what is durable
+      // was synced before.
+    }
+  }
+}
+
+/** Opens `path` with `access` (O_RDWR, O_APPEND, …), creating it and its folders where allowed. */
+export function openFile(disk: Disk, path: string, access: number, options: OpenOptions): OpenFile {
+  // Every turn but the last ends because somebody else created or removed the file in between.
+  for (let turn = 0; ; turn++) {
+    const found = disk.lstat(path)
+    if (found !== undefined) refuseOthers(path, found)
+    try {
+      return found === undefined ? create(disk, path, access, options) : openExisting(disk, path, access)
+    } catch (error) {
+      const code = systemCode(error)
+      if (code === 'ENOENT' && found === undefined && options.mkdir)
+        makeFolders(disk, dirname(path), options.dirMode)
+      else if (code === 'ELOOP') throw symlinkRefused(path)
+      else if (code !== 'EEXIST' && code !== 'ENOENT') throw error
+      if (turn === 10 || (code === 'ENOENT' && !options.mkdir)) throw error
+    }
+  }
+}
+
+function create(disk: Disk, path: string, access: number, options: OpenOptions): OpenFile {
+  const fd = disk.open(path, access | SAFE | constants.O_CREAT | constants.O_EXCL, options.mode)
+  return adopt(disk, path, fd, () => disk.chmod(fd, options.mode))
+}
+
+function openExisting(disk: Disk, path: string, access: number): OpenFile {
+  const fd = disk.open(path, access | SAFE, 0)
+  return adopt(disk, path, fd, () => {})
+}
+
+function adopt(disk: Disk, path: string, fd: number, prepare: () => void): OpenFile {
+  try {
+    prepare()
+    const stat = disk.fstat(fd)
+    refuseOthers(path, stat)
+    return new OpenFile(disk, path, fd, stat)
+  } catch (error) {
+    disk.close(fd)
+    throw error
+  }
+}
+
+function refuseOthers(path: string, stat: FileStat): void {
+  if (stat.isSymlink) throw symlinkRefused(path)
+  if (!stat.isFile) throw new LogboomError('ERR_NOT_FILE', `${path} is not a regular file`, { path })
+}
+
+function symlinkRefused(path: string): LogboomError {
+  return new LogboomError('ERR_SYMLINK', `${path} is a symbolic link, which is never followed`, { path })
+}
+
+/** Makes `folder` and its missing parents with exactly `mode`. */
+export function makeFolders(disk: Disk, folder: string, mode: number): void {
+  try {
+    disk.mkdir(folder, mode)
+  } catch (error) {
+    const code = systemCode(error)
+    if (code === 'EEXIST') return
+    // A parent that is there is no reason to try again: in /proc, for one, ENOENT is for ever.
+    if (code !== 'ENOENT' || dirname(folder) === folder || disk.exists(dirname(folder))) throw error
+    makeFolders(disk, dirname(folder), mode)
+    makeFolders(disk, folder, mode)
+  }
+}
+
+/** Makes the entries of a folder durable (fsync(2) of the folder itself). */
+export function syncFolder(disk: Disk, folder: string): void {
+  const fd = disk.open(folder, constants.O_RDONLY | constants.O_DIRECTORY, 0)
+  try {
+    disk.fsync(fd)
+  } finally {
+    disk.close(fd)
+  }
+}

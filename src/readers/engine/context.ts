@@ -1,0 +1,60 @@
+// What a reading operation carries along: its options, and the account of the damage it met.
+import { LogboomError } from '../../base/errors.ts'
+import type { Damage, OnCorrupt, ReadContext } from '../reader.ts'
+
+export const DEFAULT_MAX_RECORD_BYTES = 64 * 1024 * 1024
+
+/** Damages beyond this number are counted, but not remembered one by one. */
+export const MAX_DAMAGE = 1000
+
+/** The damage met so far. */
+export interface DamageReport {
+  /** At most 1 000. */
+  damage: Damage[]
+  /** All bytes that belong to no returned record, as stored. */
+  skippedBytes: number
+}
+
+export interface ContextOptions extends Partial<Omit<ReadContext, 'damaged' | 'settle' | 'signal'>> {
+  onCorrupt?: OnCorrupt
+  signal?: AbortSignal | undefined
+  report?: DamageReport
+}
+
+/** A context with defaults: read once from the start to the end and throw on damage. */
+export function createContext(options: ContextOptions = {}): ReadContext {
+  const report = options.report ?? { damage: [], skippedBytes: 0 }
+  const onCorrupt = options.onCorrupt ?? 'throw'
+  let unsettled: Damage | undefined
+  return {
+    from: options.from ?? 'start',
+    follow: options.follow ?? false,
+    includeUnterminated: options.includeUnterminated ?? false,
+    maxRecordBytes: options.maxRecordBytes ?? DEFAULT_MAX_RECORD_BYTES,
+    reuseBuffers: options.reuseBuffers ?? false,
+    signal: options.signal ?? new AbortController().signal,
+    progress: options.progress ?? (() => {}),
+    damaged(damage) {
+      unsettled ??= damage
+      report.skippedBytes += damage.bytes
+      if (report.damage.length < MAX_DAMAGE) report.damage.push(damage)
+    },
+    settle() {
+      const damage = unsettled
+      unsettled = undefined
+      if (damage === undefined || onCorrupt === 'skip-file') return true
+      if (onCorrupt === 'stop') return false
+      throw corruptError(damage)
+    }
+  }
+}
+
+/** The `ERR_CORRUPT` of a damage. */
+export function corruptError({ file, offset, bytes, reason }: Damage): LogboomError {
+  const text = `${file} is damaged at offset ${offset}: ${reason} (${bytes} bytes not readable)`
+  return new LogboomError('ERR_CORRUPT', text, { path: file, offset })
+}
+
+export function notFound(path: string): LogboomError {
+  return new LogboomError('ERR_NOT_FOUND', `there is no log at ${path}`, { path })
+}

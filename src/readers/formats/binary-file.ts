@@ -1,0 +1,118 @@
+// The reader of length-prefixed records, as the binary file writes them.
+import { basename, dirname, extname, join } from 'node:path'
+import { decodeLength, LENGTH_BYTES, numberedBackups, numberedBase } from '../../formats/binary-file.ts'
+import { repairBinaryFile } from '../../repair/binary-file.ts'
+import { createFileReader } from '../engine/file-reader.ts'
+import { type FindLogFiles, namesIn } from '../engine/log-files.ts'
+import type { Scan, Scanner } from '../engine/scan.ts'
+import { describeWriter } from '../engine/writer-state.ts'
+import type { Probe } from '../reader.ts'
+
+/** Only with this extension a name alone makes a file a binary file, or a backup of one. */
+const EXTENSION = '.bin'
+
+export const binaryFileReader = createFileReader({
+  format: 'binary-file',
+  files: {
+    find: findNumberedFiles,
+    readsUnterminated: false,
+    scanner: (maxRecordBytes) => new FrameScanner(maxRecordBytes),
+    // Where a record begins is known only by way of all before it.
+    scanFrom: () => 0
+  },
+  detect: detectBinaryFile,
+  backupOf: (name) => (extname(name) === EXTENSION ? numberedBase(name) : undefined),
+  details: describeWriter,
+  repair: async (path) => {
+    const { finished, live } = await findNumberedFiles(path)
+    const files = finished.map(({ paths }) => paths[0])
+    return await repairBinaryFile(live === undefined ? files : [...files, live])
+  }
+})
+
+/** The files of a log with numbered backups. A backup alone is a log without backups. */
+async function findNumberedFiles(path: string): ReturnType<FindLogFiles> {
+  const names = await namesIn(dirname(path))
+  const name = basename(path)
+  const base = numberedBase(name)
+  if (base !== undefined && names.includes(base))
+    return { finished: [{ key: path, paths: [path] }], live: undefined }
+  const finished = numberedBackups(name, names).map((backup) => {
+    const file = join(dirname(path), backup.name)
+    return { key: file, paths: [file] }
+  })
+  return { finished, live: path }
+}
+
+// A text never begins with NUL, a record below 16 MiB always does. A longer one is recognised by its name only.
+function detectBinaryFile({ kind, name, names, head }: Probe): boolean {
+  if (kind !== 'file' && kind !== 'stream') return false
+  const isNamed = extname(name) === EXTENSION
+  if (head.length < LENGTH_BYTES) return isNamed
+  const end = LENGTH_BYTES + decodeLength(head, 0)
+  if (end > head.length) return isNamed && (head[0] === 0 || numberedBackups(name, names).length > 0)
+  // Whole records in the head all have to look like records, and zeros alone are a hole.
+  let hasPayload = false
+  for (let at = 0; at + LENGTH_BYTES <= head.length; ) {
+    if (head[at] !== 0) return isNamed
+    const length = decodeLength(head, at)
+    hasPayload ||= length > 0
+    at += LENGTH_BYTES + length
+  }
+  return hasPayload || isNamed
+}
+
+class FrameScanner implements Scanner {
+  readonly #maxBytes: number
+  /** What is left to skip of a record that is longer than the limit. */
+  #skip = 0
+  #longAt = 0
+  #longBytes = 0
+
+  constructor(maxRecordBytes: number) {
+    this.#maxBytes = maxRecordBytes
+  }
+
+  scan(bytes: Buffer, position: number, final: boolean): Scan {
+    if (this.#skip > 0) return this.#skipOn(bytes, final)
+    const bounds: number[] = []
+    const offsets: number[] = []
+    let at = 0
+    while (bytes.length - at >= LENGTH_BYTES) {
+      const length = decodeLength(bytes, at)
+      const end = at + LENGTH_BYTES + length
+      if (length > this.#maxBytes) {
+        this.#skip = LENGTH_BYTES + length
+        this.#longAt = position + at
+        this.#longBytes = 0
+        break
+      }
+      if (end > bytes.length) break
+      bounds.push(at + LENGTH_BYTES, end)
+      offsets.push(position + at)
+      at = end
+    }
+    const records = bounds.length === 0 ? undefined : { bounds, offsets }
+    const rest = bytes.length - at
+    if (this.#skip === 0 && (!final || rest === 0)) return { records, consumed: at }
+    if (this.#skip === 0) return { records, consumed: bytes.length, damage: [cutShort(position + at, rest)] }
+    const more = this.#skipOn(bytes.subarray(at), final)
+    return { records, consumed: at + more.consumed, damage: more.damage }
+  }
+
+  #skipOn(bytes: Buffer, final: boolean): Scan {
+    const count = Math.min(this.#skip, bytes.length)
+    this.#skip -= count
+    this.#longBytes += count
+    if (this.#skip > 0 && !final) return { consumed: count }
+    const isCut = this.#skip > 0
+    this.#skip = 0
+    if (isCut) return { consumed: count, damage: [cutShort(this.#longAt, this.#longBytes)] }
+    const reason = `a record longer than the limit of ${this.#maxBytes} bytes`
+    return { consumed: count, damage: [{ offset: this.#longAt, bytes: this.#longBytes, reason }] }
+  }
+}
+
+function cutShort(offset: number, bytes: number): { offset: number; bytes: number; reason: string } {
+  return { offset, bytes, reason: 'a record announces more bytes than there are' }
+}

@@ -1,0 +1,109 @@
+// The reader of a spool folder: its published files, in the order of their times, as lines.
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { LogboomError } from '../../base/errors.ts'
+import { parsePublishedName } from '../../formats/spool.ts'
+import { createContext, notFound } from '../engine/context.ts'
+import { namesIn } from '../engine/log-files.ts'
+import { batchLength, type LogFile, type ReadContext, type Reader, type RecordBatch } from '../reader.ts'
+import { textReader } from './text.ts'
+
+const LOOK_AGAIN_MS = 200
+
+/** A spool does not keep where a record ends; what transports write to it are lines. */
+export const spoolReader: Reader = {
+  format: 'spool',
+  unit: 'folder',
+  detect({ kind, names }) {
+    const visible = names.filter((name) => !name.startsWith('.'))
+    return kind === 'folder' && visible.length > 0 && visible.every(isPublished)
+  },
+  async list(path) {
+    const files: LogFile[] = []
+    for (const file of await publishedFiles(path)) {
+      for (const found of await textReader.list(file)) files.push({ ...found, live: false })
+    }
+    return files
+  },
+  read: readSpool,
+  async info(path, options) {
+    const files = await this.list(path)
+    if (!options.count) return { format: 'spool', path, files, details: {} }
+    const counted: (LogFile & { records: number })[] = []
+    for (const file of files) counted.push({ ...file, records: await countLines(file.path, options.signal) })
+    return { format: 'spool', path, files: counted, details: {} }
+  },
+  async *verify(path, context) {
+    const files = await publishedFiles(path)
+    if (files.length === 0) throw notFound(path)
+    for (const file of files) yield* textReader.verify(file, context)
+  }
+}
+
+function isPublished(name: string): boolean {
+  return parsePublishedName(name) !== undefined
+}
+
+async function publishedFiles(folder: string): Promise<string[]> {
+  const times = new Map<string, bigint>()
+  for (const name of await namesIn(folder)) {
+    const time = parsePublishedName(name)
+    if (time !== undefined && !name.startsWith('.')) times.set(name, time)
+  }
+  const byTime = [...times].sort(([, a], [, b]) => (a < b ? -1 : a > b ? 1 : 0))
+  return byTime.map(([name]) => join(folder, name))
+}
+
+async function* readSpool(
+  folder: string,
+  context: ReadContext
+): AsyncGenerator<RecordBatch, void, undefined> {
+  let files = await publishedFiles(folder)
+  if (files.length === 0 && !context.follow) throw notFound(folder)
+  const begin = await findBegin(files, context)
+  const finished: ReadContext = { ...context, follow: false, includeUnterminated: true, from: 'start' }
+  for (let at = begin.file; at < files.length && !context.signal.aborted; at++) {
+    yield* readFile(files[at], at === begin.file ? { ...finished, from: begin.from } : finished)
+  }
+  while (context.follow && !context.signal.aborted) {
+    await sleep(LOOK_AGAIN_MS, undefined, { signal: context.signal }).catch(() => {})
+    const seen = new Set(files)
+    files = await publishedFiles(folder)
+    for (const file of files) if (!seen.has(file) && !context.signal.aborted) yield* readFile(file, finished)
+  }
+}
+
+/** The lines of a file, unless somebody has collected it in the meantime. */
+async function* readFile(file: string, context: ReadContext): AsyncGenerator<RecordBatch, void, undefined> {
+  try {
+    yield* textReader.read(file, context)
+  } catch (error) {
+    if (!(error instanceof LogboomError && error.code === 'ERR_NOT_FOUND')) throw error
+  }
+}
+
+async function findBegin(
+  files: readonly string[],
+  context: ReadContext
+): Promise<{ file: number; from: ReadContext['from'] }> {
+  const { from } = context
+  if (from === 'start') return { file: 0, from }
+  if (from === 'end') return { file: files.length, from: 'start' }
+  if (typeof from !== 'object') {
+    throw new LogboomError('ERR_OPTION', "readRecords: option 'from' may be no offset or index for a spool")
+  }
+  let wanted = from.last
+  for (let at = files.length - 1; at >= 0 && wanted > 0; at--) {
+    const lines = await countLines(files[at], context.signal)
+    if (lines >= wanted) return { file: at, from: { last: wanted } }
+    wanted -= lines
+  }
+  return { file: from.last === 0 ? files.length : 0, from: 'start' }
+}
+
+async function countLines(file: string, signal?: AbortSignal): Promise<number> {
+  let lines = 0
+  const context = createContext({ reuseBuffers: true, includeUnterminated: true, signal })
+  for await (const batch of readFile(file, context)) lines += batchLength(batch)
+  return lines
+}

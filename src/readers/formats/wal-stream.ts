@@ -1,0 +1,220 @@
+// The entries of a write-ahead log in batches: whole batches of the writer only, and with `follow` for ever.
+import { stat } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ENTRY, STATE } from '../../formats/wal.ts'
+import type { WalStep } from '../../formats/wal-decoder.ts'
+import { WalReplay } from '../../formats/wal-replay.ts'
+import { ChangeWatch } from '../engine/change-watch.ts'
+import { notFound } from '../engine/context.ts'
+import type { ReadContext, RecordBatch } from '../reader.ts'
+import { findSegments, isFollowed, type SegmentPlace, SegmentSource } from './wal-segments.ts'
+
+/** A writer copies a record into the file in steps; what looks damaged at the end is looked at again after this. */
+const SETTLE_MS = 20
+const SETTLE_TURNS = 5
+const MAX_INDEX = 2n ** 64n - 1n
+
+/** Entries found in one window of the decoder. */
+interface Found {
+  bounds: number[]
+  offsets: number[]
+  indexes: bigint[]
+}
+
+export async function* readWal(
+  path: string,
+  context: ReadContext
+): AsyncGenerator<RecordBatch, void, undefined> {
+  const isFolder = (await stat(path)).isDirectory()
+  const places = await findSegments(path, isFolder)
+  if (places.length === 0) throw notFound(path)
+  const tail = await lookAtTail(places[places.length - 1])
+  const reading = new WalReading(path, isFolder, context, tail)
+  yield* reading.read(reading.begin(places))
+}
+
+/** What the last segment says about the end of the log. */
+interface Tail {
+  /** Entries behind this index belong to a batch that is not complete. */
+  commit: bigint
+  /** The last entry there is to return. */
+  last: bigint
+}
+
+async function lookAtTail(place: SegmentPlace): Promise<Tail> {
+  const replay = new WalReplay()
+  const opened = await SegmentSource.open(place, replay, true)
+  if (opened === undefined) throw notFound(place.path)
+  const { source } = opened
+  try {
+    for (let step = source.next(); step === 'record' || step === 'more'; step = source.next()) {
+      if (step === 'more') await source.fill()
+    }
+  } finally {
+    await source.close()
+  }
+  // A raft log commits later than it writes, and a log without any commit mark has none to wait for.
+  if (replay.foreign || !replay.marked) return { commit: MAX_INDEX, last: replay.lastIndex }
+  return { commit: replay.commit, last: replay.commit }
+}
+
+class WalReading {
+  readonly #path: string
+  readonly #isFolder: boolean
+  readonly #context: ReadContext
+  readonly #from: bigint
+  #commit: bigint
+  #replay = new WalReplay()
+  /** Only records from here on in the last segment (`from: <offset>`). */
+  #offset = 0
+  /** While following: entries whose batch is not complete yet. */
+  #held: { index: bigint; data: Buffer; offset: number }[] = []
+
+  constructor(path: string, isFolder: boolean, context: ReadContext, tail: Tail) {
+    this.#path = path
+    this.#isFolder = isFolder
+    this.#context = context
+    this.#commit = tail.commit
+    const { from } = context
+    if (typeof from === 'bigint') this.#from = from
+    else if (from === 'end') this.#from = tail.last + 1n
+    else if (typeof from === 'object')
+      this.#from = tail.last - BigInt(Math.min(from.last, Number.MAX_SAFE_INTEGER)) + 1n
+    else this.#from = 0n
+    if (typeof from === 'number') this.#offset = from
+  }
+
+  /** The segments to read, from the one that holds the first wanted entry on. */
+  begin(places: SegmentPlace[]): SegmentPlace[] {
+    if (this.#offset > 0) return places.slice(-1)
+    const first = places.findLastIndex(({ segment }) => segment.index <= this.#from)
+    return places.slice(Math.max(0, first))
+  }
+
+  async *read(places: SegmentPlace[]): AsyncGenerator<RecordBatch, void, undefined> {
+    let rest = places
+    while (rest.length > 0 && !this.#context.signal.aborted) {
+      const [place, ...others] = rest
+      const go = yield* this.#segment(place, others.length === 0)
+      if (!go) return
+      const known = await this.#segmentsAfter(place)
+      rest = known.length > 0 ? known : others
+      this.#offset = 0
+    }
+  }
+
+  async #segmentsAfter(place: SegmentPlace): Promise<SegmentPlace[]> {
+    if (!this.#isFolder) return []
+    const all = await findSegments(this.#path, true)
+    return all.filter(({ segment }) => segment.sequence > place.segment.sequence)
+  }
+
+  /** One segment to its end; the last one, while following, until another one follows. Returns whether to go on. */
+  async *#segment(place: SegmentPlace, isLast: boolean): AsyncGenerator<RecordBatch, boolean, undefined> {
+    const { signal } = this.#context
+    const alone = !this.#isFolder && (await isFollowed(place.path))
+    let last = isLast && !alone
+    const opened = await SegmentSource.open(place, this.#replay, last)
+    // Removed after a snapshot while it was read.
+    if (opened === undefined) return true
+    const { source, begun } = opened
+    const changes = this.#context.follow ? new ChangeWatch(place.path, signal) : undefined
+    try {
+      if (!begun) return await this.#damaged(source)
+      for (let turn = 0; !signal.aborted; turn++) {
+        const step = yield* this.#records(source)
+        if (last && (await this.#segmentsAfter(place)).length > 0) last = false
+        else if (!last && step === 'end') return true
+        else if (!last && step === 'corrupt') return await this.#damaged(source)
+        else if (last && step === 'corrupt' && turn >= SETTLE_TURNS) return await this.#damaged(source)
+        else if (last && changes === undefined && (step === 'end' || turn >= SETTLE_TURNS)) return true
+        else if (changes !== undefined && step === 'end') {
+          await changes.wait()
+          turn = 0
+        } else await sleep(SETTLE_MS)
+        await source.resume(last)
+      }
+      return false
+    } finally {
+      changes?.close()
+      await source.close()
+    }
+  }
+
+  /** All records up to the next end; returns how the segment ended. */
+  async *#records(source: SegmentSource): AsyncGenerator<RecordBatch, WalStep, undefined> {
+    let found: Found = { bounds: [], offsets: [], indexes: [] }
+    let isReleased = false
+    for (;;) {
+      const step = source.next()
+      if (step === 'record') {
+        const { type } = this.#replay.decoder
+        if (type === ENTRY) this.#entry(found)
+        else if (type === STATE && this.#replay.commit > this.#commit) {
+          this.#commit = this.#replay.commit
+          isReleased = this.#held.length > 0
+        }
+        if (!isReleased) continue
+      }
+      if (found.indexes.length > 0) {
+        yield this.#batch(source, found)
+        found = { bounds: [], offsets: [], indexes: [] }
+      }
+      if (isReleased) {
+        yield this.#release(source)
+        isReleased = false
+        continue
+      }
+      if (step !== 'more') return step
+      if (this.#context.signal.aborted) return 'end'
+      this.#context.progress(await source.fill())
+    }
+  }
+
+  #entry(found: Found): void {
+    const { entry } = this.#replay
+    const { index } = entry
+    const { recordOffset } = this.#replay.decoder
+    if (index < this.#from || recordOffset < this.#offset) return
+    if (index > this.#commit) {
+      if (this.#context.follow)
+        this.#held.push({ index, data: Buffer.from(entry.data), offset: recordOffset })
+      return
+    }
+    found.bounds.push(entry.dataStart, entry.dataEnd)
+    found.offsets.push(recordOffset)
+    found.indexes.push(index)
+  }
+
+  #batch(source: SegmentSource, { bounds, offsets, indexes }: Found): RecordBatch {
+    const { window, windowPosition } = this.#replay.decoder
+    const bytes = this.#context.reuseBuffers
+      ? window
+      : Buffer.from(window.subarray(0, bounds[bounds.length - 1]))
+    return { file: source.path, bytes, position: windowPosition, bounds, offsets, indexes }
+  }
+
+  #release(source: SegmentSource): RecordBatch {
+    const held = this.#held.filter(({ index }) => index <= this.#commit)
+    this.#held = this.#held.filter(({ index }) => index > this.#commit)
+    const bounds: number[] = []
+    let end = 0
+    for (const { data } of held) {
+      bounds.push(end, end + data.length)
+      end += data.length
+    }
+    const bytes = Buffer.concat(held.map(({ data }) => data))
+    const offsets = held.map(({ offset }) => offset)
+    return { file: source.path, bytes, position: 0, bounds, offsets, indexes: held.map(({ index }) => index) }
+  }
+
+  async #damaged(source: SegmentSource): Promise<boolean> {
+    const { damage } = this.#replay
+    const offset = damage?.offset ?? 0
+    const bytes = Math.max(0, (await source.size()) - offset)
+    this.#context.damaged({ file: source.path, offset, bytes, reason: damage?.reason ?? '' })
+    // The next segment is read for itself: its checksums begin with a seed of its own.
+    this.#replay = new WalReplay()
+    return this.#context.settle(source.path)
+  }
+}

@@ -1,0 +1,153 @@
+// The reader of write-ahead logs: ours, etcd's own and those of other programs on etcd's format.
+import { stat } from 'node:fs/promises'
+import { LogboomError } from '../../base/errors.ts'
+import { repairLog } from '../../core/wal/repair.ts'
+import { parseSegmentName } from '../../formats/wal.ts'
+import { WalReplay } from '../../formats/wal-replay.ts'
+import { notFound } from '../engine/context.ts'
+import { isMissing, readError } from '../engine/open-file.ts'
+import type { Damage, FileReport, LogFile, LogInfo, ReadContext, Reader } from '../reader.ts'
+import { findSegments, isFollowed, type SegmentPlace, SegmentSource } from './wal-segments.ts'
+import { readWal } from './wal-stream.ts'
+
+/** The frame of a checksum record: 4 to 9 bytes that begin with type 4. */
+const HEAD_FRAME_BYTES = 11
+
+export const walReader: Reader = {
+  format: 'wal',
+  unit: 'folder',
+  detect: ({ kind, names, head }) =>
+    kind === 'folder'
+      ? names.some((name) => parseSegmentName(name) !== undefined)
+      : kind === 'file' && isSegment(head),
+  list: async (path) => listFiles(await placesAt(path)),
+  read: readWal,
+  info: describeWal,
+  verify: verifyWal,
+  async repair(path) {
+    if (!(await stat(path)).isDirectory()) {
+      throw new LogboomError('ERR_OPTION', `${path} is a single segment; repair the folder it is in`, {
+        path
+      })
+    }
+    const repaired = repairLog(path)
+    return repaired.map(({ path: file, copy, bytes }) => ({ file, copy, removedBytes: bytes }))
+  }
+}
+
+function isSegment(head: Buffer): boolean {
+  if (head.length < HEAD_FRAME_BYTES) return false
+  const length = head[0]
+  const plain = length >= 4 && length <= 9 && head.readUIntLE(1, 6) === 0
+  return plain && head[7] === (length === 8 ? 0 : 0x80 | (-length & 7)) && head.readUIntBE(8, 3) === 0x080410
+}
+
+async function placesAt(path: string): Promise<SegmentPlace[]> {
+  try {
+    return await findSegments(path, (await stat(path)).isDirectory())
+  } catch (error) {
+    throw isMissing(error) ? notFound(path) : readError(path, error)
+  }
+}
+
+async function listFiles(places: readonly SegmentPlace[]): Promise<LogFile[]> {
+  const files: LogFile[] = []
+  for (const [i, { path }] of places.entries()) {
+    const { size, mtimeMs } = await stat(path)
+    files.push({ path, live: i === places.length - 1, compression: '', size, mtimeMs })
+  }
+  return files
+}
+
+async function describeWal(
+  path: string,
+  options: { readonly count: boolean; readonly signal?: AbortSignal }
+): Promise<LogInfo> {
+  const places = await placesAt(path)
+  const listed = await listFiles(places)
+  const wanted = options.count ? places : places.slice(-1)
+  const files: LogInfo['files'][number][] = options.count ? [] : [...listed]
+  const replay = new WalReplay()
+  let entries = 0
+  for (const [i, place] of wanted.entries()) {
+    await scanSegment(place, replay, i === wanted.length - 1, options.signal)
+    if (options.count) files.push({ ...listed[i], records: replay.entries - entries })
+    entries = replay.entries
+  }
+  return { format: 'wal', path, files, details: detailsOf(replay, places, options.count) }
+}
+
+function detailsOf(replay: WalReplay, places: readonly SegmentPlace[], all: boolean): LogInfo['details'] {
+  const details: Record<string, string | number> = {
+    writer: replay.foreign ? 'a raft group' : 'logboom or alike'
+  }
+  const first = places[0]?.segment.index ?? 0n
+  details['first index'] = String(first === 0n ? 1n : first)
+  details['last index'] = String(replay.lastIndex)
+  if (replay.marked) details['committed index'] = String(replay.commit)
+  if (replay.snapshotIndex > 0n || all) details['snapshot index'] = String(replay.snapshotIndex)
+  if (replay.metadata !== undefined && replay.metadata.length > 0) {
+    details.metadata = `${replay.metadata.length} bytes`
+  }
+  if (replay.damage !== undefined) {
+    const { file, offset, reason } = replay.damage
+    details.damage = `${file} at offset ${offset}: ${reason}`
+  }
+  return details
+}
+
+async function* verifyWal(path: string, context: ReadContext): AsyncGenerator<FileReport, void, undefined> {
+  const places = await placesAt(path)
+  if (places.length === 0) throw notFound(path)
+  let replay = new WalReplay()
+  for (const [i, place] of places.entries()) {
+    const last = i === places.length - 1 && !(places.length === 1 && (await isFollowed(place.path)))
+    const before = replay.entries
+    const size = await scanSegment(place, replay, last, context.signal, context.progress)
+    const records = replay.entries - before
+    const damage: Damage[] = []
+    if (replay.damage !== undefined) {
+      const { offset, kind, reason } = replay.damage
+      damage.push({ file: place.path, offset, bytes: size - offset, reason: `${kind}: ${reason}` })
+    }
+    yield { file: place.path, records, bytes: size, damage, notes: notesOf(replay, last) }
+    if (replay.damage !== undefined) replay = new WalReplay()
+  }
+}
+
+function notesOf(replay: WalReplay, last: boolean): string[] {
+  const notes: string[] = []
+  if (last && replay.marked && replay.lastIndex > replay.commit) {
+    const count = replay.lastIndex - replay.commit
+    notes.push(`${count} entries behind the commit mark ${replay.commit}: an incomplete batch, or a raft log`)
+  }
+  if (last && replay.replaced > 0) notes.push(`${replay.replaced} entries were replaced by later ones`)
+  if (replay.damage?.kind === 'torn') notes.push('an interrupted write: opening the log cuts it off')
+  return notes
+}
+
+/** Reads a segment to its end or to its damage; returns the size of the file. */
+async function scanSegment(
+  place: SegmentPlace,
+  replay: WalReplay,
+  last: boolean,
+  signal?: AbortSignal,
+  progress?: (bytes: number) => void
+): Promise<number> {
+  const opened = await SegmentSource.open(place, replay, last)
+  if (opened === undefined) return 0
+  const { source, begun } = opened
+  try {
+    if (begun) {
+      for (let step = source.next(); step === 'record' || step === 'more'; step = source.next()) {
+        if (step !== 'more') continue
+        if (signal?.aborted === true) break
+        const bytes = await source.fill()
+        progress?.(bytes)
+      }
+    }
+    return await source.size()
+  } finally {
+    await source.close()
+  }
+}

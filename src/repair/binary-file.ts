@@ -1,0 +1,89 @@
+// The explicit repair of binary files: cuts off what is no whole record, after keeping a copy of the file.
+import { constants } from 'node:fs'
+import { copyFile, open } from 'node:fs/promises'
+import { LogboomError } from '../base/errors.ts'
+import { Lock } from '../core/shared-file/lock.ts'
+import { completeEnd, decodeLength, LENGTH_BYTES } from '../formats/binary-file.ts'
+import { realDisk } from '../io/disk.ts'
+import { native } from '../native/index.ts'
+import { isMissing, readError } from '../readers/engine/open-file.ts'
+import type { RepairReport } from '../readers/reader.ts'
+
+const SCAN_BYTES = 256 * 1024
+const LOCK_WAIT_MS = 5_000
+
+/** Repairs each of the files that is damaged. Throws `ERR_LOCK_TIMEOUT` while somebody writes to it. */
+export async function repairBinaryFile(files: readonly string[]): Promise<RepairReport[]> {
+  const reports: RepairReport[] = []
+  for (const file of files) {
+    const lock = lockOf(file)
+    try {
+      const report = await repairFile(file)
+      if (report !== undefined) reports.push(report)
+    } finally {
+      lock?.release()
+      lock?.close()
+    }
+  }
+  return reports
+}
+
+/** Writers of the live file, if it has a lock file, are kept out. */
+function lockOf(file: string): Lock | undefined {
+  if (!native.canLock) return undefined
+  const lock = new Lock(realDisk, file, { mode: 0o600, dirMode: 0o750, mkdir: false })
+  if (!realDisk.exists(lock.path)) return undefined
+  if (lock.acquire(LOCK_WAIT_MS) !== undefined) return lock
+  lock.close()
+  throw new LogboomError('ERR_LOCK_TIMEOUT', `${file} is being written to`, { path: file })
+}
+
+async function repairFile(file: string): Promise<RepairReport | undefined> {
+  let handle: Awaited<ReturnType<typeof open>>
+  try {
+    handle = await open(file, constants.O_RDWR | constants.O_NOFOLLOW)
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw readError(file, error)
+  }
+  try {
+    const { size } = await handle.stat()
+    const end = await wholeEnd(handle, size)
+    if (end === size) return undefined
+    const copy = await keepCopy(file)
+    await handle.truncate(end)
+    await handle.sync()
+    return { file, copy, removedBytes: size - end }
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Where the last whole record ends. Long payloads are skipped, not read. */
+async function wholeEnd(handle: Awaited<ReturnType<typeof open>>, size: number): Promise<number> {
+  const buffer = Buffer.allocUnsafe(SCAN_BYTES)
+  for (let at = 0; at < size; ) {
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at)
+    if (bytesRead < LENGTH_BYTES) return at
+    const end = completeEnd(buffer, 0, bytesRead)
+    const next = at + (end > 0 ? end : LENGTH_BYTES + decodeLength(buffer, 0))
+    if (next > size) return at
+    at = next
+  }
+  return size
+}
+
+async function keepCopy(file: string): Promise<string> {
+  for (let number = 0; ; number++) {
+    const copy = number === 0 ? `${file}.broken` : `${file}.broken.${number}`
+    try {
+      await copyFile(file, copy, constants.COPYFILE_EXCL)
+      const handle = await open(copy, 'r')
+      await handle.sync()
+      await handle.close()
+      return copy
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+  }
+}
