@@ -13,6 +13,11 @@ export const errorTable = {
     safe: 'Nothing was opened or written.',
     action: 'The message names the option, the rule and the value; correct it.'
   },
+  ERR_ARGUMENT: {
+    what: 'A method was given a value of a type it does not take, such as a number or an object for a record.',
+    safe: 'Nothing of this call was accepted; everything before and after it is not affected.',
+    action: 'The message names the method, what it takes and what it got; serialise the value first.'
+  },
   ERR_CLOSED: {
     what: 'A method was called on a sink that is closing or closed.',
     safe: 'Everything accepted before `close()` was written; the record of this call was not accepted.',

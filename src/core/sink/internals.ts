@@ -1,0 +1,31 @@
+// What tests and other sinks replace in a sink without it being a parameter of a public constructor.
+
+import { type Disk, realDisk } from '../../io/disk.ts'
+import type { FrameSource } from '../queue/payload-queue.ts'
+
+export interface Internals {
+  readonly disk: Disk
+  /** The wall clock, ms since 1970. */
+  readonly now: () => number
+  /** What `write` of a binary file takes: payloads, or from transports a stream of lines. */
+  readonly source: FrameSource
+}
+
+const defaults: Internals = { disk: realDisk, now: Date.now, source: 'payloads' }
+let current = defaults
+
+/** What a sink that is being constructed is to use. */
+export function internals(): Internals {
+  return current
+}
+
+/** Runs `create`, synchronous, with some internals replaced: every sink constructed in it uses them. */
+export function withInternals<T>(replaced: Partial<Internals>, create: () => T): T {
+  const before = current
+  current = { ...before, ...replaced }
+  try {
+    return create()
+  } finally {
+    current = before
+  }
+}
