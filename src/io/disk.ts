@@ -3,7 +3,7 @@ import * as fs from 'node:fs'
 import { promisify } from 'node:util'
 import { native } from '../native/index.ts'
 
-/** Identity, type, size and times of a file; times in ms since 1970. */
+/** Identity, type, size, times, owner and permissions of a file; times in ms since 1970. */
 export interface FileStat {
   readonly dev: bigint
   readonly ino: bigint
@@ -11,6 +11,10 @@ export interface FileStat {
   readonly mtimeMs: number
   /** Names the file has. */
   readonly nlink: number
+  /** The user who owns the file. */
+  readonly uid: number
+  /** Permission bits, with set-uid, set-gid and sticky (`0o7777`). */
+  readonly mode: number
   readonly isFile: boolean
   readonly isSymlink: boolean
 }
@@ -21,7 +25,7 @@ const read = promisify(fs.read)
 const fsync = promisify(fs.fsync)
 const fdatasync = promisify(fs.fdatasync)
 
-const fields = new BigInt64Array(6)
+const fields = new BigInt64Array(7)
 const { S_IFMT, S_IFREG, S_IFLNK } = fs.constants
 
 function statOf(file: string | number, follow: boolean): FileStat | undefined {
@@ -33,6 +37,8 @@ function statOf(file: string | number, follow: boolean): FileStat | undefined {
     size: Number(fields[2]),
     mtimeMs: Math.floor(Number(fields[3]) / 1e6),
     nlink: Number(fields[4]),
+    uid: Number(fields[6]),
+    mode: Number(fields[5]) & 0o7777,
     isFile: type === S_IFREG,
     isSymlink: type === S_IFLNK
   }

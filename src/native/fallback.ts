@@ -103,8 +103,8 @@ function stat(file: string | number, follow: boolean, fields: BigInt64Array): bo
   if (typeof file === 'number') found = fstatSync(file, { bigint: true })
   else found = follow ? statSync(file, options) : lstatSync(file, options)
   if (found === undefined) return false
-  const { dev, ino, size, mtimeNs, nlink, mode } = found
-  fields.set([dev, ino, size, mtimeNs, nlink, mode])
+  const { dev, ino, size, mtimeNs, nlink, mode, uid } = found
+  fields.set([dev, ino, size, mtimeNs, nlink, mode, uid])
   return true
 }
 

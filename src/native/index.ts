@@ -42,8 +42,8 @@ export interface Native {
    */
   settlePublication(publication: number, wait: boolean): boolean | undefined
   /**
-   * Stores device, inode, size, modification time (ns since 1970), number of names and mode of a file, given by path or
-   * descriptor, in `fields`; false if nothing is at the path. Node's own makes garbage of two kilobytes per call.
+   * Stores device, inode, size, modification time (ns since 1970), number of names, mode and owner of a file, given by
+   * path or descriptor, in the first seven `fields`; false if nothing is at the path. Node's own makes garbage of two kilobytes per call.
    */
   stat(file: string | number, follow: boolean, fields: BigInt64Array): boolean
   /** CRC-32C (Castagnoli) of `data[start, end)`, continued from `seed` (0 at the start). */

@@ -117,6 +117,7 @@ int platform_stat(int fd, const char *path, int follow, int64_t fields[PLATFORM_
   fields[3] = (int64_t)found.st_mtim.tv_sec * 1000000000 + found.st_mtim.tv_nsec;
   fields[4] = (int64_t)found.st_nlink;
   fields[5] = found.st_mode;
+  fields[6] = found.st_uid;
   return 0;
 }
 

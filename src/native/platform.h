@@ -28,8 +28,8 @@ int platform_direct_alignment(int fd);
 int platform_preallocate(int fd, int64_t offset, int64_t length);
 
 // Identity and state of the file at `path`, or of open file `fd` if that is NULL: device, inode, size, modification
-// time (ns since 1970), number of names, mode with type.
-#define PLATFORM_STAT_FIELDS 6
+// time (ns since 1970), number of names, mode with type, owner.
+#define PLATFORM_STAT_FIELDS 7
 int platform_stat(int fd, const char *path, int follow, int64_t fields[PLATFORM_STAT_FIELDS]);
 
 // pwrite(2) that returns when these bytes are on disk (RWF_DSYNC, Linux 4.7); may write fewer than asked.

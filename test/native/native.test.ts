@@ -118,11 +118,11 @@ describe.each(backends)('$backend', (backend) => {
     writeFileSync(path, 'twelve bytes')
     symlinkSync(path, join(folder, 'link'))
     const read = (file: string | number, follow: boolean): bigint[] | undefined => {
-      const fields = new BigInt64Array(6)
+      const fields = new BigInt64Array(7)
       return backend.stat(file, follow, fields) ? [...fields] : undefined
     }
     const expected = (stats: BigIntStats): bigint[] =>
-      [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.nlink, stats.mode].map((field) =>
+      [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.nlink, stats.mode, stats.uid].map((field) =>
         BigInt.asIntN(64, field)
       )
     expect(read(path, false)).toEqual(expected(lstatSync(path, { bigint: true })))
