@@ -1,5 +1,6 @@
 // Names of the backups of a rotated file: `<base>.<YYYYMMDD>-<HHMMSS>.<n>` plus `.gz`, `.br` or `.zst` once
-// compressed. The time is UTC. Nothing outside exactly this grammar is ever read, compressed or removed.
+// compressed. The time is UTC. Nothing outside exactly this grammar is ever read, compressed or removed; what it allows
+// can always be counted on and noted in a lock file.
 
 /** How a backup is compressed; '' for not at all. */
 export type BackupCompression = '' | 'gz' | 'br' | 'zst'
@@ -23,9 +24,13 @@ export interface Backup extends BackupName {
   readonly names: readonly string[]
 }
 
-// A number is at most 15 digits, so that it is an exact integer, and has no leading zero, so that each backup
-// has one spelling.
-const SUFFIX = /^\.(\d{4})(\d{2})(\d{2})-(\d{2})(\d{2})(\d{2})\.(0|[1-9]\d{0,14})(?:\.(gz|br|zst))?$/
+/** The highest number of a backup: a lock file notes it in 32 bits. A name with a higher one is no backup. */
+export const MAX_BACKUP_NUMBER = 999_999_999
+/** 31 December 9999, 23:59:59: later times have no four digits for the year. */
+export const MAX_BACKUP_STAMP = 253_402_300_799
+
+// A number has no leading zero, so that each backup has one spelling.
+const SUFFIX = /^\.(\d{4})(\d{2})(\d{2})-(\d{2})(\d{2})(\d{2})\.(0|[1-9]\d{0,8})(?:\.(gz|br|zst))?$/
 const WITH_SUFFIX = new RegExp(`^(.+)${SUFFIX.source.slice(1)}`, 's')
 
 /** The parts of `name` if it is a backup of the file named `base`, else undefined. Both without folder. */
@@ -48,6 +53,8 @@ export function parseBackupName(base: string, name: string): BackupName | undefi
   const isDate = date.getUTCMonth() === month - 1 && date.getUTCDate() === day
   if (!isDate || hour > 23 || minute > 59 || second > 59) return undefined
   const stamp = date.getTime() / 1000 + hour * 3600 + minute * 60 + second
+  // A lock file notes times from 1970 on.
+  if (stamp < 0) return undefined
   const number = +match[7]
   return { stamp, number, compression: (match[8] ?? '') as BackupCompression }
 }
@@ -59,7 +66,8 @@ export function backupBase(name: string): string | undefined {
 }
 
 /**
- * The name of a backup of `base`. `unixSeconds` is rounded down and must be within the years 0 to 9999.
+ * The name of a backup of `base`. A time outside the years 1970 to 9999 becomes the nearest one within: what a clock
+ * that is wrong makes has to be found again.
  */
 export function formatBackupName(
   base: string,
@@ -67,7 +75,8 @@ export function formatBackupName(
   number: number,
   compression: BackupCompression = ''
 ): string {
-  const name = `${base}.${formatStamp(Math.floor(unixSeconds))}.${number}`
+  const stamp = Math.min(Math.max(Math.floor(unixSeconds), 0), MAX_BACKUP_STAMP)
+  const name = `${base}.${formatStamp(stamp)}.${number}`
   return compression === '' ? name : `${name}.${compression}`
 }
 
@@ -91,13 +100,14 @@ export function groupBackups(base: string, names: Iterable<string>): Backup[] {
     else group.push({ ...parsed, name })
   }
   const backups = [...groups.values()].map((group) => {
-    group.sort((a, b) => PREFERENCE.indexOf(a.compression) - PREFERENCE.indexOf(b.compression))
+    group.sort((a, b) => COMPRESSIONS.indexOf(a.compression) - COMPRESSIONS.indexOf(b.compression))
     return { ...group[0], names: group.map(({ name }) => name) }
   })
   return backups.sort(compareBackups)
 }
 
-const PREFERENCE: readonly BackupCompression[] = ['', 'gz', 'br', 'zst']
+/** The order in which the files of one backup are tried: only the uncompressed one is known to be complete. */
+export const COMPRESSIONS: readonly BackupCompression[] = ['', 'gz', 'br', 'zst']
 
 function formatStamp(unixSeconds: number): string {
   const text = new Date(unixSeconds * 1000).toISOString()

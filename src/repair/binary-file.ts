@@ -1,9 +1,9 @@
 // The explicit repair of binary files: cuts off what is no whole record, after keeping a copy of the file.
-import { constants } from 'node:fs'
+import { constants, readSync } from 'node:fs'
 import { copyFile, open } from 'node:fs/promises'
 import { LogboomError } from '../base/errors.ts'
 import { Lock } from '../core/shared-file/lock.ts'
-import { completeEnd, decodeLength, LENGTH_BYTES } from '../formats/binary-file.ts'
+import { wholeEnd } from '../formats/binary-file.ts'
 import { realDisk } from '../io/disk.ts'
 import { native } from '../native/index.ts'
 import { isMissing, readError } from '../readers/engine/open-file.ts'
@@ -48,7 +48,9 @@ async function repairFile(file: string): Promise<RepairReport | undefined> {
   }
   try {
     const { size } = await handle.stat()
-    const end = await wholeEnd(handle, size)
+    const buffer = Buffer.allocUnsafe(SCAN_BYTES)
+    const { fd } = handle
+    const end = wholeEnd(size, (at) => buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, at)))
     if (end === size) return undefined
     const copy = await keepCopy(file)
     await handle.truncate(end)
@@ -57,20 +59,6 @@ async function repairFile(file: string): Promise<RepairReport | undefined> {
   } finally {
     await handle.close()
   }
-}
-
-/** Where the last whole record ends. Long payloads are skipped, not read. */
-async function wholeEnd(handle: Awaited<ReturnType<typeof open>>, size: number): Promise<number> {
-  const buffer = Buffer.allocUnsafe(SCAN_BYTES)
-  for (let at = 0; at < size; ) {
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at)
-    if (bytesRead < LENGTH_BYTES) return at
-    const end = completeEnd(buffer, 0, bytesRead)
-    const next = at + (end > 0 ? end : LENGTH_BYTES + decodeLength(buffer, 0))
-    if (next > size) return at
-    at = next
-  }
-  return size
 }
 
 async function keepCopy(file: string): Promise<string> {

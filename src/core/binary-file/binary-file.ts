@@ -5,11 +5,11 @@ import { LogboomError } from '../../base/errors.ts'
 import {
   completeEnd,
   decodeLength,
-  formatNumberedName,
   LENGTH_BYTES,
   MAX_PAYLOAD_BYTES,
-  numberedBackups
+  wholeEnd
 } from '../../formats/binary-file.ts'
+import { formatNumberedName, numberedBackups } from '../../formats/numbered-name.ts'
 import { countFrames, FrameQueue, type FrameSource } from '../queue/payload-queue.ts'
 import {
   type BackupCandidate,
@@ -142,14 +142,8 @@ export class BinaryFile extends SharedFileSink {
   #endsWhole(): boolean {
     const { fd, size } = this.file
     const buffer = Buffer.allocUnsafe(Math.min(size, SCAN_BYTES))
-    // Only prefixes matter, so long payloads are skipped, not read.
-    for (let at = 0; at < size; ) {
-      const count = this.disk.read(fd, buffer, 0, Math.min(buffer.length, size - at), at)
-      if (count < LENGTH_BYTES) return false
-      const end = completeEnd(buffer, 0, count)
-      at += end > 0 ? end : LENGTH_BYTES + decodeLength(buffer, 0)
-      if (at > size) return false
-    }
-    return true
+    const read = (at: number): Uint8Array =>
+      buffer.subarray(0, this.disk.read(fd, buffer, 0, Math.min(buffer.length, size - at), at))
+    return wholeEnd(size, read) === size
   }
 }

@@ -1,10 +1,13 @@
 // Reads the records of a binary file back, backups first. Never modifies a file; memory is bounded by the longest
-// record, and that by what is really in the file.
+// record, and that by what is really in the file; a compressed backup is unpacked whole.
 import { constants } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
-import { BinaryFileDecoder, numberedBackups } from '../../formats/binary-file.ts'
+import { type BackupCompression, COMPRESSIONS } from '../../formats/backup-name.ts'
+import { completeEnd, decodeLength, LENGTH_BYTES, MAX_PAYLOAD_BYTES } from '../../formats/binary-file.ts'
+import { numberedBackups } from '../../formats/numbered-name.ts'
 import type { Disk } from '../../io/disk.ts'
+import { unpackNow } from './unpack.ts'
 
 const PIECE_BYTES = 256 * 1024
 
@@ -37,10 +40,10 @@ export function* readPayloads(
     const live = openForReading(disk, path)
     try {
       const backups = backupsFrom(disk, path, next)
-      for (const { file, number } of backups) {
+      for (const backup of backups) {
         found = true
-        next = number + 1
-        if (!(yield* readFile(host, file, onCorrupt))) return
+        next = backup.number + 1
+        if (!(yield* readFile(host, backup, onCorrupt))) return
       }
       if (backups.length > 0) continue
       if (live === undefined) break
@@ -63,7 +66,13 @@ function openForReading(disk: Disk, path: string): number | undefined {
   }
 }
 
-function backupsFrom(disk: Disk, path: string, next: number): { file: string; number: number }[] {
+interface Backup {
+  readonly number: number
+  /** Where it may be found, best first: it may be compressed while the files before it are read. */
+  readonly paths: readonly string[]
+}
+
+function backupsFrom(disk: Disk, path: string, next: number): Backup[] {
   const folder = dirname(path)
   let names: string[]
   try {
@@ -74,22 +83,33 @@ function backupsFrom(disk: Disk, path: string, next: number): { file: string; nu
   }
   return numberedBackups(basename(path), names)
     .filter(({ number }) => number >= next)
-    .map(({ name, number }) => ({ file: join(folder, name), number }))
+    .map(({ number, plain }) => ({
+      number,
+      paths: COMPRESSIONS.map((suffix) => join(folder, suffix === '' ? plain : `${plain}.${suffix}`))
+    }))
 }
 
 /** The records of a backup. Returns whether to go on. */
 function* readFile(
   host: ReadHost,
-  path: string,
+  backup: Backup,
   onCorrupt: ReadOptions['onCorrupt']
 ): Generator<Buffer, boolean, undefined> {
   const { disk } = host
   let fd: number | undefined
   try {
     const records = (function* () {
-      fd = openForReading(disk, path)
+      // Twice: between looking for a name and looking for the next, the file can move from the next to the first.
+      for (const path of [...backup.paths, ...backup.paths]) {
+        fd = openForReading(disk, path)
+        if (fd === undefined) continue
+        const compression = COMPRESSIONS.find((each) => each !== '' && path.endsWith(`.${each}`)) ?? ''
+        const { size } = disk.fstat(fd)
+        if (compression === '') yield* readOpen(disk, path, fd, size)
+        else yield* readPacked(disk, path, fd, size, compression)
+        return
+      }
       // Removed since it was listed, for example by who collects backups.
-      if (fd !== undefined) yield* readOpen(disk, path, fd, disk.fstat(fd).size)
     })()
     return yield* settle(host, records, onCorrupt)
   } finally {
@@ -114,28 +134,65 @@ function* settle(
 }
 
 function* readOpen(disk: Disk, path: string, fd: number, size: number): Generator<Buffer, void, undefined> {
-  const decoder = new BinaryFileDecoder()
-  for (let at = 0; at < size; ) {
-    // A record that ends behind the end of the file is damage: no need to read all of it to say so.
-    if (decoder.offset + decoder.neededBytes > size) break
-    const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, size - at))
-    const count = readPiece(disk, path, fd, piece, at)
-    if (count === 0) break
-    at += count
-    decoder.push(piece.subarray(0, count))
-    for (let record = decoder.next(); record !== undefined; record = decoder.next()) yield record.data
+  let at = 0
+  for (let wanted = PIECE_BYTES; at < size; ) {
+    // New memory for each piece: the payloads are views of it.
+    const piece = readPiece(disk, path, fd, Math.min(wanted, size - at), at)
+    const bounds: number[] = []
+    const end = completeEnd(piece, 0, piece.length, MAX_PAYLOAD_BYTES, bounds)
+    yield* payloads(piece, bounds)
+    at += end
+    const neededBytes = end > 0 || piece.length < LENGTH_BYTES ? 0 : LENGTH_BYTES + decodeLength(piece, 0)
+    // A record longer than the piece is read at once, if it is there at all.
+    if (end === 0 && (neededBytes <= piece.length || neededBytes > size - at)) break
+    wanted = Math.max(PIECE_BYTES, neededBytes)
   }
-  if (decoder.offset === size) return
-  const message = `${path} is damaged at offset ${decoder.offset}: its last record announces more than is there`
-  throw new LogboomError('ERR_CORRUPT', message, { path })
+  if (at < size) throw cutShort(path, at)
 }
 
-function readPiece(disk: Disk, path: string, fd: number, piece: Buffer, at: number): number {
+function* readPacked(
+  disk: Disk,
+  path: string,
+  fd: number,
+  size: number,
+  compression: Exclude<BackupCompression, ''>
+): Generator<Buffer, void, undefined> {
+  const { bytes, damage } = unpackNow(path, readPiece(disk, path, fd, size, 0), compression)
+  const bounds: number[] = []
+  const end = completeEnd(bytes, 0, bytes.length, MAX_PAYLOAD_BYTES, bounds)
+  yield* payloads(bytes, bounds)
+  if (damage !== undefined) {
+    throw new LogboomError('ERR_CORRUPT', `${path} is damaged at offset ${end}: ${damage}`, {
+      path,
+      offset: end
+    })
+  }
+  if (end < bytes.length) throw cutShort(path, end)
+}
+
+function* payloads(bytes: Buffer, bounds: readonly number[]): Generator<Buffer, void, undefined> {
+  for (let at = 0; at < bounds.length; at += 2) yield bytes.subarray(bounds[at], bounds[at + 1])
+}
+
+function cutShort(path: string, offset: number): LogboomError {
+  const message = `${path} is damaged at offset ${offset}: its last record announces more than is there`
+  return new LogboomError('ERR_CORRUPT', message, { path, offset })
+}
+
+/** `length` bytes at `position`; fewer only where the file ends. */
+function readPiece(disk: Disk, path: string, fd: number, length: number, position: number): Buffer {
+  const piece = Buffer.allocUnsafe(length)
+  let filled = 0
   try {
-    return disk.read(fd, piece, 0, piece.length, at)
+    while (filled < length) {
+      const count = disk.read(fd, piece, filled, length - filled, position + filled)
+      if (count === 0) break
+      filled += count
+    }
   } catch (error) {
     throw unreadable(path, error)
   }
+  return piece.subarray(0, filled)
 }
 
 function unreadable(path: string, error: unknown): LogboomError {

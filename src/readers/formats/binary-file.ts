@@ -1,6 +1,7 @@
 // The reader of length-prefixed records, as the binary file writes them.
 import { basename, dirname, extname, join } from 'node:path'
-import { decodeLength, LENGTH_BYTES, numberedBackups, numberedBase } from '../../formats/binary-file.ts'
+import { completeEnd, decodeLength, LENGTH_BYTES } from '../../formats/binary-file.ts'
+import { numberedBackups, numberedBase } from '../../formats/numbered-name.ts'
 import { repairBinaryFile } from '../../repair/binary-file.ts'
 import { createFileReader } from '../engine/file-reader.ts'
 import { type FindLogFiles, namesIn } from '../engine/log-files.ts'
@@ -76,21 +77,14 @@ class FrameScanner implements Scanner {
   scan(bytes: Buffer, position: number, final: boolean): Scan {
     if (this.#skip > 0) return this.#skipOn(bytes, final)
     const bounds: number[] = []
+    const at = completeEnd(bytes, 0, bytes.length, this.#maxBytes, bounds)
     const offsets: number[] = []
-    let at = 0
-    while (bytes.length - at >= LENGTH_BYTES) {
-      const length = decodeLength(bytes, at)
-      const end = at + LENGTH_BYTES + length
-      if (length > this.#maxBytes) {
-        this.#skip = LENGTH_BYTES + length
-        this.#longAt = position + at
-        this.#longBytes = 0
-        break
-      }
-      if (end > bytes.length) break
-      bounds.push(at + LENGTH_BYTES, end)
-      offsets.push(position + at)
-      at = end
+    for (let i = 0; i < bounds.length; i += 2) offsets.push(position + bounds[i] - LENGTH_BYTES)
+    const length = bytes.length - at < LENGTH_BYTES ? 0 : decodeLength(bytes, at)
+    if (length > this.#maxBytes) {
+      this.#skip = LENGTH_BYTES + length
+      this.#longAt = position + at
+      this.#longBytes = 0
     }
     const records = bounds.length === 0 ? undefined : { bounds, offsets }
     const rest = bytes.length - at
