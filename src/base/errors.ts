@@ -33,6 +33,12 @@ export const errorTable = {
     safe: 'Nothing was opened or written.',
     action: 'Give the real path (links in the folders above the file are fine), or remove the link.'
   },
+  ERR_OWNER: {
+    what: 'The log file, its lock file or another file of the log belongs to another user (neither the one this process runs as, nor root). In a folder that others can write to it may have been planted to read, change or block the log.',
+    safe: 'Nothing was opened or written.',
+    action:
+      "Give the file to the user of the process, use a folder of its own, or set `foreignOwner: 'allow'` where several users share a log on purpose."
+  },
   ERR_LOCK_TIMEOUT: {
     what: 'Another process or thread held the lock of the file for longer than `lockTimeout`.',
     safe: 'Records wait in memory (within `maxBufferBytes`) and are written as soon as the lock is free.',

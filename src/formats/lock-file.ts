@@ -13,7 +13,9 @@
 //
 // 64 bytes lie in one page, so a kill cannot tear them. Kernel locks on single bytes of this file exclude
 // writers (`writeSlot`) and those who compress and remove backups (`upkeepSlot`).
+import assert from 'node:assert'
 import { native } from '../native/index.ts'
+import { MAX_BACKUP_NUMBER, MAX_BACKUP_STAMP } from './backup-name.ts'
 
 export const lockFileBytes = 64
 export const writeSlot = 0
@@ -42,8 +44,24 @@ export function lockFileName(base: string): string {
   return `.${base}.lock`
 }
 
+/** Whether `head`, the first bytes of a file, is that of a lock file of ours, or one that was just created. */
+export function isLockFile(head: Uint8Array): boolean {
+  const length = Math.min(head.length, MAGIC.length)
+  return MAGIC.subarray(0, length).equals(head.subarray(0, length))
+}
+
+function isRepresentable({ offset, length, backupStamp, backupNumber }: LockState): boolean {
+  return (
+    Number.isSafeInteger(offset) &&
+    Number.isSafeInteger(offset + length) &&
+    backupStamp <= MAX_BACKUP_STAMP &&
+    backupNumber <= MAX_BACKUP_NUMBER
+  )
+}
+
 /** Encodes into the first 64 bytes of `bytes`. */
 export function encodeLockState(state: LockState, bytes: Buffer): void {
+  assert(isRepresentable(state), 'a state with numbers that cannot be read back')
   MAGIC.copy(bytes)
   bytes.writeUInt32LE(state.writing ? 1 : 0, 8)
   bytes.writeUInt32LE(state.pid, 12)
@@ -56,11 +74,11 @@ export function encodeLockState(state: LockState, bytes: Buffer): void {
   bytes.writeUInt32LE(native.crc32c(bytes, 0, 0, CRC_AT), CRC_AT)
 }
 
-/** The state in `bytes`, or undefined if they are not a whole, undamaged one. */
+/** The state in `bytes`, or undefined if they are not a whole, undamaged one with numbers that can be used. */
 export function decodeLockState(bytes: Buffer): LockState | undefined {
   if (bytes.length < lockFileBytes || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return undefined
   if (bytes.readUInt32LE(CRC_AT) !== native.crc32c(bytes, 0, 0, CRC_AT)) return undefined
-  return {
+  const state = {
     writing: bytes.readUInt32LE(8) === 1,
     pid: bytes.readUInt32LE(12),
     dev: bytes.readBigUInt64LE(16),
@@ -70,4 +88,5 @@ export function decodeLockState(bytes: Buffer): LockState | undefined {
     backupStamp: Number(bytes.readBigUInt64LE(48)),
     backupNumber: bytes.readUInt32LE(56)
   }
+  return isRepresentable(state) ? state : undefined
 }

@@ -11,6 +11,8 @@ export interface OpenOptions {
   mode: number
   dirMode: number
   mkdir: boolean
+  /** Whether a file that belongs to another user (not root) may be used; it is refused if this is left out. */
+  foreignOwner?: 'refuse' | 'allow'
 }
 
 /** Passed to open(2): a FIFO must not block it, a terminal must not become ours. */
@@ -63,9 +65,11 @@ export function openFile(disk: Disk, path: string, access: number, options: Open
   // Every turn but the last ends because somebody else created or removed the file in between.
   for (let turn = 0; ; turn++) {
     const found = disk.lstat(path)
-    if (found !== undefined) refuseOthers(path, found)
+    if (found !== undefined) refuseOthers(path, found, options)
     try {
-      return found === undefined ? create(disk, path, access, options) : openExisting(disk, path, access)
+      return found === undefined
+        ? create(disk, path, access, options)
+        : openExisting(disk, path, access, options)
     } catch (error) {
       const code = systemCode(error)
       if (code === 'ENOENT' && found === undefined && options.mkdir)
@@ -79,19 +83,20 @@ export function openFile(disk: Disk, path: string, access: number, options: Open
 
 function create(disk: Disk, path: string, access: number, options: OpenOptions): OpenFile {
   const fd = disk.open(path, access | SAFE | constants.O_CREAT | constants.O_EXCL, options.mode)
-  return adopt(disk, path, fd, () => disk.chmod(fd, options.mode))
+  // What was created here is ours, whoever the file system says it belongs to.
+  return adopt(disk, path, fd, { ...options, foreignOwner: 'allow' }, () => disk.chmod(fd, options.mode))
 }
 
-function openExisting(disk: Disk, path: string, access: number): OpenFile {
+function openExisting(disk: Disk, path: string, access: number, options: OpenOptions): OpenFile {
   const fd = disk.open(path, access | SAFE, 0)
-  return adopt(disk, path, fd, () => {})
+  return adopt(disk, path, fd, options, () => {})
 }
 
-function adopt(disk: Disk, path: string, fd: number, prepare: () => void): OpenFile {
+function adopt(disk: Disk, path: string, fd: number, options: OpenOptions, prepare: () => void): OpenFile {
   try {
     prepare()
     const stat = disk.fstat(fd)
-    refuseOthers(path, stat)
+    refuseOthers(path, stat, options)
     return new OpenFile(disk, path, fd, stat)
   } catch (error) {
     disk.close(fd)
@@ -99,9 +104,19 @@ function adopt(disk: Disk, path: string, fd: number, prepare: () => void): OpenF
   }
 }
 
-function refuseOthers(path: string, stat: FileStat): void {
+function refuseOthers(path: string, stat: FileStat, { foreignOwner }: OpenOptions): void {
   if (stat.isSymlink) throw symlinkRefused(path)
   if (!stat.isFile) throw new LogboomError('ERR_NOT_FILE', `${path} is not a regular file`, { path })
+  if (foreignOwner !== 'allow' && isForeign(stat.uid)) {
+    const message = `${path} belongs to another user (uid ${stat.uid}), who could read, change or lock what is logged`
+    throw new LogboomError('ERR_OWNER', message, { path })
+  }
+}
+
+/** Whether files of `uid` are neither ours nor root's, whose files nobody can plant. */
+export function isForeign(uid: number): boolean {
+  const own = process.geteuid?.()
+  return own !== undefined && uid !== own && uid !== 0
 }
 
 function symlinkRefused(path: string): LogboomError {
@@ -119,6 +134,24 @@ export function makeFolders(disk: Disk, folder: string, mode: number): void {
     if (code !== 'ENOENT' || dirname(folder) === folder || disk.exists(dirname(folder))) throw error
     makeFolders(disk, dirname(folder), mode)
     makeFolders(disk, folder, mode)
+  }
+}
+
+/** Codes of a file system that has no fsync for this kind of file, which no repetition will change. */
+export function cannotSync(error: unknown): boolean {
+  const code = systemCode(error)
+  return (
+    code === 'EINVAL' || code === 'ENOSYS' || code === 'EPERM' || code === 'ENOTSUP' || code === 'EOPNOTSUPP'
+  )
+}
+
+/** Like `syncFolder`, off this thread. */
+export async function syncFolderAsync(disk: Disk, folder: string): Promise<void> {
+  const fd = await disk.openAsync(folder, constants.O_RDONLY | constants.O_DIRECTORY, 0)
+  try {
+    await disk.fsyncAsync(fd)
+  } finally {
+    disk.close(fd)
   }
 }
 

@@ -1,7 +1,8 @@
 // A sink as the stream that pino's worker, its pipelines and thread-stream want (docs/design.md, "hosts").
 import { Writable } from 'node:stream'
 import { type MessagePort, parentPort } from 'node:worker_threads'
-import { forwardedEvents, type Sink } from '../core/sink/contract.ts'
+import { forwardedEvents } from '../core/sink/contract.ts'
+import type { InternalSink } from '../core/sink/pumped-sink.ts'
 
 /** A chunk of so many UTF-16 units or bytes tells of load. */
 const LOADED_LENGTH = 16 * 1024
@@ -15,10 +16,10 @@ type Callback = (error?: Error | null) => void
  * pipelines) the host ignores or buffers, and records are collected until the end of the turn.
  */
 export class SinkStream extends Writable {
-  readonly #sink: Sink
+  readonly #sink: InternalSink
   readonly #acknowledge: boolean
 
-  constructor(sink: Sink, acknowledge: boolean) {
+  constructor(sink: InternalSink, acknowledge: boolean) {
     super({ decodeStrings: false })
     this.#sink = sink
     this.#acknowledge = acknowledge

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { BinaryFile } from '../../src/core/binary-file/binary-file.ts'
+import { withInternals } from '../../src/core/sink/internals.ts'
 import { native } from '../../src/native/index.ts'
 import { sharedFileOperations } from './shared-file-operations.ts'
 import { sinkConformance } from './sink-conformance.ts'
@@ -14,9 +15,16 @@ function read(folder: string): string[] {
 
 sinkConformance('binary-file', {
   create: (folder, options, disk) =>
-    new BinaryFile(
-      { path: join(folder, 'app.bin'), maxBytes: 2_000, lock: native.canLock, fallback: false, ...options },
-      { disk, source: 'lines' }
+    withInternals(
+      { disk, source: 'lines' },
+      () =>
+        new BinaryFile({
+          path: join(folder, 'app.bin'),
+          maxBytes: 2_000,
+          lock: native.canLock,
+          fallback: false,
+          ...options
+        })
     ),
   read,
   operations: sharedFileOperations

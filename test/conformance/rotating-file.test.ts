@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { RotatingFile } from '../../src/core/rotating-file/rotating-file.ts'
+import { withInternals } from '../../src/core/sink/internals.ts'
 import { groupBackups } from '../../src/formats/backup-name.ts'
 import { native } from '../../src/native/index.ts'
 import { sharedFileOperations } from './shared-file-operations.ts'
@@ -18,9 +19,16 @@ function read(folder: string): string[] {
 
 sinkConformance('rotating-file', {
   create: (folder, options, disk) =>
-    new RotatingFile(
-      { path: join(folder, 'app.log'), maxBytes: 2_000, lock: native.canLock, fallback: false, ...options },
-      { disk }
+    withInternals(
+      { disk },
+      () =>
+        new RotatingFile({
+          path: join(folder, 'app.log'),
+          maxBytes: 2_000,
+          lock: native.canLock,
+          fallback: false,
+          ...options
+        })
     ),
   read,
   operations: sharedFileOperations

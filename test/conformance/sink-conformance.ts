@@ -1,7 +1,8 @@
 // What every sink of lines must do. Each sink runs this suite with its own way to be made and to be read back.
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Sink, SinkEvents } from '../../src/core/sink/contract.ts'
+import type { SinkEvents } from '../../src/core/sink/contract.ts'
+import type { InternalSink as Sink } from '../../src/core/sink/pumped-sink.ts'
 import type { Disk } from '../../src/io/disk.ts'
 import {
   createFaultyDisk,

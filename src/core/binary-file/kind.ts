@@ -1,4 +1,5 @@
 // The sink kind `binary-file`.
+import { withInternals } from '../sink/internals.ts'
 import type { SinkKind } from '../sink/sink-kind.ts'
 import { BinaryFile } from './binary-file.ts'
 import { type BinaryFileOptions, binaryFileOptions, parseBinaryFileOptions } from './options.ts'
@@ -7,5 +8,5 @@ export const binaryFile = {
   kind: 'binary-file',
   options: binaryFileOptions,
   check: parseBinaryFileOptions,
-  create: (options: BinaryFileOptions) => new BinaryFile(options, { source: 'lines' })
+  create: (options: BinaryFileOptions) => withInternals({ source: 'lines' }, () => new BinaryFile(options))
 } satisfies SinkKind

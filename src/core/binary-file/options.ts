@@ -11,6 +11,7 @@ import {
   size
 } from '../../base/options.ts'
 import { native } from '../../native/index.ts'
+import { checkUpkeepOptions, upkeepOptions } from '../shared-file/upkeep-options.ts'
 import { commonOptions, lockOptions } from '../sink/common-options.ts'
 
 export const binaryFileOptions = {
@@ -20,6 +21,7 @@ export const binaryFileOptions = {
     size,
     'After the write that makes the file reach this size it becomes the next numbered backup.'
   ),
+  ...upkeepOptions,
   ...lockOptions,
   ...commonOptions({ durability: 'os', flushInterval: '10ms' })
 }
@@ -34,6 +36,7 @@ export function parseBinaryFileOptions(input: unknown): ParsedBinaryFileOptions 
   for (const name of ['maxBytes', 'maxBufferBytes'] as const) {
     if (options[name] === 0) throw optionError('binary-file', name, 'must be at least 1', 0)
   }
+  checkUpkeepOptions('binary-file', options)
   if (options.lock && !native.canLock) {
     throw new LogboomError(
       'ERR_UNSUPPORTED',

@@ -2,12 +2,10 @@
 import * as v from 'valibot'
 import { LogboomError } from '../../base/errors.ts'
 import {
-  count,
   duration,
   flag,
   type OptionsInput,
   type OptionsOutput,
-  oneOf,
   option,
   optionalOption,
   optionError,
@@ -17,7 +15,7 @@ import {
   size
 } from '../../base/options.ts'
 import { native } from '../../native/index.ts'
-import { type Compression, canCompress } from '../shared-file/compress.ts'
+import { checkUpkeepOptions, upkeepOptions } from '../shared-file/upkeep-options.ts'
 import { commonOptions, lockOptions } from '../sink/common-options.ts'
 import { isTimeZone, type RotateEvery } from './period.ts'
 
@@ -57,20 +55,7 @@ export const rotatingFileOptions = {
     'UTC',
     'The wall clock of `rotateEvery`. Names of backups are always in UTC.'
   ),
-  maxBackups: option('count', count, 0, 'Keep at most so many backups; 0 for all.'),
-  maxAge: option('duration', duration, 0, 'Remove backups older than this; 0 for never.'),
-  maxTotalBytes: option(
-    'size',
-    size,
-    0,
-    'Remove the oldest backups while all of them together are larger; 0 for never.'
-  ),
-  compress: option(
-    "`false`, `'gzip'`, `'brotli'`, `'zstd'`",
-    oneOf([false, 'gzip', 'brotli', 'zstd']),
-    false,
-    'Compress backups in the background. `zstd` needs Node 22.15 or newer.'
-  ),
+  ...upkeepOptions,
   prefix: optionalOption('text or bytes', prefix, 'Put before every line.'),
   ...lockOptions,
   fsyncOnRotate: option(
@@ -91,9 +76,7 @@ export function parseRotatingFileOptions(input: unknown): ParsedRotatingFileOpti
   const options = parseOptions('rotating-file', rotatingFileOptions, input)
   const refuse = (name: keyof ParsedRotatingFileOptions, rule: string) =>
     optionError('rotating-file', name, rule, options[name])
-  if (options.compress !== false && !canCompress(options.compress as Compression)) {
-    throw refuse('compress', `cannot be 'zstd' with Node ${process.versions.node}; it needs 22.15 or newer`)
-  }
+  checkUpkeepOptions('rotating-file', options)
   if (options.maxBufferBytes === 0) throw refuse('maxBufferBytes', 'must be at least 1')
   if (typeof options.prefix === 'string' ? options.prefix.includes('\n') : options.prefix?.includes(10)) {
     throw refuse('prefix', 'must not contain a newline')

@@ -1,10 +1,12 @@
 // The kernel lock of a log that several writers share, and the state they leave each other under it.
 import { constants } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { LogboomError } from '../../base/errors.ts'
 import {
   decodeLockState,
   emptyLockState,
   encodeLockState,
+  isLockFile,
   type LockState,
   lockFileBytes,
   lockFileName,
@@ -27,7 +29,7 @@ export class Lock {
   constructor(disk: Disk, logPath: string, options: OpenOptions) {
     this.path = join(dirname(logPath), lockFileName(basename(logPath)))
     this.#disk = disk
-    this.#options = { mode: LOCK_FILE_MODE, dirMode: options.dirMode, mkdir: options.mkdir }
+    this.#options = { ...options, mode: LOCK_FILE_MODE }
   }
 
   /**
@@ -54,16 +56,32 @@ export class Lock {
   /** Writes the state; only under the lock. */
   save(state: LockState): void {
     encodeLockState(state, this.#bytes)
-    this.#disk.write(this.#held().fd, this.#bytes, 0, lockFileBytes, 0)
+    const written = this.#disk.write(this.#held().fd, this.#bytes, 0, lockFileBytes, 0)
+    // Half a state is as good as none, and a write that it announces could not be repaired.
+    if (written !== lockFileBytes) {
+      throw Object.assign(
+        new Error(`ENOSPC: only ${written} bytes of the state were written to ${this.path}`),
+        {
+          code: 'ENOSPC'
+        }
+      )
+    }
   }
 
+  /** Frees the lock. Throws what the system says; the lock is free all the same, as the file is closed then. */
   release(): void {
-    if (this.#file !== undefined) this.#disk.unlock(this.#file.fd, writeSlot)
+    if (this.#file === undefined) return
+    try {
+      this.#disk.unlock(this.#file.fd, writeSlot)
+    } catch (error) {
+      this.close()
+      throw error
+    }
   }
 
   /** Takes another slot of the same file without waiting; a descriptor of its own keeps it apart from `release`. */
   tryOther(slot: number): OpenFile | undefined {
-    const file = openFile(this.#disk, this.path, constants.O_RDWR, this.#options)
+    const file = this.#openLockFile()
     let held = false
     try {
       held = this.#disk.lock(file.fd, slot, 0)
@@ -80,8 +98,37 @@ export class Lock {
   }
 
   #open(): OpenFile {
-    this.#file ??= openFile(this.#disk, this.path, constants.O_RDWR, this.#options)
+    this.#file ??= this.#openLockFile()
     return this.#file
+  }
+
+  // The state is written to whatever lies at this name, so it must be a lock file, and nobody else's file by another
+  // name.
+  #openLockFile(): OpenFile {
+    const file = openFile(this.#disk, this.path, constants.O_RDWR, this.#options)
+    try {
+      const stat = this.#disk.fstat(file.fd)
+      const head = Buffer.alloc(lockFileBytes)
+      const length = this.#disk.read(file.fd, head, 0, lockFileBytes, 0)
+      if (stat.nlink > 1 || !isLockFile(head.subarray(0, length))) {
+        const what = stat.nlink > 1 ? 'has a second name (a hard link)' : 'is no lock file of ours'
+        throw new LogboomError('ERR_NOT_FILE', `${this.path} ${what} and is left alone`, { path: this.path })
+      }
+      // Who can open a lock file can hold up its users.
+      if ((stat.mode & 0o077) !== 0 && stat.uid === process.geteuid?.()) this.#makePrivate(file)
+      return file
+    } catch (error) {
+      file.release()
+      throw error
+    }
+  }
+
+  #makePrivate(file: OpenFile): void {
+    try {
+      this.#disk.chmod(file.fd, LOCK_FILE_MODE)
+    } catch {
+      // A file system without permissions of its own; there is nothing to make private.
+    }
   }
 
   #held(): OpenFile {

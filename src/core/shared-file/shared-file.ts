@@ -6,11 +6,21 @@ import { systemCode } from '../../base/errors.ts'
 import { emptyLockState, type LockState } from '../../formats/lock-file.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
-import { type OpenFile, type OpenOptions, openFile, syncFolder } from '../../io/open-file.ts'
+import {
+  cannotSync,
+  type OpenFile,
+  type OpenOptions,
+  openFile,
+  syncFolder,
+  syncFolderAsync
+} from '../../io/open-file.ts'
+import { DataSyncError } from '../sink/target.ts'
 import { Lock } from './lock.ts'
 
 /** More files than this waiting to be synced in the background are synced on the spot. */
 const MAX_RETIRED = 16
+/** So many calls in a row may be interrupted or write nothing. */
+const MAX_IDLE_CALLS = 100
 
 export interface SharedFileOptions extends OpenOptions {
   /** Whether other processes write to the file, too. */
@@ -21,12 +31,19 @@ export interface SharedFileOptions extends OpenOptions {
 export type Retirement = 'keep' | 'sync' | 'close'
 
 export interface SharedFileHooks {
-  /** How many bytes of whole records `bytes` begins with; it begins at the start of a record. */
-  wholeRecords(bytes: Uint8Array): number
+  /**
+   * The end of the last whole record in `[start, end)` of the file, `start` if there is none; a record begins at
+   * `start`. `read` fills as much of a buffer as there is from a position on, and returns how much that was.
+   */
+  wholeEnd(start: number, end: number, read: ReadAt): number
   repaired(path: string, bytes: number): void
   /** Work in the background failed. */
   failed(error: unknown): void
+  /** The file system has no fsync for this file or folder. */
+  cannotSync(path: string, error: unknown): void
 }
+
+export type ReadAt = (buffer: Uint8Array, position: number) => number
 
 export interface SharedFileCounters {
   writes: number
@@ -107,9 +124,13 @@ export class SharedFile {
     }
   }
 
-  /** Ends the turn. */
+  /** Ends the turn. Does not throw: what was done in the turn stays done. */
   leave(): void {
-    this.#lock?.release()
+    try {
+      this.#lock?.release()
+    } catch (error) {
+      this.#hooks.failed(error)
+    }
     // Not before, because others wait for the lock.
     while (this.#retired.size > MAX_RETIRED) this.#syncOldestRetired()
   }
@@ -131,15 +152,19 @@ export class SharedFile {
     failpoint('append')
     let at = start
     let failure: unknown
-    while (at < end && failure === undefined) {
+    for (let idleCalls = 0; at < end && failure === undefined; ) {
       try {
         this.#counters.writes++
-        at += this.#disk.write(file.fd, bytes, at, end - at, null)
+        const written = this.#disk.write(file.fd, bytes, at, end - at, null)
+        at += written
+        idleCalls = written > 0 ? 0 : idleCalls + 1
       } catch (error) {
         if (systemCode(error) !== 'EINTR') failure = error
+        idleCalls++
       }
+      if (idleCalls > MAX_IDLE_CALLS) failure ??= new Error(`EIO: write to ${this.path} makes no progress`)
     }
-    if (failure !== undefined) return this.#cutBack(file, bytes.subarray(start, at), failure)
+    if (failure !== undefined) return this.#cutBack(file, bytes, start, at, failure)
     failpoint('appended')
     this.size += end - start
     this.clean = true
@@ -181,13 +206,31 @@ export class SharedFile {
 
   /** Makes the present file, those left before and the folder durable. */
   async sync(): Promise<void> {
-    await Promise.all(this.#files().map((file) => this.#sync(file)))
-    this.#syncFolder()
+    const results = await Promise.allSettled(this.#files().map((file) => this.#sync(file)))
+    for (const result of results) if (result.status === 'rejected') throw result.reason
+    this.#throwSyncFailure()
+    if (!this.#folderChanged) return
+    this.#counters.syncs++
+    // What is created while the sync runs is not covered by it.
+    this.#folderChanged = false
+    try {
+      await syncFolderAsync(this.#disk, dirname(this.path))
+    } catch (error) {
+      this.#folderSyncFailed(error)
+    }
   }
 
   syncNow(): void {
     for (const file of this.#files()) this.#syncNow(file)
-    this.#syncFolder()
+    this.#throwSyncFailure()
+    if (!this.#folderChanged) return
+    this.#counters.syncs++
+    this.#folderChanged = false
+    try {
+      syncFolder(this.#disk, dirname(this.path))
+    } catch (error) {
+      this.#folderSyncFailed(error)
+    }
   }
 
   /**
@@ -200,7 +243,9 @@ export class SharedFile {
     this.#file = undefined
     for (const file of [...this.#retired]) {
       // While an earlier one was waited for, the background may have synced and closed this one.
-      if (this.#retired.has(file)) await this.#sync(file).catch((error) => this.#hooks.failed(error))
+      if (this.#retired.has(file)) {
+        await this.#sync(file).catch((error) => this.#syncInBackgroundFailed(file, error))
+      }
     }
     await Promise.allSettled(this.#syncs)
     this.#lock?.close()
@@ -241,18 +286,27 @@ export class SharedFile {
   #repair(): void {
     const { offset, length } = this.#state
     if (this.#isNoted() && this.size > offset && this.size <= offset + length) {
-      const written = Buffer.allocUnsafe(this.size - offset)
-      const read = this.#disk.read(this.fd, written, 0, written.length, offset)
-      const kept = this.#hooks.wholeRecords(written.subarray(0, read))
-      if (kept < written.length) {
-        this.#disk.truncate(this.fd, offset + kept)
-        this.#hooks.repaired(this.path, written.length - kept)
+      const end = this.#hooks.wholeEnd(offset, this.size, this.readAt)
+      if (end < this.size) {
+        this.#disk.truncate(this.fd, end)
+        this.#hooks.repaired(this.path, this.size - end)
       }
-      this.size = offset + kept
-      this.#state.length = kept
+      this.size = end
+      this.#state.length = end - offset
       this.clean = true
     }
     this.#confirm()
+  }
+
+  /** Fills `buffer` from `position` of the present file on; returns how many bytes there are. */
+  readonly readAt: ReadAt = (buffer, position) => {
+    let at = 0
+    while (at < buffer.length) {
+      const count = this.#disk.read(this.fd, buffer, at, buffer.length - at, position + at)
+      if (count === 0) break
+      at += count
+    }
+    return at
   }
 
   #confirm(): void {
@@ -265,11 +319,17 @@ export class SharedFile {
     }
   }
 
-  /** Only `written` reached the file before `error`: keeps the whole records of it. */
-  #cutBack(file: OpenFile, written: Uint8Array, error: unknown): number {
-    const kept = written.length === 0 ? 0 : this.#hooks.wholeRecords(written)
+  /** Only `bytes[start, at)` reached the file before `error`: keeps the whole records of it. */
+  #cutBack(file: OpenFile, bytes: Uint8Array, start: number, at: number, error: unknown): number {
+    const readAt: ReadAt = (buffer, position) => {
+      const piece = bytes.subarray(start + position, Math.min(at, start + position + buffer.length))
+      buffer.set(piece)
+      return piece.length
+    }
+    const written = at - start
+    const kept = written === 0 ? 0 : this.#hooks.wholeEnd(0, written, readAt)
     try {
-      if (kept < written.length) this.#disk.truncate(file.fd, this.size + kept)
+      if (kept < written) this.#disk.truncate(file.fd, this.size + kept)
       this.#state.length = kept
       this.#confirm()
     } catch (truncateError) {
@@ -306,7 +366,12 @@ export class SharedFile {
 
   #syncInBackground(file: OpenFile): void {
     if (!this.#retired.has(file)) return
-    this.#sync(file).catch((error) => this.#hooks.failed(error))
+    this.#sync(file).catch((error) => this.#syncInBackgroundFailed(file, error))
+  }
+
+  #syncInBackgroundFailed(file: OpenFile, error: unknown): void {
+    if (cannotSync(error)) this.#hooks.cannotSync(file.path, error)
+    else this.#hooks.failed(error)
   }
 
   #sync(file: OpenFile): Promise<void> {
@@ -325,8 +390,7 @@ export class SharedFile {
       this.#counters.syncs++
       await this.#disk.fdatasyncAsync(file.fd)
     } catch (error) {
-      this.#poisoned = file
-      throw error
+      throw this.#dataSyncFailed(file, error)
     } finally {
       if (wasRetired || file === this.#poisoned) this.#leave(file)
       file.release()
@@ -338,11 +402,16 @@ export class SharedFile {
       this.#counters.syncs++
       this.#disk.fdatasync(file.fd)
     } catch (error) {
-      this.#poisoned = file
-      throw error
+      throw this.#dataSyncFailed(file, error)
     } finally {
       this.#leave(file)
     }
+  }
+
+  #dataSyncFailed(file: OpenFile, error: unknown): Error {
+    if (cannotSync(error)) return error as Error
+    this.#poisoned = file
+    return new DataSyncError(file.path, error)
   }
 
   /** Whether its sync succeeded or not: a second one would prove nothing. */
@@ -354,15 +423,19 @@ export class SharedFile {
     return this.#file === undefined ? [...this.#retired] : [...this.#retired, this.#file]
   }
 
-  #syncFolder(): void {
-    if (this.#syncFailure !== undefined) {
-      const failure = this.#syncFailure
-      this.#syncFailure = undefined
-      throw failure
+  #throwSyncFailure(): void {
+    const failure = this.#syncFailure
+    this.#syncFailure = undefined
+    if (failure !== undefined) throw failure
+  }
+
+  /** The data is on disk; only the name of a new file may be lost with the power. */
+  #folderSyncFailed(error: unknown): void {
+    if (cannotSync(error)) {
+      this.#hooks.cannotSync(dirname(this.path), error)
+      return
     }
-    if (!this.#folderChanged) return
-    this.#counters.syncs++
-    syncFolder(this.#disk, dirname(this.path))
-    this.#folderChanged = false
+    this.#folderChanged = true
+    throw error
   }
 }

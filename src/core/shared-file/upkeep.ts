@@ -3,10 +3,10 @@
 import { join } from 'node:path'
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
 import { systemCode } from '../../base/errors.ts'
-import { type Backup, formatBackupName, groupBackups, parseBackupName } from '../../formats/backup-name.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
 import { type OpenFile, syncFolder } from '../../io/open-file.ts'
+import type { BackupFiles, BackupGrammar } from './backup-grammar.ts'
 import {
   type Compression,
   compressBackup,
@@ -21,6 +21,8 @@ const BUSY_RETRY_MS = 200
 const AGE_INTERVAL_MS = 3_600_000
 /** How long closing waits for a compression before it is abandoned to the next rotation. */
 const STOP_TIMEOUT_MS = 3_000
+/** A name may be ahead of the clock by so much: within one second backups are numbered. */
+const CLOCK_TOLERANCE_MS = 2_000
 
 export interface UpkeepOptions {
   disk: Disk
@@ -29,8 +31,12 @@ export interface UpkeepOptions {
   shared: boolean
   lock: () => OpenFile | undefined
   failed: (error: unknown) => void
+  /** Something to tell once that is no failure. */
+  warn: (message: string) => void
+  /** While this holds nothing is removed: a sync is failing, and what is new may be lost. */
+  isPaused: () => boolean
   folder: string
-  base: string
+  grammar: BackupGrammar
   maxBackups: number
   maxAgeMs: number
   maxTotalBytes: number
@@ -45,6 +51,9 @@ export class Upkeep {
   #running: Promise<void> | undefined
   #again = false
   #stopping = false
+  /** Names of backups that were made because a sync failed: they push out no others. */
+  readonly #spared = new Set<string>()
+  #warnedOfClock = false
   #ageTimer: NodeJS.Timeout | undefined
 
   constructor(options: UpkeepOptions) {
@@ -58,6 +67,11 @@ export class Upkeep {
     this.request()
     if (this.#options.maxAgeMs > 0)
       this.#ageTimer = setInterval(() => this.request(), AGE_INTERVAL_MS).unref()
+  }
+
+  /** The backup `name` was made because a sync failed, not because the file was full. */
+  spare(name: string): void {
+    if (this.#needed) this.#spared.add(name)
   }
 
   /** A backup was made. */
@@ -80,21 +94,24 @@ export class Upkeep {
   }
 
   async #run(): Promise<void> {
-    const { disk, shared, lock, failed, now } = this.#options
+    const { disk, shared, lock, failed, now, isPaused } = this.#options
     this.#abort ??= new AbortController()
     const { signal } = this.#abort
     while (this.#again && !signal.aborted) {
       let held: OpenFile | undefined
       let seen: Set<string>
       try {
-        held = shared ? lock() : undefined
-        if (shared && held === undefined) {
+        const isPausing = isPaused()
+        held = shared && !isPausing ? lock() : undefined
+        if (isPausing || (shared && held === undefined)) {
           if (this.#stopping) return
           await setTimeoutAsync(BUSY_RETRY_MS, undefined, { ref: false })
           continue
         }
         this.#again = false
-        seen = await keepUp(disk, this.#options, now(), signal)
+        const nowMs = now()
+        seen = await keepUp(disk, this.#options, nowMs, signal, this.#spared)
+        this.#warnOfClock(seen, nowMs)
       } catch (error) {
         if (!signal.aborted) failed(error)
         return
@@ -107,13 +124,25 @@ export class Upkeep {
 
   // Who rotated meanwhile found the lock busy, and if it ended since, nobody else would see to its backup.
   async #lookAgain(seen: Set<string>): Promise<void> {
-    const { disk, folder, base, failed } = this.#options
+    const { disk, folder, grammar, failed } = this.#options
     try {
       const names = await disk.readdirAsync(folder)
-      this.#again ||= names.some((name) => !seen.has(name) && parseBackupName(base, name)?.compression === '')
+      this.#again ||= names.some((name) => !seen.has(name) && grammar.compressionOf(name) === '')
     } catch (error) {
       failed(error)
     }
+  }
+
+  /** Backups from the future are what a clock that was ahead leaves; their names go on from there. */
+  #warnOfClock(names: Set<string>, nowMs: number): void {
+    const { maxAgeMs, grammar, warn } = this.#options
+    if (maxAgeMs === 0 || this.#warnedOfClock) return
+    const ahead = grammar.group(names).filter((backup) => isAhead(backup, nowMs)).length
+    if (ahead === 0) return
+    this.#warnedOfClock = true
+    warn(
+      `${ahead} backups have names from the future: the clock was ahead. Their age is taken from the files`
+    )
   }
 }
 
@@ -124,14 +153,15 @@ export class Upkeep {
 export async function keepUp(
   disk: Disk,
   options: UpkeepOptions,
-  now: number,
-  signal: AbortSignal
+  nowMs: number,
+  signal: AbortSignal,
+  spared: ReadonlySet<string> = new Set()
 ): Promise<Set<string>> {
-  const { folder, base, compress } = options
+  const { folder, grammar, compress } = options
   const names = await disk.readdirAsync(folder)
-  for (const name of names) if (isTemporary(base, name)) remove(disk, folder, name)
-  const backups = groupBackups(base, names)
-  const removed = expired(disk, options, backups, now)
+  for (const name of names) if (isTemporary(grammar, name)) remove(disk, folder, name)
+  const backups = grammar.group(names)
+  const removed = expired(disk, options, backups, nowMs, spared)
   for (const backup of removed) for (const name of backup.names) remove(disk, folder, name)
   let failure: unknown
   for (const backup of compress === false ? [] : backups) {
@@ -150,14 +180,14 @@ export async function keepUp(
 
 async function compressOne(
   disk: Disk,
-  { folder, base, mode }: UpkeepOptions,
+  { folder, grammar, mode }: UpkeepOptions,
   method: Compression,
-  backup: Backup,
+  backup: BackupFiles,
   signal: AbortSignal
 ): Promise<void> {
   const source = join(folder, backup.name)
   if (backup.names.length === 1) {
-    const target = formatBackupName(base, backup.stamp, backup.number, compressionSuffix[method])
+    const target = grammar.compressedName(backup.name, compressionSuffix[method])
     await compressBackup(disk, source, join(folder, target), method, mode, signal)
     syncFolder(disk, folder)
   } else if (!(await isCompressedCopy(disk, source, join(folder, backup.names[1]), signal))) {
@@ -168,27 +198,48 @@ async function compressOne(
   remove(disk, folder, backup.name)
 }
 
-function isTemporary(base: string, name: string): boolean {
+function isTemporary(grammar: BackupGrammar, name: string): boolean {
   const suffix = temporaryName('')
   if (!name.endsWith(suffix)) return false
-  const backup = parseBackupName(base, name.slice(0, -suffix.length))
-  return backup !== undefined && backup.compression !== ''
+  const compression = grammar.compressionOf(name.slice(0, -suffix.length))
+  return compression !== undefined && compression !== ''
+}
+
+function isAhead({ stamp }: BackupFiles, nowMs: number): boolean {
+  return stamp !== undefined && stamp * 1000 > nowMs + CLOCK_TOLERANCE_MS
 }
 
 /** The backups to remove: all beyond the newest `maxBackups`, too old, or beyond `maxTotalBytes`. */
-function expired(disk: Disk, options: UpkeepOptions, backups: readonly Backup[], now: number): Set<Backup> {
+function expired(
+  disk: Disk,
+  options: UpkeepOptions,
+  backups: readonly BackupFiles[],
+  nowMs: number,
+  spared: ReadonlySet<string>
+): Set<BackupFiles> {
   const { folder, maxBackups, maxAgeMs, maxTotalBytes } = options
-  const removed = new Set<Backup>()
-  let total = 0
-  for (const [rank, backup] of backups.toReversed().entries()) {
-    if (maxTotalBytes > 0) {
-      for (const name of backup.names) total += disk.lstat(join(folder, name))?.size ?? 0
+  const removed = new Set<BackupFiles>()
+  let totalBytes = 0
+  let rank = 0
+  for (const backup of backups.toReversed()) {
+    const isTooOld = maxAgeMs > 0 && madeAtMs(disk, folder, backup, nowMs) < nowMs - maxAgeMs
+    let isBeyond = false
+    if (!backup.names.some((name) => spared.has(name))) {
+      if (maxTotalBytes > 0) {
+        for (const name of backup.names) totalBytes += disk.lstat(join(folder, name))?.size ?? 0
+      }
+      isBeyond = (maxBackups > 0 && rank >= maxBackups) || (maxTotalBytes > 0 && totalBytes > maxTotalBytes)
+      rank++
     }
-    const tooMany = maxBackups > 0 && rank >= maxBackups
-    const tooOld = maxAgeMs > 0 && backup.stamp * 1000 < now - maxAgeMs
-    if (tooMany || tooOld || (maxTotalBytes > 0 && total > maxTotalBytes)) removed.add(backup)
+    if (isTooOld || isBeyond) removed.add(backup)
   }
   return removed
+}
+
+/** By its name, or by its last change where the name says nothing or was given by a clock that was ahead. */
+function madeAtMs(disk: Disk, folder: string, backup: BackupFiles, nowMs: number): number {
+  if (backup.stamp !== undefined && !isAhead(backup, nowMs)) return backup.stamp * 1000
+  return disk.lstat(join(folder, backup.name))?.mtimeMs ?? nowMs
 }
 
 function remove(disk: Disk, folder: string, name: string): void {

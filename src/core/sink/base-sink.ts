@@ -12,7 +12,6 @@ import {
   type Durability,
   type FlushCallback,
   type Overflow,
-  type Sink,
   type SinkEvents,
   type SinkState,
   type SinkStats
@@ -20,6 +19,7 @@ import {
 import { Drops } from './drops.ts'
 import { Flushes } from './group-commit.ts'
 import { Notice } from './notice.ts'
+import type { InternalSink } from './pumped-sink.ts'
 import { Retry } from './retry.ts'
 
 /** One hold of the lock writes at most this much, so that writers sharing a file take turns. */
@@ -49,7 +49,7 @@ export interface BaseSinkOptions {
   fallback: false | 'stderr'
 }
 
-export abstract class BaseSink extends EventEmitter<SinkEvents> implements Sink {
+export abstract class BaseSink extends EventEmitter<SinkEvents> implements InternalSink {
   readonly writable = true
   protected readonly path: string
   protected readonly durability: Durability

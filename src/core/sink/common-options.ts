@@ -42,6 +42,12 @@ export function commonOptions(defaults: CommonDefaults) {
     ),
     dirMode: option('permissions', permissions, '0750', 'Permissions of new folders.'),
     mkdir: option('boolean', flag, true, 'Create missing folders.'),
+    foreignOwner: option(
+      "`'refuse'`, `'allow'`",
+      oneOf(['refuse', 'allow']),
+      'refuse',
+      'Whether a file of this log that belongs to another user (not root) is used. `allow` where several users share a log on purpose.'
+    ),
     fallback: option(
       "`'stderr'`, `false`",
       oneOf(['stderr', false]),

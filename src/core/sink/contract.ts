@@ -87,29 +87,19 @@ export interface Sink extends EventEmitter<SinkEvents> {
   readonly writable: true
   /**
    * Accepts any piece of the byte stream; records are its lines. False means: above the high-water mark,
-   * 'drain' follows. Throws `ERR_CLOSED`, never for I/O.
+   * 'drain' follows, and the chunk is accepted all the same. Throws `ERR_CLOSED`, `ERR_ARGUMENT`, never for I/O.
    */
   write(chunk: string | Uint8Array): boolean
-  /**
-   * Accepts `chunk` like `write` and writes at once, on this thread. True when everything accepted has reached the
-   * sink's durability; false when it has not yet: 'drain' follows when it has. This is what transports use,
-   * because their host takes the answer for the acknowledgement.
-   */
-  commit(chunk: string | Uint8Array): boolean
   /**
    * Resolves when everything accepted before this call has reached `to` (default: the sink's durability). A
    * function, which is what `logger.flush()` of pino passes, is called then, and the promise does not reject.
    */
   flush(to?: Durability | FlushCallback): Promise<void>
-  /** Like `flush`, but an unfinished last line stays queued: its rest is still to come. */
-  flushLines(to?: Durability): Promise<void>
   /** The same, blocking the thread; for exit paths. Throws if it cannot be done. */
   flushSync(to?: Durability): void
   /** Idempotent; resolves when everything is durable to the sink's level and all descriptors are released. */
   close(): Promise<void>
   stats(): SinkStats
-  /** Carries out a request that came through `transport.emit('message', …)`; false if the sink has none such. */
-  control(request: ControlRequest): boolean
   [Symbol.asyncDispose](): Promise<void>
 }
 

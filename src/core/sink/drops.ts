@@ -1,5 +1,7 @@
 // The account of dropped records: exact counts, an event at most once a second, and the record that is left in
 // the log itself when writing works again.
+
+import { monotonicMs } from '../../base/clock.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import type { DroppedEvent } from './contract.ts'
 
@@ -15,7 +17,7 @@ export class Drops {
   readonly #emit: (event: DroppedEvent) => void
   #unlogged: DroppedEvent = { count: 0, bytes: 0 }
   #unreported: DroppedEvent = { count: 0, bytes: 0 }
-  #nextEventAt = 0
+  #nextEventAtMs = 0
 
   constructor(emit: (event: DroppedEvent) => void) {
     this.#emit = emit
@@ -26,13 +28,13 @@ export class Drops {
       sum.count += dropped.lines
       sum.bytes += dropped.bytes
     }
-    if (Date.now() >= this.#nextEventAt) this.report()
+    if (monotonicMs() >= this.#nextEventAtMs) this.report()
   }
 
   /** Emits what was not reported yet. */
   report(): void {
     if (this.#unreported.count === 0) return
-    this.#nextEventAt = Date.now() + EVENT_INTERVAL_MS
+    this.#nextEventAtMs = monotonicMs() + EVENT_INTERVAL_MS
     this.#emit(this.#unreported)
     this.#unreported = { count: 0, bytes: 0 }
   }

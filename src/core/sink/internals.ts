@@ -11,7 +11,7 @@ export interface Internals {
   readonly source: FrameSource
 }
 
-const defaults: Internals = { disk: realDisk, now: Date.now, source: 'payloads' }
+const defaults: Internals = { disk: realDisk, now: () => Date.now(), source: 'payloads' }
 let current = defaults
 
 /** What a sink that is being constructed is to use. */

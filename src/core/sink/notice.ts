@@ -1,11 +1,25 @@
 // The last resort of a logger that cannot log: a rate-limited line on stderr.
-import { writeSync } from 'node:fs'
+import sonicBoom from 'sonic-boom'
+
+import { monotonicMs } from '../../base/clock.ts'
 
 const INTERVAL_MS = 10_000
 
+let stream: sonicBoom.SonicBoom | undefined
+
+// Not process.stderr: in a worker that goes through the main thread, which may be ending. A stderr that is closed or a
+// full pipe is no reason to wait or to fail; there is nowhere left to say so.
+function stderr(): sonicBoom.SonicBoom {
+  if (stream === undefined) {
+    stream = new sonicBoom.SonicBoom({ fd: 2, sync: true, maxLength: 65_536, retryEAGAIN: () => false })
+    stream.on('error', () => {})
+  }
+  return stream
+}
+
 export class Notice {
   readonly #enabled: boolean
-  #nextAt = 0
+  #nextAtMs = 0
   #suppressed = 0
 
   constructor(fallback: false | 'stderr') {
@@ -15,19 +29,14 @@ export class Notice {
   /** Writes `logboom: <message>` unless one was written within ten seconds; `urgent` ones always. */
   write(message: string, urgent = false): void {
     if (!this.#enabled) return
-    const now = Date.now()
-    if (!urgent && now < this.#nextAt) {
+    const now = monotonicMs()
+    if (!urgent && now < this.#nextAtMs) {
       this.#suppressed++
       return
     }
     const more = this.#suppressed > 0 ? ` (${this.#suppressed} more notices not shown)` : ''
-    this.#nextAt = now + INTERVAL_MS
+    this.#nextAtMs = now + INTERVAL_MS
     this.#suppressed = 0
-    try {
-      // Not process.stderr: in a worker that goes through the main thread, which may be ending.
-      writeSync(2, `logboom: ${message}${more}\n`)
-    } catch {
-      // stderr is closed or a full pipe; there is nowhere left to say so.
-    }
+    stderr().write(`logboom: ${message}${more}\n`)
   }
 }

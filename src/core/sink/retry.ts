@@ -1,17 +1,15 @@
-// When a sink that cannot write tries again: soon and evenly while a lock is busy, later and later after a failure.
-
-export const FAILURE_MIN_MS = 50
-/** Below a second, so that a sink is back within one when the cause has gone. */
-export const FAILURE_MAX_MS = 500
-const BUSY_MAX_MS = 5
+// When a pump that cannot write tries again: soon and evenly while a lock is busy, later and later after a failure.
+import { monotonicMs } from '../../base/clock.ts'
+import { afterFailure, Backoff, whileBusy } from './backoff.ts'
 
 export class Retry {
   readonly #run: () => void
   /** Whether somebody waits for the outcome; otherwise the process may end before. */
   readonly #isAwaited: () => boolean
+  readonly #failure = new Backoff(afterFailure)
+  readonly #busy = new Backoff(whileBusy)
   #timer: NodeJS.Timeout | undefined
-  #delayMs = 0
-  #busySinceMs = 0
+  #busySinceMs: number | undefined
 
   constructor(run: () => void, isAwaited: () => boolean) {
     this.#run = run
@@ -24,20 +22,20 @@ export class Retry {
   }
 
   get isBusy(): boolean {
-    return this.#busySinceMs > 0
+    return this.#busySinceMs !== undefined
   }
 
   /** The lock was busy. False when it has been for `timeoutMs`. */
   busy(timeoutMs: number): boolean {
-    const now = Date.now()
-    this.#busySinceMs ||= now
+    const now = monotonicMs()
+    this.#busySinceMs ??= now
     if (now - this.#busySinceMs >= timeoutMs) return false
-    this.#schedule(Math.min(this.#delayMs * 2 || 1, BUSY_MAX_MS))
+    this.#schedule(this.#busy.next())
     return true
   }
 
   failed(): void {
-    this.#schedule(Math.min(Math.max(this.#delayMs * 2, FAILURE_MIN_MS), FAILURE_MAX_MS))
+    this.#schedule(this.#failure.next())
   }
 
   /** Somebody has begun to wait. */
@@ -50,16 +48,21 @@ export class Retry {
     this.#timer = undefined
   }
 
-  /** Writing works. */
-  reset(): void {
+  /** There was a turn; whether what was done in it holds is another question. */
+  turned(): void {
     this.clear()
-    this.#delayMs = 0
-    this.#busySinceMs = 0
+    this.#busySinceMs = undefined
+    this.#busy.reset()
+  }
+
+  /** Everything works. */
+  reset(): void {
+    this.turned()
+    this.#failure.reset()
   }
 
   #schedule(delayMs: number): void {
     clearTimeout(this.#timer)
-    this.#delayMs = delayMs
     this.#timer = setTimeout(() => {
       this.#timer = undefined
       this.#run()

@@ -1,6 +1,7 @@
 // What a kind of sink is to transports, the CLI, event routing and the docs.
 import type { OptionSpecs } from '../../base/options.ts'
-import type { Overflow, Sink } from './contract.ts'
+import type { Overflow } from './contract.ts'
+import type { InternalSink } from './pumped-sink.ts'
 
 /** What a transport needs to know of a sink's options before the sink exists. */
 export interface CheckedOptions {
@@ -17,5 +18,5 @@ export interface SinkKind {
   /** Checks the options without opening anything. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`. */
   readonly check: (options: unknown) => CheckedOptions
   /** Checks the options and opens the sink. */
-  readonly create: (options: never) => Sink
+  readonly create: (options: never) => InternalSink
 }

@@ -10,7 +10,8 @@ export type SyncLevel = 'os' | 'disk'
  * Errors. `open`, `write` and `sync` may throw whatever the system says: that may pass, and the pump tries again.
  * What will not pass is thrown as a `PermanentError`: the pump is `failed` at once, and every wait ends. A data sync
  * that failed is a `DataSyncError`: what was written since the last one may be gone, although a second sync would say
- * that all is well. Anything else out of `sync` means only that it has to be asked again.
+ * that all is well; a `NotSyncableError` says that it can never be done here. Anything else out of `sync` means only
+ * that it has to be asked again.
  *
  * Memory. `records` given to `write` belongs to the pump and is valid during the call; the pump keeps what is not yet
  * on disk for writing it again after a `DataSyncError`, unless the target says by `isStaging` that it does.
@@ -59,6 +60,15 @@ export class DataSyncError extends LogboomError {
   constructor(path: string, cause: unknown) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     super('ERR_SYNC', `sync of ${path} failed: ${reason}`, { path, cause })
+  }
+}
+
+/** The file system has no fsync for this file: records can reach `'os'` there and no more (`ERR_UNSUPPORTED`). */
+export class NotSyncableError extends LogboomError {
+  constructor(path: string, cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    const message = `${path} is on a file system that cannot sync it, so nothing can be durable there: ${reason}`
+    super('ERR_UNSUPPORTED', message, { path, cause })
   }
 }
 

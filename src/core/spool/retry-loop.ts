@@ -1,6 +1,6 @@
 // Repeats work until it succeeds, with growing pauses. Whether a pause keeps the process alive depends on whether
 // somebody awaits what comes after it.
-import { FAILURE_MAX_MS, FAILURE_MIN_MS } from '../sink/retry.ts'
+import { afterFailure, Backoff } from '../sink/backoff.ts'
 
 export class RetryLoop {
   readonly #pauses = new Set<NodeJS.Timeout>()
@@ -13,13 +13,14 @@ export class RetryLoop {
    * it is not run again.
    */
   async run(work: () => Promise<void>, failed: (error: unknown) => void): Promise<void> {
-    for (let waitMs = FAILURE_MIN_MS; ; waitMs = Math.min(waitMs * 2, FAILURE_MAX_MS)) {
+    const backoff = new Backoff(afterFailure)
+    for (;;) {
       try {
         await work()
         return
       } catch (error) {
         failed(error)
-        if (!this.#givenUp) await this.#pause(waitMs)
+        if (!this.#givenUp) await this.#pause(backoff.next())
         if (this.#givenUp) throw error
       }
     }

@@ -14,8 +14,9 @@ import {
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { BinaryFile, type BinaryFileInternals } from '../../../src/core/binary-file/binary-file.ts'
+import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
 import type { BinaryFileOptions } from '../../../src/core/binary-file/options.ts'
+import { type Internals, withInternals } from '../../../src/core/sink/internals.ts'
 import { realDisk } from '../../../src/io/disk.ts'
 import { native } from '../../../src/native/index.ts'
 import { createFolder } from '../../helpers/folder.ts'
@@ -25,11 +26,11 @@ const golden = new URL('../../fixtures/golden/binary/', import.meta.url)
 function open(
   path: string,
   options: Partial<BinaryFileOptions> = {},
-  internals?: BinaryFileInternals
+  internals: Partial<Internals> = {}
 ): BinaryFile {
-  const file = new BinaryFile(
-    { path, maxBytes: '10m', lock: native.canLock, fallback: false, ...options },
-    internals
+  const file = withInternals(
+    internals,
+    () => new BinaryFile({ path, maxBytes: '10m', lock: native.canLock, fallback: false, ...options })
   )
   onTestFinished(async () => {
     await file.close().catch(() => {})
@@ -146,7 +147,8 @@ print(json.dumps(records))`
     ['maxBytes', -1],
     ['maxBytes', 'many'],
     ['maxBufferBytes', 0],
-    ['compress', 'gzip']
+    ['compress', 'lzma'],
+    ['prefix', 'x']
   ])('option %s = %s is refused', (name, value) => {
     expect(
       () => new BinaryFile({ path: '/nowhere/a.bin', maxBytes: 1, [name]: value } as BinaryFileOptions)

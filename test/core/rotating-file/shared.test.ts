@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
+import { withInternals } from '../../../src/core/sink/internals.ts'
 import { groupBackups } from '../../../src/formats/backup-name.ts'
 import { writeSlot } from '../../../src/formats/lock-file.ts'
 import { type Disk, realDisk } from '../../../src/io/disk.ts'
@@ -34,7 +35,7 @@ test.skipIf(!native.canLock)(
         return names
       }
     }
-    const slow = new RotatingFile({ path, maxBackups: 2 }, { disk })
+    const slow = withInternals({ disk }, () => new RotatingFile({ path, maxBackups: 2 }))
     await firstListing
     const quick = new RotatingFile({ path, maxBackups: 2, maxBytes: 10 })
     for (let i = 0; i < 6; i++) quick.writeLine('123456789')

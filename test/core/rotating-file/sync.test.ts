@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
+import { withInternals } from '../../../src/core/sink/internals.ts'
 import { type Disk, realDisk } from '../../../src/io/disk.ts'
 import { native } from '../../../src/native/index.ts'
 import { createFolder } from '../../helpers/folder.ts'
@@ -41,7 +42,10 @@ test('what was written while a sync ran is synced, too, when the file was rotate
       sizes.set(String(ino), Math.max(before, sizes.get(String(ino)) ?? 0))
     }
   }
-  await using file = new RotatingFile({ path, lock, durability: 'disk', maxBytes: 13 }, { disk })
+  await using file = withInternals(
+    { disk },
+    () => new RotatingFile({ path, lock, durability: 'disk', maxBytes: 13 })
+  )
   file.write('first\n')
   const first = file.flush()
   file.writeLine('second')
@@ -80,7 +84,7 @@ test('files that are synced in the background while the sink closes are closed o
       realDisk.close(fd)
     }
   }
-  const file = new RotatingFile({ path, lock, maxBytes: 10 }, { disk })
+  const file = withInternals({ disk }, () => new RotatingFile({ path, lock, maxBytes: 10 }))
   file.on('warning', (warning) => warnings.push(warning))
   for (let i = 0; i < 10; i++) file.writeLine('123456789')
   await new Promise((resolve) => setImmediate(resolve))

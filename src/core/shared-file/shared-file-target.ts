@@ -1,0 +1,288 @@
+// What several writers append to, as the target of a pump: turns under the lock, repair, rotation by rename, and the
+// way around failures. The rules of a kind say what a record is, where a file ends, and how its backups are called.
+import { constants } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { monotonicMs } from '../../base/clock.ts'
+import { errorMessage, LogboomError } from '../../base/errors.ts'
+import { sleep } from '../../base/sleep.ts'
+import { upkeepSlot } from '../../formats/lock-file.ts'
+import type { Disk } from '../../io/disk.ts'
+import { cannotSync, openFile } from '../../io/open-file.ts'
+import type { Dropped } from '../queue/byte-queue.ts'
+import type { Account } from '../sink/account.ts'
+import type { Durability, RotatedEvent } from '../sink/contract.ts'
+import {
+  DataSyncError,
+  NotSyncableError,
+  nothingDropped,
+  type SyncLevel,
+  type Target
+} from '../sink/target.ts'
+import type { BackupGrammar } from './backup-grammar.ts'
+import { type ReadAt, type Retirement, SharedFile, type SharedFileOptions } from './shared-file.ts'
+import { Upkeep } from './upkeep.ts'
+import type { ParsedUpkeepOptions } from './upkeep-options.ts'
+
+/** A turn ends after this, between two records, so that the other writers get theirs. */
+const MAX_HOLD_MS = 20
+/** The lock knows no queue: who had it long stays away until somebody who polls for it has seen it free. */
+const YIELD_MS = 1
+/** How long a file that has to be left waits for its lock; what failed is tried again. */
+const QUARANTINE_WAIT_MS = 50
+const PROBE_BYTES = 4096
+
+export interface BackupCandidate {
+  readonly path: string
+  readonly stamp: number
+  readonly number: number
+}
+
+/** What one kind of file decides. */
+export interface FileRules {
+  /** See `SharedFileHooks.wholeEnd`. */
+  wholeEnd(start: number, end: number, readAt: ReadAt): number
+  countRecords(bytes: Uint8Array, start: number, end: number): number
+  /** Called in a turn before a batch and after each rotation in it: makes sure that a record may be appended. */
+  prepare(): void
+  /** The end of the records from `at` that the file may still take; `at` if it must be rotated first. */
+  fitting(records: Buffer, at: number): number
+  /** Names for the next backup, the best first, behind all that exist. */
+  backupNames(): Iterable<BackupCandidate>
+  /** Called in a turn after records were appended. */
+  appended?(): void
+  /** How backups are called, for upkeep. */
+  readonly grammar: BackupGrammar
+}
+
+export interface SharedFileTargetOptions extends SharedFileOptions, ParsedUpkeepOptions {
+  readonly lockTimeout: number
+  readonly durability: Durability
+}
+
+export class SharedFileTarget implements Target {
+  readonly lockTimeoutMs: number
+  readonly isStaging = false
+  readonly file: SharedFile
+  readonly disk: Disk
+  readonly #account: Account
+  readonly #options: SharedFileTargetOptions
+  readonly #rules: FileRules
+  readonly #upkeep: Upkeep
+  #isSyncFailing = false
+  #heldLong = false
+  #saidCannotSync = false
+
+  constructor(
+    disk: Disk,
+    now: () => number,
+    account: Account,
+    options: SharedFileTargetOptions,
+    retirement: Retirement,
+    rules: FileRules
+  ) {
+    this.disk = disk
+    this.lockTimeoutMs = options.lockTimeout
+    this.#account = account
+    this.#options = options
+    this.#rules = rules
+    this.file = new SharedFile(
+      disk,
+      account.path,
+      options,
+      options.durability === 'disk' ? 'keep' : retirement,
+      {
+        wholeEnd: (start, end, readAt) => rules.wholeEnd(start, end, readAt),
+        repaired: (path, bytes) => account.repaired(path, bytes),
+        failed: (error) => account.warnOf(error),
+        cannotSync: (path, error) => this.#sayCannotSync(path, error)
+      },
+      account.counters
+    )
+    const { path } = account
+    this.#upkeep = new Upkeep({
+      disk,
+      now,
+      lock: () => this.file.lock?.tryOther(upkeepSlot),
+      failed: (error) => account.warnOf(error),
+      warn: (message) => account.warn('ERR_CLOCK', `${path}: ${message}`),
+      isPaused: () => this.#isSyncFailing,
+      folder: dirname(path),
+      grammar: rules.grammar,
+      maxBackups: options.maxBackups,
+      maxAgeMs: options.maxAge,
+      maxTotalBytes: options.maxTotalBytes,
+      compress: options.compress,
+      mode: options.mode,
+      shared: options.lock
+    })
+  }
+
+  /** Begins to look after backups; when the sink is known to be made. */
+  startUpkeep(): void {
+    this.#upkeep.start()
+  }
+
+  get path(): string {
+    return this.#account.path
+  }
+
+  warnOf(error: unknown): void {
+    this.#account.warnOf(error)
+  }
+
+  open(): void {
+    this.turn(0, () => {
+      if (this.#options.durability === 'disk') this.#refuseUnsyncable()
+    })
+  }
+
+  write(records: Buffer, waitMs: number): number {
+    if (this.#heldLong) sleep(YIELD_MS)
+    this.#heldLong = false
+    let written = 0
+    this.turn(waitMs, () => {
+      written = this.#append(records)
+    })
+    return written
+  }
+
+  async sync(to: SyncLevel): Promise<void> {
+    if (to === 'os') return
+    try {
+      await this.file.sync()
+      this.#isSyncFailing = false
+    } catch (error) {
+      throw this.#syncError(error)
+    }
+  }
+
+  syncNow(to: SyncLevel): void {
+    if (to === 'os') return
+    try {
+      this.file.syncNow()
+      this.#isSyncFailing = false
+    } catch (error) {
+      throw this.#syncError(error)
+    }
+  }
+
+  quarantine(): void {
+    const isLeft = this.turn(QUARANTINE_WAIT_MS, () => {
+      if (this.file.size > 0) this.rotate(true)
+      else this.file.reopen()
+    })
+    if (isLeft) {
+      this.#isSyncFailing = false
+      return
+    }
+    const { path } = this.#account
+    throw new LogboomError(
+      'ERR_LOCK_TIMEOUT',
+      `${path} is to be left after a failed sync, but its lock is held`,
+      {
+        path
+      }
+    )
+  }
+
+  /** Writes and syncs a block in a file beside the log, which is removed again. */
+  probe(): void {
+    const { disk } = this
+    const { path } = this.#account
+    const probe = join(dirname(path), `.${basename(path)}.probe`)
+    const file = openFile(disk, probe, constants.O_RDWR, { ...this.#options, mode: 0o600 })
+    try {
+      disk.write(file.fd, Buffer.alloc(PROBE_BYTES), 0, PROBE_BYTES, 0)
+      disk.fdatasync(file.fd)
+    } finally {
+      file.release()
+      if (disk.exists(probe)) disk.unlink(probe)
+    }
+  }
+
+  async close(): Promise<Dropped> {
+    await this.#upkeep.stop()
+    await this.file.close()
+    return nothingDropped
+  }
+
+  /** Runs `work` under the lock; false if somebody else holds it. */
+  turn(waitMs: number, work: () => void): boolean {
+    if (!this.file.enter(waitMs)) return false
+    try {
+      work()
+    } finally {
+      this.file.leave()
+    }
+    return true
+  }
+
+  /** Rotates within a turn. */
+  rotate(isQuarantine = false): RotatedEvent {
+    const bytes = this.file.size
+    const to = this.file.renameAway(this.#rules.backupNames())
+    const event = { from: this.#account.path, to, bytes }
+    this.#account.counters.rotations++
+    this.#account.announce('rotated', event)
+    if (isQuarantine) this.#upkeep.spare(basename(to))
+    this.#upkeep.request()
+    this.file.open()
+    return event
+  }
+
+  /** Appends whole records, rotating between them where the limit or the clock demands it. */
+  #append(records: Buffer): number {
+    const untilMs = monotonicMs() + MAX_HOLD_MS
+    const { counters } = this.#account
+    const rules = this.#rules
+    let at = 0
+    try {
+      while (at < records.length) {
+        rules.prepare()
+        const end = rules.fitting(records, at)
+        if (end === at) {
+          this.rotate()
+          continue
+        }
+        const written = this.file.append(records, at, end)
+        counters.records += rules.countRecords(records, at, at + written)
+        counters.bytes += written
+        at += written
+        if (at < end) break
+        rules.appended?.()
+        // Many small files made in one turn: the others are to have theirs.
+        this.#heldLong = at < records.length && monotonicMs() >= untilMs
+        if (this.#heldLong) break
+      }
+    } catch (error) {
+      // What was appended before is in the file; the failure meets the next attempt.
+      if (at === 0) throw error
+    }
+    return at
+  }
+
+  #refuseUnsyncable(): void {
+    try {
+      this.disk.fdatasync(this.file.fd)
+    } catch (error) {
+      if (cannotSync(error)) throw this.#notSyncable(error)
+      // Whatever else it is may pass.
+    }
+  }
+
+  #syncError(error: unknown): unknown {
+    if (error instanceof DataSyncError) this.#isSyncFailing = true
+    return cannotSync(error) ? this.#notSyncable(error) : error
+  }
+
+  #notSyncable(error: unknown): NotSyncableError {
+    return new NotSyncableError(this.#account.path, error)
+  }
+
+  #sayCannotSync(path: string, error: unknown): void {
+    if (this.#saidCannotSync) return
+    this.#saidCannotSync = true
+    const message = `${path} is on a file system that cannot sync it; what is written there may be lost with the power (${errorMessage(error)})`
+    this.#account.warn('ERR_UNSUPPORTED', message, path)
+  }
+}

@@ -1,0 +1,35 @@
+// The options of what happens to backups; the same for every kind of file.
+import { count, duration, oneOf, option, optionError, size } from '../../base/options.ts'
+import { type Compression, canCompress } from './compress.ts'
+
+export const upkeepOptions = {
+  maxBackups: option('count', count, 0, 'Keep at most so many backups; 0 for all.'),
+  maxAge: option('duration', duration, 0, 'Remove backups older than this; 0 for never.'),
+  maxTotalBytes: option(
+    'size',
+    size,
+    0,
+    'Remove the oldest backups while all of them together are larger; 0 for never.'
+  ),
+  compress: option(
+    "`false`, `'gzip'`, `'brotli'`, `'zstd'`",
+    oneOf([false, 'gzip', 'brotli', 'zstd']),
+    false,
+    'Compress backups in the background. `zstd` needs Node 22.15 or newer.'
+  )
+}
+
+export interface ParsedUpkeepOptions {
+  readonly maxBackups: number
+  /** In ms. */
+  readonly maxAge: number
+  readonly maxTotalBytes: number
+  readonly compress: false | 'gzip' | 'brotli' | 'zstd'
+}
+
+/** Throws `ERR_OPTION` where this Node cannot compress as asked. */
+export function checkUpkeepOptions(kind: string, { compress }: { compress: unknown }): void {
+  if (compress === false || canCompress(compress as Compression)) return
+  const rule = `cannot be 'zstd' with Node ${process.versions.node}; it needs 22.15 or newer`
+  throw optionError(kind, 'compress', rule, compress)
+}

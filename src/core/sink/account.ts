@@ -1,0 +1,66 @@
+// What a sink tells: counters, events, the notices on stderr, and exact counts of what was dropped. Pump and target of
+// a sink write into the same account.
+import type { EventEmitter } from 'node:events'
+import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
+import type { Dropped } from '../queue/byte-queue.ts'
+import { createCounters, type SinkEvents } from './contract.ts'
+import { Drops } from './drops.ts'
+import { Notice } from './notice.ts'
+
+export class Account {
+  readonly path: string
+  readonly counters = createCounters()
+  readonly #emitter: EventEmitter<SinkEvents>
+  readonly #notice: Notice
+  readonly #drops = new Drops((event) => this.announce('dropped', event))
+
+  constructor(emitter: EventEmitter<SinkEvents>, path: string, fallback: false | 'stderr') {
+    this.path = path
+    this.#emitter = emitter
+    this.#notice = new Notice(fallback)
+  }
+
+  /** Emits an event after the present call, so that no listener runs while a lock is held. */
+  announce<E extends keyof SinkEvents>(name: E, ...args: SinkEvents[E]): void {
+    process.nextTick(() => (this.#emitter as EventEmitter).emit(name, ...args))
+  }
+
+  /** Reports what does not stop the sink. */
+  warn(code: string, message: string, path = this.path): void {
+    this.#notice.write(message)
+    this.announce('warning', { code, message, path })
+  }
+
+  /** Counts an error and reports it as a warning. */
+  warnOf(error: unknown): void {
+    this.counters.errors++
+    const code = error instanceof LogboomError ? error.code : (systemCode(error) ?? 'ERR_IO')
+    this.warn(code, `${this.path}: ${errorMessage(error)}`)
+  }
+
+  /** A notice on stderr, where that is wanted: one in ten seconds, `isUrgent` ones always. */
+  notice(message: string, isUrgent = false): void {
+    this.#notice.write(message, isUrgent)
+  }
+
+  repaired(path: string, bytes: number): void {
+    this.counters.repairs++
+    this.announce('repaired', { path, bytes })
+  }
+
+  drop(dropped: Dropped): void {
+    if (dropped.lines === 0 && dropped.bytes === 0) return
+    this.counters.dropped += dropped.lines
+    this.#drops.add(dropped)
+  }
+
+  /** Emits what was dropped and not yet reported. */
+  reportDrops(): void {
+    this.#drops.report()
+  }
+
+  /** The line for the log itself, or undefined when nothing was dropped since the last one. */
+  takeDropNotice(): string | undefined {
+    return this.#drops.takeNotice()
+  }
+}

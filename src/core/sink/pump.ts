@@ -1,0 +1,625 @@
+// The engine of a sink: bounded queue, life cycle, overflow policy, retry after failure, flush levels, close. It moves
+// whole records from its queue to a target, and is the only one that says how far they have come (docs/design.md).
+import { requireData } from '../../base/bytes.ts'
+import { errorMessage, LogboomError } from '../../base/errors.ts'
+import { sleep } from '../../base/sleep.ts'
+import type { Dropped, RecordQueue } from '../queue/byte-queue.ts'
+import { linePieces } from '../queue/line-queue.ts'
+import type { Account } from './account.ts'
+import { addExitHandler, removeExitHandler } from './at-exit.ts'
+import type { Durability, FlushCallback, Overflow, SinkStats } from './contract.ts'
+import { STALL_TIMEOUT_MS, settledWhileProgress } from './progress.ts'
+import { Retry } from './retry.ts'
+import { SinkLife } from './sink-state.ts'
+import { SyncScheduler } from './sync-scheduler.ts'
+import { DataSyncError, NotSyncableError, PermanentError, type SyncLevel, type Target } from './target.ts'
+import { Trouble } from './trouble.ts'
+
+/** One turn of the target writes at most this much, so that writers sharing a file take turns. */
+const MAX_BATCH_BYTES = 4 * 1024 * 1024
+/** So many queued bytes are written at once, without waiting for `flushInterval`. */
+const WRITE_NOW_BYTES = 256 * 1024
+/** So many, and the caller is asked to wait: the high-water mark of `write`. */
+const HIGH_WATER_BYTES = 4 * 1024 * 1024
+/** Near the bound of the queue, chunks are weighed in pieces of about this. */
+const PIECE_LENGTH = 64 * 1024
+/** A busy lock is tried again after so many more. */
+const TRY_AGAIN_BYTES = 64 * 1024
+/** A busy lock is nothing unusual: the thread is blocked for it just so long, and then a timer waits. */
+const BUSY_WAIT_MS = 2
+/** The same for a caller who has to be blocked anyway. */
+const BLOCKED_WAIT_MS = 50
+const NEWLINE = Buffer.from('\n')
+
+export interface PumpOptions {
+  readonly durability: Durability
+  /** Longest time a record waits in the queue, in ms. */
+  readonly flushInterval: number
+  readonly maxBufferBytes: number
+  readonly overflow: Overflow
+}
+
+/** What the caller of `write` or `commit` was told to wait for: room in the queue, or the sink's durability. */
+type Owed = 'nothing' | 'room' | 'acknowledgement'
+
+export class Pump {
+  readonly #account: Account
+  readonly #options: PumpOptions
+  readonly #queue: RecordQueue
+  readonly #target: Target
+  /** The level at which records count as written by this sink. */
+  readonly #level: SyncLevel
+  /** Whether records are kept until they are on disk, so that they can be written again after a failed sync. */
+  readonly #keeps: boolean
+  /** Both below the bound, so that a caller who waits for 'drain' is not blocked there. */
+  readonly #writeNowBytes: number
+  readonly #highWaterBytes: number
+  readonly #life = new SinkLife()
+  readonly #trouble: Trouble
+  readonly #syncs: SyncScheduler
+  readonly #retry = new Retry(
+    () => this.#tryAgain(),
+    () => this.#owed !== 'nothing' || this.#syncs.isAwaited
+  )
+  #owed: Owed = 'nothing'
+  #flushTimer: NodeJS.Timeout | undefined
+  #tryAgainBytes = 0
+  /** A data sync failed: the file is to be left once the disk is known to work. */
+  #isSuspect = false
+  /** Why the last sync failed. */
+  #syncFailure: LogboomError | undefined
+  /** Records that were given up because the target failed for good. */
+  #givenUp: Dropped = { lines: 0, bytes: 0 }
+  #closed: Promise<void> | undefined
+
+  constructor(account: Account, options: PumpOptions, queue: RecordQueue, target: Target) {
+    this.#account = account
+    this.#options = options
+    this.#queue = queue
+    this.#target = target
+    this.#level = options.durability === 'disk' ? 'disk' : 'os'
+    this.#keeps = options.durability === 'disk' && !target.isStaging
+    this.#writeNowBytes = Math.min(WRITE_NOW_BYTES, options.maxBufferBytes / 2)
+    this.#highWaterBytes = Math.min(HIGH_WATER_BYTES, options.maxBufferBytes / 2)
+    this.#trouble = new Trouble(account, this.#life)
+    this.#syncs = new SyncScheduler(
+      {
+        get hasQueued() {
+          return queue.hasLines
+        },
+        get writtenTotal() {
+          return queue.writtenTotal
+        },
+        sync: (to) => target.sync(to),
+        syncNow: (to, waitMs) => target.syncNow(to, waitMs),
+        synced: (to, total) => this.#synced(to, total),
+        syncFailed: (error) => this.#syncFailed(error)
+      },
+      target.isStaging ? 'none' : 'os',
+      this.#level
+    )
+  }
+
+  /** `close` was called. */
+  get isClosing(): boolean {
+    return this.#closed !== undefined
+  }
+
+  /** Everything is released. */
+  get isClosed(): boolean {
+    return this.#life.state === 'closed'
+  }
+
+  /** A sync has failed, and none has succeeded since: what is new may not be on disk. */
+  get isSyncFailing(): boolean {
+    return this.#isSuspect || this.#trouble.has('sync')
+  }
+
+  /** Bytes accepted but not yet written by the target. */
+  get queuedBytes(): number {
+    return this.#queue.queuedBytes + (this.#target.pending?.().bytes ?? 0)
+  }
+
+  /** Called once, last in a sink's constructor. A refusal (`ERR_NOT_FILE`, …) is thrown; failing I/O is retried. */
+  open(): void {
+    try {
+      this.#target.open?.()
+      this.#life.become('open')
+    } catch (error) {
+      if (error instanceof LogboomError) throw error
+      this.#life.become('open')
+      this.#fail('write', error)
+    }
+    addExitHandler(this)
+  }
+
+  /** Accepts any piece of the stream of records. False means: above the high-water mark, 'drain' follows. */
+  write(chunk: string | Uint8Array): boolean {
+    this.#accept(chunk)
+    if (this.#queue.queuedBytes < this.#writeNowBytes) this.#schedule()
+    else if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
+    // While the lock is busy it is tried again now and then: a caller that never yields would starve the timer.
+    else if (this.#retry.isBusy && this.#queue.queuedBytes >= this.#tryAgainBytes) this.#pumpAndSettle(0)
+    return this.#isWelcome()
+  }
+
+  /**
+   * Accepts `chunk` and writes at once, on this thread. True when everything accepted has reached the sink's
+   * durability; false when it has not yet: 'drain' follows when it has. This is what transports use, because their
+   * host takes the answer for the acknowledgement.
+   */
+  commit(chunk: string | Uint8Array): boolean {
+    this.#accept(chunk)
+    if (this.#options.durability === 'none') {
+      this.#schedule()
+      return this.#isWelcome()
+    }
+    if (!this.#retry.isSet && this.#pump(BUSY_WAIT_MS)) {
+      if (!this.#target.isStaging || this.#mayWait()) {
+        if (this.#reachNow(BLOCKED_WAIT_MS)) return true
+      } else return this.#isWelcome()
+    }
+    if (!this.#mayWait()) return true
+    this.#owe('acknowledgement')
+    if (!this.#retry.isSet && !this.#queue.hasLines) this.#syncs.syncSoon()
+    return false
+  }
+
+  /** Accepts one whole line, given without its end, past an unfinished one, and writes at once. */
+  writeWhole(line: string | Uint8Array): boolean {
+    requireData('writeLine', line)
+    this.#refuseClosed()
+    this.#insert(Buffer.concat([Buffer.from(line as string), NEWLINE]))
+    if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
+    return this.#isWelcome()
+  }
+
+  /** Accepts lines with their ends. Where records are not lines, each is one, whatever line ends it holds inside. */
+  writeRecords(lines: readonly Uint8Array[]): boolean {
+    this.#refuseClosed()
+    for (const line of lines) this.#insert(line)
+    if (this.#queue.queuedBytes < this.#writeNowBytes) this.#schedule()
+    else if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
+    return this.#isWelcome()
+  }
+
+  /** See `Sink.flush`. */
+  flush(to?: Durability | FlushCallback): Promise<void> {
+    if (typeof to === 'function') return this.flush().then(() => to(), to)
+    if (this.#closed !== undefined) return Promise.reject(this.#closedError())
+    if (to !== undefined) requireLevel(to)
+    this.#finishLine()
+    return this.flushLines(to)
+  }
+
+  /** Like `flush`, but an unfinished last line stays queued: its rest is still to come. */
+  flushLines(to: Durability = this.#level): Promise<void> {
+    if (this.#life.state === 'failed') return Promise.reject(this.#trouble.failure)
+    if (this.#life.isOver) return Promise.reject(this.#closedError())
+    if (to === 'none' || this.#hasReached(to)) return Promise.resolve()
+    if (to === 'disk' && this.#isDoubtful) return Promise.reject(this.#leaveDoubtful())
+    const flushed = this.#syncs.add(to)
+    this.#retry.keepAlive()
+    if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
+    return flushed
+  }
+
+  /** See `Sink.flushSync`. */
+  flushSync(to: Durability = this.#level): void {
+    requireLevel(to)
+    this.#refuseOver()
+    this.#finishLine()
+    if (to === 'none') return
+    this.#retry.clear()
+    const waitMs = Math.min(this.#target.lockTimeoutMs, STALL_TIMEOUT_MS)
+    if (!this.#pump(waitMs)) throw this.#trouble.failure ?? this.#lockTimeout()
+    if (to === 'disk' && this.#isDoubtful) throw this.#leaveDoubtful()
+    if (!this.#syncs.syncNow(to, waitMs)) throw this.#syncFailure ?? this.#lockTimeout()
+    this.#settled()
+  }
+
+  /** Idempotent; see `Sink.close`. */
+  close(): Promise<void> {
+    this.#closed ??= this.#shutDown()
+    return this.#closed
+  }
+
+  stats(): SinkStats {
+    const { records, bytes, dropped, writes, syncs, rotations, repairs, errors } = this.#account.counters
+    const { queuedBytes } = this
+    const { state } = this.#life
+    return { records, bytes, dropped, writes, syncs, rotations, repairs, errors, queuedBytes, state }
+  }
+
+  /** Writes every whole line at once; false if that is not possible now. */
+  writeNow(): boolean {
+    if (this.#retry.isSet || !this.#pump(BUSY_WAIT_MS)) return false
+    this.#settled()
+    return true
+  }
+
+  /** A staging target cannot write what it holds at the moment. */
+  targetFailed(error: LogboomError): void {
+    if (!this.#life.isOver) this.#trouble.begin('target', error)
+  }
+
+  /** A staging target writes again. */
+  targetRecovered(): void {
+    if (!this.#life.isOver) this.#trouble.end('target')
+  }
+
+  /** What the target cannot write will never be written: ends every wait, and drops and counts what comes. */
+  failForGood(error: LogboomError): void {
+    if (this.#life.isOver) return
+    this.#trouble.fail(error)
+    this.#clearFlush()
+    this.#retry.clear()
+    this.#giveUp(this.#queue.clear())
+    this.#syncs.rejectAll(error)
+    this.#drainIfDue()
+  }
+
+  /** For the exit hook: writes what can be written and says what could not. */
+  exitNow(): void {
+    if (this.#life.isOver) return
+    if (this.#queue.bytes === 0 && (this.#target.pending?.().bytes ?? 0) === 0) return
+    try {
+      this.flushSync()
+    } catch (error) {
+      const lost = this.#queue.clear()
+      this.#account.drop(lost)
+      this.#reportLost(lost, error)
+    }
+  }
+
+  #accept(chunk: string | Uint8Array): void {
+    requireData('write', chunk)
+    this.#refuseClosed()
+    if (chunk.length === 0 && this.#queue.takesLines) return
+    if (this.#life.state === 'failed') {
+      this.#giveUp(this.#queue.refuse(chunk))
+      return
+    }
+    const { maxBufferBytes } = this.#options
+    const mostBytes =
+      (typeof chunk === 'string' ? chunk.length * 3 : chunk.length) + this.#queue.overhead(chunk)
+    if (this.#queue.bytes + mostBytes <= maxBufferBytes) this.#push(chunk)
+    else if (this.#queue.takesLines) {
+      // Near the bound lines are weighed one by one or a few together, not with the whole chunk they came in.
+      for (const piece of linePieces(chunk, Math.min(PIECE_LENGTH, maxBufferBytes / 16)))
+        this.#acceptPiece(piece)
+    } else this.#acceptPiece(chunk)
+  }
+
+  #acceptPiece(piece: string | Uint8Array): void {
+    if (this.#makeRoom(piece)) this.#push(piece)
+    else this.#account.drop(this.#queue.refuse(piece))
+  }
+
+  #insert(line: Uint8Array): void {
+    const fits = this.#queue.bytes + line.length + this.#queue.overhead(line) <= this.#options.maxBufferBytes
+    if (this.#life.state === 'failed') this.#giveUp({ lines: 1, bytes: line.length })
+    else if (fits || this.#makeRoom(line)) this.#queue.insertLine(line)
+    else this.#account.drop({ lines: 1, bytes: line.length })
+  }
+
+  #giveUp(dropped: Dropped): void {
+    this.#account.drop(dropped)
+    this.#givenUp = add(this.#givenUp, dropped)
+  }
+
+  #push(chunk: string | Uint8Array): void {
+    const discarded = this.#queue.push(chunk)
+    if (discarded !== undefined) this.#account.drop(discarded)
+  }
+
+  /** False if the piece must be refused. One larger than the bound is taken when nothing else waits. */
+  #makeRoom(chunk: string | Uint8Array): boolean {
+    const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length
+    const bytes = length + this.#queue.overhead(chunk)
+    const limit = this.#options.maxBufferBytes
+    const fits = () => this.#queue.bytes + bytes <= limit || !(this.#queue.hasLines || this.#queue.hasKept)
+    if (fits()) return true
+    if (!this.#retry.isSet && this.#pump(BUSY_WAIT_MS) && this.#releaseKept() && fits()) return true
+    if (this.#options.overflow === 'drop-newest') return false
+    if (this.#options.overflow === 'drop-oldest') {
+      this.#account.drop(this.#queue.dropOldest(this.#queue.bytes + bytes - limit))
+      return true
+    }
+    // The caller went on although `write` returned false. Blocking its thread is all that is left that neither
+    // loses records nor grows without bound. It ends with a target that has failed for good.
+    while (!fits() && !this.#life.isOver) {
+      this.#retry.clear()
+      if (!(this.#pump(BLOCKED_WAIT_MS) && this.#releaseKept())) sleep(BLOCKED_WAIT_MS)
+    }
+    return !this.#life.isOver
+  }
+
+  /** Writes every whole record; true if all were. */
+  #pump(waitMs: number): boolean {
+    this.#clearFlush()
+    if (this.#life.isOver) return false
+    try {
+      if (this.#isSuspect && this.#keeps) this.#leaveSuspect()
+    } catch (error) {
+      this.#fail('sync', error)
+      return false
+    }
+    try {
+      do {
+        while (this.#queue.hasLines) {
+          const bytes = this.#target.write(this.#queue.head(MAX_BATCH_BYTES), waitMs)
+          if (bytes === 0) return this.#busy()
+          this.#queue.consume(bytes, this.#keeps)
+        }
+      } while (this.#queueDropNotice())
+    } catch (error) {
+      this.#fail('write', error)
+      return false
+    }
+    // Only a sync that succeeds shows that a failed one is over, so the back-off stays until then.
+    if (this.#trouble.has('sync')) this.#retry.turned()
+    else this.#retry.reset()
+    this.#trouble.end('write')
+    if (this.#life.state === 'opening') this.#life.become('open')
+    return true
+  }
+
+  #queueDropNotice(): boolean {
+    // Among records of any bytes a text of ours would be taken for one of theirs.
+    const notice = this.#queue.takesLines ? this.#account.takeDropNotice() : undefined
+    if (notice !== undefined) this.#queue.insertLine(Buffer.from(notice))
+    return notice !== undefined
+  }
+
+  #pumpAndSettle(waitMs: number): void {
+    if (this.#pump(waitMs)) this.#settled()
+  }
+
+  /** Everything queued is written. */
+  #settled(): void {
+    this.#drainIfDue()
+    this.#syncs.written()
+    if (this.#level === 'disk' && !this.#target.isStaging && !this.#syncs.isSynced('disk')) {
+      this.#syncs.syncSoon()
+    }
+  }
+
+  #synced(to: SyncLevel, total: number): void {
+    if (to === 'disk') {
+      this.#queue.release(total)
+      if (this.#trouble.has('sync')) {
+        this.#retry.reset()
+        this.#trouble.end('sync')
+      }
+    }
+    this.#drainIfDue()
+  }
+
+  #drainIfDue(): void {
+    if (this.#owed === 'nothing') return
+    if (!this.#life.isOver) {
+      if (this.#queue.hasLines) return
+      const needsSync = this.#keeps || this.#owed === 'acknowledgement'
+      if (needsSync && !this.#syncs.isSynced(this.#level)) return
+    }
+    this.#owed = 'nothing'
+    this.#account.announce('drain')
+  }
+
+  #reachNow(waitMs: number): boolean {
+    if (this.#syncs.isSynced(this.#level)) return true
+    return this.#syncs.syncNow(this.#level, waitMs)
+  }
+
+  /** What is kept for writing again takes room until it is on disk. */
+  #releaseKept(): boolean {
+    return !this.#keeps || this.#reachNow(BLOCKED_WAIT_MS)
+  }
+
+  // After a failed fsync the kernel has marked the pages clean, so a second one would succeed and lie. The file is
+  // left for good, and what was not acknowledged there is written again to the next one; but not before the disk is
+  // known to work, or each attempt would leave a file with one more copy.
+  #syncFailed(error: unknown): void {
+    if (error instanceof PermanentError) {
+      this.failForGood(error)
+      return
+    }
+    const failure = this.#asFailure(error)
+    this.#syncFailure = failure
+    if (error instanceof NotSyncableError) {
+      if (this.#keeps) this.failForGood(failure)
+      else this.#syncs.rejectAll(failure, 'disk')
+      return
+    }
+    if (this.#target.isStaging) return
+    const isDataLost = error instanceof DataSyncError
+    if (isDataLost) {
+      this.#queue.rewind()
+      this.#syncs.forget(this.#queue.writtenTotal)
+      this.#isSuspect = true
+    }
+    if (this.#keeps || (!isDataLost && this.#syncs.isAwaited)) {
+      this.#fail('sync', failure)
+      return
+    }
+    // What was acknowledged at 'os' is not kept for writing again, so a promise of 'disk' cannot be held; writing
+    // goes on.
+    this.#account.warnOf(failure)
+    this.#syncs.rejectAll(failure, 'disk')
+  }
+
+  /** Whether the file may have lost records that nobody has kept. */
+  get #isDoubtful(): boolean {
+    return this.#isSuspect && !this.#keeps
+  }
+
+  /** Leaves such a file if that is possible by now. What is in it is not known to be on disk, whatever a sync says. */
+  #leaveDoubtful(): LogboomError {
+    try {
+      this.#leaveSuspect()
+    } catch (error) {
+      this.#account.warnOf(error)
+    }
+    return this.#syncFailure!
+  }
+
+  /** Leaves the file whose sync failed, if the disk works again; else throws. */
+  #leaveSuspect(): void {
+    this.#target.probe?.()
+    this.#target.quarantine?.()
+    this.#isSuspect = false
+  }
+
+  #busy(): false {
+    this.#tryAgainBytes = this.#queue.queuedBytes + TRY_AGAIN_BYTES
+    if (!this.#retry.busy(this.#target.lockTimeoutMs)) this.#fail('write', this.#lockTimeout())
+    return false
+  }
+
+  #lockTimeout(): LogboomError {
+    const { path } = this.#account
+    const { lockTimeoutMs } = this.#target
+    const message = `the lock of ${path} is held by somebody else for more than ${lockTimeoutMs} ms`
+    return new LogboomError('ERR_LOCK_TIMEOUT', message, { path })
+  }
+
+  #fail(cause: 'write' | 'sync', error: unknown): void {
+    if (error instanceof PermanentError) {
+      this.failForGood(error)
+      return
+    }
+    this.#account.counters.errors++
+    this.#trouble.begin(cause, this.#asFailure(error))
+    this.#retry.failed()
+  }
+
+  #asFailure(error: unknown): LogboomError {
+    if (error instanceof LogboomError) return error
+    const { path } = this.#account
+    return new LogboomError('ERR_IO', `${path}: ${errorMessage(error)}`, { path, cause: error })
+  }
+
+  /** The answer of `write`: false asks the caller to wait for 'drain'. */
+  #isWelcome(): boolean {
+    if (this.#queue.queuedBytes >= this.#highWaterBytes && this.#mayWait()) this.#owe('room')
+    return this.#owed === 'nothing'
+  }
+
+  // Back-pressure is the policy 'block'. Records that may be dropped are accepted at once: holding back the answer
+  // would only move the queue to the caller, where nothing bounds it.
+  #mayWait(): boolean {
+    return this.#options.overflow === 'block' && !this.#life.isOver
+  }
+
+  /** The caller is to wait for 'drain', and may have nothing else that keeps the process alive. */
+  #owe(what: 'room' | 'acknowledgement'): void {
+    if (this.#owed !== 'acknowledgement') this.#owed = what
+    this.#retry.keepAlive()
+  }
+
+  #tryAgain(): void {
+    if (this.#life.isOver) return
+    if (!this.#queue.hasLines && !this.#trouble.has('sync')) {
+      try {
+        this.#target.open?.()
+      } catch (error) {
+        this.#fail('write', error)
+        return
+      }
+    }
+    this.#pumpAndSettle(BUSY_WAIT_MS)
+  }
+
+  #schedule(): void {
+    if (this.#flushTimer !== undefined || this.#retry.isSet || !this.#queue.hasLines) return
+    this.#flushTimer = setTimeout(() => {
+      this.#flushTimer = undefined
+      if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
+    }, this.#options.flushInterval)
+    this.#flushTimer.unref()
+  }
+
+  #clearFlush(): void {
+    clearTimeout(this.#flushTimer)
+    this.#flushTimer = undefined
+  }
+
+  /** Whether nothing is left to do for a flush to `to`, also while writing fails. */
+  #hasReached(to: SyncLevel): boolean {
+    return !this.#target.isStaging && this.#retry.isSet && !this.#queue.hasLines && this.#syncs.isSynced(to)
+  }
+
+  #finishLine(): void {
+    const discarded = this.#queue.finishLine()
+    if (discarded !== undefined) this.#account.drop(discarded)
+  }
+
+  #refuseClosed(): void {
+    if (this.#closed !== undefined) throw this.#closedError()
+  }
+
+  #refuseOver(): void {
+    if (this.#life.state === 'failed') throw this.#trouble.failure ?? this.#closedError()
+    if (this.#life.isOver) throw this.#closedError()
+  }
+
+  #closedError(): LogboomError {
+    const { path } = this.#account
+    return new LogboomError('ERR_CLOSED', `the sink of ${path} is closed`, { path })
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#finishLine()
+    if (this.#life.state === 'opening') this.#life.become('open')
+    if (!this.#isAtRest() && this.#life.state !== 'failed') {
+      await settledWhileProgress(this.flushLines(), () => this.#progress())
+    }
+    const { failure } = this.#trouble
+    this.#life.become('closing')
+    this.#clearFlush()
+    this.#retry.clear()
+    const queued = this.#queue.clear()
+    const unwritten = add(queued, await this.#target.close())
+    this.#life.become('closed')
+    removeExitHandler(this)
+    this.#syncs.rejectAll(this.#closedError())
+    this.#account.drop(unwritten)
+    this.#account.reportDrops()
+    const lost = add(this.#givenUp, unwritten)
+    if (lost.lines === 0) return
+    // Those who listen hear of it before those who wait.
+    await new Promise((resolve) => process.nextTick(resolve))
+    throw this.#reportLost(lost, failure)
+  }
+
+  /** Whether everything accepted has reached the sink's durability. */
+  #isAtRest(): boolean {
+    if (this.#queue.bytes > 0 || this.#retry.isSet || this.#syncs.isAwaited || this.#target.isStaging)
+      return false
+    return this.#options.durability !== 'disk' || this.#syncs.isSynced('disk')
+  }
+
+  /** Grows with whatever gets done. */
+  #progress(): number {
+    return this.#queue.writtenTotal + (this.#target.pending?.().progress ?? 0)
+  }
+
+  #reportLost(lost: Dropped, cause: unknown): LogboomError {
+    const { path } = this.#account
+    const reason = cause === undefined ? '' : `: ${errorMessage(cause)}`
+    const message = `closed with ${lost.lines} records (${lost.bytes} bytes) not written to ${path}${reason}`
+    const error = new LogboomError('ERR_LOST', message, { path, cause })
+    this.#account.notice(error.message, true)
+    return error
+  }
+}
+
+function requireLevel(to: unknown): void {
+  if (to === 'none' || to === 'os' || to === 'disk') return
+  throw new LogboomError('ERR_ARGUMENT', `flush takes 'none', 'os' or 'disk', not ${String(to)}`)
+}
+
+function add(a: Dropped, b: Dropped): Dropped {
+  return { lines: a.lines + b.lines, bytes: a.bytes + b.bytes }
+}

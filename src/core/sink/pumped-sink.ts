@@ -1,0 +1,81 @@
+// The public face of a pump: what the six kinds of sink have in common, and nothing that users should not call.
+import { EventEmitter } from 'node:events'
+import type { ControlRequest, Durability, FlushCallback, Sink, SinkEvents, SinkStats } from './contract.ts'
+import type { Pump } from './pump.ts'
+
+/**
+ * What transports and other sinks of this package use of a sink, beyond its public face.
+ * @internal
+ */
+export interface InternalSink extends Sink {
+  /** See `Pump.commit`. */
+  commit(chunk: string | Uint8Array): boolean
+  /** See `Pump.flushLines`. */
+  flushLines(to?: Durability): Promise<void>
+  /** See `Pump.writeRecords`. */
+  writeRecords(lines: readonly Uint8Array[]): boolean
+  /** Carries out a request that came through `transport.emit('message', …)`; false if the sink has none such. */
+  control(request: ControlRequest): boolean
+}
+
+export abstract class PumpedSink extends EventEmitter<SinkEvents> implements Sink {
+  readonly writable = true
+  #pump: Pump | undefined
+
+  /**
+   * To be called once by the constructor of a kind, which cannot make its pump before its emitter.
+   * @internal
+   */
+  protected attach(pump: Pump): void {
+    this.#pump = pump
+  }
+
+  /** @internal */
+  protected get pump(): Pump {
+    return this.#pump!
+  }
+
+  write(chunk: string | Uint8Array): boolean {
+    return this.#pump!.write(chunk)
+  }
+
+  flush(to?: Durability | FlushCallback): Promise<void> {
+    return this.#pump!.flush(to)
+  }
+
+  flushSync(to?: Durability): void {
+    this.#pump!.flushSync(to)
+  }
+
+  close(): Promise<void> {
+    return this.#pump!.close()
+  }
+
+  stats(): SinkStats {
+    return this.#pump!.stats()
+  }
+
+  /** @internal */
+  commit(chunk: string | Uint8Array): boolean {
+    return this.#pump!.commit(chunk)
+  }
+
+  /** @internal */
+  flushLines(to?: Durability): Promise<void> {
+    return this.#pump!.flushLines(to)
+  }
+
+  /** @internal */
+  writeRecords(lines: readonly Uint8Array[]): boolean {
+    return this.#pump!.writeRecords(lines)
+  }
+
+  /** @internal */
+  control(_request: ControlRequest): boolean {
+    return false
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

@@ -1,0 +1,62 @@
+// Why a sink cannot write at the moment. Several causes may overlap (a lock that is held, a sync that fails, a target
+// that retries by itself); for the application they are one episode: one 'degraded', one 'recovered'.
+import { type LogboomError, systemCode } from '../../base/errors.ts'
+import type { Account } from './account.ts'
+import type { SinkLife } from './sink-state.ts'
+
+export type TroubleCause = 'write' | 'sync' | 'target'
+
+export class Trouble {
+  readonly #account: Account
+  readonly #life: SinkLife
+  readonly #causes = new Set<TroubleCause>()
+  #failure: LogboomError | undefined
+
+  constructor(account: Account, life: SinkLife) {
+    this.#account = account
+    this.#life = life
+  }
+
+  /** The last error of the present episode. */
+  get failure(): LogboomError | undefined {
+    return this.#failure
+  }
+
+  has(cause: TroubleCause): boolean {
+    return this.#causes.has(cause)
+  }
+
+  begin(cause: TroubleCause, failure: LogboomError): void {
+    this.#causes.add(cause)
+    this.#failure = failure
+    this.#account.notice(failure.message)
+    if (this.#life.state !== 'open' && this.#life.state !== 'opening') return
+    this.#life.become('degraded')
+    this.#account.announce('degraded', {
+      code: systemCode(failure.cause) ?? failure.code,
+      message: failure.message,
+      path: this.#account.path
+    })
+  }
+
+  end(cause: TroubleCause): void {
+    if (!this.#causes.delete(cause) || this.#causes.size > 0) return
+    this.#failure = undefined
+    if (this.#life.state !== 'degraded') return
+    this.#life.become('open')
+    this.#account.announce('recovered')
+  }
+
+  /** It will not pass. */
+  fail(failure: LogboomError): void {
+    this.#failure = failure
+    this.#account.counters.errors++
+    this.#life.become('failed')
+    this.#account.notice(failure.message, true)
+    this.#account.announce('warning', {
+      code: failure.code,
+      message: failure.message,
+      path: failure.path ?? this.#account.path
+    })
+  }
+}
