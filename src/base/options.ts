@@ -1,8 +1,11 @@
 // Option specs: one per sink, from which types, defaults, validation and the tables in docs/ all come.
-import parseBytes from 'bytes'
-import parseDuration from 'ms'
 import * as v from 'valibot'
 import { LogboomError } from './errors.ts'
+import { similarValue } from './foreign-options.ts'
+import { pathOfUrl } from './option-values.ts'
+import { describeUnknownOption } from './unknown-option.ts'
+
+export { count, durability, duration, flag, folder, oneOf, path, permissions, size } from './option-values.ts'
 
 /** One option: how it is checked and converted, and what its row in the docs says. */
 export interface OptionSpec<S extends v.GenericSchema = v.GenericSchema> {
@@ -10,6 +13,8 @@ export interface OptionSpec<S extends v.GenericSchema = v.GenericSchema> {
   readonly type: string
   readonly default: string
   readonly description: string
+  /** Other names it may be given by. */
+  readonly aliases?: readonly string[]
 }
 
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>
@@ -17,8 +22,16 @@ export type OptionSpecs = Readonly<Record<string, OptionSpec>>
 type Entries<S extends OptionSpecs> = { [K in keyof S]: S[K]['schema'] }
 type SchemaOf<S extends OptionSpecs> = v.StrictObjectSchema<Entries<S>, undefined>
 
-/** What a user may pass for a set of specs. */
-export type OptionsInput<S extends OptionSpecs> = v.InferInput<SchemaOf<S>>
+type Aliases<O> = O extends { readonly aliases: readonly (infer A extends string)[] } ? A : never
+type AliasedIn<S> = { [K in keyof S]: Aliases<S[K]> extends never ? never : K }[keyof S]
+
+/** What a user may pass for a set of specs. Of an option with several names each is optional; one must do. */
+export type OptionsInput<S extends OptionSpecs> = Omit<v.InferInput<SchemaOf<S>>, AliasedIn<S>> & {
+  [K in AliasedIn<S> | Aliases<S[keyof S]>]?: v.InferInput<SpecOf<S, K>['schema']>
+}
+type SpecOf<S extends OptionSpecs, K> = K extends keyof S
+  ? S[K]
+  : { [N in keyof S]: K extends Aliases<S[N]> ? S[N] : never }[keyof S]
 /** The same after defaults and unit conversion: sizes in bytes, durations in milliseconds. */
 export type OptionsOutput<S extends OptionSpecs> = v.InferOutput<SchemaOf<S>>
 
@@ -56,80 +69,13 @@ export function optionalOption<const S extends v.GenericSchema>(
   return { schema: v.optional(schema), type, default: '', description }
 }
 
-const SIZE = /^(\d+(?:\.\d+)?) ?(b|kb?|mb?|gb?)?$/i
-const DURATION = /^\d+(?:\.\d+)? ?(?:ms|s|m|h|d|w)$/i
-
-function sizeFromText(text: string): number {
-  const match = SIZE.exec(text)
-  if (match === null) return Number.NaN
-  const unit = (match[2] ?? 'b').toLowerCase()
-  return parseBytes(`${match[1]}${unit.length === 1 && unit !== 'b' ? `${unit}b` : unit}`) ?? Number.NaN
+/** The same option under further names, such as those another package gave it. The docs show them. */
+export function alsoNamed<const O extends OptionSpec, const A extends string>(
+  spec: O,
+  ...aliases: A[]
+): O & { readonly aliases: readonly A[] } {
+  return { ...spec, aliases }
 }
-
-/** A size in bytes: an integer ≥ 0 or text such as '64k', '10m', '1g' (powers of 1024). */
-export const size = v.pipe(
-  v.union([v.number(), v.string()], "must be a number of bytes or a text such as '64k', '10m', '1g'"),
-  v.transform((value) => (typeof value === 'string' ? sizeFromText(value) : value)),
-  v.check(
-    (value) => Number.isSafeInteger(value) && value >= 0,
-    "must be a whole number of bytes ≥ 0 or a text such as '64k', '10m', '1g'"
-  )
-)
-
-/** A duration in ms: a number ≥ 0 or text such as '100ms', '10s', '5m', '1h', '7d'. */
-export const duration = v.pipe(
-  v.union(
-    [v.number(), v.string()],
-    "must be a number of milliseconds or a text such as '100ms', '10s', '5m', '1h', '7d'"
-  ),
-  v.transform((value) => {
-    if (typeof value === 'number') return value
-    return DURATION.test(value) ? parseDuration(value as parseDuration.StringValue) : Number.NaN
-  }),
-  v.check(
-    (value) => Number.isFinite(value) && value >= 0,
-    "must be milliseconds ≥ 0 or a text such as '100ms', '10s', '5m', '1h', '7d'"
-  )
-)
-
-/** A count: an integer ≥ 0. */
-export const count = v.pipe(
-  v.number('must be a whole number ≥ 0'),
-  v.check((value) => Number.isSafeInteger(value) && value >= 0, 'must be a whole number ≥ 0')
-)
-
-export const flag = v.boolean('must be true or false')
-
-/** A path of a file or folder: non-empty text without NUL. */
-export const path = v.pipe(
-  v.string('must be a path'),
-  v.check((value) => value.length > 0 && !value.includes('\0'), 'must be a non-empty path without NUL')
-)
-
-export function oneOf<const T extends readonly (string | false)[]>(values: T) {
-  const list = values.map((value) => (value === false ? 'false' : `'${value}'`)).join(', ')
-  return v.picklist(values as unknown as string[], `must be one of ${list}`) as unknown as v.GenericSchema<
-    T[number]
-  >
-}
-
-const MODE_RULE = "must be permission bits given in octal, as a number (0o640) or a text ('0640')"
-
-// 400, 440, 444 and 500 are the decimals below 0o777 whose digits spell a common mode.
-const DECIMAL_MISTAKES = new Set([400, 440, 444, 500])
-
-/** Permission bits. A decimal such as 640 is refused: as bits it is 0o1200, never what was meant. */
-export const permissions = v.pipe(
-  v.union([v.number(), v.string()], MODE_RULE),
-  v.check((value) => typeof value === 'number' || /^(0o?)?[0-7]{3}$/.test(value), MODE_RULE),
-  v.transform((value) => (typeof value === 'number' ? value : Number.parseInt(value.replace(/^0o/, ''), 8))),
-  v.check(
-    (value) => Number.isInteger(value) && value >= 0 && value <= 0o777 && !DECIMAL_MISTAKES.has(value),
-    `${MODE_RULE}; a decimal such as 640 is a mistake`
-  )
-)
-
-export const durability = oneOf(['none', 'os', 'disk'])
 
 /** Marks options that were checked before. */
 const CHECKED = Symbol('checked options')
@@ -149,32 +95,99 @@ export function flattened<T extends object>(options: T): T {
   return copy as T
 }
 
-/** Checks `input` against `specs`. Throws `ERR_OPTION` naming the option, the rule and the value. */
+/**
+ * Checks `input` against `specs`; options given by another name come out under their own. Throws `ERR_OPTION` naming
+ * the option, the rule and the value. `elsewhere`: options that others have, and who, for a message about one of them.
+ */
 export function parseOptions<const S extends OptionSpecs>(
   kind: string,
   specs: S,
-  input: unknown
+  input: unknown,
+  elsewhere?: ReadonlyMap<string, string>
 ): OptionsOutput<S> {
-  if (input === null || typeof input !== 'object' || Array.isArray(input)) {
-    throw new LogboomError('ERR_OPTION', `${kind}: options must be an object, got ${show(input)}`)
-  }
+  requireObject(kind, input)
   if (CHECKED in input) return input as OptionsOutput<S>
-  const result = v.safeParse(schemaOf(specs), input, { abortEarly: true })
+  // What is unknown first: `destination` is why `path` is missing.
+  const options = byOwnName(kind, specs, input, elsewhere)
+  const result = v.safeParse(schemaOf(specs), options, { abortEarly: true })
   if (result.success) return result.output
   const issue = result.issues[0]
   const name = String(issue.path?.[0]?.key ?? '')
-  if (!Object.hasOwn(specs, name)) {
-    const known = Object.keys(specs).join(', ')
-    throw new LogboomError('ERR_OPTION', `${kind}: unknown option ${show(name)}; known options: ${known}`)
-  }
-  const value = (input as Record<string, unknown>)[name]
+  const value = options[name]
   if (value === undefined) throw new LogboomError('ERR_OPTION', `${kind}: option '${name}' is required`)
-  throw new LogboomError('ERR_OPTION', `${kind}: option '${name}' ${issue.message}, got ${show(value)}`)
+  throw optionError(kind, name, issue.message, value)
+}
+
+/** Throws `ERR_OPTION` unless `input` is an object. */
+export function requireObject(kind: string, input: unknown): asserts input is Record<string, unknown> {
+  if (input === null || typeof input !== 'object' || Array.isArray(input)) {
+    throw new LogboomError('ERR_OPTION', `${kind}: options must be an object, got ${show(input)}`)
+  }
+}
+
+/** Options for another thread or process: what cannot be cloned as it is, a URL, as its path. */
+export function cloneableOptions<T>(options: T): T {
+  if (typeof options !== 'object' || options === null) return options
+  const entries = Object.entries(options).map(([name, value]) => {
+    return [name, value instanceof URL ? (pathOfUrl(value) ?? value.href) : value] as const
+  })
+  return Object.fromEntries(entries) as T
+}
+
+/** Every name the options of `specs` may be given by. */
+export function namesOf(specs: OptionSpecs): string[] {
+  return Object.entries(specs).flatMap(([name, { aliases = [] }]) => [name, ...aliases])
+}
+
+function byOwnName(
+  kind: string,
+  specs: OptionSpecs,
+  input: Record<string, unknown>,
+  elsewhere: ReadonlyMap<string, string> | undefined
+): Record<string, unknown> {
+  const ownNames = ownNamesOf(specs)
+  const options: Record<string, unknown> = {}
+  const givenAs = new Map<string, string>()
+  for (const name in input) {
+    const own = ownNames.get(name)
+    const value = input[name]
+    if (own === undefined) {
+      const message = describeUnknownOption({ name, value, known: namesOf(specs), elsewhere })
+      throw new LogboomError('ERR_OPTION', `${kind}: ${message}`)
+    }
+    if (value === undefined) continue
+    const other = givenAs.get(own)
+    if (other !== undefined) {
+      const message = `options '${other}' and '${name}' are two names of one; give '${own}' alone`
+      throw new LogboomError('ERR_OPTION', `${kind}: ${message}`)
+    }
+    givenAs.set(own, name)
+    options[own] = value
+  }
+  return options
 }
 
 /** An `ERR_OPTION` for a rule that a single option's schema cannot express. */
 export function optionError(kind: string, name: string, rule: string, value: unknown): LogboomError {
-  return new LogboomError('ERR_OPTION', `${kind}: option '${name}' ${rule}, got ${show(value)}`)
+  const near = similarValue(name, value)
+  const meant = near === undefined ? '' : `; did you mean ${near}?`
+  return new LogboomError('ERR_OPTION', `${kind}: option '${name}' ${rule}, got ${show(value)}${meant}`)
+}
+
+const ownNames = new WeakMap<OptionSpecs, ReadonlyMap<string, string>>()
+
+/** Each name → the option's own. */
+function ownNamesOf(specs: OptionSpecs): ReadonlyMap<string, string> {
+  let names = ownNames.get(specs)
+  if (names === undefined) {
+    names = new Map(
+      Object.entries(specs).flatMap(([own, { aliases = [] }]) =>
+        [own, ...aliases].map((name) => [name, own] as const)
+      )
+    )
+    ownNames.set(specs, names)
+  }
+  return names
 }
 
 const schemas = new WeakMap<OptionSpecs, v.GenericSchema>()
