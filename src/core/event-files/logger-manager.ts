@@ -7,13 +7,8 @@ import type { Durability, SinkEvents, SinkStats } from '../sink/contract.ts'
 import { DirectOutputs } from './direct-outputs.ts'
 import { eventFileStem } from './event-name.ts'
 import { LineEvents } from './line-events.ts'
-import {
-  type EventFilesOptions,
-  extensionOf,
-  type OutputKind,
-  type ParsedEventFilesOptions,
-  parseEventFilesOptions
-} from './options.ts'
+import { type EventFilesOptions, type ParsedEventFilesOptions, parseEventFilesOptions } from './options.ts'
+import { extensionOf, type OutputKind } from './output-kind.ts'
 import type { EventEntry } from './outputs.ts'
 import { SinkOutputs } from './sink-outputs.ts'
 
@@ -328,8 +323,7 @@ export class LoggerManager extends BaseSink {
   }
 
   #stemOf(event: unknown): string {
-    const stem =
-      typeof event === 'string' ? eventFileStem(event, extensionOf(this.#options.output)) : undefined
+    const stem = typeof event === 'string' ? eventFileStem(event, this.#options.output) : undefined
     if (stem !== undefined) return stem
     throw new LogboomError('ERR_EVENT_NAME', `an event name must be a text that is not empty`, {
       path: this.path

@@ -1,27 +1,28 @@
 // Options of the event-files sink: its own and, passed on, those of the kind of file it writes.
 import { join, resolve } from 'node:path'
 import * as v from 'valibot'
+import { LogboomError } from '../../base/errors.ts'
+import { MAX_NAME_BYTES, requireNameRoom } from '../../base/file-name.ts'
 import {
   count,
   duration,
+  folder,
+  namesOf,
+  type OptionSpecs,
   type OptionsInput,
   type OptionsOutput,
   oneOf,
   option,
   optionalOption,
-  optionError,
   parseOptions,
-  path
+  path,
+  requireObject
 } from '../../base/options.ts'
 import type { fileKinds } from '../file-kinds.ts'
-import { type FileKind, fileOptions } from '../shared-file/file-options.ts'
+import { fileOptions } from '../shared-file/file-options.ts'
 import type { CheckedOptions } from '../sink/sink-kind.ts'
 import { eventFileStem } from './event-name.ts'
-
-/** Kinds of which each event can have its own; a spool makes files of its own accord. */
-export type OutputKind = Exclude<FileKind, 'spool'>
-
-const outputs: OutputKind[] = ['rotating-file', 'direct-file', 'binary-file', 'wal']
+import { type OutputKind, outputKinds, placeOf } from './output-kind.ts'
 
 const eventName = v.pipe(
   v.string('must be a text'),
@@ -29,11 +30,11 @@ const eventName = v.pipe(
 )
 
 export const eventFilesOptions = {
-  dir: optionalOption('path', path, 'The folder of the files.'),
+  dir: optionalOption('path', folder, 'The folder of the files.'),
   path: optionalOption('path', path, 'In place of `dir`: a file, whose folder is used.'),
   output: optionalOption(
-    outputs.map((name) => `\`'${name}'\``).join(', '),
-    oneOf(outputs),
+    outputKinds.map((name) => `\`'${name}'\``).join(', '),
+    oneOf(outputKinds),
     "What the files are. Default: `'rotating-file'` for transports, `'direct-file'` for the class. All its options can be given, too; memory bounds are those of all files together."
   ),
   eventKey: option('text', eventName, 'event', 'The top-level key of a JSON line that holds the name.'),
@@ -59,11 +60,12 @@ export const eventFilesOptions = {
   )
 }
 
+/** The options of an output that say where a log is: each event has a place of its own. */
+const places = ['path', 'dir', 'walDir', 'snapDir'] as const
+type Place = (typeof places)[number]
+
 type OwnOptions = OptionsInput<typeof eventFilesOptions>
-type ChildOptions<K extends OutputKind> = Omit<
-  Parameters<(typeof fileKinds)[K]['create']>[0],
-  'path' | 'walDir' | 'snapDir'
->
+type ChildOptions<K extends OutputKind> = Omit<Parameters<(typeof fileKinds)[K]['create']>[0], Place>
 
 /** Options of `LoggerManager` and of the transports of kind `event-files`. */
 export type EventFilesOptions = Omit<OwnOptions, 'output'> &
@@ -90,33 +92,62 @@ export interface CheckedChild extends CheckedOptions {
 
 /** Checks the sink's own options and those of its files. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`. */
 export function parseEventFilesOptions(input: unknown, defaultOutput: OutputKind): ParsedEventFilesOptions {
-  const given = Object.entries(Object(input) as object)
-  const own = parseOptions(
-    'event-files',
-    eventFilesOptions,
-    input === null || typeof input !== 'object' || Array.isArray(input)
-      ? input
-      : Object.fromEntries(given.filter(([name]) => name in eventFilesOptions))
-  )
-  const { dir, path: file, output = defaultOutput } = own
-  if ((dir === undefined) === (file === undefined)) {
-    throw optionError('event-files', 'dir', 'or `path` is required, and not both', dir)
+  requireObject('event-files', input)
+  const asked = outputKinds.find((name) => name === input.output) ?? defaultOutput
+  const {
+    dir,
+    path: file,
+    output = defaultOutput,
+    ...rest
+  } = parseOptions('event-files', tables[asked].specs, input, tables[asked].elsewhere) as OptionsOutput<
+    typeof eventFilesOptions
+  >
+  if (dir === undefined && file === undefined) {
+    throw new LogboomError(
+      'ERR_OPTION',
+      "event-files: option 'dir' is required, the folder of the files (or 'path', a file in it)"
+    )
   }
-  const child = Object.fromEntries(given.filter(([name]) => !(name in eventFilesOptions)))
+  if (dir !== undefined && file !== undefined) {
+    throw new LogboomError(
+      'ERR_OPTION',
+      "event-files: options 'dir' and 'path' both say where the files are; give one of them"
+    )
+  }
+  const { eventKey, defaultEvent, maxOpenFiles, idleClose, maxEvents } = rest
+  const own = { eventKey, defaultEvent, maxOpenFiles, idleClose, maxEvents }
   const folder = dir === undefined ? resolve(file as string, '..') : resolve(dir)
   const kind = output as OutputKind
-  const stem = eventFileStem(own.defaultEvent, extensionOf(kind)) as string
+  const path = join(folder, 'event-files')
+  // Any event may have a name of any length.
+  requireNameRoom('event-files', 'dir', path, MAX_NAME_BYTES - 'event-files'.length)
+  const child = Object.fromEntries(
+    Object.entries(input).filter(([name]) => !Object.hasOwn(eventFilesOptions, name))
+  )
+  const stem = eventFileStem(defaultEvent, kind) as string
   const checked = fileOptions[kind].check({ ...child, ...placeOf(kind, folder, stem) }) as CheckedChild
-  return { ...checked, own, folder, output: kind, child, checked, path: join(folder, 'event-files') }
+  return { ...checked, own, folder, output: kind, child, checked, path }
 }
 
-export function extensionOf(kind: OutputKind): string {
-  return kind === 'wal' ? '' : '.log'
+/** For each output: every option there is with it, and those that belong to other outputs. */
+const tables = Object.fromEntries(outputKinds.map((kind) => [kind, tableOf(kind)])) as Record<
+  OutputKind,
+  { specs: OptionSpecs; elsewhere: ReadonlyMap<string, string> }
+>
+
+function tableOf(kind: OutputKind): { specs: OptionSpecs; elsewhere: ReadonlyMap<string, string> } {
+  const elsewhere = new Map<string, string>()
+  for (const other of outputKinds) {
+    for (const name of namesOf(withoutPlace(fileOptions[other].options))) {
+      const owner = elsewhere.get(name)
+      elsewhere.set(name, owner === undefined ? `output: '${other}'` : `${owner} or '${other}'`)
+    }
+  }
+  const specs = { ...withoutPlace(fileOptions[kind].options), ...eventFilesOptions }
+  for (const name of namesOf(specs)) elsewhere.delete(name)
+  return { specs, elsewhere }
 }
 
-/** The options that tell a sink where the log of an event is. */
-export function placeOf(kind: OutputKind, folder: string, stem: string): Record<string, string> {
-  if (kind !== 'wal') return { path: join(folder, `${stem}${extensionOf(kind)}`) }
-  // Snapshots are beside the segments, so each event needs a folder for both.
-  return { walDir: join(folder, stem, 'wal'), snapDir: join(folder, stem, 'snap') }
+function withoutPlace(specs: OptionSpecs): OptionSpecs {
+  return Object.fromEntries(Object.entries(specs).filter(([name]) => !places.some((each) => each === name)))
 }

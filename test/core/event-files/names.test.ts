@@ -4,10 +4,16 @@ import fc from 'fast-check'
 import { LoggerManager } from 'logboom'
 import { expect, test } from 'vitest'
 import { eventFileStem, MAX_NAME_BYTES } from '../../../src/core/event-files/event-name.ts'
+import { extensionOf, type OutputKind, outputKinds } from '../../../src/core/event-files/output-kind.ts'
+import { backupBase } from '../../../src/formats/backup-name.ts'
+import { numberedBase } from '../../../src/formats/binary-file.ts'
+import { parseSnapshotName } from '../../../src/formats/snapshot-file.ts'
+import { parseNoteName, parsePublishedName, parseTempName } from '../../../src/formats/spool.ts'
+import { parseSegmentName } from '../../../src/formats/wal.ts'
 import { readTexts } from '../../helpers/direct-file-reader.ts'
 import { createFolder } from '../../helpers/folder.ts'
 
-const stem = (event: string): string | undefined => eventFileStem(event, '.log')
+const stem = (event: string): string | undefined => eventFileStem(event, 'rotating-file')
 
 test.each([
   ['payment/event', 'payment_event'],
@@ -29,6 +35,62 @@ test.each([
   ['\u00a0nbsp\u2028', '_nbsp_']
 ])('%j becomes %j', (event, expected) => {
   expect(stem(event)).toBe(expected)
+})
+
+test.each<[OutputKind, string, string]>([
+  ['binary-file', 'a.0', 'a_0'],
+  ['binary-file', 'a.0.1', 'a.0_1'],
+  ['binary-file', 'v1.02', 'v1.02'],
+  ['rotating-file', 'http.404', 'http.404'],
+  ['direct-file', 'http.404', 'http.404'],
+  ['wal', 'a.0', 'a.0'],
+  ['wal', 'app.log', 'app.log'],
+  ['wal', 'app.log.20250131-235959.0', 'app.log.20250131-235959_0'],
+  ['wal', 'a.gz', 'a_gz'],
+  ['wal', 'a.tmp', 'a_tmp'],
+  ['wal', 'a.lock', 'a_lock'],
+  ['wal', 'a.BIN', 'a_BIN'],
+  ['wal', '0000000000000000-0000000000000000.wal', '0000000000000000-0000000000000000_wal'],
+  ['rotating-file', '0_1735689600000000000', '0_1735689600000000000_']
+])('output %s: %j becomes %j, as it would be taken for a part of another log', (output, event, expected) => {
+  expect(eventFileStem(event, output)).toBe(expected)
+})
+
+test('property: no event has a file that looks like a backup, a segment or an unfinished file', () => {
+  const part = fc.constantFrom(
+    ...[
+      'a',
+      'é',
+      '.',
+      '_',
+      '-',
+      '.log',
+      '.bin',
+      '.gz',
+      '.br',
+      '.zst',
+      '.tmp',
+      '.lock',
+      '.wal',
+      '.snap',
+      '.0',
+      '.12'
+    ],
+    ...['.20250131-235959.0', '0_1735689600000000000', '0123456789abcdef-0123456789abcdef', 'x'.repeat(200)]
+  )
+  const names = fc.array(part, { minLength: 1, maxLength: 6 }).map((parts) => parts.join(''))
+  fc.assert(
+    fc.property(names, fc.constantFrom(...outputKinds), (event, output) => {
+      const name = `${eventFileStem(event, output)}${extensionOf(output)}`
+      expect(backupBase(name), name).toBeUndefined()
+      expect(parsePublishedName(name) ?? parseTempName(name) ?? parseNoteName(name), name).toBeUndefined()
+      expect(parseSegmentName(name) ?? parseSnapshotName(name), name).toBeUndefined()
+      expect(name).not.toMatch(/\.(gz|br|zst|tmp|lock|bin|wal|snap)$/)
+      if (output === 'binary-file') expect(numberedBase(name), name).toBeUndefined()
+      expect(Buffer.byteLength(name)).toBeLessThanOrEqual(MAX_NAME_BYTES)
+    }),
+    { numRuns: 3_000 }
+  )
 })
 
 test('an empty name has no file', () => {
