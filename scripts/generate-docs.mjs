@@ -34,7 +34,8 @@ const cell = (text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
 
 function optionTable(specs) {
   const rows = Object.entries(specs).map(([name, spec]) => {
-    return `| \`${name}\` | ${cell(spec.type)} | ${cell(spec.default)} | ${cell(spec.description)} |`
+    const names = [name, ...(spec.aliases ?? [])].map((each) => `\`${each}\``)
+    return `| ${names.join(', also ')} | ${cell(spec.type)} | ${cell(spec.default)} | ${cell(spec.description)} |`
   })
   return ['| option | type | default | meaning |', '|---|---|---|---|', ...rows].join('\n')
 }

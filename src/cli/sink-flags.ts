@@ -13,6 +13,9 @@ export function flagsOf(specs: OptionSpecs): Record<string, CliOption> {
     flags[flagName(name)] = isFlag
       ? { type: 'boolean', negatable: true, text }
       : { type: 'string', value, text }
+    for (const alias of spec.aliases ?? []) {
+      flags[flagName(alias)] = { type: 'string', value, text: `Another name of --${flagName(name)}.` }
+    }
   }
   return flags
 }
@@ -21,8 +24,11 @@ export function flagsOf(specs: OptionSpecs): Record<string, CliOption> {
 export function optionsFrom(specs: OptionSpecs, values: CliValues): Record<string, unknown> {
   const options: Record<string, unknown> = {}
   for (const [name, spec] of Object.entries(specs)) {
-    const value = values[flagName(name)]
-    if (value !== undefined) options[name] = typeof value === 'boolean' ? value : convert(spec, value)
+    // Given by two names it is given twice, and the check says so.
+    for (const each of [name, ...(spec.aliases ?? [])]) {
+      const value = values[flagName(each)]
+      if (value !== undefined) options[each] = typeof value === 'boolean' ? value : convert(spec, value)
+    }
   }
   return options
 }

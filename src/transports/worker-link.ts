@@ -1,9 +1,11 @@
 // The main-thread side of a sink that runs in a worker: collects lines, sends them in batches through a
 // thread-stream, keeps what does not fit within a bound, and leaves nothing behind when the process exits.
+
 import { EventEmitter, once } from 'node:events'
 import onExit from 'on-exit-leak-free'
 import ThreadStream from 'thread-stream'
 import { errorMessage, LogboomError } from '../base/errors.ts'
+import { cloneableOptions } from '../base/options.ts'
 import { sleep } from '../base/sleep.ts'
 import type { Kind } from '../core/registry.ts'
 import { type DroppedEvent, forwardedEvents, type Overflow, type SinkStats } from '../core/sink/contract.ts'
@@ -70,7 +72,7 @@ export class WorkerLink extends EventEmitter {
     this.#drops = new Drops((event: DroppedEvent) => this.emit('dropped', event))
     this.#stream = new ThreadStream({
       filename: new URL(`./pino/${options.kind}.js`, import.meta.url).href,
-      workerData: options.sinkOptions,
+      workerData: cloneableOptions(options.sinkOptions),
       workerOpts: { name: `logboom/${options.kind}` }
     }) as unknown as Stream
     for (const name of forwardedEvents)

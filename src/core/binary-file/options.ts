@@ -1,6 +1,7 @@
 // Options of the binary-file sink.
 
 import { LogboomError } from '../../base/errors.ts'
+import { requireNameRoom } from '../../base/file-name.ts'
 import {
   type OptionsInput,
   type OptionsOutput,
@@ -33,6 +34,7 @@ export type ParsedBinaryFileOptions = OptionsOutput<typeof binaryFileOptions>
 /** Checks options and what they need of this machine. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`. */
 export function parseBinaryFileOptions(input: unknown): ParsedBinaryFileOptions {
   const options = parseOptions('binary-file', binaryFileOptions, input)
+  requireNameRoom('binary-file', 'path', options.path)
   for (const name of ['maxBytes', 'maxBufferBytes'] as const) {
     if (options[name] === 0) throw optionError('binary-file', name, 'must be at least 1', 0)
   }

@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os'
 import { resolve } from 'node:path'
 import * as v from 'valibot'
 import {
+  alsoNamed,
   count,
   duration,
+  folder,
   type OptionsInput,
   type OptionsOutput,
   oneOf,
@@ -12,7 +14,6 @@ import {
   optionalOption,
   optionError,
   parseOptions,
-  path,
   permissions,
   size
 } from '../../base/options.ts'
@@ -27,22 +28,24 @@ const { mode: _mode, ...common } = commonOptions({ durability: 'os', flushInterv
 const overflow = oneOf(['block', 'drop-newest', 'drop-oldest'])
 
 export const spoolOptions = {
-  path: optionalOption(
-    'path',
-    path,
-    'The folder to publish files in. Default: the temp folder of the system.'
+  dir: alsoNamed(
+    optionalOption('path', folder, 'The folder to publish files in. Default: the temp folder of the system.'),
+    'path'
   ),
   temp: optionalOption(
     'path',
-    path,
+    folder,
     'The folder of unfinished files. Default: the same as `path`, under hidden names.'
   ),
   prefix: option('text', v.string('must be a text'), '', 'How the names of published files begin.'),
-  size: option(
-    'size',
-    size,
-    '64k',
-    'A file is published when it has reached this size. No record is split, so files may be larger.'
+  maxBytes: alsoNamed(
+    option(
+      'size',
+      size,
+      '64k',
+      'A file is published when it has reached this size. No record is split, so files may be larger.'
+    ),
+    'size'
   ),
   workers: option('count', count, 4, 'So many files are filled and written independently of each other.'),
   timeout: option(
@@ -51,11 +54,9 @@ export const spoolOptions = {
     '100ms',
     'How long `write` waits for a worker before it discards the record.'
   ),
-  permission: option(
-    'permissions',
-    permissions,
-    '0400',
-    'Permissions of published files, whatever the umask.'
+  mode: alsoNamed(
+    option('permissions', permissions, '0400', 'Permissions of published files, whatever the umask.'),
+    'permission'
   ),
   queue: option(
     'count',
@@ -80,7 +81,12 @@ export const spoolOptions = {
 }
 
 export type SpoolOptions = OptionsInput<typeof spoolOptions>
-export type ParsedSpoolOptions = OptionsOutput<typeof spoolOptions> & { path: string; temp: string }
+export type ParsedSpoolOptions = OptionsOutput<typeof spoolOptions> & {
+  path: string
+  temp: string
+  size: number
+  permission: number
+}
 
 /** Checks options. Throws `ERR_OPTION`. */
 export function parseSpoolOptions(input: unknown): ParsedSpoolOptions {
@@ -90,10 +96,22 @@ export function parseSpoolOptions(input: unknown): ParsedSpoolOptions {
   if (/[/\0]/.test(options.prefix) || Buffer.byteLength(options.prefix) > MAX_PREFIX_BYTES) {
     throw refuse('prefix', `must be at most ${MAX_PREFIX_BYTES} bytes without '/' and NUL`)
   }
+  if (options.prefix.startsWith('.')) {
+    throw refuse(
+      'prefix',
+      "must not begin with '.': hidden files are unfinished ones, and no program would collect them"
+    )
+  }
   if (options.workers === 0 || options.workers > MAX_WORKERS)
     throw refuse('workers', `must be 1 to ${MAX_WORKERS}`)
-  if (options.size === 0 || options.size > 2 ** 30) throw refuse('size', "must be 1 to '1g'")
+  if (options.maxBytes === 0 || options.maxBytes > 2 ** 30) throw refuse('maxBytes', "must be 1 to '1g'")
   if (options.maxBufferBytes === 0) throw refuse('maxBufferBytes', 'must be at least 1')
-  const target = resolve(options.path ?? tmpdir())
-  return { ...options, path: target, temp: resolve(options.temp ?? target) }
+  const target = resolve(options.dir ?? tmpdir())
+  return {
+    ...options,
+    path: target,
+    temp: resolve(options.temp ?? target),
+    size: options.maxBytes,
+    permission: options.mode
+  }
 }

@@ -3,9 +3,11 @@ import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
 import {
+  alsoNamed,
   count,
   duration,
   flattened,
+  folder,
   type OptionsInput,
   type OptionsOutput,
   oneOf,
@@ -29,10 +31,10 @@ const bytes = v.union(
 ) as unknown as v.GenericSchema<string | Uint8Array>
 
 export const walOptions = {
-  walDir: requiredOption('path', path, 'The folder of the log.'),
+  dir: alsoNamed(requiredOption('path', folder, 'The folder of the log.'), 'walDir'),
   snapDir: optionalOption(
     'path',
-    path,
+    folder,
     'The folder of the snapshot files; by default `snap` beside `walDir`.'
   ),
   syncInterval: option(
@@ -41,11 +43,9 @@ export const walOptions = {
     0,
     '0: `log` resolves when its records are on disk, many calls sharing one sync. Otherwise `log` resolves when the kernel has them, and a sync follows within this time.'
   ),
-  segmentBytes: option(
-    'size',
-    size,
-    SEGMENT_BYTES,
-    'A new segment is begun after the write that reaches this.'
+  maxBytes: alsoNamed(
+    option('size', size, SEGMENT_BYTES, 'A new segment is begun after the write that reaches this.'),
+    'segmentBytes'
   ),
   metadata: optionalOption(
     'bytes or text',
@@ -70,11 +70,14 @@ export const walOptions = {
 }
 
 /** Options of `WriteAheadLog` and of the transports of kind `wal`. */
-export type WriteAheadLogOptions = OptionsInput<typeof walOptions>
+export type WriteAheadLogOptions = OptionsInput<typeof walOptions> &
+  ({ dir: string | URL } | { walDir: string | URL })
 
 export interface ParsedWalOptions extends Omit<OptionsOutput<typeof walOptions>, 'metadata' | 'snapDir'> {
   /** The folder of the log, absolute. */
   path: string
+  walDir: string
+  segmentBytes: number
   snapDir: string
   metadata: Uint8Array | undefined
 }
@@ -82,15 +85,23 @@ export interface ParsedWalOptions extends Omit<OptionsOutput<typeof walOptions>,
 /** Checks the options and makes the folders absolute. Throws `ERR_OPTION`. */
 export function parseWalOptions(input: unknown): ParsedWalOptions {
   const options = parseOptions('wal', walOptions, input)
-  if (options.segmentBytes < MIN_SEGMENT_BYTES) {
-    throw optionError('wal', 'segmentBytes', `must be at least ${MIN_SEGMENT_BYTES}`, options.segmentBytes)
+  const { dir, maxBytes } = options
+  if (maxBytes < MIN_SEGMENT_BYTES) {
+    throw optionError('wal', 'maxBytes', `must be at least ${MIN_SEGMENT_BYTES}`, maxBytes)
   }
   if (options.maxBufferBytes === 0) throw optionError('wal', 'maxBufferBytes', 'must be at least 1', 0)
-  const walDir = resolve(options.walDir)
+  const walDir = resolve(dir)
   const snapDir = options.snapDir === undefined ? join(dirname(walDir), 'snap') : resolve(options.snapDir)
-  if (snapDir === walDir) throw optionError('wal', 'snapDir', 'must not be walDir', options.snapDir)
+  if (snapDir === walDir) throw optionError('wal', 'snapDir', 'must not be that of the log', options.snapDir)
   const own = options.instance === 'per-process' ? `${hostname()}-${process.pid}` : ''
   const metadata = typeof options.metadata === 'string' ? Buffer.from(options.metadata) : options.metadata
   const path = join(walDir, own)
-  return { ...flattened(options), path, walDir: path, snapDir: join(snapDir, own), metadata }
+  return {
+    ...flattened(options),
+    path,
+    walDir: path,
+    segmentBytes: maxBytes,
+    snapDir: join(snapDir, own),
+    metadata
+  }
 }

@@ -1,13 +1,16 @@
 // A typed way to write pino's transport options.
-import type { Kind, KindOptions } from '../../core/registry.ts'
+import { cloneableOptions } from '../../base/options.ts'
+import { type Kind, type KindOptions, sinks } from '../../core/registry.ts'
 
 /**
- * `{ target, options }` for pino's `transport`, with the options checked by the compiler:
+ * `{ target, options }` for pino's `transport`, with the options checked by the compiler and
+ * by the sink (`ERR_OPTION`), and made fit for its worker:
  * `pino({ transport: target('rotating-file', { path: 'app.log' }) })`.
  */
 export function target<K extends Kind>(
   kind: K,
   options: KindOptions[K]
 ): { target: string; options: KindOptions[K] } {
-  return { target: `logboom/${kind}`, options }
+  sinks[kind].check(options)
+  return { target: `logboom/${kind}`, options: cloneableOptions(options) }
 }

@@ -26,7 +26,7 @@ import { readLog } from '../../helpers/wal-log.ts'
 const FIRST = segmentName(0n, 0n)
 
 function createOptions(
-  overrides: Partial<WriteAheadLogOptions> = {}
+  overrides: Partial<WriteAheadLogOptions> & { walDir?: string } = {}
 ): WriteAheadLogOptions & { walDir: string } {
   return { walDir: join(createFolder(), 'wal'), fallback: false, ...overrides }
 }
