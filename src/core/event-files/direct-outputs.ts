@@ -7,10 +7,12 @@ import { CHANGE_FIELDS } from '../direct-file/group-file.ts'
 import { instancePath, parseDirectFileOptions } from '../direct-file/options.ts'
 import { acceptedRecords, type FlushMetrics, flushMetrics, sinkStats } from '../direct-file/statistics.ts'
 import { DirectWriter } from '../direct-file/writer.ts'
+import type { Dropped } from '../queue/byte-queue.ts'
 import type { Lock } from '../shared-file/lock.ts'
 import { createCounters, type SinkStats } from '../sink/contract.ts'
+import { nothingDropped, type SyncLevel } from '../sink/target.ts'
 import type { ParsedEventFilesOptions } from './options.ts'
-import type { EventEntry, Outputs, OutputTotals } from './outputs.ts'
+import type { EventEntry, OutputNews, Outputs, OutputTotals } from './outputs.ts'
 
 /** Sorting takes as much memory again as a set, so the default is smaller than that of a single file. */
 const BUFFER_SIZE = '8m'
@@ -25,16 +27,12 @@ export class DirectOutputs implements Outputs {
   /** Drops of each event that the flusher knows. */
   readonly #reported = new Map<EventEntry, number>()
   readonly #instance: string
-  readonly #lost: (records: number) => void
+  readonly #news: OutputNews
 
-  constructor(
-    options: ParsedEventFilesOptions,
-    news: (message: FlusherMessage) => void,
-    lost: (records: number) => void
-  ) {
+  constructor(options: ParsedEventFilesOptions, news: OutputNews) {
     const file = parseDirectFileOptions({ bufferSize: BUFFER_SIZE, ...options.child, path: options.path })
     this.#instance = file.instance
-    this.#lost = lost
+    this.#news = news
     // One lock for the folder: a file may be opened by the flusher at any time.
     this.#lock =
       file.instance === 'exclusive' ? takeLock(join(options.folder, 'event-files'), file) : undefined
@@ -55,18 +53,13 @@ export class DirectOutputs implements Outputs {
           // One descriptor is that of the lock.
           group: { maxOpenFiles: options.own.maxOpenFiles - 1, idleCloseMs: options.own.idleClose }
         },
-        (message) => (message.type === 'files' ? this.#update(message) : news(message))
+        (message) => this.#hear(message)
       )
     } catch (error) {
       this.#lock?.close()
       throw error
     }
     this.#writer = new DirectWriter(this.#flusher.memory)
-  }
-
-  // The flusher has a thread of its own.
-  get isCrowded(): boolean {
-    return false
   }
 
   add(entry: EventEntry, data: Uint8Array, start: number, end: number): boolean {
@@ -84,34 +77,44 @@ export class DirectOutputs implements Outputs {
     this.#flusher.memory.wake()
   }
 
-  async close(entry: EventEntry): Promise<void> {
+  async closeFile(entry: EventEntry): Promise<void> {
     if (this.#entries[entry.tag] === undefined) return
     this.#flusher.request({ type: 'close', tag: entry.tag })
-    await this.flush()
+    await this.flush('os')
   }
 
-  async flush(): Promise<void> {
+  async flush(_to: SyncLevel): Promise<void> {
     this.#reportDrops()
     await this.#flusher.flush()
   }
 
-  flushNow(_to: unknown, timeoutMs: number): void {
+  flushNow(_to: SyncLevel, waitMs: number): void {
     this.#reportDrops()
-    this.#flusher.flushNow(timeoutMs)
+    this.#flusher.flushNow(waitMs)
   }
 
-  async end(): Promise<void> {
+  pending(): { bytes: number; progress: number } {
+    const { bytes, queuedBytes } = sinkStats(this.#flusher.memory, NOTHING)
+    return { bytes: queuedBytes, progress: bytes }
+  }
+
+  async close(): Promise<Dropped> {
     this.#reportDrops()
     this.#writer.close()
+    const { queuedBytes } = sinkStats(this.#flusher.memory, NOTHING)
     await this.#flusher.close()
-    const lost = acceptedRecords(this.#flusher.memory) - sinkStats(this.#flusher.memory, NOTHING).records
-    if (lost > 0) this.#lost(lost)
     this.#lock?.close()
+    const lost = acceptedRecords(this.#flusher.memory) - sinkStats(this.#flusher.memory, NOTHING).records
+    return lost > 0 ? { lines: lost, bytes: queuedBytes } : nothingDropped
   }
 
   totals(): OutputTotals {
-    return sinkStats(this.#flusher.memory, NOTHING)
+    const { writes, syncs, rotations, repairs, errors } = sinkStats(this.#flusher.memory, NOTHING)
+    return { writes, syncs, rotations, repairs, errors }
   }
+
+  // The flusher tells after each flush.
+  update(): void {}
 
   get metrics(): FlushMetrics {
     return flushMetrics(this.#flusher.memory)
@@ -121,6 +124,17 @@ export class DirectOutputs implements Outputs {
     if (this.#entries[entry.tag] !== undefined) return
     this.#entries[entry.tag] = entry
     this.#flusher.request({ type: 'add', tag: entry.tag, path: instancePath(entry.path, this.#instance) })
+  }
+
+  #hear(message: FlusherMessage): void {
+    if (message.type === 'files') this.#update(message)
+    else if (message.type === 'warning') this.#news.warning(message.code, message.message, message.path)
+    else if (message.type === 'recovered') this.#news.recovered()
+    else if (message.type === 'rotated') {
+      this.#news.rotated({ from: message.from, to: message.to, bytes: message.bytes })
+    } else if (message.type === 'degraded') {
+      this.#news.degraded(message.code, message.message, message.path)
+    }
   }
 
   #reportDrops(): void {

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { BACKUP_SUFFIX_BYTES, MAX_NAME_BYTES as LONGEST_NAME_BYTES } from '../../base/file-name.ts'
 import { backupBase } from '../../formats/backup-name.ts'
-import { numberedBase } from '../../formats/binary-file.ts'
+import { numberedBase } from '../../formats/numbered-name.ts'
 import { parseSnapshotName } from '../../formats/snapshot-file.ts'
 import { parsePublishedName } from '../../formats/spool.ts'
 import { parseSegmentName } from '../../formats/wal.ts'
@@ -46,7 +46,7 @@ function isTaken(fileName: string, output: OutputKind): boolean {
   if (RESERVED_SUFFIX.test(fileName)) return true
   if (parseSegmentName(fileName) !== undefined || parseSnapshotName(fileName) !== undefined) return true
   // `a.0.log` is the first backup of `a.log` where backups are numbered.
-  return output === 'binary-file' && numberedBase(fileName) !== undefined
+  return (output === 'binary-file' || output === 'wal') && numberedBase(fileName) !== undefined
 }
 
 function cutName(event: string, name: string, roomBytes: number): string {

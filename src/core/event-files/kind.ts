@@ -1,12 +1,16 @@
-// The sink kind `event-files`.
+// The sink kind `event-files`. Transports write lines, so their files are text unless told otherwise.
 import type { SinkKind } from '../sink/sink-kind.ts'
-import { LoggerManager } from './logger-manager.ts'
-import { eventFilesOptions, parseEventFilesOptions } from './options.ts'
+import { EventFiles } from './event-files.ts'
+import { type EventFilesOptions, eventFilesOptions, parseEventFilesOptions } from './options.ts'
 
 export const eventFiles = {
   kind: 'event-files',
   options: eventFilesOptions,
   check: (options: unknown) => parseEventFilesOptions(options, 'rotating-file'),
-  create: (options: ConstructorParameters<typeof LoggerManager>[0]) =>
-    new LoggerManager(options, 'rotating-file')
+  create: (options: EventFilesOptions) => new EventFiles(withOutput(options))
 } satisfies SinkKind
+
+function withOutput(options: EventFilesOptions): EventFilesOptions {
+  if (options === null || typeof options !== 'object' || options.output !== undefined) return options
+  return { ...options, output: 'rotating-file' } as EventFilesOptions
+}

@@ -87,6 +87,9 @@ export interface ParsedEventFilesOptions extends CheckedOptions {
 export interface CheckedChild extends CheckedOptions {
   readonly durability: 'none' | 'os' | 'disk'
   readonly flushInterval: number
+  readonly mode: number
+  readonly dirMode: number
+  readonly mkdir: boolean
   readonly lock?: boolean
 }
 

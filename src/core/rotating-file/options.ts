@@ -78,9 +78,6 @@ export function parseRotatingFileOptions(input: unknown): ParsedRotatingFileOpti
   const refuse = (name: keyof ParsedRotatingFileOptions, rule: string) =>
     optionError('rotating-file', name, rule, options[name])
   checkUpkeepOptions('rotating-file', options)
-  if (options.compress !== false && !canCompress(options.compress as Compression)) {
-    throw refuse('compress', `cannot be 'zstd' with Node ${process.versions.node}; it needs 22.15 or newer`)
-  }
   requireNameRoom('rotating-file', 'path', options.path)
   if (options.maxBufferBytes === 0) throw refuse('maxBufferBytes', 'must be at least 1')
   if (typeof options.prefix === 'string' ? options.prefix.includes('\n') : options.prefix?.includes(10)) {

@@ -70,6 +70,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Inter
     () => this.#needDrain || this.#flushes.isAwaited
   )
   readonly #flushes: Flushes
+  #closeTimeoutMs = CLOSE_TIMEOUT_MS
   #tryAgainBytes = 0
   #needDrain = false
 
@@ -215,6 +216,18 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Inter
     if (this.#queue.queuedBytes < this.#writeNowBytes) this.#schedule()
     else if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
     return this.#isWelcome()
+  }
+
+  writeNow(): boolean {
+    return this.writeLinesNow()
+  }
+
+  get failure(): LogboomError | undefined {
+    return this.#failure
+  }
+
+  hurry(): void {
+    this.#closeTimeoutMs = 0
   }
 
   /** Writes every whole line at once; false if that is not possible now. */
@@ -492,7 +505,7 @@ export abstract class BaseSink extends EventEmitter<SinkEvents> implements Inter
 
   async #shutDown(): Promise<void> {
     this.#finishLine()
-    if (!this.#isAtRest()) await this.#flushWithin(CLOSE_TIMEOUT_MS)
+    if (!this.#isAtRest()) await this.#flushWithin(this.#closeTimeoutMs)
     const failure = this.#failure
     this.#state = 'closing'
     this.#clearFlush()

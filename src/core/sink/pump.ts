@@ -70,6 +70,7 @@ export class Pump {
   #syncFailure: LogboomError | undefined
   /** Records that were given up because the target failed for good. */
   #givenUp: Dropped = { lines: 0, bytes: 0 }
+  #stallMs = STALL_TIMEOUT_MS
   #closed: Promise<void> | undefined
 
   constructor(account: Account, options: PumpOptions, queue: RecordQueue, target: Target) {
@@ -93,7 +94,8 @@ export class Pump {
         sync: (to) => target.sync(to),
         syncNow: (to, waitMs) => target.syncNow(to, waitMs),
         synced: (to, total) => this.#synced(to, total),
-        syncFailed: (error) => this.#syncFailed(error)
+        syncFailed: (error) => this.#syncFailed(error),
+        isOwed: () => this.#owed === 'acknowledgement'
       },
       target.isStaging ? 'none' : 'os',
       this.#level
@@ -113,6 +115,11 @@ export class Pump {
   /** A sync has failed, and none has succeeded since: what is new may not be on disk. */
   get isSyncFailing(): boolean {
     return this.#isSuspect || this.#trouble.has('sync')
+  }
+
+  /** Why writing fails at the moment. */
+  get failure(): LogboomError | undefined {
+    return this.#trouble.failure
   }
 
   /** Bytes accepted but not yet written by the target. */
@@ -222,6 +229,11 @@ export class Pump {
   close(): Promise<void> {
     this.#closed ??= this.#shutDown()
     return this.#closed
+  }
+
+  /** `close` does not wait for what makes no progress: somebody else has waited before. */
+  hurry(): void {
+    this.#stallMs = 0
   }
 
   stats(): SinkStats {
@@ -432,7 +444,11 @@ export class Pump {
       else this.#syncs.rejectAll(failure, 'disk')
       return
     }
-    if (this.#target.isStaging) return
+    if (this.#target.isStaging) {
+      // What it has written itself it can write no more, so a promise of 'disk' cannot be held.
+      if (error instanceof DataSyncError) this.#syncs.rejectAll(failure, 'disk')
+      return
+    }
     const isDataLost = error instanceof DataSyncError
     if (isDataLost) {
       this.#queue.rewind()
@@ -573,7 +589,7 @@ export class Pump {
     this.#finishLine()
     if (this.#life.state === 'opening') this.#life.become('open')
     if (!this.#isAtRest() && this.#life.state !== 'failed') {
-      await settledWhileProgress(this.flushLines(), () => this.#progress())
+      await settledWhileProgress(this.flushLines(), () => this.#progress(), this.#stallMs)
     }
     const { failure } = this.#trouble
     this.#life.become('closing')

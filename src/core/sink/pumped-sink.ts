@@ -1,5 +1,6 @@
 // The public face of a pump: what the six kinds of sink have in common, and nothing that users should not call.
 import { EventEmitter } from 'node:events'
+import type { LogboomError } from '../../base/errors.ts'
 import type { ControlRequest, Durability, FlushCallback, Sink, SinkEvents, SinkStats } from './contract.ts'
 import type { Pump } from './pump.ts'
 
@@ -14,6 +15,14 @@ export interface InternalSink extends Sink {
   flushLines(to?: Durability): Promise<void>
   /** See `Pump.writeRecords`. */
   writeRecords(lines: readonly Uint8Array[]): boolean
+  /** See `Pump.writeNow`. */
+  writeNow(): boolean
+  /** See `Pump.hurry`. */
+  hurry(): void
+  /** Bytes accepted and not yet written. */
+  readonly queuedBytes: number
+  /** Why writing fails at the moment. */
+  readonly failure: LogboomError | undefined
   /** Carries out a request that came through `transport.emit('message', …)`; false if the sink has none such. */
   control(request: ControlRequest): boolean
 }
@@ -68,6 +77,26 @@ export abstract class PumpedSink extends EventEmitter<SinkEvents> implements Sin
   /** @internal */
   writeRecords(lines: readonly Uint8Array[]): boolean {
     return this.#pump!.writeRecords(lines)
+  }
+
+  /** @internal */
+  writeNow(): boolean {
+    return this.#pump!.writeNow()
+  }
+
+  /** @internal */
+  hurry(): void {
+    this.#pump!.hurry()
+  }
+
+  /** @internal */
+  get queuedBytes(): number {
+    return this.#pump!.queuedBytes
+  }
+
+  /** @internal */
+  get failure(): LogboomError | undefined {
+    return this.#pump!.failure
   }
 
   /** @internal */

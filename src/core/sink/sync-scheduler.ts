@@ -1,7 +1,7 @@
 // Those who wait for a flush, and the syncs that cover them: while one sync runs, what is written meanwhile collects
 // and is covered by the next (group commit).
 import type { Durability } from './contract.ts'
-import type { SyncLevel } from './target.ts'
+import { DataSyncError, type SyncLevel } from './target.ts'
 
 export interface SyncHost {
   /** Whether whole records still wait in the queue. */
@@ -13,6 +13,8 @@ export interface SyncHost {
   /** What was written up to the mark `total` is at `to`, as far as it is known to be of this sink. */
   synced(to: SyncLevel, total: number): void
   syncFailed(error: unknown): void
+  /** Somebody waits for 'drain', which follows a sync of everything. */
+  isOwed(): boolean
 }
 
 interface Waiter {
@@ -101,7 +103,7 @@ export class SyncScheduler {
     this.#isSyncing = true
     try {
       while (await this.#syncOnce()) {
-        if (this.#host.hasQueued || !(this.isAwaited || this.#isBehind())) break
+        if (this.#host.hasQueued || !(this.isAwaited || this.#isBehind() || this.#host.isOwed())) break
       }
     } finally {
       this.#isSyncing = false
@@ -145,7 +147,8 @@ export class SyncScheduler {
   }
 
   #failed(error: unknown): void {
-    this.#failures++
+    // Only lost data makes another sync, under way meanwhile, prove nothing.
+    if (error instanceof DataSyncError) this.#failures++
     this.#host.syncFailed(error)
   }
 }

@@ -21,7 +21,8 @@ export interface Target {
   readonly lockTimeoutMs: number
   /**
    * `write` only moves records to memory of the target, which writes them by itself and answers for them from then
-   * on: it retries, never throws a `DataSyncError`, and `sync('os')` is needed even for `'os'`. Records may come to
+   * on: it retries, and `sync('os')` is needed even for `'os'`. `sync` throws only what ends the
+   * flushes to `'disk'` that wait for it: a `DataSyncError` where records cannot be had on disk any more. Records may come to
    * it past the pump, too (`log` of a `DirectFile` and its threads, `logWithEvent`).
    */
   readonly isStaging: boolean

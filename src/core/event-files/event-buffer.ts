@@ -1,4 +1,4 @@
-// Lines of many events in one buffer, in the order of their arrival, to be taken out event by event.
+// Records of many events in one buffer, in the order of their arrival, to be taken out event by event.
 import { native } from '../../native/index.ts'
 import type { EventEntry } from './outputs.ts'
 
@@ -8,7 +8,7 @@ const INITIAL_LINES = 4096
 const INITIAL_EVENTS = 256
 const NONE = -1
 
-export class Stage {
+export class EventBuffer {
   readonly capacity: number
   #buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)
   #used = 0
@@ -65,6 +65,15 @@ export class Stage {
     return this.#headOf(entry) !== NONE
   }
 
+  /** Bytes of an event that wait. */
+  bytesOf(entry: EventEntry): number {
+    let bytes = 0
+    for (let line = this.#headOf(entry); line !== NONE; line = this.#next[line]) {
+      bytes += this.#ends[line] - this.#starts[line]
+    }
+    return bytes
+  }
+
   /** Takes out all lines of an event, each by itself, with its line end; views that the next `add` may overwrite. */
   takeEach(entry: EventEntry): Buffer[] {
     const lines: Buffer[] = []
@@ -99,12 +108,16 @@ export class Stage {
     return lines
   }
 
-  /** Gives back the room of lines that were taken out. */
-  compact(): void {
+  /** Gives back the room of lines that were taken out, if that is worth moving the others, or `anyway`. */
+  compact(anyway = false): void {
     if (this.#live === 0) {
       this.reset()
       return
     }
+    const isWorth = anyway
+      ? this.#live < this.#used
+      : 2 * this.#live < this.#used && 2 * this.#used > this.capacity
+    if (!isWorth) return
     const rest = this.entries().map(
       (entry) => [entry, this.takeEach(entry).map((line) => Buffer.from(line))] as const
     )

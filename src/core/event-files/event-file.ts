@@ -1,0 +1,124 @@
+// The open file of one event: a sink of its own, and what its event needs to know of it.
+import { monotonicMs } from '../../base/clock.ts'
+import { systemCode } from '../../base/errors.ts'
+import type { SinkEvents, WarningEvent } from '../sink/contract.ts'
+import type { InternalSink } from '../sink/pumped-sink.ts'
+import type { SyncLevel } from '../sink/target.ts'
+import type { EventEntry, OutputTotals } from './outputs.ts'
+
+/** What a file tells of itself, after the call that caused it. */
+export interface EventFileNews {
+  rotated(...event: SinkEvents['rotated']): void
+  repaired(...event: SinkEvents['repaired']): void
+  warning(...event: SinkEvents['warning']): void
+  degraded(file: EventFile, event: WarningEvent): void
+  recovered(file: EventFile): void
+  /** Records it had accepted will not be written. */
+  dropped(file: EventFile, ...event: SinkEvents['dropped']): void
+}
+
+const TOTALS = ['writes', 'syncs', 'rotations', 'repairs', 'errors'] as const
+
+export class EventFile {
+  readonly entry: EventEntry
+  readonly #sink: InternalSink
+  /** What earlier files of the event had got. */
+  readonly #before: EventEntry['written']
+  /** Where it is in a list of `OpenFiles`. */
+  at = 0
+  usedAtMs = 0
+  /** When it was first found unable to take everything; undefined while it keeps up. */
+  laggingSinceMs: number | undefined
+  /** Why, if its sink said so. */
+  trouble: WarningEvent | undefined
+  /** Resolves when it is closed; undefined while it is open. */
+  closed: Promise<void> | undefined
+  /** Whether everything written is known to be on disk, at least as far as somebody asked. */
+  isSynced = true
+
+  constructor(entry: EventEntry, sink: InternalSink, news: EventFileNews) {
+    this.entry = entry
+    this.#sink = sink
+    this.#before = { ...entry.written }
+    sink.on('rotated', news.rotated)
+    sink.on('repaired', news.repaired)
+    sink.on('warning', news.warning)
+    sink.on('degraded', (event) => {
+      this.trouble = event
+      news.degraded(this, event)
+    })
+    sink.on('recovered', () => {
+      this.trouble = undefined
+      news.recovered(this)
+    })
+    sink.on('dropped', (event) => news.dropped(this, event))
+  }
+
+  /** Bytes it was given and has not written. */
+  get queuedBytes(): number {
+    return this.#sink.queuedBytes
+  }
+
+  /** Since it was opened. */
+  get bytesWritten(): number {
+    return this.#sink.stats().bytes
+  }
+
+  get isLagging(): boolean {
+    return this.laggingSinceMs !== undefined
+  }
+
+  /** Why it cannot write. */
+  get failureCode(): string | undefined {
+    const { failure } = this.#sink
+    return failure === undefined ? undefined : (systemCode(failure.cause) ?? failure.code)
+  }
+
+  /** Nothing more will be written by it, although nobody closed it. */
+  get isDead(): boolean {
+    const { state } = this.#sink.stats()
+    return state === 'failed' || state === 'closed'
+  }
+
+  /** Takes lines as one piece, or, where records are not lines, each by itself. */
+  give(lines: Buffer | readonly Buffer[]): void {
+    this.isSynced = false
+    if (Buffer.isBuffer(lines)) this.#sink.write(lines)
+    else this.#sink.writeRecords(lines)
+  }
+
+  /** Writes at once what can be written now. */
+  writeNow(): void {
+    if (this.queuedBytes > 0) this.#sink.writeNow()
+    const now = monotonicMs()
+    this.usedAtMs = now
+    if (this.queuedBytes === 0) this.laggingSinceMs = undefined
+    else this.laggingSinceMs ??= now
+  }
+
+  async flush(to: SyncLevel): Promise<void> {
+    await this.#sink.flushLines(to)
+    if (to === 'disk') this.isSynced = true
+  }
+
+  flushSync(to: SyncLevel): void {
+    this.#sink.flushSync(to)
+    if (to === 'disk') this.isSynced = true
+  }
+
+  /** `hurry`: what is in trouble is not waited for. */
+  close(hurry: boolean): Promise<void> {
+    if (hurry) this.#sink.hurry()
+    return this.#sink.close()
+  }
+
+  /** Brings what is known of the event up to date, and adds to `totals`. */
+  count(totals?: OutputTotals): void {
+    const stats = this.#sink.stats()
+    const { written } = this.entry
+    written.records = this.#before.records + stats.records
+    written.bytes = this.#before.bytes + stats.bytes
+    written.rotations = this.#before.rotations + stats.rotations
+    if (totals !== undefined) for (const name of TOTALS) totals[name] += stats[name]
+  }
+}

@@ -1,0 +1,192 @@
+// Routes records by the name of their event to one file per event.
+import { requireData } from '../../base/bytes.ts'
+import { type ErrorCode, errorTable, LogboomError } from '../../base/errors.ts'
+import type { FlushMetrics } from '../direct-file/statistics.ts'
+import { LineQueue } from '../queue/line-queue.ts'
+import { Account } from '../sink/account.ts'
+import type { SinkStats } from '../sink/contract.ts'
+import { Pump } from '../sink/pump.ts'
+import { PumpedSink } from '../sink/pumped-sink.ts'
+import { DirectOutputs } from './direct-outputs.ts'
+import { EventTable } from './event-table.ts'
+import { EventTarget } from './event-target.ts'
+import { FileOutputs } from './file-outputs.ts'
+import { type EventFilesOptions, type ParsedEventFilesOptions, parseEventFilesOptions } from './options.ts'
+import type { EventEntry, OutputNews, Outputs } from './outputs.ts'
+
+/** Counters of one event. */
+export interface EventStats {
+  /** Records offered, dropped ones included. */
+  totalLogs: number
+  droppedLogs: number
+  /** Records and bytes in its files, as of the last flush. */
+  recordsWritten: number
+  bytesWritten: number
+  rotations: number
+}
+
+export class EventFiles extends PumpedSink {
+  readonly #options: ParsedEventFilesOptions
+  readonly #account: Account
+  readonly #events: EventTable
+  readonly #outputs: Outputs
+
+  /** Throws `ERR_OPTION` for the options of this sink and of its files, `ERR_LOCKED` for direct files in use. */
+  constructor(input: EventFilesOptions) {
+    const options = parseEventFilesOptions(input, 'direct-file')
+    super()
+    const { durability, maxBufferBytes, overflow, fallback } = options.checked
+    const account = new Account(this, options.folder, fallback)
+    this.#options = options
+    this.#account = account
+    this.#events = new EventTable(options, (message) => account.warn('ERR_LIMIT', message))
+    this.#outputs = this.#createOutputs()
+    const pump = new Pump(
+      account,
+      // The other half of the memory is for what was routed and is not yet written.
+      { durability, flushInterval: 0, maxBufferBytes: Math.max(1, Math.floor(maxBufferBytes / 2)), overflow },
+      new LineQueue(),
+      new EventTarget(options.own.eventKey, this.#events, this.#outputs)
+    )
+    this.attach(pump)
+    pump.open()
+  }
+
+  /**
+   * Logs a record, text or bytes, to the file of `event`; false if it was dropped. An empty one is ignored. Throws
+   * `ERR_EVENT_NAME` for an empty name, `ERR_ARGUMENT` for data of another type, `ERR_CLOSED`.
+   */
+  log(event: string, data: string | Uint8Array): boolean {
+    requireData('log', data)
+    this.#refuseClosed()
+    const entry = this.#events.entryOf(event)
+    if (data.length === 0) return true
+    return this.#add(entry, typeof data === 'string' ? Buffer.from(data) : data)
+  }
+
+  /** Opens the file of `event` before its first record. Throws `ERR_EVENT_NAME`, `ERR_CLOSED`. */
+  open(event: string): void {
+    this.#refuseClosed()
+    const entry = this.#events.entryOf(event)
+    entry.isActive = true
+    this.#outputs.open(entry)
+  }
+
+  /**
+   * With a name: writes what waits for that event and closes its file; the next record opens it again. Without:
+   * closes all of them for good, see `Sink.close`.
+   */
+  override async close(event?: string): Promise<void> {
+    if (event === undefined) return super.close()
+    const entry = this.#events.find(event)
+    if (entry === undefined || this.pump.isClosing) return
+    this.pump.writeNow()
+    entry.isActive = false
+    await this.#outputs.closeFile(entry)
+  }
+
+  /** The names of all events in use, as in the names of their files. */
+  events(): string[] {
+    return [...this.#events.all()].filter(({ isActive }) => isActive).map(({ name }) => name)
+  }
+
+  /** The totals of all events, as every sink has them. */
+  override stats(): SinkStats
+  /** The counters of one event. Throws `ERR_NO_EVENT` if nothing was logged to it and it was not opened. */
+  override stats(event: string): EventStats
+  override stats(event?: string): SinkStats | EventStats {
+    if (event !== undefined) return this.#statsOf(event)
+    const stats = super.stats()
+    const totals = this.#outputs.totals()
+    for (const name of ['writes', 'syncs', 'rotations', 'repairs', 'errors'] as const)
+      stats[name] += totals[name]
+    for (const entry of this.#events.all()) {
+      this.#outputs.update(entry)
+      stats.records += entry.written.records
+      stats.bytes += entry.written.bytes
+    }
+    return stats
+  }
+
+  /** Whether `event` is in use. */
+  protected isActive(event: string): boolean {
+    return this.#events.find(event)?.isActive === true
+  }
+
+  /** How writing goes, over all events. */
+  protected get metrics(): FlushMetrics {
+    return { ...this.#outputs.metrics }
+  }
+
+  /** Records offered to all events. */
+  protected get offered(): number {
+    let records = 0
+    for (const { accepted, dropped } of this.#events.all()) records += accepted + dropped
+    return records
+  }
+
+  #add(entry: EventEntry, data: Uint8Array): boolean {
+    while (!this.#outputs.add(entry, data, 0, data.length)) {
+      if (this.#options.overflow !== 'block') {
+        entry.dropped++
+        this.#account.drop({ lines: 1, bytes: data.length })
+        return false
+      }
+      this.#outputs.waitForRoom()
+    }
+    entry.isActive = true
+    entry.accepted++
+    return true
+  }
+
+  #statsOf(event: string): EventStats {
+    const entry = this.#events.find(event)
+    if (entry === undefined || !isUsed(entry)) {
+      const { folder } = this.#options
+      throw new LogboomError('ERR_NO_EVENT', `there is no event ${JSON.stringify(event)}`, { path: folder })
+    }
+    this.#outputs.update(entry)
+    const { accepted, dropped, written } = entry
+    return {
+      totalLogs: accepted + dropped,
+      droppedLogs: dropped,
+      recordsWritten: written.records,
+      bytesWritten: written.bytes,
+      rotations: written.rotations
+    }
+  }
+
+  #createOutputs(): Outputs {
+    const account = this.#account
+    const news: OutputNews = {
+      rotated: (event) => account.announce('rotated', event),
+      repaired: (event) => account.announce('repaired', event),
+      warning: (code, message, path) => account.warn(code, message, path),
+      degraded: (code, message, path) => {
+        this.pump.targetFailed(failureOf(code, message, path))
+      },
+      recovered: () => this.pump.targetRecovered(),
+      dropped: (dropped) => account.drop(dropped)
+    }
+    return this.#options.output === 'direct-file'
+      ? new DirectOutputs(this.#options, news)
+      : new FileOutputs(this.#options, news)
+  }
+
+  #refuseClosed(): void {
+    if (!this.pump.isClosing) return
+    const { folder } = this.#options
+    throw new LogboomError('ERR_CLOSED', `the sink of ${folder} is closed`, { path: folder })
+  }
+}
+
+function isUsed({ isActive, accepted, dropped }: EventEntry): boolean {
+  return isActive || accepted + dropped > 0
+}
+
+/** The error behind a `degraded` event of a file. */
+function failureOf(code: string, message: string, path: string): LogboomError {
+  const text = message.replace(/ \[ERR_[A-Z_]+\]$/, '')
+  if (Object.hasOwn(errorTable, code)) return new LogboomError(code as ErrorCode, text, { path })
+  return new LogboomError('ERR_IO', text, { path, cause: Object.assign(new Error(text), { code }) })
+}

@@ -1,0 +1,81 @@
+// The target of the pump of event files: finds the event of each line and moves the line to the outputs.
+import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
+import { LogboomError, systemCode } from '../../base/errors.ts'
+import type { Dropped } from '../queue/byte-queue.ts'
+import { DataSyncError, NotSyncableError, type SyncLevel, type Target } from '../sink/target.ts'
+import type { EventTable } from './event-table.ts'
+import { LineEvents } from './line-events.ts'
+import type { Outputs } from './outputs.ts'
+
+/** A pump that allows a batch more time than this has a caller who is to be blocked. */
+const SHORT_WAIT_MS = 10
+const TRY_AGAIN_MS = 100
+
+export class EventTarget implements Target {
+  /** Waiting is back-pressure. */
+  readonly lockTimeoutMs = Number.POSITIVE_INFINITY
+  readonly isStaging = true
+  readonly #lines: LineEvents
+  readonly #events: EventTable
+  readonly #outputs: Outputs
+  #isClosed = false
+
+  constructor(eventKey: string, events: EventTable, outputs: Outputs) {
+    this.#lines = new LineEvents(eventKey)
+    this.#events = events
+    this.#outputs = outputs
+  }
+
+  write(lines: Buffer, waitMs: number): number {
+    let at = 0
+    while (at < lines.length) {
+      const count = this.#lines.scan(lines, at, lines.length)
+      for (let index = 0; index < count; index++) {
+        const end = this.#lines.endOf(index)
+        if (end - at > 1) {
+          const entry = this.#events.entryOfLine(this.#lines, lines, at, index)
+          while (!this.#outputs.add(entry, lines, at, end - 1)) {
+            if (at > 0 || waitMs < SHORT_WAIT_MS) return at
+            this.#outputs.waitForRoom()
+          }
+          entry.isActive = true
+          entry.accepted++
+        }
+        at = end
+      }
+    }
+    return at
+  }
+
+  async sync(to: SyncLevel): Promise<void> {
+    while (!this.#isClosed) {
+      try {
+        await this.#outputs.flush(to)
+        return
+      } catch (error) {
+        if (isFinal(error)) throw error
+        // Something passing, such as no descriptor for a file that was closed meanwhile.
+        await setTimeoutAsync(TRY_AGAIN_MS)
+      }
+    }
+  }
+
+  syncNow(to: SyncLevel, waitMs: number): void {
+    this.#outputs.flushNow(to, waitMs)
+  }
+
+  pending(): { bytes: number; progress: number } {
+    return this.#outputs.pending()
+  }
+
+  close(): Promise<Dropped> {
+    this.#isClosed = true
+    return this.#outputs.close()
+  }
+}
+
+/** Whether a flush that failed so will not succeed: what it covers cannot be promised any more. */
+function isFinal(error: unknown): boolean {
+  if (error instanceof DataSyncError || error instanceof NotSyncableError) return true
+  return error instanceof LogboomError && systemCode(error) === 'ERR_UNSUPPORTED'
+}

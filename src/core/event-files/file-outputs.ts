@@ -1,0 +1,450 @@
+// Files of many events, each a sink of its own. Records are collected in one buffer for all events and handed over
+// event by event, so that memory does not grow with their number and files need not be opened for every record.
+import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
+import { monotonicMs } from '../../base/clock.ts'
+import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
+import { checkedFor } from '../../base/options.ts'
+import { sleep } from '../../base/sleep.ts'
+import { fileKinds } from '../file-kinds.ts'
+import type { Dropped } from '../queue/byte-queue.ts'
+import type { WarningEvent } from '../sink/contract.ts'
+import { type Internals, internals, withInternals } from '../sink/internals.ts'
+import type { InternalSink } from '../sink/pumped-sink.ts'
+import { nothingDropped, type SyncLevel } from '../sink/target.ts'
+import { EventBuffer } from './event-buffer.ts'
+import type { EventFile } from './event-file.ts'
+import { FlushMeter } from './flush-meter.ts'
+import { OpenFiles } from './open-files.ts'
+import type { ParsedEventFilesOptions } from './options.ts'
+import { placeOf } from './output-kind.ts'
+import { countDropped, type EventEntry, type OutputNews, type Outputs, type OutputTotals } from './outputs.ts'
+import { isObstacle, isWholeDisk, Refusals } from './refusals.ts'
+import { syncClosed } from './sync-closed.ts'
+
+/** So much is handed over without waiting for `flushInterval`. */
+const HAND_OVER_BYTES = 4 * 1024 * 1024
+/** Of the memory for records half is the sink's queue; the rest is shared by the buffer and the files. */
+const MEMORY_SHARES = 4
+const MIN_BUFFER_BYTES = 64 * 1024
+/** A place among the open files is waited for so long; then other events come first. */
+const PLACE_WAIT_MS = 20
+/** The thread is given back to others after so much work at once. */
+const SLICE_MS = 20
+/** What could not be handed over is tried again after this. */
+const TRY_AGAIN_MS = 50
+/** A caller who allows less is served in the background, many records at a time. */
+const MIN_SYNCHRONOUS_MS = 1_000
+
+export class FileOutputs implements Outputs {
+  readonly metrics = new FlushMeter()
+  readonly #options: ParsedEventFilesOptions
+  readonly #internals: Internals = internals()
+  readonly #news: OutputNews
+  readonly #files: OpenFiles
+  readonly #buffer: EventBuffer
+  readonly #refusals = new Refusals()
+  readonly #idleTimer: NodeJS.Timeout
+  /** Files that said they are in trouble. */
+  readonly #troubled = new Set<EventFile>()
+  /** Events whose files were closed before they were known to be on disk. */
+  readonly #unsynced = new Set<EventEntry>()
+  /** For each flush under way: the events it waits for, until their records are handed over. */
+  readonly #awaited = new Set<Set<EventEntry>>()
+  #timer: NodeJS.Timeout | undefined
+  #round: Promise<void> | undefined
+  #roundStartedMs = 0
+  /** When a file last took everything it was given. */
+  #tookAllAtMs = 0
+  #saidDescriptors = false
+  #isClosed = false
+  /** What was lost since `close` was called. */
+  #lost: Dropped = nothingDropped
+
+  constructor(options: ParsedEventFilesOptions, news: OutputNews) {
+    this.#options = options
+    this.#news = news
+    // A file that is shared holds a lock file, too; a write-ahead log its folder's lock, a segment and the one prepared
+    // behind it. One descriptor is for the folder, which is synced now and then.
+    const descriptors = options.output === 'wal' ? 3 : options.checked.lock === false ? 1 : 2
+    this.#files = new OpenFiles(
+      {
+        maxFiles: Math.max(1, Math.floor((options.own.maxOpenFiles - 1) / descriptors)),
+        create: (entry) => this.#create(entry),
+        closeFailed: ({ entry }, error) => {
+          if (!this.#isClosed) this.#warn(entry, error)
+        },
+        closedUnsynced: ({ entry }) => this.#unsynced.add(entry)
+      },
+      {
+        rotated: (event) => news.rotated(event),
+        repaired: (event) => news.repaired(event),
+        warning: ({ code, message, path }) => news.warning(code, message, path),
+        degraded: (file, event) => this.#degraded(file, event),
+        recovered: (file) => this.#recovered(file),
+        dropped: (file, { count, bytes }) => this.#drop(file.entry, { lines: count, bytes })
+      }
+    )
+    this.#buffer = new EventBuffer(
+      Math.max(MIN_BUFFER_BYTES, Math.floor(options.maxBufferBytes / MEMORY_SHARES))
+    )
+    const { idleClose } = options.own
+    const everyMs = Math.max(100, idleClose / 4)
+    this.#idleTimer = setInterval(() => this.#files.closeIdle(monotonicMs() - idleClose), everyMs).unref()
+  }
+
+  add(entry: EventEntry, data: Uint8Array, start: number, end: number): boolean {
+    if (!this.#buffer.add(entry, data, start, end)) {
+      this.metrics.blockedSwaps++
+      this.#startRound()
+      return false
+    }
+    if (this.#buffer.bytes >= Math.min(HAND_OVER_BYTES, this.#buffer.capacity / 2)) this.#startRound()
+    else this.#schedule(this.#options.checked.flushInterval)
+    return true
+  }
+
+  // The caller does not let this thread get to closing files, so more than `maxOpenFiles` may be open for a while.
+  waitForRoom(): void {
+    const before = this.#buffer.bytes
+    this.#handOverNow(TRY_AGAIN_MS)
+    this.#buffer.compact(true)
+    if (this.#buffer.bytes === before) sleep(TRY_AGAIN_MS)
+  }
+
+  open(entry: EventEntry): void {
+    if (!this.#files.isFull || this.#files.get(entry) !== undefined) this.#open(entry)
+  }
+
+  async closeFile(entry: EventEntry): Promise<void> {
+    await this.#handedOver([entry])
+    const file = this.#files.get(entry)
+    await (file === undefined ? this.#files.closingOf(entry) : this.#files.close(file))
+  }
+
+  async flush(to: SyncLevel): Promise<void> {
+    await this.#handedOver(this.#buffer.entries())
+    const closing = this.#files.closing.map(({ closed }) => closed)
+    const flushes = this.#files.list.map((file) => this.#flushFile(file, to))
+    const results = await Promise.allSettled([...closing, ...flushes])
+    for (const result of results) if (result.status === 'rejected') throw result.reason
+    if (to === 'disk') await syncClosed(this.#internals.disk, this.#options.folder, this.#unsynced)
+  }
+
+  flushNow(to: SyncLevel, waitMs: number): void {
+    const isIdle = to === 'os' && this.#buffer.bytes === 0 && this.#files.queuedBytes === 0
+    if (isIdle) return
+    if (waitMs < MIN_SYNCHRONOUS_MS) throw this.#notNow()
+    const untilMs = monotonicMs() + waitMs
+    this.#handOverNow(waitMs)
+    let failure: unknown
+    for (const file of this.#files.list) {
+      if (to === 'os' && file.queuedBytes === 0) continue
+      // Files that are in trouble may each block for the time of a lock.
+      if (file.isLagging && monotonicMs() > untilMs) {
+        failure ??= this.#notNow()
+        continue
+      }
+      try {
+        file.flushSync(to)
+      } catch (error) {
+        failure ??= error
+      }
+    }
+    if (failure !== undefined) throw failure
+    if (this.#buffer.bytes > 0) throw this.#notNow()
+  }
+
+  pending(): { bytes: number; progress: number } {
+    const bytes = this.#buffer.bytes + this.#files.queuedBytes
+    return { bytes, progress: this.#files.progress }
+  }
+
+  async close(): Promise<Dropped> {
+    this.#isClosed = true
+    clearInterval(this.#idleTimer)
+    clearTimeout(this.#timer)
+    await this.#round
+    for (const entry of this.#buffer.entries()) this.#dropWaiting(entry)
+    await this.#files.closeAll()
+    // What files say of their end reaches us a tick later.
+    await new Promise((resolve) => setImmediate(resolve))
+    return this.#lost
+  }
+
+  totals(): OutputTotals {
+    return this.#files.totals()
+  }
+
+  update(entry: EventEntry): void {
+    this.#files.get(entry)?.count()
+  }
+
+  #create(entry: EventEntry): InternalSink {
+    const { checked, output, folder } = this.#options
+    // Files say what is wrong to us, and the sink of all of them to the world.
+    const place = {
+      ...placeOf(output, folder, entry.name),
+      fallback: false,
+      // The bound is that of all files and kept here; a file of its own must never block for it.
+      maxBufferBytes: Math.max(this.#options.maxBufferBytes, MEMORY_SHARES * this.#buffer.capacity)
+    }
+    return withInternals(this.#internals, () => fileKinds[output].create(checkedFor(checked, place) as never))
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#timer !== undefined || this.#round !== undefined || this.#isClosed) return
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.#startRound()
+    }, delayMs).unref()
+  }
+
+  #startRound(): void {
+    void this.#runRound()
+  }
+
+  /** Hands over what was added so far; what comes meanwhile is handed over by the next round. */
+  #runRound(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (this.#isClosed || (this.#round === undefined && this.#buffer.bytes === 0)) return Promise.resolve()
+    this.#round ??= this.#handOverAll().finally(() => {
+      this.#round = undefined
+      if (this.#buffer.bytes > 0) this.#schedule(Math.max(TRY_AGAIN_MS, this.#options.checked.flushInterval))
+    })
+    return this.#round
+  }
+
+  /** Resolves when what these events have waiting is with their files or dropped. */
+  async #handedOver(entries: EventEntry[]): Promise<void> {
+    const awaited = new Set(entries.filter((entry) => this.#buffer.has(entry)))
+    if (awaited.size === 0) return
+    this.#awaited.add(awaited)
+    try {
+      // A round under way may have passed an event before its last record came.
+      await this.#round
+      await this.#runRound()
+      while (awaited.size > 0 && !this.#isClosed) {
+        await setTimeoutAsync(TRY_AGAIN_MS)
+        await this.#runRound()
+      }
+    } finally {
+      this.#awaited.delete(awaited)
+    }
+  }
+
+  async #handOverAll(): Promise<void> {
+    const startedMs = this.metrics.begin()
+    this.#roundStartedMs = startedMs
+    // Open files first: those that must be closed for others have then nothing left to be opened for.
+    const entries = this.#buffer.entries()
+    const isOpen = (entry: EventEntry): boolean => this.#files.get(entry) !== undefined
+    const ordered = [...entries.filter(isOpen), ...entries.filter((entry) => !isOpen(entry))]
+    let sliceEndsMs = startedMs + SLICE_MS
+    for (const entry of ordered) {
+      if (this.#isClosed) break
+      const writingMs = monotonicMs()
+      if (writingMs > sliceEndsMs) {
+        await new Promise((resolve) => setImmediate(resolve))
+        sliceEndsMs = monotonicMs() + SLICE_MS
+      }
+      if (!isOpen(entry)) await this.#place(entry)
+      // Somebody who could not wait may have handed it over meanwhile.
+      if (this.#buffer.has(entry)) this.#handOver(entry)
+      this.metrics.wrote(writingMs)
+    }
+    this.#buffer.compact()
+    this.metrics.end(startedMs)
+  }
+
+  /** Makes sure, if that does not take long, that the file of an event can be opened. */
+  async #place(entry: EventEntry): Promise<void> {
+    const untilMs = monotonicMs() + PLACE_WAIT_MS
+    for (;;) {
+      const closing = this.#files.closingOf(entry)
+      if (closing === undefined && !this.#files.isFull) return
+      if (closing === undefined) this.#files.leaveOne(this.#roundStartedMs)
+      const leftMs = untilMs - monotonicMs()
+      if (leftMs <= 0) return
+      await within(closing ?? this.#files.oneClosed(), leftMs)
+    }
+  }
+
+  /** Gives the records of an event to its file, or drops them; leaves them where they are if neither is right now. */
+  #handOver(entry: EventEntry): void {
+    const isOpen = this.#files.get(entry) !== undefined
+    if (!isOpen && (this.#files.isFull || this.#files.closingOf(entry) !== undefined)) return
+    this.#handOverAnyway(entry)
+  }
+
+  #handOverAnyway(entry: EventEntry): void {
+    const file = this.#open(entry)
+    if (file === undefined) {
+      if (this.#refusals.isFinal(entry)) this.#dropWaiting(entry)
+      return
+    }
+    if (file.isLagging) {
+      file.writeNow()
+      if (file.isLagging && file.isDead) {
+        this.#replace(file, file.trouble?.message ?? `the file of ${entry.path} has failed`)
+        return
+      }
+      if (file.isLagging && !this.#hasRoomFor(file)) return
+    }
+    file.give(
+      this.#options.output === 'rotating-file' ? this.#buffer.take(entry) : this.#buffer.takeEach(entry)
+    )
+    this.#unsynced.delete(entry)
+    this.#passed(entry)
+    file.writeNow()
+    if (file.isLagging) {
+      // Said by event only after the next ones have been opened in vain.
+      if (isOutOfDescriptors(file.failureCode)) this.#files.shrink()
+      return
+    }
+    this.#tookAllAtMs = file.usedAtMs
+    this.#refusals.delete(entry)
+  }
+
+  /** Whether a file that cannot write now may take the records that wait for it. If not, they may be dropped. */
+  #hasRoomFor(file: EventFile): boolean {
+    const { entry } = file
+    const mostBytes = this.#buffer.capacity
+    if (this.#files.queuedBytes + this.#buffer.bytesOf(entry) <= mostBytes) return true
+    // One event must not hold up the others: where they can be written, it alone pays. Where none can, or the cause
+    // is the disk, all of them wait, and the policy of the sink says what that means.
+    const othersWork = this.#tookAllAtMs > (file.laggingSinceMs ?? 0) && !isWholeDisk(file.trouble?.code)
+    if (!othersWork && this.#options.overflow === 'block') return false
+    const reason = file.trouble?.message ?? 'its lock is held by somebody else'
+    this.#news.warning(
+      'ERR_OVERFLOW',
+      `${entry.path}: records are dropped, as they cannot be written: ${reason}`,
+      entry.path
+    )
+    this.#dropWaiting(entry)
+    return false
+  }
+
+  /** The file of an event; undefined if it cannot be had at the moment. */
+  #open(entry: EventEntry): EventFile | undefined {
+    const open = this.#files.get(entry)
+    if (open === undefined && this.#refusals.mustWait(entry)) return undefined
+    try {
+      return this.#files.open(entry)
+    } catch (error) {
+      this.#refuse(entry, error)
+      return undefined
+    }
+  }
+
+  /** The file of an event cannot be opened. */
+  #refuse(entry: EventEntry, error: unknown): void {
+    const code = error instanceof LogboomError ? (systemCode(error.cause) ?? error.code) : systemCode(error)
+    const isFinal = error instanceof LogboomError || isObstacle(code)
+    if (this.#refusals.add(entry, isFinal)) this.#warn(entry, error)
+    if (isFinal) this.#dropWaiting(entry)
+    if (isOutOfDescriptors(code)) this.#files.shrink()
+  }
+
+  /** Gives up a file that will not write any more; its records count as dropped, and later ones get a new one. */
+  #replace(file: EventFile, message: string): void {
+    const { entry } = file
+    if (this.#refusals.add(entry, true)) this.#news.warning('ERR_LOST', message, entry.path)
+    this.#dropWaiting(entry)
+    void this.#files.close(file, true)
+  }
+
+  #degraded(file: EventFile, { code, message, path }: WarningEvent): void {
+    if (this.#isClosed) return
+    if (isOutOfDescriptors(code)) {
+      if (!this.#saidDescriptors)
+        this.#news.warning('ERR_LIMIT', `fewer event files are kept open: ${message}`, path)
+      this.#saidDescriptors = true
+      return
+    }
+    // Something else is in its place, and waiting would not help.
+    if (isObstacle(code) && this.#files.get(file.entry) === file) {
+      this.#replace(file, message)
+      return
+    }
+    this.#troubled.add(file)
+    this.#news.degraded(code, message, path)
+  }
+
+  #recovered(file: EventFile): void {
+    this.#refusals.delete(file.entry)
+    if (this.#troubled.delete(file) && this.#troubled.size === 0) this.#news.recovered()
+    if (this.#buffer.has(file.entry)) this.#startRound()
+  }
+
+  async #flushFile(file: EventFile, to: SyncLevel): Promise<void> {
+    try {
+      await file.flush(to)
+    } catch (error) {
+      if (file.closed === undefined && !file.isDead) throw error
+      // Its records are written or counted as dropped when it is closed.
+      await this.#files.close(file, true)
+    }
+  }
+
+  /** Without waiting for places: for callers who hold this thread. */
+  #handOverNow(waitMs: number): void {
+    const untilMs = monotonicMs() + waitMs
+    for (const entry of this.#buffer.entries()) {
+      if (monotonicMs() > untilMs) break
+      if (this.#files.get(entry) === undefined) {
+        // One process has a write-ahead log, and that may be this one still.
+        if (this.#options.output === 'wal' && this.#files.closingOf(entry) !== undefined) continue
+        this.#files.leaveNow()
+      }
+      this.#handOverAnyway(entry)
+    }
+  }
+
+  #dropWaiting(entry: EventEntry): void {
+    let bytes = 0
+    const lines = this.#buffer.takeEach(entry)
+    for (const line of lines) bytes += line.length
+    this.#drop(entry, { lines: lines.length, bytes })
+    this.#passed(entry)
+  }
+
+  #drop(entry: EventEntry, dropped: Dropped): void {
+    if (dropped.lines === 0) return
+    countDropped(entry, dropped.lines)
+    if (!this.#isClosed) this.#news.dropped(dropped)
+    else this.#lost = { lines: this.#lost.lines + dropped.lines, bytes: this.#lost.bytes + dropped.bytes }
+  }
+
+  /** The records of an event are not in the buffer any more. */
+  #passed(entry: EventEntry): void {
+    for (const awaited of this.#awaited) awaited.delete(entry)
+  }
+
+  #warn({ path }: EventEntry, error: unknown): void {
+    const code = error instanceof LogboomError ? error.code : (systemCode(error) ?? 'ERR_IO')
+    this.#news.warning(code, `${path}: ${errorMessage(error)}`, path)
+  }
+
+  #notNow(): LogboomError {
+    const { folder } = this.#options
+    const { bytes } = this.pending()
+    return new LogboomError('ERR_LOCK_TIMEOUT', `${bytes} bytes for files in ${folder} are not written yet`, {
+      path: folder
+    })
+  }
+}
+
+function isOutOfDescriptors(code: string | undefined): boolean {
+  return code === 'EMFILE' || code === 'ENFILE'
+}
+
+/** Resolves with `promise`, but after `ms` at the latest. */
+async function within(promise: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([promise, late])
+  clearTimeout(timer)
+}
