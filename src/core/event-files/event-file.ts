@@ -17,13 +17,14 @@ export interface EventFileNews {
   dropped(file: EventFile, ...event: SinkEvents['dropped']): void
 }
 
+const WRITTEN = ['records', 'bytes', 'rotations'] as const
 const TOTALS = ['writes', 'syncs', 'rotations', 'repairs', 'errors'] as const
 
 export class EventFile {
   readonly entry: EventEntry
   readonly #sink: InternalSink
-  /** What earlier files of the event had got. */
-  readonly #before: EventEntry['written']
+  /** What of it the event knows. */
+  readonly #counted: EventEntry['written'] = { records: 0, bytes: 0, rotations: 0 }
   /** Where it is in a list of `OpenFiles`. */
   at = 0
   usedAtMs = 0
@@ -39,7 +40,6 @@ export class EventFile {
   constructor(entry: EventEntry, sink: InternalSink, news: EventFileNews) {
     this.entry = entry
     this.#sink = sink
-    this.#before = { ...entry.written }
     sink.on('rotated', news.rotated)
     sink.on('repaired', news.repaired)
     sink.on('warning', news.warning)
@@ -116,9 +116,11 @@ export class EventFile {
   count(totals?: OutputTotals): void {
     const stats = this.#sink.stats()
     const { written } = this.entry
-    written.records = this.#before.records + stats.records
-    written.bytes = this.#before.bytes + stats.bytes
-    written.rotations = this.#before.rotations + stats.rotations
+    // One file may be on its way out while the next one of the event is open.
+    for (const name of WRITTEN) {
+      written[name] += stats[name] - this.#counted[name]
+      this.#counted[name] = stats[name]
+    }
     if (totals !== undefined) for (const name of TOTALS) totals[name] += stats[name]
   }
 }

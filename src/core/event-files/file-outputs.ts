@@ -176,7 +176,7 @@ export class FileOutputs implements Outputs {
   }
 
   update(entry: EventEntry): void {
-    this.#files.get(entry)?.count()
+    this.#files.count(entry)
   }
 
   #create(entry: EventEntry): InternalSink {

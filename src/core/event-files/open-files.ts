@@ -136,6 +136,12 @@ export class OpenFiles {
     ])
   }
 
+  /** Brings what is known of an event up to date. */
+  count(entry: EventEntry): void {
+    this.#byTag[entry.tag]?.count()
+    this.#closingByTag[entry.tag]?.count()
+  }
+
   totals(): OutputTotals {
     const totals = { ...this.#closedTotals }
     for (const file of [...this.#open, ...this.#closing]) file.count(totals)
