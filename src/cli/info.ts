@@ -1,4 +1,5 @@
 // logboom info: the files of a log, and who wrote to it last.
+import { printable } from '../base/printable.ts'
 import { notFound } from '../readers/engine/context.ts'
 import { findLogs } from '../readers/find-logs.ts'
 import type { LogInfo } from '../readers/reader.ts'
@@ -64,5 +65,5 @@ function toText({ path, format, files, details }: LogInfo): string {
   ]
   const labels = Object.entries({ format, total: summary.join(', '), ...details })
   const facts = labels.map(([label, value]) => [`  ${label}`, String(value)])
-  return `${path}\n${formatTable(facts)}${formatTable(rows, counted ? [1, 2] : [1])}`
+  return `${printable(path)}\n${formatTable(facts)}${formatTable(rows, counted ? [1, 2] : [1])}`
 }

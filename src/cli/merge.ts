@@ -40,7 +40,7 @@ keep together. Records of the same time come in the order of the arguments.`,
       for (const log of logs) inputs.push(new Input(log.reader.read(log.path, context), log.event))
     }
     const output = new Output()
-    await mergeInputs(inputs, (record) => output.record(record, form === 'raw' ? 'lines' : form))
+    await mergeInputs(inputs, (record, isLine) => output.record(record, form, isLine))
     await output.flush()
     for (const { file, offset, reason } of report.damage)
       complain(`${file} is damaged at offset ${offset}: ${reason}`)
@@ -56,6 +56,8 @@ class Input {
   #length = 0
   #at = 0
   record: LogRecord | undefined
+  /** In its log a line end follows the record. */
+  isLine = false
   /** Of the next record, or of the last one that had a time. */
   timeMs = Number.NEGATIVE_INFINITY
 
@@ -87,20 +89,22 @@ class Input {
   }
 
   #take(): void {
-    this.record = recordAt(this.#batch as RecordBatch, this.#at++)
+    const batch = this.#batch as RecordBatch
+    this.record = recordAt(batch, this.#at++)
+    this.isLine = batch.areLines === true
     this.timeMs = recordTime(this.record.data) ?? this.timeMs
   }
 }
 
 async function mergeInputs(
   inputs: readonly Input[],
-  use: (record: LogRecord) => Promise<void> | undefined
+  use: (record: LogRecord, isLine: boolean) => Promise<void> | undefined
 ): Promise<void> {
   await Promise.all(inputs.map((input) => input.advance()))
   let open = inputs.filter(({ record }) => record !== undefined)
   while (open.length > 0) {
     const first = open.reduce((best, input) => (input.timeMs < best.timeMs ? input : best))
-    const used = use(first.record as LogRecord)
+    const used = use(first.record as LogRecord, first.isLine)
     if (used !== undefined) await used
     const advanced = first.advance()
     if (advanced !== undefined) await advanced

@@ -6,8 +6,8 @@ import { readBatches } from '../readers/engine/read-batches.ts'
 import { findLogs, readerOfStream } from '../readers/find-logs.ts'
 import type { OnCorrupt, RecordBatch } from '../readers/reader.ts'
 import { complain, type ExitCode, exitCodes } from './command.ts'
-import { ReaderGone } from './output.ts'
 import { Progress } from './progress.ts'
+import { ReaderGone } from './stdout.ts'
 
 export interface ReadInputsOptions extends Pick<ContextOptions, 'from' | 'follow' | 'includeUnterminated'> {
   format: string

@@ -1,5 +1,6 @@
 // logboom repair: cuts off what is no whole record, keeping a copy of the damaged file.
 import { LogboomError } from '../base/errors.ts'
+import { printable } from '../base/printable.ts'
 import { notFound } from '../readers/engine/context.ts'
 import { findLogs } from '../readers/find-logs.ts'
 import { type Command, exitCodes } from './command.ts'
@@ -35,7 +36,7 @@ files that were damaged otherwise, or that nobody will write to again.`,
         }
         for (const report of await reader.repair(log)) {
           const text = `${report.file}: ${report.removedBytes} bytes cut off, copy in ${report.copy}`
-          await output.text(`${values.json === true ? JSON.stringify(report) : text}\n`)
+          await output.text(`${values.json === true ? JSON.stringify(report) : printable(text)}\n`)
         }
       }
       return exitCodes.fine

@@ -78,6 +78,7 @@ async function lastOfStdin(
   form: OutputForm
 ): Promise<ExitCode> {
   const kept: LogRecord[] = []
+  let areLines: boolean | undefined
   const options = {
     format,
     onCorrupt: 'skip-file',
@@ -86,14 +87,14 @@ async function lastOfStdin(
   } as const
   const code = await readInputs(['-'], options, async (batch) => {
     const length = batchLength(batch)
+    areLines = batch.areLines
     for (let at = Math.max(0, length - count); at < length; at++) {
       const record = recordAt(batch, at)
       kept.push({ ...record, data: Buffer.from(record.data) })
     }
     if (kept.length > count) kept.splice(0, kept.length - count)
   })
-  const lineForm = form === 'raw' ? 'lines' : form
-  for (const record of kept) await output.record(record, lineForm)
+  for (const record of kept) await output.record(record, form, areLines)
   return code
 }
 

@@ -1,4 +1,5 @@
 // logboom verify: reads every file of a log to its end and reports damage.
+import { printable } from '../base/printable.ts'
 import { createContext, notFound } from '../readers/engine/context.ts'
 import { findLogs } from '../readers/find-logs.ts'
 import type { FileReport } from '../readers/reader.ts'
@@ -64,5 +65,5 @@ function toText({ file, records, bytes, damage, notes }: FileReport): string {
   const lines = [`${verdict.padEnd(7)} ${file}: ${records} records, ${bytes} bytes`]
   for (const each of damage) lines.push(`        offset ${each.offset}: ${each.reason} (${each.bytes} bytes)`)
   for (const note of notes) lines.push(`        ${note}`)
-  return `${lines.join('\n')}\n`
+  return `${lines.map(printable).join('\n')}\n`
 }

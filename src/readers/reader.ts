@@ -52,6 +52,8 @@ export interface RecordBatch {
   event?: string | undefined
   /** The records as lines, each with its line end, if `bytes` holds just that: can be copied as one piece. */
   readonly lines?: Buffer | undefined
+  /** The records are lines: as stored, a line end follows each. */
+  readonly areLines?: boolean | undefined
 }
 
 /** What a reader is told, and how it reports. */

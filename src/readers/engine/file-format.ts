@@ -160,7 +160,7 @@ function dropBefore(batch: RecordBatch, offset: number): RecordBatch | undefined
 /** A batch without its first `count` records. */
 export function batchFrom(batch: RecordBatch, count: number): RecordBatch {
   if (count === 0) return batch
-  const { file, bytes, position, event, lines } = batch
+  const { file, bytes, position, event, lines, areLines } = batch
   const slice = <T>(values: ArrayLike<T> | undefined, from: number) =>
     values === undefined ? undefined : Array.prototype.slice.call(values, from)
   return {
@@ -171,7 +171,8 @@ export function batchFrom(batch: RecordBatch, count: number): RecordBatch {
     bounds: slice(batch.bounds, 2 * count) as number[],
     offsets: slice(batch.offsets, count),
     indexes: slice(batch.indexes, count),
-    lines: lines?.subarray(batch.bounds[2 * count] - batch.bounds[0])
+    lines: lines?.subarray(batch.bounds[2 * count] - batch.bounds[0]),
+    areLines
   }
 }
 

@@ -32,6 +32,7 @@ export const textReader = createFileReader({
 /** Whole lines; where they begin and end is found when somebody asks. */
 class Lines {
   readonly lines: Buffer
+  readonly areLines = true
   readonly #start: number
   #bounds: number[] | undefined
 
@@ -115,7 +116,7 @@ class LineScanner implements Scanner {
       else damage.push({ offset: position + bounds[at], bytes: length, reason: this.#reason() })
     }
     if (kept.length === bounds.length) return all
-    return kept.length === 0 ? undefined : { bounds: kept }
+    return kept.length === 0 ? undefined : { bounds: kept, areLines: true }
   }
 }
 
