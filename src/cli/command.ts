@@ -42,6 +42,11 @@ export function wholeNumber(name: string, text: string): number {
   throw new UsageError(`--${name} must be a whole number, got ${JSON.stringify(text)}`)
 }
 
+/** Tells what is no damage and no error. */
+export function tell({ path, text }: { readonly path: string; readonly text: string }): void {
+  complain(`${path}: ${text}`)
+}
+
 /** Writes a line to stderr, whatever is in `text`. */
 export function complain(text: string): void {
   process.stderr.write(`logboom: ${printable(text)}\n`)

@@ -1,14 +1,14 @@
 // The reader of direct files of every layout: ours, full capacity and compact.
 import { readSync } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
-import { backupBase } from '../../formats/backup-name.ts'
 import {
   BLOCK_BYTES,
   decodeSeal,
   decodeU32,
   FRAME_HEADER_BYTES,
   isSealIntact,
-  SEAL_BYTES
+  SEAL_BYTES,
+  SEAL_START
 } from '../../formats/direct-file.ts'
 import { decodeDirectFile, type EntryBatch } from '../../formats/direct-file-decoder.ts'
 import {
@@ -20,7 +20,7 @@ import {
 } from '../../formats/direct-file-layout.ts'
 import type { FileDecoder } from '../engine/file-format.ts'
 import { createFileReader } from '../engine/file-reader.ts'
-import { findRotatedFiles } from '../engine/log-files.ts'
+import { findRotatedFiles, rotatedBackups } from '../engine/log-files.ts'
 import { isMissing, type OpenFile, readError } from '../engine/open-file.ts'
 import type { ScanOptions } from '../engine/scan.ts'
 import type { LogInfo, Probe, RecordBatch } from '../reader.ts'
@@ -42,12 +42,13 @@ export const directFileReader = createFileReader({
     lastRecords
   },
   detect: detectDirectFile,
-  backupOf: backupBase,
+  backups: rotatedBackups,
+  mark: SEAL_START,
   details: describeSeals
 })
 
 function detectDirectFile({ kind, head }: Probe): boolean {
-  if (kind !== 'file') return false
+  if (kind !== 'file' && kind !== 'stream') return false
   const header = headerOf(head)
   if (header === undefined || head.length < MIN_HEAD_BYTES || header.capacity >= MAX_PLAUSIBLE_BYTES)
     return false
