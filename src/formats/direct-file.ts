@@ -122,10 +122,10 @@ export function decodeSeal(bytes: Uint8Array, at = 0): Seal {
   }
 }
 
-/** Whether the block at `at` is a seal whose own checksum is right. */
+/** Whether at `at` is a seal whose own checksum is right. Its padding, which is zero, is not covered by it. */
 export function isSealIntact(bytes: Uint8Array, at = 0): boolean {
   return (
-    bytes.length - at >= SEAL_BYTES &&
+    bytes.length - at >= SEAL_USED_BYTES &&
     looksLikeSeal(bytes, at) &&
     decodeU32(bytes, at) === SEAL_BYTES &&
     decodeU32(bytes, at + 4) === SEAL_BYTES - FRAME_HEADER_BYTES &&
