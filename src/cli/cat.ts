@@ -37,7 +37,7 @@ is 2.`,
     const format = inputFormat(values)
     const onCorrupt = (values['on-corrupt'] ?? 'skip-file') as OnCorrupt
     if (!ON_CORRUPT.includes(onCorrupt)) throw new UsageError(`--on-corrupt must be ${ON_CORRUPT.join(', ')}`)
-    const paths = await expandInputs(positionals)
+    const paths = await expandInputs(positionals, format)
     const output = new Output()
     const code = await readInputs(
       paths,

@@ -1,4 +1,5 @@
 // What a command of the CLI is made of; main.ts runs it and help.ts describes it from the same data.
+import { printable } from '../base/printable.ts'
 
 /** Exit codes of every command. */
 export const exitCodes = { fine: 0, usage: 1, damaged: 2, io: 3 } as const
@@ -41,7 +42,12 @@ export function wholeNumber(name: string, text: string): number {
   throw new UsageError(`--${name} must be a whole number, got ${JSON.stringify(text)}`)
 }
 
-/** Writes a line to stderr. */
+/** Tells what is no damage and no error. */
+export function tell({ path, text }: { readonly path: string; readonly text: string }): void {
+  complain(`${path}: ${text}`)
+}
+
+/** Writes a line to stderr, whatever is in `text`. */
 export function complain(text: string): void {
-  process.stderr.write(`logboom: ${text}\n`)
+  process.stderr.write(`logboom: ${printable(text)}\n`)
 }

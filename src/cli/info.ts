@@ -1,11 +1,10 @@
 // logboom info: the files of a log, and who wrote to it last.
-import { notFound } from '../readers/engine/context.ts'
-import { findLogs } from '../readers/find-logs.ts'
+import { printable } from '../base/printable.ts'
 import type { LogInfo } from '../readers/reader.ts'
-import { type Command, exitCodes } from './command.ts'
+import type { Command } from './command.ts'
 import { expandInputs, formatOption, inputFormat } from './inputs.ts'
 import { Output } from './output.ts'
-import { forEachInput } from './read-inputs.ts'
+import { forEachInput, forEachLog } from './read-inputs.ts'
 import { formatBytes, formatTable } from './units.ts'
 
 export const info: Command = {
@@ -22,16 +21,13 @@ log has a lock file, the process that wrote last is named, and whether it was in
   examples: ['logboom info app.log', 'logboom info --count --json logs/ | jq ".files | length"'],
   async run(positionals, values) {
     const format = inputFormat(values)
-    const paths = await expandInputs(positionals)
+    const paths = await expandInputs(positionals, format)
     const output = new Output()
     const worst = await forEachInput(paths, async (path) => {
-      const { logs } = await findLogs(path, format)
-      if (logs.length === 0) throw notFound(path)
-      for (const log of logs) {
-        const found = await log.reader.info(log.path, { count: values.count === true })
+      return await forEachLog(path, format, async ({ reader, path: log }) => {
+        const found = await reader.info(log, { count: values.count === true })
         await output.text(values.json === true ? toJson(found) : toText(found))
-      }
-      return exitCodes.fine
+      })
     })
     await output.flush()
     return worst
@@ -64,5 +60,5 @@ function toText({ path, format, files, details }: LogInfo): string {
   ]
   const labels = Object.entries({ format, total: summary.join(', '), ...details })
   const facts = labels.map(([label, value]) => [`  ${label}`, String(value)])
-  return `${path}\n${formatTable(facts)}${formatTable(rows, counted ? [1, 2] : [1])}`
+  return `${printable(path)}\n${formatTable(facts)}${formatTable(rows, counted ? [1, 2] : [1])}`
 }

@@ -1,7 +1,8 @@
 // What the user named on the command line: files, folders, patterns the shell did not expand, or '-' for stdin.
 import { existsSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
-import { backupBase, compareBackups, parseBackupName } from '../formats/backup-name.ts'
+import { basename, dirname, resolve } from 'node:path'
+import { findLogs } from '../readers/find-logs.ts'
+import type { BackupNames } from '../readers/reader.ts'
 import { readers } from '../readers/registry.ts'
 import { type CliOption, type CliValues, UsageError } from './command.ts'
 import { expandGlob, isPattern } from './glob.ts'
@@ -23,7 +24,7 @@ export function inputFormat(values: CliValues): string {
 }
 
 /** The paths to read, each log once. Throws `UsageError` if there are none. */
-export async function expandInputs(positionals: readonly string[]): Promise<string[]> {
+export async function expandInputs(positionals: readonly string[], format: string): Promise<string[]> {
   if (positionals.length === 0) throw new UsageError('no input; name a log, a folder, or - for stdin')
   const paths: string[] = []
   for (const each of positionals) {
@@ -35,35 +36,57 @@ export async function expandInputs(positionals: readonly string[]): Promise<stri
     if (found.length === 0) throw new UsageError(`nothing matches ${each}`)
     paths.push(...found)
   }
-  return withoutOwnBackups(paths)
+  return await withoutOwnBackups(paths, format)
 }
 
 // A shell expands `app.log*` to the log and its backups, sorted as text. The log alone stands for all of them;
 // without it the backups are read in their order.
-function withoutOwnBackups(paths: readonly string[]): string[] {
+async function withoutOwnBackups(paths: readonly string[], format: string): Promise<string[]> {
+  const bases = new Map<string, string | undefined>()
+  for (const path of paths) if (!bases.has(path)) bases.set(path, await baseOf(path, format))
   const named = new Set(paths.map((path) => resolve(path)))
   const kept: string[] = []
   const seen = new Set<string>()
   for (const path of paths) {
-    const base = baseOf(path)
+    const base = bases.get(path)
     if (base === undefined) kept.push(path)
     else if (!named.has(base) && !seen.has(base)) {
       seen.add(base)
-      kept.push(...paths.filter((each) => baseOf(each) === base).sort(byRotation))
+      const own = paths.filter((each) => bases.get(each) === base)
+      const order = namesOf(basename(own[0]), basename(base))?.of(
+        basename(base),
+        own.map((each) => basename(each))
+      )
+      const places = order?.flat() ?? []
+      kept.push(...own.sort((a, b) => places.indexOf(basename(a)) - places.indexOf(basename(b))))
     }
   }
   return kept
 }
 
-function baseOf(path: string): string | undefined {
-  const base = path === '-' ? undefined : backupBase(basename(path))
-  return base === undefined ? undefined : resolve(join(dirname(path), base))
+/** The log of which `path` is a backup. */
+async function baseOf(path: string, format: string): Promise<string | undefined> {
+  if (path === '-') return undefined
+  const name = basename(path)
+  for (const { backups } of readers) {
+    const base = backups?.baseOf(name)
+    if (backups === undefined || base === undefined) continue
+    const log = resolve(dirname(path), base)
+    if (backups.isUnmistakable || (await isLogWith(backups, log, format))) return log
+  }
+  return undefined
 }
 
-function byRotation(a: string, b: string): number {
-  const [first, second] = [a, b].map((path) => {
-    const name = basename(path)
-    return parseBackupName(backupBase(name) ?? name, name)
-  })
-  return first === undefined || second === undefined ? 0 : compareBackups(first, second)
+async function isLogWith(backups: BackupNames, log: string, format: string): Promise<boolean> {
+  try {
+    return (await findLogs(log, format)).logs.some(({ reader }) => reader.backups === backups)
+  } catch {
+    // Said when it is read.
+    return false
+  }
+}
+
+/** The rule by which `name` is a backup of `base`. */
+function namesOf(name: string, base: string): BackupNames | undefined {
+  return readers.find(({ backups }) => backups?.baseOf(name) === base)?.backups
 }

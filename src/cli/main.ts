@@ -15,8 +15,9 @@ import {
 } from './command.ts'
 import { commands } from './commands.ts'
 import { commandHelp, generalHelp } from './help.ts'
-import { Output, ReaderGone } from './output.ts'
+import { Output } from './output.ts'
 import { exitCodeOf } from './read-inputs.ts'
+import { ReaderGone } from './stdout.ts'
 
 async function main(args: readonly string[]): Promise<ExitCode> {
   const [name, ...rest] = args

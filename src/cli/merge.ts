@@ -1,12 +1,12 @@
 // logboom merge: several logs as one, by the time of their records.
-import { createContext, type DamageReport, notFound } from '../readers/engine/context.ts'
+import { errorMessage } from '../base/errors.ts'
+import { createContext, type DamageReport, emptyReport } from '../readers/engine/context.ts'
 import { recordTime } from '../readers/engine/record-time.ts'
-import { findLogs } from '../readers/find-logs.ts'
 import { batchLength, type LogRecord, type RecordBatch, recordAt } from '../readers/reader.ts'
-import { type Command, complain, exitCodes } from './command.ts'
+import { type Command, complain, type ExitCode, exitCodes, tell } from './command.ts'
 import { expandInputs, formatOption, inputFormat } from './inputs.ts'
 import { Output, outputForm, outputOptions } from './output.ts'
-import { readStdin } from './read-inputs.ts'
+import { exitCodeOf, forEachLog, readStdin } from './read-inputs.ts'
 
 export const merge: Command = {
   name: 'merge',
@@ -21,8 +21,8 @@ keep together. Records of the same time come in the order of the arguments.`,
   async run(positionals, values) {
     const form = outputForm(values)
     const format = inputFormat(values)
-    const paths = await expandInputs(positionals)
-    const report: DamageReport = { damage: [], skippedBytes: 0 }
+    const paths = await expandInputs(positionals, format)
+    const report: DamageReport = emptyReport()
     const context = createContext({
       onCorrupt: 'skip-file',
       includeUnterminated: true,
@@ -30,37 +30,53 @@ keep together. Records of the same time come in the order of the arguments.`,
       report
     })
     const inputs: Input[] = []
+    let worst: ExitCode = exitCodes.fine
+    const fail = (error: unknown): void => {
+      complain(errorMessage(error))
+      worst = Math.max(worst, exitCodeOf(error)) as ExitCode
+    }
     for (const path of paths) {
       if (path === '-') {
-        inputs.push(new Input(readStdin(format, context)))
+        inputs.push(new Input(readStdin(format, context), fail))
         continue
       }
-      const { logs } = await findLogs(path, format)
-      if (logs.length === 0) throw notFound(path)
-      for (const log of logs) inputs.push(new Input(log.reader.read(log.path, context), log.event))
+      const code = await forEachLog(path, format, async ({ reader, path: log, event }) => {
+        inputs.push(new Input(reader.read(log, context), fail, event))
+      })
+      worst = Math.max(worst, code) as ExitCode
     }
     const output = new Output()
-    await mergeInputs(inputs, (record) => output.record(record, form === 'raw' ? 'lines' : form))
+    await mergeInputs(inputs, (record, isLine) => output.record(record, form, isLine))
     await output.flush()
+    for (const note of report.notes) tell(note)
     for (const { file, offset, reason } of report.damage)
       complain(`${file} is damaged at offset ${offset}: ${reason}`)
-    return report.damage.length > 0 ? exitCodes.damaged : exitCodes.fine
+    return report.damage.length > 0 ? (Math.max(worst, exitCodes.damaged) as ExitCode) : worst
   }
 }
 
 /** One log, with its next record. */
 class Input {
   readonly #batches: AsyncGenerator<RecordBatch, void, undefined>
+  readonly #fail: (error: unknown) => void
   readonly #event: string | undefined
   #batch: RecordBatch | undefined
   #length = 0
   #at = 0
   record: LogRecord | undefined
+  /** In its log a line end follows the record. */
+  isLine = false
   /** Of the next record, or of the last one that had a time. */
   timeMs = Number.NEGATIVE_INFINITY
 
-  constructor(batches: AsyncGenerator<RecordBatch, void, undefined>, event?: string) {
+  /** `fail` is told what ends it before its time. */
+  constructor(
+    batches: AsyncGenerator<RecordBatch, void, undefined>,
+    fail: (error: unknown) => void,
+    event?: string
+  ) {
     this.#batches = batches
+    this.#fail = fail
     this.#event = event
   }
 
@@ -73,8 +89,8 @@ class Input {
 
   async #load(): Promise<void> {
     while (this.#at === this.#length) {
-      const { done, value } = await this.#batches.next()
-      if (done === true) {
+      const value = await this.#next()
+      if (value === undefined) {
         this.record = undefined
         return
       }
@@ -86,21 +102,33 @@ class Input {
     this.#take()
   }
 
+  async #next(): Promise<RecordBatch | undefined> {
+    try {
+      const { done, value } = await this.#batches.next()
+      return done === true ? undefined : value
+    } catch (error) {
+      this.#fail(error)
+      return undefined
+    }
+  }
+
   #take(): void {
-    this.record = recordAt(this.#batch as RecordBatch, this.#at++)
+    const batch = this.#batch as RecordBatch
+    this.record = recordAt(batch, this.#at++)
+    this.isLine = batch.areLines === true
     this.timeMs = recordTime(this.record.data) ?? this.timeMs
   }
 }
 
 async function mergeInputs(
   inputs: readonly Input[],
-  use: (record: LogRecord) => Promise<void> | undefined
+  use: (record: LogRecord, isLine: boolean) => Promise<void> | undefined
 ): Promise<void> {
   await Promise.all(inputs.map((input) => input.advance()))
   let open = inputs.filter(({ record }) => record !== undefined)
   while (open.length > 0) {
     const first = open.reduce((best, input) => (input.timeMs < best.timeMs ? input : best))
-    const used = use(first.record as LogRecord)
+    const used = use(first.record as LogRecord, first.isLine)
     if (used !== undefined) await used
     const advanced = first.advance()
     if (advanced !== undefined) await advanced

@@ -1,26 +1,14 @@
 // Writes records to stdout in the form the user chose: fast, in large pieces, and waiting for a slow reader.
 import { isUtf8 } from 'node:buffer'
-import { write as writeCallback } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
-import { systemCode } from '../base/errors.ts'
 import { batchLength, type LogRecord, type RecordBatch, recordAt } from '../readers/reader.ts'
 import type { CliOption, CliValues } from './command.ts'
 import { UsageError } from './command.ts'
+import { Stdout } from './stdout.ts'
 
-const write = promisify(writeCallback)
-
-const STDOUT = 1
 const BUFFER_BYTES = 256 * 1024
 const JSON_CHARACTERS = 64 * 1024
 const NEWLINE = 10
 const NEWLINE_BYTES = Buffer.from('\n')
-/** A pipe that another process made non-blocking says EAGAIN when it is full. */
-const FULL_PIPE_WAIT_MS = 5
-
-/** The reader of stdout has gone (`| head`): no error, but nothing more to do. */
-export class ReaderGone extends Error {}
-
 export type OutputForm = 'lines' | 'raw' | 'framed' | 'json'
 
 export const outputOptions = {
@@ -44,6 +32,7 @@ export function outputForm(values: CliValues): OutputForm {
 
 /** Stdout. Await every call before the next one; `ReaderGone` is thrown when nobody reads any more. */
 export class Output {
+  readonly #stdout = new Stdout()
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES)
   #filled = 0
 
@@ -59,7 +48,7 @@ export class Output {
     if (form === 'json') return this.#jsonBatch(batch)
     const length = batchLength(batch)
     for (let at = 0; at < length; at++) {
-      const written = this.record(recordAt(batch, at), form)
+      const written = this.record(recordAt(batch, at), form, batch.areLines)
       if (written !== undefined) await written
     }
   }
@@ -76,12 +65,17 @@ export class Output {
     }
   }
 
-  /** Writes one record. Returns a promise only if there is something to wait for. */
-  record(record: LogRecord, form: OutputForm): Promise<void> | undefined {
+  /**
+   * Writes one record; `isLine`: in its log a line end follows it. Returns a promise only if there is something to wait
+   * for.
+   */
+  record(record: LogRecord, form: OutputForm, isLine = false): Promise<void> | undefined {
     const { data } = record
     if (form === 'json') return this.#put(Buffer.from(toJson(record)), NEWLINE_BYTES)
-    if (form === 'raw') return this.#put(data)
-    if (form === 'lines') return this.#put(data, NEWLINE_BYTES)
+    if (form === 'raw') return this.#put(data, isLine ? NEWLINE_BYTES : undefined)
+    // Programs that log whole lines have the line end in the record.
+    if (form === 'lines')
+      return this.#put(data, data[data.length - 1] === NEWLINE ? undefined : NEWLINE_BYTES)
     const prefix = Buffer.allocUnsafe(4)
     prefix.writeUInt32BE(data.length)
     return this.#put(prefix, data)
@@ -99,7 +93,7 @@ export class Output {
   async flush(): Promise<void> {
     const filled = this.#filled
     this.#filled = 0
-    await writeAll(this.#buffer.subarray(0, filled))
+    await this.#stdout.write(this.#buffer.subarray(0, filled))
   }
 
   #put(first: Uint8Array, second?: Uint8Array): Promise<void> | undefined {
@@ -116,25 +110,11 @@ export class Output {
     for (const bytes of second === undefined ? [first] : [first, second]) {
       if (bytes.length > BUFFER_BYTES - this.#filled) {
         await this.flush()
-        await writeAll(bytes)
+        await this.#stdout.write(bytes)
       } else {
         this.#buffer.set(bytes, this.#filled)
         this.#filled += bytes.length
       }
-    }
-  }
-}
-
-async function writeAll(bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length; ) {
-    try {
-      const { bytesWritten } = await write(STDOUT, bytes, at, bytes.length - at)
-      at += bytesWritten
-    } catch (error) {
-      const code = systemCode(error)
-      if (code === 'EPIPE') throw new ReaderGone()
-      if (code !== 'EAGAIN') throw error
-      await sleep(FULL_PIPE_WAIT_MS)
     }
   }
 }

@@ -1,13 +1,19 @@
 // Reads the inputs of a command one after the other; what goes wrong with one is reported and does not keep the
 // others from being read.
 import { errorMessage, LogboomError } from '../base/errors.ts'
-import { type ContextOptions, createContext, type DamageReport } from '../readers/engine/context.ts'
+import {
+  type ContextOptions,
+  createContext,
+  type DamageReport,
+  emptyReport,
+  notFound
+} from '../readers/engine/context.ts'
 import { readBatches } from '../readers/engine/read-batches.ts'
-import { findLogs, readerOfStream } from '../readers/find-logs.ts'
+import { type FoundLog, findLogs, readerOfStream } from '../readers/find-logs.ts'
 import type { OnCorrupt, RecordBatch } from '../readers/reader.ts'
-import { complain, type ExitCode, exitCodes } from './command.ts'
-import { ReaderGone } from './output.ts'
+import { complain, type ExitCode, exitCodes, tell } from './command.ts'
 import { Progress } from './progress.ts'
+import { ReaderGone } from './stdout.ts'
 
 export interface ReadInputsOptions extends Pick<ContextOptions, 'from' | 'follow' | 'includeUnterminated'> {
   format: string
@@ -30,10 +36,37 @@ export async function forEachInput(
     try {
       code = await work(path)
     } catch (error) {
+      if (error instanceof ReaderGone) throw error
       complain(errorMessage(error))
       code = exitCodeOf(error)
     }
     worst = Math.max(worst, code) as ExitCode
+  }
+  return worst
+}
+
+/**
+ * Calls `work` for each log at `path`. What is no log is told on stderr, what fails is reported and does not keep the
+ * others from their turn.
+ */
+export async function forEachLog(
+  path: string,
+  format: string,
+  work: (log: FoundLog) => Promise<void>
+): Promise<ExitCode> {
+  const { kind, logs, notes, failures } = await findLogs(path, format)
+  for (const note of notes) tell(note)
+  for (const failure of failures) complain(failure.message)
+  if (logs.length === 0 && failures.length === 0) throw notFound(path)
+  let worst: ExitCode = failures.length > 0 ? exitCodes.io : exitCodes.fine
+  for (const log of logs) {
+    try {
+      await work(log)
+    } catch (error) {
+      if (kind === 'log' || error instanceof ReaderGone) throw error
+      complain(errorMessage(error))
+      worst = Math.max(worst, exitCodeOf(error)) as ExitCode
+    }
   }
   return worst
 }
@@ -47,7 +80,7 @@ export async function readInputs(
   const progress = await createProgress(paths, options)
   let worst: ExitCode = exitCodes.fine
   for (const path of paths) {
-    const report: DamageReport = { damage: [], skippedBytes: 0 }
+    const report: DamageReport = emptyReport()
     const context = createContext({
       ...options,
       reuseBuffers: true,
@@ -67,6 +100,7 @@ export async function readInputs(
       }
     }
     progress?.end()
+    for (const note of report.notes) tell(note)
     for (const { file, offset, bytes, reason } of report.damage) {
       complain(`${file} is damaged at offset ${offset}: ${reason} (${bytes} bytes not readable)`)
       worst = Math.max(worst, exitCodes.damaged) as ExitCode

@@ -1,11 +1,10 @@
 // logboom repair: cuts off what is no whole record, keeping a copy of the damaged file.
 import { LogboomError } from '../base/errors.ts'
-import { notFound } from '../readers/engine/context.ts'
-import { findLogs } from '../readers/find-logs.ts'
-import { type Command, exitCodes } from './command.ts'
+import { printable } from '../base/printable.ts'
+import type { Command } from './command.ts'
 import { expandInputs, formatOption, inputFormat } from './inputs.ts'
 import { Output } from './output.ts'
-import { forEachInput } from './read-inputs.ts'
+import { forEachInput, forEachLog } from './read-inputs.ts'
 
 export const repair: Command = {
   name: 'repair',
@@ -21,12 +20,10 @@ files that were damaged otherwise, or that nobody will write to again.`,
   examples: ['logboom repair events.bin'],
   async run(positionals, values) {
     const format = inputFormat(values)
-    const paths = await expandInputs(positionals)
+    const paths = await expandInputs(positionals, format)
     const output = new Output()
     const worst = await forEachInput(paths, async (path) => {
-      const { logs } = await findLogs(path, format)
-      if (logs.length === 0) throw notFound(path)
-      for (const { reader, path: log } of logs) {
+      return await forEachLog(path, format, async ({ reader, path: log }) => {
         if (reader.repair === undefined) {
           throw new LogboomError(
             'ERR_OPTION',
@@ -35,10 +32,9 @@ files that were damaged otherwise, or that nobody will write to again.`,
         }
         for (const report of await reader.repair(log)) {
           const text = `${report.file}: ${report.removedBytes} bytes cut off, copy in ${report.copy}`
-          await output.text(`${values.json === true ? JSON.stringify(report) : text}\n`)
+          await output.text(`${values.json === true ? JSON.stringify(report) : printable(text)}\n`)
         }
-      }
-      return exitCodes.fine
+      })
     })
     await output.flush()
     return worst

@@ -2,7 +2,8 @@
 import { chown, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { LogboomError } from '../base/errors.ts'
+import { errorMessage, LogboomError } from '../base/errors.ts'
+import { printable } from '../base/printable.ts'
 import { RotatingFile } from '../core/rotating-file/rotating-file.ts'
 import { lockFileName } from '../formats/lock-file.ts'
 import { notFound } from '../readers/engine/context.ts'
@@ -32,9 +33,10 @@ backups.`,
       try {
         const event = await rotateNow(path, seconds * 1000)
         if (event === undefined) complain(`${path} is empty and was not rotated`)
-        else await output.text(values.json === true ? `${JSON.stringify(event)}\n` : `${event.to}\n`)
+        else
+          await output.text(values.json === true ? `${JSON.stringify(event)}\n` : `${printable(event.to)}\n`)
       } catch (error) {
-        complain(error instanceof Error ? error.message : String(error))
+        complain(errorMessage(error))
         worst = exitCodes.io
       }
     }

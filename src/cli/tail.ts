@@ -1,9 +1,9 @@
 // logboom tail: the last records of logs, and with -f what is appended.
 import { BatchMerger } from '../readers/engine/batch-merger.ts'
-import { createContext, type DamageReport } from '../readers/engine/context.ts'
+import { createContext, type DamageReport, emptyReport } from '../readers/engine/context.ts'
 import { readBatches } from '../readers/engine/read-batches.ts'
 import { batchLength, type LogRecord, type ReadFrom, recordAt } from '../readers/reader.ts'
-import { type Command, complain, type ExitCode, exitCodes, UsageError, wholeNumber } from './command.ts'
+import { type Command, complain, type ExitCode, exitCodes, tell, UsageError, wholeNumber } from './command.ts'
 import { expandInputs, formatOption, inputFormat } from './inputs.ts'
 import { Output, type OutputForm, outputForm, outputOptions } from './output.ts'
 import { readInputs } from './read-inputs.ts'
@@ -36,7 +36,7 @@ folder, are mixed as records arrive. Without -f, - is stdin.`,
     const format = inputFormat(values)
     const lines = (values.lines ?? '10') as string
     const count = lines === 'all' ? Number.POSITIVE_INFINITY : wholeNumber('lines', lines)
-    const paths = await expandInputs(positionals)
+    const paths = await expandInputs(positionals, format)
     const output = new Output()
     if (values.follow === true) {
       if (paths.includes('-')) throw new UsageError('stdin cannot be followed; leave out -f')
@@ -78,6 +78,7 @@ async function lastOfStdin(
   form: OutputForm
 ): Promise<ExitCode> {
   const kept: LogRecord[] = []
+  let areLines: boolean | undefined
   const options = {
     format,
     onCorrupt: 'skip-file',
@@ -86,14 +87,14 @@ async function lastOfStdin(
   } as const
   const code = await readInputs(['-'], options, async (batch) => {
     const length = batchLength(batch)
+    areLines = batch.areLines
     for (let at = Math.max(0, length - count); at < length; at++) {
       const record = recordAt(batch, at)
       kept.push({ ...record, data: Buffer.from(record.data) })
     }
     if (kept.length > count) kept.splice(0, kept.length - count)
   })
-  const lineForm = form === 'raw' ? 'lines' : form
-  for (const record of kept) await output.record(record, lineForm)
+  for (const record of kept) await output.record(record, form, areLines)
   return code
 }
 
@@ -105,7 +106,7 @@ async function follow(
   form: OutputForm
 ): Promise<ExitCode> {
   const merger = new BatchMerger(new AbortController().signal)
-  const report: DamageReport = { damage: [], skippedBytes: 0 }
+  const report: DamageReport = emptyReport()
   for (const path of paths) {
     const context = createContext({
       from,
@@ -113,7 +114,12 @@ async function follow(
       onCorrupt: 'skip-file',
       reuseBuffers: true,
       signal: merger.signal,
-      report
+      report,
+      onReport: () => {
+        for (const note of report.notes.splice(0)) tell(note)
+        for (const { file, offset, reason } of report.damage.splice(0))
+          complain(`${file} is damaged at offset ${offset}: ${reason}`)
+      }
     })
     merger.add(readBatches(path, format, context))
   }
@@ -121,9 +127,6 @@ async function follow(
   for await (const batch of merger.read()) {
     await output.batch(batch, form)
     await output.flush()
-    for (const { file, offset, reason } of report.damage.splice(0)) {
-      complain(`${file} is damaged at offset ${offset}: ${reason}`)
-    }
   }
   return exitCodes.fine
 }

@@ -1,4 +1,5 @@
 // Sizes and tables for people.
+import { printable } from '../base/printable.ts'
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
 
@@ -13,13 +14,14 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`
 }
 
-/** Columns aligned with two spaces between them; `right` are the numbers of those aligned to the right. */
+/** Columns aligned with two spaces between them, every cell printable; `right` are the numbers of those aligned to the right. */
 export function formatTable(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
   const widths: number[] = []
-  for (const row of rows) {
+  const cells = rows.map((row) => row.map(printable))
+  for (const row of cells) {
     for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, cell.length)
   }
-  const lines = rows.map((row) =>
+  const lines = cells.map((row) =>
     row
       .map((cell, at) => (right.includes(at) ? cell.padStart(widths[at]) : cell.padEnd(widths[at])))
       .join('  ')

@@ -1,12 +1,13 @@
 // logboom verify: reads every file of a log to its end and reports damage.
-import { createContext, notFound } from '../readers/engine/context.ts'
+import { printable } from '../base/printable.ts'
+import { createContext } from '../readers/engine/context.ts'
 import { findLogs } from '../readers/find-logs.ts'
 import type { FileReport } from '../readers/reader.ts'
 import { type Command, type ExitCode, exitCodes } from './command.ts'
 import { expandInputs, formatOption, inputFormat } from './inputs.ts'
 import { Output } from './output.ts'
 import { Progress } from './progress.ts'
-import { forEachInput } from './read-inputs.ts'
+import { forEachInput, forEachLog } from './read-inputs.ts'
 
 export const verify: Command = {
   name: 'verify',
@@ -24,39 +25,36 @@ written. Nothing is modified. Exit code 2 if there is damage.`,
   examples: ['logboom verify app.log', 'logboom verify --quiet /var/log/app/*.log || alert'],
   async run(positionals, values) {
     const format = inputFormat(values)
-    const paths = await expandInputs(positionals)
+    const paths = await expandInputs(positionals, format)
     const output = new Output()
     let found: ExitCode = exitCodes.fine
     const failed = await forEachInput(paths, async (path) => {
-      for await (const report of verifyLogs(path, format)) {
-        if (report.damage.length > 0) found = exitCodes.damaged
-        else if (values.quiet === true) continue
-        await output.text(values.json === true ? `${JSON.stringify(report)}\n` : toText(report))
-        await output.flush()
+      const progress = await progressOf(path, format)
+      const context = createContext({ reuseBuffers: true, progress: (bytes) => progress?.add(bytes) })
+      try {
+        return await forEachLog(path, format, async ({ reader, path: log }) => {
+          for await (const report of reader.verify(log, context)) {
+            progress?.end()
+            if (report.damage.length > 0) found = exitCodes.damaged
+            else if (values.quiet === true) continue
+            await output.text(values.json === true ? `${JSON.stringify(report)}\n` : toText(report))
+            await output.flush()
+          }
+        })
+      } finally {
+        progress?.end()
       }
-      return exitCodes.fine
     })
     return Math.max(found, failed) as ExitCode
   }
 }
 
-async function* verifyLogs(path: string, format: string): AsyncGenerator<FileReport, void, undefined> {
-  const { logs } = await findLogs(path, format)
-  if (logs.length === 0) throw notFound(path)
+async function progressOf(path: string, format: string): Promise<Progress | undefined> {
+  if (!Progress.isWanted(true)) return undefined
   let total = 0
-  for (const log of logs) for (const { size } of await log.reader.list(log.path)) total += size
-  const progress = Progress.isWanted(true) ? new Progress(total) : undefined
-  const context = createContext({ reuseBuffers: true, progress: (bytes) => progress?.add(bytes) })
-  try {
-    for (const log of logs) {
-      for await (const report of log.reader.verify(log.path, context)) {
-        progress?.end()
-        yield report
-      }
-    }
-  } finally {
-    progress?.end()
-  }
+  for (const log of (await findLogs(path, format)).logs)
+    for (const { size } of await log.reader.list(log.path)) total += size
+  return new Progress(total)
 }
 
 function toText({ file, records, bytes, damage, notes }: FileReport): string {
@@ -64,5 +62,5 @@ function toText({ file, records, bytes, damage, notes }: FileReport): string {
   const lines = [`${verdict.padEnd(7)} ${file}: ${records} records, ${bytes} bytes`]
   for (const each of damage) lines.push(`        offset ${each.offset}: ${each.reason} (${each.bytes} bytes)`)
   for (const note of notes) lines.push(`        ${note}`)
-  return `${lines.join('\n')}\n`
+  return `${lines.map(printable).join('\n')}\n`
 }

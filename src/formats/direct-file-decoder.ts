@@ -1,11 +1,9 @@
-// Decodes direct files of every layout in bounded memory. Pure: bytes come from a `RandomSource`. A flush that
-// its seal covers is returned only if its checksum is right.
-import { native } from '../native/index.ts'
+// Decodes direct files of every layout in bounded memory. Pure: bytes come from a `RandomSource`. A flush that a seal
+// covers, or that seals follow, is returned only if the checksum in its seal is right.
 import {
   BLOCK_BYTES,
   decodeSeal,
   decodeU32,
-  ENTRY_HEADER_BYTES,
   FRAME_HEADER_BYTES,
   isSealIntact,
   looksLikeSeal,
@@ -15,37 +13,29 @@ import {
   type Seal
 } from './direct-file.ts'
 import {
+  type DirectDamage,
+  damage,
+  decodeFrames,
+  type EntryBatch,
+  type FrameItem
+} from './direct-file-frames.ts'
+import {
   type DirectLayout,
-  detectLayout,
+  type FoundSeal,
   findSeal,
   headerOf,
   isEnd,
-  nextFrame,
-  type RandomSource
+  layoutOf
 } from './direct-file-layout.ts'
-
-/** Whole entries of one frame that lie next to each other in the file. */
-export interface EntryBatch {
-  readonly type: 'entries'
-  /** May be overwritten when the next item is asked for. */
-  readonly bytes: Uint8Array
-  /** File offset of byte 0 of `bytes`. */
-  readonly position: number
-  /** Start and end of each record in `bytes`, in turn. A record's length prefix stands before its start. */
-  readonly bounds: Int32Array
-}
-
-/** A stretch that holds no intact record. */
-export interface DirectDamage {
-  readonly type: 'damage'
-  /** `torn`: a write that was cut short at the end of the file or of a writer's life; `damaged`: anything else. */
-  readonly kind: 'torn' | 'damaged'
-  readonly offset: number
-  readonly bytes: number
-  readonly reason: string
-  /** Number of records lost, where a seal tells. */
-  readonly records?: bigint
-}
+import {
+  allZero,
+  type BytesWanted,
+  bytesAt,
+  CHUNK_BYTES,
+  checksum,
+  type RandomSource,
+  type Steps
+} from './direct-file-source.ts'
 
 /** A flush that was complete and intact, after its entries. */
 export interface SealedFlush {
@@ -60,45 +50,67 @@ export type DirectItem = EntryBatch | DirectDamage | SealedFlush
 export interface DecodeOptions {
   /** Offset of a flush (sealed layout) or frame to begin at. */
   readonly from?: number
-  readonly layout?: DirectLayout
+  readonly layout?: DirectLayout | undefined
   /**
-   * Stop before what no seal covers at the end of a sealed file, silently: a writer may be about to complete it.
+   * Stop before what no seal covers at the end of a sealed file, silently: a writer may be about to complete it, or
+   * to write the first frame.
    */
   readonly sealedOnly?: boolean
 }
 
-/** Most bytes read at once; a longer record is read in one piece of its own length. */
-const CHUNK_BYTES = 1 << 20
 /** A filler is smaller than the largest block of a device. */
 const MAX_ALIGNMENT = 65_536
 
-/** The entries, seals and damages of a direct file, in file order. */
+/** The entries, seals and damages of a direct file, in file order. The source must have its bytes at hand. */
 export function* decodeDirectFile(
   source: RandomSource,
   options: DecodeOptions = {}
 ): Generator<DirectItem, void, undefined> {
-  const layout = options.layout ?? detectLayout(source)
-  const from = options.from ?? 0
-  if (layout === undefined) {
-    const head = source.read(from, FRAME_HEADER_BYTES)
-    if (head.length === FRAME_HEADER_BYTES && !isEnd(head)) {
-      yield damage('damaged', from, source.size - from, 'no frame of a direct file')
-    } else if (head.length < FRAME_HEADER_BYTES && head.length > 0) {
-      yield damage('torn', from, head.length, 'file ends within a header')
-    }
-    return
+  for (const item of decodeSteps(source, options)) {
+    if (item.type === 'wanted') throw new Error('this source has to be waited for')
+    yield item
   }
-  if (layout === 'compact') yield* decodeFrames(source, from, source.size, layout)
+}
+
+/** The same for a source that may have to be waited for: `wanted` items are to be fetched before the next step. */
+export function* decodeSteps(
+  source: RandomSource,
+  options: DecodeOptions = {}
+): Generator<DirectItem | BytesWanted, void, undefined> {
+  const layout = options.layout ?? (yield* layoutOf(source))
+  const from = options.from ?? 0
+  if (layout === undefined) yield* describeUnknown(source, from, options.sealedOnly === true)
+  else if (layout === 'compact') yield* decodeFrames(source, from, source.size, layout)
   else yield* decodeFlushes(source, from, layout === 'sealed', options.sealedOnly === true)
 }
 
-/** What lies at an offset where a flush should begin. */
-interface Flush {
-  readonly kind: 'sealed' | 'damaged' | 'unsealed'
-  /** Where the seal is, or the end of what no seal covers. */
-  readonly end: number
-  readonly seal?: Seal
-  readonly reason?: string
+function* describeUnknown(
+  source: RandomSource,
+  from: number,
+  isGrowing: boolean
+): Generator<FrameItem, void, undefined> {
+  const head = yield* bytesAt(source, from, FRAME_HEADER_BYTES)
+  if (head.length === 0 || (isGrowing && isEnd(head))) return
+  if (head.length < FRAME_HEADER_BYTES) yield damage('torn', from, head.length, 'file ends within a header')
+  else if (!isEnd(head) || !(yield* allZero(source, from, source.size)))
+    yield damage('damaged', from, source.size - from, 'no frame of a direct file')
+}
+
+/** The seal of the next flush. */
+interface NextSeal {
+  readonly at: number
+  readonly seal: Seal
+  /** Its own checksum is right. */
+  readonly isIntact: boolean
+  /** Where its flush begins; undefined if no place has the right checksum. */
+  readonly start: number | undefined
+}
+
+interface Place {
+  /** How far the bytes of the last flush that was read are from where they were written. */
+  shift: number
+  /** Frames led nowhere up to here once, and are not followed again and again. */
+  deadEnd: number
 }
 
 function* decodeFlushes(
@@ -106,72 +118,80 @@ function* decodeFlushes(
   from: number,
   hasSeals: boolean,
   sealedOnly: boolean
-): Generator<DirectItem, void, undefined> {
+): Generator<DirectItem | BytesWanted, void, undefined> {
   let at = from
   let previous: Seal | undefined
+  const place: Place = { shift: 0, deadEnd: 0 }
   while (source.size - at >= FRAME_HEADER_BYTES) {
-    const gapBytes = fillerBytes(source, at)
+    const gapBytes = yield* fillerBytes(source, at)
     if (gapBytes > 0) {
       at += gapBytes
       continue
     }
-    const flush = findFlush(source, at, hasSeals)
-    if (flush.kind === 'unsealed') {
-      const atEnd = flush.end >= source.size
-      if (atEnd && sealedOnly) return
-      const sealedFile = previous !== undefined || !atEnd
-      yield* decodeUnsealed(source, at, flush.end, sealedFile)
-      at = flush.end
+    const next = yield* findNextSeal(source, at, hasSeals, place)
+    if (next === undefined) {
+      if (!sealedOnly) yield* decodeUnsealed(source, at, hasSeals || previous !== undefined)
+      return
+    }
+    const { seal, start, isIntact } = next
+    if (sealedOnly && next.at + SEAL_BYTES > source.size) return
+    if (isIntact) yield* missingFlushes(previous, seal, start ?? at)
+    if (start === undefined) {
+      const lost = damage('damaged', at, next.at - at, 'checksum of the flush is wrong')
+      yield isIntact ? { ...lost, records: seal.records } : lost
+    } else {
+      if (start > at)
+        yield damage('damaged', at, start - at, 'no seal covers these bytes, and flushes follow')
+      yield* decodeFrames(source, start, next.at, 'sealed')
+      if (isIntact) place.shift = start - Number(seal.flushOffset)
+    }
+    at = next.at + SEAL_BYTES
+    if (!isIntact) {
+      yield damage('damaged', next.at, Math.min(SEAL_BYTES, source.size - next.at), 'seal is damaged')
       continue
     }
-    const seal = flush.seal!
-    const sealIntact = isSealIntact(source.read(flush.end, SEAL_BYTES))
-    if (sealIntact) yield* missingFlushes(previous, seal, at)
-    if (flush.kind === 'sealed' && checksum(source, at, flush.end) === seal.checksum) {
-      yield* decodeFrames(source, at, flush.end, 'sealed')
-    } else {
-      const lost = damage('damaged', at, flush.end - at, flush.reason ?? 'checksum of the flush is wrong')
-      yield sealIntact ? { ...lost, records: seal.records } : lost
+    previous = seal
+    if (at > source.size) {
+      yield damage('torn', next.at, source.size - next.at, 'file ends within the padding of a seal')
+      return
     }
-    at = flush.end + SEAL_BYTES
-    if (sealIntact) {
-      previous = seal
-      if (!allZero(source, flush.end + SEAL_USED_BYTES, at)) {
-        yield damage(
-          'damaged',
-          flush.end + SEAL_USED_BYTES,
-          SEAL_BYTES - SEAL_USED_BYTES,
-          'padding of a seal'
-        )
-      }
-      yield { type: 'seal', seal, end: at }
-    } else {
-      yield damage('damaged', flush.end, SEAL_BYTES, 'seal is damaged')
+    if (!(yield* allZero(source, next.at + SEAL_USED_BYTES, at))) {
+      yield damage('damaged', next.at + SEAL_USED_BYTES, SEAL_BYTES - SEAL_USED_BYTES, 'padding of a seal')
     }
+    yield { type: 'seal', seal, end: at }
   }
   if (source.size > at && !sealedOnly) yield damage('torn', at, source.size - at, 'file ends within a header')
 }
 
 /** Size of the filler frame at `at`, which a writer put there because it needs a larger alignment; else 0. */
-function fillerBytes(source: RandomSource, at: number): number {
-  const block = source.read(at, SEAL_BYTES)
+function* fillerBytes(source: RandomSource, at: number): Steps<number> {
+  const block = yield* bytesAt(source, at, SEAL_BYTES)
   const header = headerOf(block)
   if (header === undefined || header.capacity >= MAX_ALIGNMENT || decodeU32(block, 8) !== 0) return 0
   if (header.capacity !== FRAME_HEADER_BYTES + header.validBytes) return 0
   const end = at + header.capacity
-  return end <= source.size && allZero(source, at + FRAME_HEADER_BYTES, end) ? header.capacity : 0
+  const isFiller = end <= source.size && (yield* allZero(source, at + FRAME_HEADER_BYTES, end))
+  return isFiller ? header.capacity : 0
 }
 
-/** Follows the frames from `at` to the seal that closes them, or finds the next seal if they lead nowhere. */
-function findFlush(source: RandomSource, at: number, hasSeals: boolean): Flush {
+/**
+ * The seal that the frames from `at` on lead to if it is theirs, else the next one at whatever offset. Only checksums
+ * know which flush a seal closes.
+ */
+function* findNextSeal(
+  source: RandomSource,
+  at: number,
+  hasSeals: boolean,
+  place: Place
+): Steps<NextSeal | undefined> {
   let frame = at
-  while (source.size - frame >= FRAME_HEADER_BYTES) {
-    const block = source.read(frame, SEAL_BYTES)
+  while (at >= place.deadEnd && source.size - frame >= FRAME_HEADER_BYTES) {
+    const block = yield* bytesAt(source, frame, SEAL_BYTES)
     if (looksLikeSeal(block)) {
-      if (block.length < SEAL_BYTES) break
       const seal = decodeSeal(block)
-      if (!isSealIntact(block)) return { kind: 'sealed', end: frame, seal }
-      if (seal.flushOffset === BigInt(at)) return { kind: 'sealed', end: frame, seal }
+      const isIntact = isSealIntact(block)
+      if ((yield* checksum(source, at, frame)) === seal.checksum)
+        return { at: frame, seal, isIntact, start: at }
       break
     }
     const header = headerOf(block)
@@ -179,37 +199,48 @@ function findFlush(source: RandomSource, at: number, hasSeals: boolean): Flush {
     frame += header.capacity
   }
   // Frames that lead exactly to the end are a whole file of a writer without seals.
-  return frame === source.size && !hasSeals ? { kind: 'unsealed', end: frame } : resynchronise(source, at)
+  if (frame === source.size && !hasSeals) return undefined
+  place.deadEnd = Math.max(place.deadEnd, frame)
+  const found = yield* findSeal(source, at)
+  if (found === undefined) return undefined
+  const start = yield* startOfFlush(source, at, found, place.shift)
+  return { ...found, isIntact: true, start }
 }
 
-function resynchronise(source: RandomSource, at: number): Flush {
-  const sealAt = findSeal(source, at)
-  if (sealAt === -1) return { kind: 'unsealed', end: source.size }
-  const seal = decodeSeal(source.read(sealAt, SEAL_BYTES))
-  // An earlier writer died before it could seal what it wrote here.
-  if (seal.flushOffset > BigInt(at)) return { kind: 'unsealed', end: Number(seal.flushOffset) }
-  return { kind: 'damaged', end: sealAt, seal, reason: 'frames of the flush are damaged' }
+/** Where the flush begins that an intact seal closes: at `at` unless something else stands before it. */
+function* startOfFlush(
+  source: RandomSource,
+  at: number,
+  { at: sealAt, seal }: FoundSeal,
+  shift: number
+): Steps<number | undefined> {
+  const noted = Number(seal.flushOffset)
+  for (const start of new Set([at, noted + shift, noted])) {
+    if (start < at || start > sealAt) continue
+    if ((yield* checksum(source, start, sealAt)) === seal.checksum) return start
+  }
+  return undefined
 }
 
+/** What no seal follows: the end that a crash leaves, or a file of a writer without seals. */
 function* decodeUnsealed(
   source: RandomSource,
   at: number,
-  end: number,
-  sealedFile: boolean
-): Generator<DirectItem, void, undefined> {
-  let torn = false
+  isSealedFile: boolean
+): Generator<FrameItem, void, undefined> {
+  const end = source.size
+  let isReported = false
   let read = at
   for (const item of decodeFrames(source, at, end, 'full-capacity')) {
-    if (item.type === 'damage') torn = true
+    if (item.type === 'damage') isReported = true
     else if (item.type === 'entries') read = item.position + item.bytes.length
     yield item
   }
+  if (!isSealedFile || isReported) return
   // Nothing is wrong with the frames themselves, but the writer meant to close them.
-  if (sealedFile && !torn && !allZero(source, read, end)) {
-    yield damage('torn', read, end - read, 'flush was not completed')
-  } else if (sealedFile && !torn && read > at) {
-    yield damage('torn', end, 0, 'flush was not completed')
-  }
+  const isRestZero = yield* allZero(source, read, end)
+  if (!isRestZero) yield damage('torn', read, end - read, 'flush was not completed')
+  else if (read > at) yield damage('torn', end, 0, 'flush was not completed')
 }
 
 function* missingFlushes(
@@ -222,146 +253,12 @@ function* missingFlushes(
   if (missing !== 0n) yield damage('damaged', at, 0, `${missing} flushes are missing before this one`)
 }
 
-/** The entries of the frames in `[from, end)`. */
-function* decodeFrames(
-  source: RandomSource,
-  from: number,
-  end: number,
-  layout: DirectLayout
-): Generator<EntryBatch | DirectDamage, void, undefined> {
-  let at = from
-  while (end - at >= FRAME_HEADER_BYTES) {
-    const block = source.read(at, SEAL_USED_BYTES)
-    const header = headerOf(block)
-    if (header === undefined) {
-      if (isEnd(block)) return
-      // The first entry of a frame may be damaged while its header still leads to the next one.
-      const loose = looseHeader(block)
-      if (loose === undefined) {
-        yield damage('damaged', at, end - at, 'frame header is damaged')
-        return
-      }
-      yield damage(
-        'damaged',
-        at,
-        Math.min(nextFrame(at, loose, layout), end) - at,
-        'entry is longer than its frame'
-      )
-      at = nextFrame(at, loose, layout)
-      continue
-    }
-    const next = nextFrame(at, header, layout)
-    if (!looksLikeSeal(block)) {
-      const validEnd = at + FRAME_HEADER_BYTES + header.validBytes
-      yield* decodeEntries(source, at + FRAME_HEADER_BYTES, Math.min(validEnd, end), validEnd > end)
-      if (layout !== 'compact' && validEnd <= end && next > end) {
-        yield damage('torn', end, 0, 'file ends within the padding of a frame')
-      }
-    }
-    at = next
-  }
-  if (at < end && end === source.size) yield damage('torn', at, end - at, 'file ends within a header')
-}
-
-function looseHeader(block: Uint8Array) {
-  const withoutEntry = block.subarray(0, FRAME_HEADER_BYTES)
-  return headerOf(withoutEntry)
-}
-
-/** The entries in `[from, end)`; `torn` if the frame should have gone on after `end`. */
-function* decodeEntries(
-  source: RandomSource,
-  from: number,
-  end: number,
-  torn: boolean
-): Generator<EntryBatch | DirectDamage, void, undefined> {
-  let at = from
-  while (end - at >= ENTRY_HEADER_BYTES) {
-    const { batch, next, stop } = readBatch(source, at, end)
-    if (batch !== undefined) yield batch
-    if (stop === 'empty') {
-      // Padding is zero; anything else is what a damaged length hides.
-      if (!allZero(source, next, end)) {
-        yield damage('damaged', next, end - next, 'bytes after an entry of length 0')
-      } else if (torn) yield damage('torn', end, 0, 'file ends within a frame')
-      return
-    }
-    if (stop === 'long') {
-      yield damage(
-        'damaged',
-        at,
-        next - at,
-        `a record longer than the limit of ${source.maxRecordBytes} bytes`
-      )
-    }
-    if (stop === 'overrun') {
-      yield torn
-        ? damage('torn', next, end - next, 'file ends within a record')
-        : damage('damaged', next, end - next, 'entry runs past the end of its frame')
-      return
-    }
-    at = next
-  }
-  if (at < end || torn) {
-    yield torn
-      ? damage('torn', at, end - at, 'file ends within a frame')
-      : damage('damaged', at, end - at, 'frame ends within an entry')
-  }
-}
-
-interface BatchResult {
-  readonly batch: EntryBatch | undefined
-  readonly next: number
-  /** What stands in the way: an entry of length 0, one longer than what is left, or than the limit. */
-  readonly stop: 'empty' | 'overrun' | 'long' | undefined
-}
-
-function readBatch(source: RandomSource, from: number, end: number): BatchResult {
-  let bytes = source.read(from, Math.min(CHUNK_BYTES, end - from))
-  const first = decodeU32(bytes, 0)
-  if (first === 0) return { batch: undefined, next: from, stop: 'empty' }
-  if (first > end - from - ENTRY_HEADER_BYTES) return { batch: undefined, next: from, stop: 'overrun' }
-  if (first > (source.maxRecordBytes ?? Number.POSITIVE_INFINITY)) {
-    return { batch: undefined, next: from + ENTRY_HEADER_BYTES + first, stop: 'long' }
-  }
-  if (first > bytes.length - ENTRY_HEADER_BYTES) bytes = source.read(from, ENTRY_HEADER_BYTES + first)
-  const count = native.entryBounds(bytes, 0, bytes.length, scratch)
-  const bounds = scratch.slice(0, 2 * count)
-  if (count === 0) return { batch: undefined, next: from, stop: 'overrun' }
-  const at = bounds[2 * count - 1]
-  const batch: EntryBatch = { type: 'entries', bytes: bytes.subarray(0, at), position: from, bounds }
-  return { batch, next: from + at, stop: undefined }
-}
-
-const scratch = new Int32Array(1 << 16)
-
-function checksum(source: RandomSource, from: number, end: number): number {
-  let crc = 0
-  for (let at = from; at < end; at += CHUNK_BYTES) {
-    const bytes = source.read(at, Math.min(CHUNK_BYTES, end - at))
-    crc = native.crc32c(bytes, crc, 0, bytes.length)
-  }
-  return crc
-}
-
-function allZero(source: RandomSource, from: number, end: number): boolean {
-  for (let at = from; at < end; at += CHUNK_BYTES) {
-    const bytes = source.read(at, Math.min(CHUNK_BYTES, end - at))
-    for (let i = 0; i < bytes.length; i++) if (bytes[i] !== 0) return false
-  }
-  return true
-}
-
-function damage(kind: DirectDamage['kind'], offset: number, bytes: number, reason: string): DirectDamage {
-  return { type: 'damage', kind, offset, bytes, reason }
-}
-
 /** Where the last intact seal ends; 0 if there is none. Looks at the end first, so a clean file costs one read. */
 export function sealedEnd(source: RandomSource): number {
   const last = Math.floor(source.size / BLOCK_BYTES) * BLOCK_BYTES
   for (let end = last; end > 0; end -= CHUNK_BYTES) {
     const start = Math.max(0, end - CHUNK_BYTES)
-    const bytes = source.read(start, end - start)
+    const bytes = source.read(start, end - start) as Uint8Array
     for (let at = roundUp(bytes.length, BLOCK_BYTES) - BLOCK_BYTES; at >= 0; at -= BLOCK_BYTES) {
       if (isSealIntact(bytes, at)) return start + at + SEAL_BYTES
     }

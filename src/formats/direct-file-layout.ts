@@ -2,31 +2,24 @@
 // frame begins, which only the file as a whole tells.
 import {
   BLOCK_BYTES,
+  decodeSeal,
   decodeU32,
   FRAME_HEADER_BYTES,
   isSealIntact,
   looksLikeSeal,
   roundUp,
   SEAL_BYTES,
-  SEAL_USED_BYTES
+  SEAL_START,
+  SEAL_USED_BYTES,
+  type Seal
 } from './direct-file.ts'
+import { bytesAt, CHUNK_BYTES, type RandomSource, type Steps, withoutWaiting } from './direct-file-source.ts'
 
 /**
  * `sealed`: ours. `full-capacity`: every frame takes `capacity` bytes, what follows its entries may be stale.
  * `compact`: `capacity` is the size of a memory buffer; the next frame is at the next multiple of 512.
  */
 export type DirectLayout = 'sealed' | 'full-capacity' | 'compact'
-
-/** Random access to the bytes of a file. */
-export interface RandomSource {
-  readonly size: number
-  /**
-   * The bytes from `offset` on, as many as the file has, at most `length`. May be overwritten by the next call.
-   */
-  read(offset: number, length: number): Uint8Array
-  /** Longer records are reported in place of being read. */
-  readonly maxRecordBytes?: number
-}
 
 /** First 8 bytes of a frame. */
 export interface FrameHeader {
@@ -36,17 +29,22 @@ export interface FrameHeader {
 
 /** How many frames are followed before a layout is believed. */
 const FRAMES_TO_TRY = 1024
-const SCAN_BYTES = 1 << 20
 
 /** The layout of the file; undefined if its first bytes are no frame of any (an empty file, another format). */
 export function detectLayout(source: RandomSource): DirectLayout | undefined {
+  return withoutWaiting(layoutOf(source))
+}
+
+/** The same for a source that may have to be waited for. */
+export function* layoutOf(source: RandomSource): Steps<DirectLayout | undefined> {
   if (source.size < FRAME_HEADER_BYTES) return undefined
   const last = Math.floor(source.size / BLOCK_BYTES - 1) * BLOCK_BYTES
-  if (last >= 0 && looksLikeSeal(source.read(last, SEAL_USED_BYTES))) return 'sealed'
-  const byCapacity = followFrames(source, 'full-capacity')
-  const compact = followFrames(source, 'compact')
+  if (last >= 0 && looksLikeSeal(yield* bytesAt(source, last, SEAL_USED_BYTES))) return 'sealed'
+  const byCapacity = yield* followFrames(source, 'full-capacity')
+  const compact = yield* followFrames(source, 'compact')
   if (byCapacity.sealed || compact.sealed) return 'sealed'
-  if (!byCapacity.reachedEnd && !compact.reachedEnd && findSeal(source, 0) !== -1) return 'sealed'
+  const isWhole = byCapacity.reachedEnd || compact.reachedEnd
+  if (!isWhole && (yield* findSeal(source, 0)) !== undefined) return 'sealed'
   if (byCapacity.frames === 0) return undefined
   // Either rule can meet a plausible header by chance, but not often in a row.
   if (byCapacity.frames !== compact.frames) {
@@ -65,7 +63,7 @@ interface Walk {
   sealed: boolean
 }
 
-function followFrames(source: RandomSource, layout: DirectLayout): Walk {
+function* followFrames(source: RandomSource, layout: DirectLayout): Steps<Walk> {
   const walk: Walk = { frames: 0, whole: false, reachedEnd: false, sealed: false }
   let at = 0
   while (walk.frames < FRAMES_TO_TRY) {
@@ -73,7 +71,7 @@ function followFrames(source: RandomSource, layout: DirectLayout): Walk {
       walk.whole = walk.reachedEnd = at <= source.size
       return walk
     }
-    const block = source.read(at, SEAL_BYTES)
+    const block = yield* bytesAt(source, at, SEAL_BYTES)
     if (isSealIntact(block)) {
       walk.sealed = true
       return walk
@@ -112,15 +110,26 @@ export function nextFrame(at: number, header: FrameHeader, layout: DirectLayout)
     : at + header.capacity
 }
 
-/** Offset of the first intact seal at or after `from`, looking at every block; -1 if there is none. */
-export function findSeal(source: RandomSource, from: number): number {
-  let at = roundUp(from, BLOCK_BYTES)
-  while (source.size - at >= SEAL_BYTES) {
-    const chunk = source.read(at, SCAN_BYTES)
-    for (let i = 0; chunk.length - i >= SEAL_BYTES; i += BLOCK_BYTES) {
-      if (isSealIntact(chunk, i)) return at + i
+/** A seal and where it is. */
+export interface FoundSeal {
+  readonly at: number
+  readonly seal: Seal
+}
+
+/**
+ * The first seal at or after `from` whose own checksum is right, at whatever offset: bytes that were inserted or are
+ * missing move it off its block. Its padding may be cut short.
+ */
+export function* findSeal(source: RandomSource, from: number): Steps<FoundSeal | undefined> {
+  for (let at = from; source.size - at >= SEAL_USED_BYTES; ) {
+    const chunk = yield* bytesAt(source, at, CHUNK_BYTES)
+    if (chunk.length < SEAL_USED_BYTES) return undefined
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
+    for (let i = bytes.indexOf(SEAL_START); i !== -1; i = bytes.indexOf(SEAL_START, i + 1)) {
+      if (isSealIntact(bytes, i)) return { at: at + i, seal: decodeSeal(bytes, i) }
     }
-    at += SCAN_BYTES
+    // A seal may lie across two chunks.
+    at += chunk.length - SEAL_USED_BYTES + 1
   }
-  return -1
+  return undefined
 }

@@ -21,6 +21,9 @@ export const SEAL_USED_BYTES = 80
 /** The longest record: its frame's capacity must fit in a u32. */
 export const MAX_RECORD_BYTES = 0xffff_ffff - 4096 - FRAME_HEADER_BYTES - ENTRY_HEADER_BYTES
 
+/** How every seal frame begins: header, an entry of length 0, and the magic. Nothing else does. */
+export const SEAL_START: Buffer = Buffer.from('00020000f8010000000000004c425345414c310a', 'hex')
+
 const MAGIC = [0x4c, 0x42, 0x53, 0x45, 0x41, 0x4c, 0x31, 0x0a]
 const MAGIC_AT = 12
 
@@ -119,10 +122,10 @@ export function decodeSeal(bytes: Uint8Array, at = 0): Seal {
   }
 }
 
-/** Whether the block at `at` is a seal whose own checksum is right. */
+/** Whether at `at` is a seal whose own checksum is right. Its padding, which is zero, is not covered by it. */
 export function isSealIntact(bytes: Uint8Array, at = 0): boolean {
   return (
-    bytes.length - at >= SEAL_BYTES &&
+    bytes.length - at >= SEAL_USED_BYTES &&
     looksLikeSeal(bytes, at) &&
     decodeU32(bytes, at) === SEAL_BYTES &&
     decodeU32(bytes, at + 4) === SEAL_BYTES - FRAME_HEADER_BYTES &&

@@ -1,12 +1,10 @@
 // What is at a path: a log, a folder that is one log, or a folder of logs.
-import { stat } from 'node:fs/promises'
+import { readlink } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { LogboomError } from '../base/errors.ts'
-import { type ByteSource, fileSource, SourceDamage } from './engine/byte-source.ts'
-import { compressionOf, DecompressedSource } from './engine/decompress.ts'
-import { findRotatedFiles, namesIn } from './engine/log-files.ts'
-import { isMissing, openFile, readError } from './engine/open-file.ts'
-import type { Probe, Reader } from './reader.ts'
+import { readError } from './engine/open-file.ts'
+import { endsOf, entriesIn, type FolderEntries, holdsMark, kindOf } from './engine/probe.ts'
+import type { Note, Probe, Reader } from './reader.ts'
 import { readerOf, readers } from './registry.ts'
 
 /** A log and who can read it. */
@@ -23,28 +21,35 @@ export interface FoundLogs {
   readonly logs: readonly FoundLog[]
   /** There is a file, but nothing in it or its backups yet. */
   readonly isEmpty: boolean
+  /** What is in a folder of logs and is no log, and what is odd about a log. */
+  readonly notes: readonly Note[]
+  /** What is in a folder of logs and could not be looked at. */
+  readonly failures: readonly LogboomError[]
 }
 
-const HEAD_BYTES = 8192
+/** The folder of a write-ahead log within the one of its event or member, beside that of its snapshots. */
+const WAL_FOLDER = 'wal'
+const SNAPSHOT_FOLDER = 'snap'
+/** Of how many backups, from the newest on, the first bytes are looked at when the live file does not tell. */
+const MAX_BACKUPS_ASKED = 4
+const NOTHING = Buffer.alloc(0)
 
 /** The logs at `path`. Throws `ERR_OPTION` for an unknown format, `ERR_FORMAT` if no reader knows the path. */
 export async function findLogs(path: string, format: string): Promise<FoundLogs> {
   const reader = format === 'auto' ? undefined : requireReader(format)
-  const probe = await probePath(path)
-  if (probe.kind === 'missing') return { kind: 'missing', logs: [], isEmpty: true }
-  if (probe.kind === 'folder' && reader?.unit !== 'folder') {
-    const found = reader === undefined ? readers.find((each) => each.detect(probe)) : undefined
-    if (found !== undefined) return { kind: 'log', logs: [{ path, reader: found }], isEmpty: false }
-    return { kind: 'folder', logs: await logsIn(path, probe.names, reader), isEmpty: false }
-  }
-  const isEmpty = probe.kind === 'file' && reader === undefined && probe.head.length === 0
-  return { kind: 'log', logs: [{ path, reader: reader ?? detectReader(probe) }], isEmpty }
+  const kind = await kindOf(path)
+  if (kind.is === 'other') throw notFile(path, kind.what)
+  if (kind.is === 'folder') return await findInFolder(path, reader)
+  const found = await new LogFinder(dirname(path), reader).find(basename(path))
+  if (found === undefined) return { kind: 'missing', logs: [], isEmpty: true, notes: [], failures: [] }
+  const { log, isEmpty, notes } = found
+  return { kind: 'log', logs: [log], isEmpty: isEmpty && reader === undefined, notes, failures: [] }
 }
 
 /** The reader of a byte stream that begins with `head`. */
 export function readerOfStream(name: string, head: Buffer, format: string): Reader {
   if (format !== 'auto') return requireReader(format)
-  return detectReader({ path: name, kind: 'stream', name, names: [], head })
+  return detectReader({ path: name, kind: 'stream', name, names: [], head, tail: NOTHING })
 }
 
 function requireReader(format: string): Reader {
@@ -60,75 +65,219 @@ function detectReader(probe: Probe): Reader {
   throw new LogboomError('ERR_FORMAT', `${probe.path} is in no known format`, { path: probe.path })
 }
 
-/** The logs in a folder by name. Hidden files are not logs: locks and files that are being prepared. */
-async function logsIn(folder: string, names: readonly string[], reader?: Reader): Promise<FoundLog[]> {
-  const askBackupOf = reader === undefined ? readers : [reader]
-  const bases = new Set<string>()
-  for (const name of names) {
-    if (name.startsWith('.') || name.endsWith('.tmp')) continue
-    const owner = askBackupOf.find((each) => each.backupOf?.(name) !== undefined)
-    bases.add(owner?.backupOf?.(name) ?? name)
-  }
+function notFile(path: string, what: string): LogboomError {
+  return new LogboomError('ERR_NOT_FILE', `${path} is not a regular file, but ${what}`, { path })
+}
+
+async function findInFolder(path: string, reader: Reader | undefined): Promise<FoundLogs> {
+  const entries = await entriesIn(path)
+  const one = await folderLog(path, entries, reader)
+  if (one !== undefined) return { kind: 'log', logs: [one], isEmpty: false, notes: [], failures: [] }
+  const found = await logsIn(path, entries, reader)
+  if (reader?.unit !== 'folder' || found.logs.length > 0) return { kind: 'folder', isEmpty: false, ...found }
+  // Its reader says what is missing, and waits for it when it follows.
+  return { kind: 'log', logs: [{ path, reader }], isEmpty: false, notes: [], failures: [] }
+}
+
+/** The log that the folder is as a whole, or holds beside nothing but its snapshots. */
+async function folderLog(
+  path: string,
+  entries: FolderEntries,
+  wanted: Reader | undefined
+): Promise<FoundLog | undefined> {
+  const candidates = wanted === undefined ? readers : [wanted]
+  const probe = folderProbe(path, entries)
+  const reader = candidates.find((each) => each.unit === 'folder' && each.detect(probe))
+  if (reader !== undefined) return { path, reader }
+  const others = [...entries.files, ...entries.folders].filter(
+    (name) => !isHidden(name) && name !== WAL_FOLDER && name !== SNAPSHOT_FOLDER
+  )
+  return others.length === 0 ? await memberLog(path, entries, wanted) : undefined
+}
+
+/** The write-ahead log in the folder `wal` of a folder. */
+async function memberLog(
+  path: string,
+  entries: FolderEntries,
+  wanted: Reader | undefined
+): Promise<FoundLog | undefined> {
+  const reader = readerOf(WAL_FOLDER)
+  if (reader === undefined || (wanted !== undefined && wanted !== reader)) return undefined
+  if (!entries.folders.includes(WAL_FOLDER)) return undefined
+  const inner = join(path, WAL_FOLDER)
+  return reader.detect(folderProbe(inner, await entriesIn(inner))) ? { path: inner, reader } : undefined
+}
+
+function folderProbe(path: string, { files }: FolderEntries): Probe {
+  return { path, kind: 'folder', name: basename(path), names: files, head: NOTHING, tail: NOTHING }
+}
+
+/** The logs in a folder, by name: files with their backups, and folders that are a write-ahead log. */
+async function logsIn(
+  folder: string,
+  entries: FolderEntries,
+  reader: Reader | undefined
+): Promise<Pick<FoundLogs, 'logs' | 'notes' | 'failures'>> {
+  const notes: Note[] = entries.others
+    .filter(({ name }) => !isHidden(name))
+    .map(({ name, what }) => ({ path: join(folder, name), text: `no log, but ${what}` }))
+  const failures: LogboomError[] = []
+  const finder = new LogFinder(folder, reader, entries.files)
+  const own = reader?.unit === 'folder' ? [] : await finder.names()
   const logs: FoundLog[] = []
-  for (const base of [...bases].sort()) {
-    const path = join(folder, base)
-    const probe = await probePath(path, names)
-    if (probe.kind !== 'file') continue
-    logs.push({ path, reader: reader ?? detectReader(probe), event: basename(base, extname(base)) })
-  }
-  return logs
-}
-
-async function probePath(path: string, siblings?: readonly string[]): Promise<Probe> {
-  const name = basename(path)
-  const kind = await kindOf(path)
-  if (kind === 'folder') return { path, kind, name, names: await namesIn(path), head: Buffer.alloc(0) }
-  const names = siblings ?? (await namesIn(dirname(path)))
-  let head = kind === 'file' ? await headOf(path) : undefined
-  if (head !== undefined && head.length > 0) return { path, kind: 'file', name, names, head }
-  const newest = (await findRotatedFiles(path)).finished.at(-1)
-  for (const backup of newest?.paths ?? []) {
-    head = (await headOf(backup)) ?? head
-    if (head !== undefined && head.length > 0) break
-  }
-  return { path, kind: head === undefined ? 'missing' : 'file', name, names, head: head ?? Buffer.alloc(0) }
-}
-
-async function kindOf(path: string): Promise<'file' | 'folder' | 'missing'> {
-  try {
-    return (await stat(path)).isDirectory() ? 'folder' : 'file'
-  } catch (error) {
-    if (isMissing(error)) return 'missing'
-    throw readError(path, error)
-  }
-}
-
-/** The first bytes of a (decompressed) file; undefined if there is none. */
-async function headOf(path: string): Promise<Buffer | undefined> {
-  const file = await openFile(path)
-  if (file === undefined) return undefined
-  const compression = compressionOf(basename(path))
-  const packed =
-    compression === '' ? undefined : new DecompressedSource(path, file.handle, compression, () => {})
-  try {
-    return await readHead(packed ?? fileSource(path, file.handle, 0))
-  } finally {
-    packed?.close()
-    await file.handle.close()
-  }
-}
-
-async function readHead(source: ByteSource): Promise<Buffer> {
-  const head = Buffer.alloc(HEAD_BYTES)
-  let filled = 0
-  try {
-    while (filled < HEAD_BYTES) {
-      const bytesRead = await source.read(head.subarray(filled))
-      if (bytesRead === 0) break
-      filled += bytesRead
+  for (const name of [...new Set([...own, ...entries.folders])].filter((each) => !isHidden(each)).sort()) {
+    const path = join(folder, name)
+    try {
+      const kind = await kindOf(path)
+      if (kind.is === 'other') notes.push({ path, text: `no log, but ${kind.what}` })
+      else if (kind.is === 'folder') {
+        const log = await walIn(path, reader)
+        if (log !== undefined) logs.push({ ...log, event: name })
+      } else if (own.includes(name)) {
+        const found = await finder.find(name)
+        if (found !== undefined) {
+          logs.push({ ...found.log, event: basename(name, extname(name)) })
+          notes.push(...found.notes)
+        } else if (await isLink(path)) notes.push({ path, text: 'no log, but a link to nothing' })
+      }
+    } catch (error) {
+      // The others can be read all the same.
+      failures.push(readError(path, error))
     }
-  } catch (error) {
-    if (!(error instanceof SourceDamage)) throw error
   }
-  return head.subarray(0, filled)
+  return { logs, notes, failures }
+}
+
+async function walIn(path: string, wanted: Reader | undefined): Promise<FoundLog | undefined> {
+  const reader = readerOf(WAL_FOLDER)
+  if (reader === undefined || (wanted !== undefined && wanted !== reader)) return undefined
+  const entries = await entriesIn(path)
+  if (reader.detect(folderProbe(path, entries))) return { path, reader }
+  return await memberLog(path, entries, wanted)
+}
+
+async function isLink(path: string): Promise<boolean> {
+  return await readlink(path).then(
+    () => true,
+    () => false
+  )
+}
+
+/** Locks and files that are being prepared are no logs. */
+function isHidden(name: string): boolean {
+  return name.startsWith('.') || name.endsWith('.tmp')
+}
+
+interface Found {
+  readonly log: FoundLog
+  readonly isEmpty: boolean
+  readonly notes: readonly Note[]
+}
+
+/** Finds the logs among the files of one folder. */
+class LogFinder {
+  readonly #folder: string
+  readonly #readers: readonly Reader[]
+  readonly #wanted: Reader | undefined
+  #names: readonly string[] | undefined
+
+  /** `wanted`: the format is given. `names`: the files in the folder, if they are known. */
+  constructor(folder: string, wanted: Reader | undefined, names?: readonly string[]) {
+    this.#folder = folder
+    this.#wanted = wanted
+    this.#readers = wanted === undefined ? readers : [wanted]
+    this.#names = names
+  }
+
+  /** The names of the logs, that is, of all files that are no backup of another one. */
+  async names(): Promise<string[]> {
+    const all = (await this.#files()).filter((name) => !isHidden(name))
+    const bases = new Set<string>()
+    /** Log → what would be its backups, if it has the format that names them so. */
+    const doubtful = new Map<string, string[]>()
+    for (const name of all) {
+      const owners = this.#readers.filter((each) => each.backups?.baseOf(name) !== undefined)
+      const sure = owners.find((each) => each.backups?.isUnmistakable)
+      const base = (sure ?? owners[0])?.backups?.baseOf(name)
+      if (base === undefined) bases.add(name)
+      else if (sure !== undefined) bases.add(base)
+      else doubtful.set(base, [...(doubtful.get(base) ?? []), name])
+    }
+    const backups = new Set<string>()
+    // The shorter first: a name is settled before those that could be its backups.
+    for (const [base, names] of [...doubtful].sort(([a], [b]) => a.length - b.length)) {
+      const isOwner = !backups.has(base) && (await this.#owns(base, names[0]))
+      if (isOwner) bases.add(base)
+      for (const name of names) (isOwner ? backups : bases).add(name)
+    }
+    return [...bases].filter((name) => !backups.has(name))
+  }
+
+  async #owns(base: string, name: string): Promise<boolean> {
+    try {
+      return (await this.find(base))?.log.reader.backups?.baseOf(name) === base
+    } catch {
+      // It cannot be read, which is said where it is: what may be its backups can be read by themselves.
+      return false
+    }
+  }
+
+  /** The log named `name`; undefined if there is neither a file of this name nor a backup of it. */
+  async find(name: string): Promise<Found | undefined> {
+    const path = join(this.#folder, name)
+    const names = await this.#files()
+    const ends = await endsOf(path)
+    const probe = { path, kind: 'file', name, names, head: NOTHING, tail: NOTHING, ...ends } as const
+    const isMissing = ends === undefined
+    if (ends !== undefined && ends.head.length > 0) return await this.#byContent(probe)
+    let isBackedUp = false
+    for (const reader of this.#readers) {
+      const heads = await this.#backupHeads(reader, name, names)
+      isBackedUp ||= heads.length > 0 && (reader === this.#wanted || reader.backups?.isUnmistakable === true)
+      const head = heads.find(({ length }) => length > 0)
+      if (head !== undefined && (reader === this.#wanted || reader.detect({ ...probe, head })))
+        return { log: { path, reader }, isEmpty: false, notes: [] }
+    }
+    if (isMissing && !isBackedUp) return undefined
+    return { log: { path, reader: this.#wanted ?? detectReader(probe) }, isEmpty: true, notes: [] }
+  }
+
+  async #byContent(probe: Probe): Promise<Found> {
+    const { path } = probe
+    const found = (reader: Reader, notes: readonly Note[] = []) => ({
+      log: { path, reader },
+      isEmpty: false,
+      notes
+    })
+    if (this.#wanted !== undefined) return found(this.#wanted)
+    const reader = detectReader(probe)
+    if (reader.takesAnything !== true || !probe.head.includes(0)) return found(reader)
+    // No text begins like this; its first bytes may be damaged.
+    for (const each of readers) {
+      if (each.mark === undefined) continue
+      if (probe.tail.includes(each.mark) || (await holdsMark(path, each.mark))) return found(each)
+    }
+    return found(reader, [
+      { path, text: `holds NUL bytes and is in no known format; it is read as ${reader.format}` }
+    ])
+  }
+
+  /** The first bytes of the newest backups that are there, the newest first. */
+  async #backupHeads(reader: Reader, name: string, names: readonly string[]): Promise<Buffer[]> {
+    const newest = reader.backups?.of(name, names).slice(-MAX_BACKUPS_ASKED).reverse() ?? []
+    const heads: Buffer[] = []
+    for (const files of newest) {
+      for (const file of files) {
+        const ends = await endsOf(join(this.#folder, file))
+        if (ends !== undefined) heads.push(ends.head)
+      }
+      if (heads.some(({ length }) => length > 0)) break
+    }
+    return heads
+  }
+
+  async #files(): Promise<readonly string[]> {
+    this.#names ??= (await entriesIn(this.#folder)).files
+    return this.#names
+  }
 }

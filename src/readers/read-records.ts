@@ -9,9 +9,9 @@ import {
   parseOptions,
   size
 } from '../base/options.ts'
-import { createContext, type DamageReport } from './engine/context.ts'
+import { createContext, type DamageReport, emptyReport } from './engine/context.ts'
 import { readBatches } from './engine/read-batches.ts'
-import { batchLength, type Damage, type LogRecord, type RecordBatch, recordAt } from './reader.ts'
+import { batchLength, type Damage, type LogRecord, type Note, type RecordBatch, recordAt } from './reader.ts'
 
 const FROM_RULE = "must be 'start', 'end', an offset ≥ 0, an index (bigint) or {last: n} with n ≥ 0"
 const wholeNumber = v.pipe(
@@ -73,6 +73,8 @@ export interface ReadStats {
   skippedBytes: number
   /** The first 1 000 damages met. */
   damage: Damage[]
+  /** What is worth telling and no damage, such as a FIFO in a folder of logs; the first 1 000. */
+  notes: Note[]
 }
 
 /**
@@ -89,7 +91,7 @@ export function readRecords(path: string, options: ReadOptions = {}): RecordRead
 export class RecordReader implements AsyncIterableIterator<LogRecord> {
   readonly #stop = new AbortController()
   readonly #batches: AsyncGenerator<RecordBatch, void, undefined>
-  readonly #report: DamageReport = { damage: [], skippedBytes: 0 }
+  readonly #report: DamageReport = emptyReport()
   #batch: RecordBatch | undefined
   #length = 0
   #at = 0
@@ -121,8 +123,14 @@ export class RecordReader implements AsyncIterableIterator<LogRecord> {
   }
 
   stats(): ReadStats {
-    const { skippedBytes, damage } = this.#report
-    return { records: this.#records, bytes: this.#bytes, skippedBytes, damage: [...damage] }
+    const { skippedBytes, damage, notes } = this.#report
+    return {
+      records: this.#records,
+      bytes: this.#bytes,
+      skippedBytes,
+      damage: [...damage],
+      notes: [...notes]
+    }
   }
 
   #take(): LogRecord {

@@ -52,6 +52,8 @@ export interface RecordBatch {
   event?: string | undefined
   /** The records as lines, each with its line end, if `bytes` holds just that: can be copied as one piece. */
   readonly lines?: Buffer | undefined
+  /** The records are lines: as stored, a line end follows each. */
+  readonly areLines?: boolean | undefined
 }
 
 /** What a reader is told, and how it reports. */
@@ -65,6 +67,8 @@ export interface ReadContext {
   /** The consumer is done with a batch before it asks for the next, so buffers may be used again. */
   readonly reuseBuffers: boolean
   readonly signal: AbortSignal
+  /** Tells something that is no damage. */
+  readonly note: (note: Note) => void
   /** Counts and remembers a damage. */
   readonly damaged: (damage: Damage) => void
   /** To be called where a file ends: throws `ERR_CORRUPT`, or says whether to go on with the next file. */
@@ -80,10 +84,28 @@ export interface Probe {
   readonly kind: 'file' | 'folder' | 'stream' | 'missing'
   /** Last part of the path. */
   readonly name: string
-  /** The names in the folder, or in the folder the file is in; empty for a stream. */
+  /** The names of the files in the folder, or in the folder the file is in; empty for a stream. */
   readonly names: readonly string[]
   /** The first bytes of the (decompressed) file, or of its newest backup if it is missing or empty. */
   readonly head: Buffer
+  /** The last bytes of an uncompressed file. */
+  readonly tail: Buffer
+}
+
+/** Something worth telling that is no damage. */
+export interface Note {
+  readonly path: string
+  readonly text: string
+}
+
+/** How the backups of a format are named. All names are without folder. */
+export interface BackupNames {
+  /** The name of the log a file belongs to as a backup; undefined if it is none. */
+  baseOf(name: string): string | undefined
+  /** The backups of `name` among the names of its folder, oldest first; of each its files, the one to read first. */
+  of(name: string, names: Iterable<string>): readonly (readonly string[])[]
+  /** Nobody else gives such names. Of others, the content of the log decides whether they are backups. */
+  readonly isUnmistakable: boolean
 }
 
 /** One file of a log. */
@@ -131,8 +153,12 @@ export interface Reader {
   readonly format: string
   /** What a log of this format is: a file with its backups, or a folder. */
   readonly unit: 'file' | 'folder'
-  /** The name of the log a file belongs to as a backup; undefined if it is none. Only for unit 'file'. */
-  readonly backupOf?: ((name: string) => string | undefined) | undefined
+  /** Only for unit 'file'. */
+  readonly backups?: BackupNames | undefined
+  /** Only files of this format hold these bytes: found in a file that is in no known format, they tell what it was. */
+  readonly mark?: Buffer | undefined
+  /** Any file can be in this format. */
+  readonly takesAnything?: boolean | undefined
   /** Whether a path holds this format. Asked in the order of the registry; the last one takes any file. */
   detect(probe: Probe): boolean
   /** The files of a log, oldest first. Empty if there is none. */

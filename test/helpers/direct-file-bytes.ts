@@ -11,7 +11,7 @@ import {
   SEAL_BYTES
 } from '../../src/formats/direct-file.ts'
 import { type DirectItem, decodeDirectFile } from '../../src/formats/direct-file-decoder.ts'
-import type { RandomSource } from '../../src/formats/direct-file-layout.ts'
+import type { RandomSource } from '../../src/formats/direct-file-source.ts'
 import { native } from '../../src/native/index.ts'
 
 /** Flushes of frames of records. */

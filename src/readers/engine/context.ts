@@ -1,6 +1,6 @@
 // What a reading operation carries along: its options, and the account of the damage it met.
 import { LogboomError } from '../../base/errors.ts'
-import type { Damage, OnCorrupt, ReadContext } from '../reader.ts'
+import type { Damage, Note, OnCorrupt, ReadContext } from '../reader.ts'
 
 export const DEFAULT_MAX_RECORD_BYTES = 64 * 1024 * 1024
 
@@ -13,17 +13,25 @@ export interface DamageReport {
   damage: Damage[]
   /** All bytes that belong to no returned record, as stored. */
   skippedBytes: number
+  /** At most 1 000. */
+  notes: Note[]
 }
 
-export interface ContextOptions extends Partial<Omit<ReadContext, 'damaged' | 'settle' | 'signal'>> {
+export function emptyReport(): DamageReport {
+  return { damage: [], skippedBytes: 0, notes: [] }
+}
+
+export interface ContextOptions extends Partial<Omit<ReadContext, 'damaged' | 'note' | 'settle' | 'signal'>> {
   onCorrupt?: OnCorrupt
   signal?: AbortSignal | undefined
   report?: DamageReport
+  /** Called when something was added to the report. */
+  onReport?: () => void
 }
 
 /** A context with defaults: read once from the start to the end and throw on damage. */
 export function createContext(options: ContextOptions = {}): ReadContext {
-  const report = options.report ?? { damage: [], skippedBytes: 0 }
+  const report = options.report ?? emptyReport()
   const onCorrupt = options.onCorrupt ?? 'throw'
   let unsettled: Damage | undefined
   return {
@@ -34,10 +42,15 @@ export function createContext(options: ContextOptions = {}): ReadContext {
     reuseBuffers: options.reuseBuffers ?? false,
     signal: options.signal ?? new AbortController().signal,
     progress: options.progress ?? (() => {}),
+    note(note) {
+      if (report.notes.length < MAX_DAMAGE) report.notes.push(note)
+      options.onReport?.()
+    },
     damaged(damage) {
       unsettled ??= damage
       report.skippedBytes += damage.bytes
       if (report.damage.length < MAX_DAMAGE) report.damage.push(damage)
+      options.onReport?.()
     },
     settle() {
       const damage = unsettled

@@ -16,7 +16,7 @@ export interface FileFormat {
   readonly readsUnterminated?: boolean
   /** A scanner for one file, plain or compressed, or a stream; for formats that are read from front to back. */
   scanner?(maxRecordBytes: number): Scanner
-  /** A decoder for one uncompressed file; for formats that have to look around in it. One of the two is needed. */
+  /** A decoder for one file; for formats that have to look around in it. One of the two is needed. */
   decoder?(maxRecordBytes: number): FileDecoder
   /** Where scanning must begin to find every record whose offset is at least `offset`. */
   scanFrom(offset: number): number
@@ -33,13 +33,15 @@ export interface FileFormat {
   ): Promise<{ offset: number; count: number }>
 }
 
-/** Finds the records of one uncompressed file that may grow. May keep state from one call to the next. */
+/** Finds the records of one file that may grow. May keep state from one call to the next. */
 export interface FileDecoder {
   /**
    * The complete records from `options.position` on, as far as the first `end` bytes go. Returns where the next
    * call has to begin, which is after the last complete record.
    */
   decode(file: OpenFile, end: number, options: ScanOptions): AsyncGenerator<RecordBatch, number, undefined>
+  /** All records of a compressed file. */
+  decodePacked?(file: OpenFile, options: ScanOptions): AsyncGenerator<RecordBatch, number, undefined>
 }
 
 /** The decoder of a format for one file. */
@@ -57,7 +59,7 @@ export function createDecoder(format: FileFormat, maxRecordBytes: number): FileD
 /** The scanner of a format, for what cannot be read from any place. */
 export function requireScanner(format: FileFormat, maxRecordBytes: number, path: string): Scanner {
   if (format.scanner !== undefined) return format.scanner(maxRecordBytes)
-  const text = `${path}: this format cannot be read compressed or from a stream; read it from an uncompressed file`
+  const text = `${path}: this format cannot be read from a stream; read it from its file`
   throw new LogboomError('ERR_FORMAT', text, { path })
 }
 
@@ -97,12 +99,18 @@ async function* readCompressed(
   context: ReadContext,
   range: { offset: number; final: boolean }
 ): AsyncGenerator<RecordBatch, void, undefined> {
+  const options = scanOptions(context, file.path, 0, range.final)
+  const packed = format.decoder?.(context.maxRecordBytes).decodePacked?.(file, options)
+  if (packed !== undefined) {
+    yield* fromOffset(packed, range.offset)
+    return
+  }
   const scanner = requireScanner(format, context.maxRecordBytes, file.path)
   const source = new DecompressedSource(file.path, file.handle, compression, (bytes) =>
     context.progress(bytes)
   )
   try {
-    yield* fromOffset(scan(source, scanner, scanOptions(context, file.path, 0, range.final)), range.offset)
+    yield* fromOffset(scan(source, scanner, options), range.offset)
   } finally {
     source.close()
   }
@@ -160,7 +168,7 @@ function dropBefore(batch: RecordBatch, offset: number): RecordBatch | undefined
 /** A batch without its first `count` records. */
 export function batchFrom(batch: RecordBatch, count: number): RecordBatch {
   if (count === 0) return batch
-  const { file, bytes, position, event, lines } = batch
+  const { file, bytes, position, event, lines, areLines } = batch
   const slice = <T>(values: ArrayLike<T> | undefined, from: number) =>
     values === undefined ? undefined : Array.prototype.slice.call(values, from)
   return {
@@ -171,7 +179,8 @@ export function batchFrom(batch: RecordBatch, count: number): RecordBatch {
     bounds: slice(batch.bounds, 2 * count) as number[],
     offsets: slice(batch.offsets, count),
     indexes: slice(batch.indexes, count),
-    lines: lines?.subarray(batch.bounds[2 * count] - batch.bounds[0])
+    lines: lines?.subarray(batch.bounds[2 * count] - batch.bounds[0]),
+    areLines
   }
 }
 

@@ -24,7 +24,8 @@ export interface FileCheck {
   readonly notes: string[]
 }
 
-export interface FileReaderSpec extends Pick<Reader, 'format' | 'detect' | 'backupOf' | 'repair'> {
+export interface FileReaderSpec
+  extends Pick<Reader, 'format' | 'detect' | 'backups' | 'mark' | 'takesAnything' | 'repair'> {
   readonly files: FileFormat
   /** Looks at each batch during `verify`; `live` says that the batch is of a file that is still written. */
   check?(batch: RecordBatch, live: boolean): FileCheck
@@ -34,12 +35,14 @@ export interface FileReaderSpec extends Pick<Reader, 'format' | 'detect' | 'back
 
 /** The reader of a format in which a log is a file with its backups. */
 export function createFileReader(spec: FileReaderSpec): Reader {
-  const { format, files, detect, backupOf, repair } = spec
+  const { format, files, detect, backups, mark, takesAnything, repair } = spec
   return {
     format,
     unit: 'file',
     detect,
-    backupOf,
+    backups,
+    mark,
+    takesAnything,
     list: (path) => listFiles(files.find, path),
     read: (path, context) => readLog(files, path, context),
     readStream: (stream, name, context) => readStream(files, stream, name, context),

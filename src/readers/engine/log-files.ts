@@ -2,7 +2,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { backupBase, groupBackups } from '../../formats/backup-name.ts'
-import type { LogFile } from '../reader.ts'
+import type { BackupNames, LogFile } from '../reader.ts'
 import { compressionOf } from './decompress.ts'
 import { isMissing, readError } from './open-file.ts'
 
@@ -56,14 +56,25 @@ export async function namesIn(folder: string): Promise<readonly string[]> {
 export const findRotatedFiles: FindLogFiles = async (path) => {
   const name = basename(path)
   if (isFinishedName(name)) return { finished: [{ key: path, paths: [path] }], live: undefined }
-  const folder = dirname(path)
-  const backups = groupBackups(name, await namesIn(folder))
+  const backups = groupBackups(name, await namesIn(dirname(path)))
   const finished = backups.map((backup) => {
     const plain = backup.compression === '' ? backup.name : backup.name.replace(/\.[a-z]+$/, '')
-    const names = new Set([...backup.names, plain, `${plain}.gz`, `${plain}.br`, `${plain}.zst`])
-    return { key: plain, paths: [...names].map((each) => join(folder, each)) }
+    return finishedBackup(path, plain, backup.names)
   })
   return { finished, live: path }
+}
+
+/** A backup of the log at `path` whose name without compression is `plain`; `found` are its files, the best first. */
+export function finishedBackup(path: string, plain: string, found: readonly string[]): FinishedFile {
+  const names = new Set([...found, plain, `${plain}.gz`, `${plain}.br`, `${plain}.zst`])
+  return { key: plain, paths: [...names].map((each) => join(dirname(path), each)) }
+}
+
+/** How the backups of a log are named that is rotated by rename. */
+export const rotatedBackups: BackupNames = {
+  baseOf: backupBase,
+  of: (name, names) => groupBackups(name, names).map((backup) => backup.names),
+  isUnmistakable: true
 }
 
 /** Whether a name says that nothing is appended: a backup of a log, or something compressed. */

@@ -1,6 +1,7 @@
-// Opens a file for reading. Only regular files: opening a FIFO would wait for a writer, and a device has no end.
-import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+// Opens a file for reading. Only regular files: opening a FIFO would wait for a writer, opening a device may act on it,
+// and neither has an end.
+import { constants, type Stats } from 'node:fs'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
 
 /** An open file and its identity, which a rename keeps and a new file of the same name does not share. */
@@ -11,19 +12,41 @@ export interface OpenFile {
   readonly ino: bigint
 }
 
+export interface OpenFileOptions {
+  /** False where nobody has a reason to put a link: it is refused. */
+  readonly followLinks?: boolean
+}
+
 /** Undefined if there is no such file. Throws `ERR_NOT_FILE`, or `ERR_IO` with the system error as cause. */
-export async function openFile(path: string): Promise<OpenFile | undefined> {
-  let handle: FileHandle
+export async function openFile(path: string, options: OpenFileOptions = {}): Promise<OpenFile | undefined> {
+  let handle: FileHandle | undefined
   try {
-    handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+    // Before opening it. What takes its place in between is opened without waiting, and looked at again.
+    const before = await stat(path)
+    if (!before.isFile()) throw notFile(path, before)
+    handle = await open(path, options.followLinks === false ? WITHOUT_LINKS : PLAIN)
+    const opened = await handle.stat({ bigint: true })
+    if (opened.isFile()) return { handle, path, dev: opened.dev, ino: opened.ino }
+    throw notFile(path, before)
   } catch (error) {
+    await handle?.close()
     if (isMissing(error)) return undefined
     throw readError(path, error)
   }
-  const stat = await handle.stat({ bigint: true })
-  if (stat.isFile()) return { handle, path, dev: stat.dev, ino: stat.ino }
-  await handle.close()
-  throw new LogboomError('ERR_NOT_FILE', `${path} is not a regular file`, { path })
+}
+
+const PLAIN = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0)
+const WITHOUT_LINKS = PLAIN | (constants.O_NOFOLLOW ?? 0)
+
+/** What a thing that is no regular file is called. */
+export function kindName(stats: Pick<Stats, 'isDirectory' | 'isFIFO' | 'isSocket'>): string {
+  if (stats.isDirectory()) return 'a folder'
+  if (stats.isFIFO()) return 'a FIFO'
+  return stats.isSocket() ? 'a socket' : 'a device'
+}
+
+function notFile(path: string, stats: Stats): LogboomError {
+  return new LogboomError('ERR_NOT_FILE', `${path} is not a regular file, but ${kindName(stats)}`, { path })
 }
 
 /** Whether an error says that nothing is there. */

@@ -1,7 +1,8 @@
 // The batches of whatever is at a path: the part of reading that `readRecords` and the CLI share.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type FoundLog, findLogs } from '../find-logs.ts'
-import type { ReadContext, RecordBatch } from '../reader.ts'
+import { LogboomError } from '../../base/errors.ts'
+import { type FoundLog, type FoundLogs, findLogs } from '../find-logs.ts'
+import type { Note, ReadContext, RecordBatch } from '../reader.ts'
 import { BatchMerger } from './batch-merger.ts'
 import { notFound } from './context.ts'
 
@@ -10,7 +11,8 @@ const LOOK_AGAIN_MS = 200
 
 /**
  * The records of the log at `path`; of a folder of logs, those of one log after the other, or, when followed,
- * as they come. Throws `ERR_NOT_FOUND` if nothing is there, unless it follows.
+ * as they come. Throws `ERR_NOT_FOUND` if nothing is there, unless it follows. A log of a folder that cannot be read
+ * keeps nobody from the others: it is thrown for after them, and, when followed, is noted and tried again.
  */
 export async function* readBatches(
   path: string,
@@ -26,14 +28,37 @@ export async function* readBatches(
     found = await findLogs(path, format)
   }
   if (context.signal.aborted) return
+  for (const note of found.notes) context.note(note)
   const begun: ReadContext = { ...context, from }
   if (found.kind === 'folder' && context.follow) {
-    yield* followFolder(path, format, found.logs, begun)
-  } else if (found.logs.length === 0) {
-    throw notFound(path)
+    yield* followFolder(path, format, found, begun)
   } else {
-    for (const log of found.logs) yield* readOne(log, begun)
+    yield* readAll(path, found, begun)
   }
+}
+
+async function* readAll(
+  path: string,
+  { kind, logs, failures }: FoundLogs,
+  context: ReadContext
+): AsyncGenerator<RecordBatch, void, undefined> {
+  const failed: unknown[] = [...failures]
+  if (logs.length === 0 && failed.length === 0) throw notFound(path)
+  for (const log of logs) {
+    try {
+      yield* readOne(log, context)
+    } catch (error) {
+      if (kind === 'log' || !isUnreadable(error)) throw error
+      failed.push(error)
+    }
+  }
+  if (failed.length > 0) throw failed[0]
+}
+
+/** Removed, replaced or refused: of no concern to the logs beside it. */
+function isUnreadable(error: unknown): boolean {
+  if (!(error instanceof LogboomError)) return false
+  return error.code === 'ERR_IO' || error.code === 'ERR_NOT_FILE' || error.code === 'ERR_NOT_FOUND'
 }
 
 async function* readOne(log: FoundLog, context: ReadContext): AsyncGenerator<RecordBatch, void, undefined> {
@@ -46,24 +71,31 @@ async function* readOne(log: FoundLog, context: ReadContext): AsyncGenerator<Rec
 async function* followFolder(
   folder: string,
   format: string,
-  first: readonly FoundLog[],
+  first: FoundLogs,
   context: ReadContext
 ): AsyncGenerator<RecordBatch, void, undefined> {
   const merger = new BatchMerger(context.signal)
   const { signal } = merger
   const known = new Set<string>()
-  const add = (logs: readonly FoundLog[], from: ReadContext['from']) => {
+  const told = new Set<string>(first.notes.map((note) => note.path))
+  const tell = (note: Note) => {
+    if (!told.has(note.path)) context.note(note)
+    told.add(note.path)
+  }
+  const add = ({ logs, notes, failures }: FoundLogs, from: ReadContext['from']) => {
     for (const { path, reader, event } of logs) {
       if (known.has(path)) continue
       known.add(path)
       merger.add(reader.read(path, { ...context, from, signal }), event)
     }
+    for (const note of notes) tell(note)
+    for (const { path, message } of failures) tell({ path: path ?? folder, text: message })
   }
   add(first, context.from)
   merger.run(async () => {
     while (!signal.aborted) {
       await pause(signal)
-      if (!signal.aborted) add((await findLogs(folder, format)).logs, 'start')
+      if (!signal.aborted) add(await findLogs(folder, format), 'start')
     }
   })
   merger.close()

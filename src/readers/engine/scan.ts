@@ -7,7 +7,7 @@ import { type ByteSource, SourceDamage } from './byte-source.ts'
 /** What a scanner found at the start of the bytes it was given. */
 export interface Scan {
   /** The complete records, or undefined if there is none. */
-  readonly records?: Pick<RecordBatch, 'bounds' | 'offsets' | 'indexes' | 'lines'>
+  readonly records?: Pick<RecordBatch, 'bounds' | 'offsets' | 'indexes' | 'lines' | 'areLines'>
   /** How many bytes are dealt with; the others are offered again, with more bytes behind them. */
   readonly consumed: number
   readonly damage?: readonly Omit<Damage, 'file'>[]
@@ -113,6 +113,10 @@ class ScannedBatch implements RecordBatch {
 
   get lines(): Buffer | undefined {
     return this.#found.lines
+  }
+
+  get areLines(): boolean | undefined {
+    return this.#found.areLines
   }
 }
 

@@ -1,21 +1,20 @@
 // Who wrote to a shared log last, read from its lock file.
-import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { systemCode } from '../../base/errors.ts'
-import { decodeLockState, lockFileName } from '../../formats/lock-file.ts'
-import { isMissing, readError } from './open-file.ts'
+import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
+import { decodeLockState, lockFileBytes, lockFileName } from '../../formats/lock-file.ts'
+import { openFile } from './open-file.ts'
 
 /** Labels and values for `LogInfo.details`; empty if the log has no lock file. */
 export async function describeWriter(path: string): Promise<Record<string, string | number>> {
   const lockPath = join(dirname(path), lockFileName(basename(path)))
-  let bytes: Buffer
+  let bytes: Buffer | undefined
   try {
-    bytes = await readFile(lockPath)
+    bytes = await readState(lockPath)
   } catch (error) {
-    if (isMissing(error)) return {}
-    if (systemCode(error) === 'EACCES') return { 'lock file': `${lockPath} (not readable)` }
-    throw readError(lockPath, error)
+    // Whatever lies there, it keeps nobody from looking at the log.
+    return { 'lock file': `${lockPath} (${reasonOf(error)})` }
   }
+  if (bytes === undefined) return {}
   const state = decodeLockState(bytes)
   if (state === undefined) return { 'lock file': `${lockPath} (nothing written yet)` }
   const alive = isAlive(state.pid)
@@ -29,6 +28,25 @@ export async function describeWriter(path: string): Promise<Record<string, strin
     ...details,
     state: alive ? `${what} is under way` : `${what} was cut short; the next writer repairs it`
   }
+}
+
+/** The bytes of the state. Writers never make the lock file a link, so one was planted, and leads who knows where. */
+async function readState(lockPath: string): Promise<Buffer | undefined> {
+  const file = await openFile(lockPath, { followLinks: false })
+  if (file === undefined) return undefined
+  try {
+    const { buffer, bytesRead } = await file.handle.read(Buffer.alloc(lockFileBytes), 0, lockFileBytes, 0)
+    return buffer.subarray(0, bytesRead)
+  } finally {
+    await file.handle.close()
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof LogboomError && error.code === 'ERR_NOT_FILE') return 'not a regular file'
+  const code = systemCode((error as Error).cause)
+  if (code === 'EACCES') return 'not readable'
+  return code === 'ELOOP' ? 'a symbolic link, not followed' : errorMessage(error)
 }
 
 /** Processes of other containers and machines look as if they were not running. */

@@ -1,15 +1,16 @@
 // The reader of length-prefixed records, as the binary file writes them.
-import { basename, dirname, extname, join } from 'node:path'
+import { basename, dirname, extname } from 'node:path'
 import { completeEnd, decodeLength, LENGTH_BYTES } from '../../formats/binary-file.ts'
 import { numberedBackups, numberedBase } from '../../formats/numbered-name.ts'
 import { repairBinaryFile } from '../../repair/binary-file.ts'
+import { compressionOf } from '../engine/decompress.ts'
 import { createFileReader } from '../engine/file-reader.ts'
-import { type FindLogFiles, namesIn } from '../engine/log-files.ts'
+import { type FindLogFiles, finishedBackup, namesIn } from '../engine/log-files.ts'
 import type { Scan, Scanner } from '../engine/scan.ts'
 import { describeWriter } from '../engine/writer-state.ts'
 import type { Probe } from '../reader.ts'
 
-/** Only with this extension a name alone makes a file a binary file, or a backup of one. */
+/** Only with this extension a name alone makes a file a binary file. */
 const EXTENSION = '.bin'
 
 export const binaryFileReader = createFileReader({
@@ -22,7 +23,12 @@ export const binaryFileReader = createFileReader({
     scanFrom: () => 0
   },
   detect: detectBinaryFile,
-  backupOf: (name) => (extname(name) === EXTENSION ? numberedBase(name) : undefined),
+  backups: {
+    baseOf: numberedBase,
+    of: (name, names) => numberedBackups(name, names).map((backup) => backup.names),
+    // Other programs number their text logs like this.
+    isUnmistakable: false
+  },
   details: describeWriter,
   repair: async (path) => {
     const { finished, live } = await findNumberedFiles(path)
@@ -36,12 +42,12 @@ async function findNumberedFiles(path: string): ReturnType<FindLogFiles> {
   const names = await namesIn(dirname(path))
   const name = basename(path)
   const base = numberedBase(name)
-  if (base !== undefined && names.includes(base))
+  const isPacked = compressionOf(name) !== ''
+  if (isPacked || (base !== undefined && names.includes(base)))
     return { finished: [{ key: path, paths: [path] }], live: undefined }
-  const finished = numberedBackups(name, names).map((backup) => {
-    const file = join(dirname(path), backup.name)
-    return { key: file, paths: [file] }
-  })
+  const finished = numberedBackups(name, names).map(({ plain, names: found }) =>
+    finishedBackup(path, plain, found)
+  )
   return { finished, live: path }
 }
 

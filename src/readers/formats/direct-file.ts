@@ -1,34 +1,37 @@
 // The reader of direct files of every layout: ours, full capacity and compact.
-import { readSync } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
-import { backupBase } from '../../formats/backup-name.ts'
+import { basename } from 'node:path'
 import {
   BLOCK_BYTES,
   decodeSeal,
   decodeU32,
+  ENTRY_HEADER_BYTES,
   FRAME_HEADER_BYTES,
   isSealIntact,
-  SEAL_BYTES
+  SEAL_BYTES,
+  SEAL_START
 } from '../../formats/direct-file.ts'
-import { decodeDirectFile, type EntryBatch } from '../../formats/direct-file-decoder.ts'
+import { decodeSteps } from '../../formats/direct-file-decoder.ts'
+import type { EntryBatch } from '../../formats/direct-file-frames.ts'
 import {
   type DirectLayout,
-  detectLayout,
+  type FoundSeal,
   findSeal,
   headerOf,
-  type RandomSource
+  layoutOf
 } from '../../formats/direct-file-layout.ts'
+import { bytesAt, checksum, type RandomSource, type Steps } from '../../formats/direct-file-source.ts'
+import { compressionOf } from '../engine/decompress.ts'
 import type { FileDecoder } from '../engine/file-format.ts'
 import { createFileReader } from '../engine/file-reader.ts'
-import { findRotatedFiles } from '../engine/log-files.ts'
-import { isMissing, type OpenFile, readError } from '../engine/open-file.ts'
+import { findRotatedFiles, rotatedBackups } from '../engine/log-files.ts'
+import { type OpenFile, openFile } from '../engine/open-file.ts'
 import type { ScanOptions } from '../engine/scan.ts'
+import { UnpackedSource } from '../engine/unpacked-source.ts'
 import type { LogInfo, Probe, RecordBatch } from '../reader.ts'
+import { type AwaitedSource, EntryRecords, OpenFileSource, SMALL_READ_BYTES } from './direct-file-source.ts'
 
-const ENTRY_HEADER_BYTES = 4
 /** No writer uses buffers so large; the length of a record of another format often looks like it. */
 const MAX_PLAUSIBLE_BYTES = 1 << 29
-const SMALL_READ_BYTES = 4096
 /** A frame header and the length of the first entry. */
 const MIN_HEAD_BYTES = 12
 
@@ -42,12 +45,13 @@ export const directFileReader = createFileReader({
     lastRecords
   },
   detect: detectDirectFile,
-  backupOf: backupBase,
+  backups: rotatedBackups,
+  mark: SEAL_START,
   details: describeSeals
 })
 
 function detectDirectFile({ kind, head }: Probe): boolean {
-  if (kind !== 'file') return false
+  if (kind !== 'file' && kind !== 'stream') return false
   const header = headerOf(head)
   if (header === undefined || head.length < MIN_HEAD_BYTES || header.capacity >= MAX_PLAUSIBLE_BYTES)
     return false
@@ -62,72 +66,7 @@ function detectDirectFile({ kind, head }: Probe): boolean {
   return at <= FRAME_HEADER_BYTES + header.validBytes
 }
 
-/** The bytes of an open file up to `end`. Small pieces share one buffer, large ones another if they may. */
-class OpenFileSource implements RandomSource {
-  readonly size: number
-  readonly maxRecordBytes: number
-  readonly #file: OpenFile
-  readonly #reuse: boolean
-  readonly #small = Buffer.allocUnsafeSlow(SMALL_READ_BYTES)
-  #large: Buffer | undefined
-
-  constructor(file: OpenFile, end: number, reuse: boolean, maxRecordBytes = Number.POSITIVE_INFINITY) {
-    this.#file = file
-    this.maxRecordBytes = maxRecordBytes
-    this.size = end
-    this.#reuse = reuse
-  }
-
-  read(offset: number, length: number): Buffer {
-    const wanted = Math.max(0, Math.min(length, this.size - offset))
-    const buffer = this.#room(wanted)
-    let at = 0
-    try {
-      while (at < wanted) {
-        const count = readSync(this.#file.handle.fd, buffer, at, wanted - at, offset + at)
-        if (count === 0) break
-        at += count
-      }
-    } catch (error) {
-      throw readError(this.#file.path, error)
-    }
-    return buffer.subarray(0, at)
-  }
-
-  #room(bytes: number): Buffer {
-    if (bytes <= SMALL_READ_BYTES) return this.#small
-    if (!this.#reuse) return Buffer.allocUnsafeSlow(bytes)
-    if (this.#large === undefined || this.#large.length < bytes) this.#large = Buffer.allocUnsafeSlow(bytes)
-    return this.#large
-  }
-}
-
-/** A batch whose offsets are worked out when somebody asks. */
-class EntryRecords implements RecordBatch {
-  readonly file: string
-  readonly bytes: Buffer
-  readonly position: number
-  readonly bounds: ArrayLike<number>
-  event: string | undefined
-  #offsets: number[] | undefined
-
-  constructor(file: string, { bytes, position, bounds }: EntryBatch, copy: boolean) {
-    this.file = file
-    // Pieces that were small enough share a buffer with the next.
-    this.bytes = copy ? Buffer.from(bytes) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-    this.position = position
-    this.bounds = bounds
-  }
-
-  get offsets(): number[] {
-    this.#offsets ??= Array.from(
-      { length: this.bounds.length / 2 },
-      (_, index) => this.position + this.bounds[2 * index] - ENTRY_HEADER_BYTES
-    )
-    return this.#offsets
-  }
-}
-
+/** The records of an open file, and where the next look at it has to begin. */
 class Decoder implements FileDecoder {
   readonly #maxRecordBytes: number
   #layout: DirectLayout | undefined
@@ -142,33 +81,65 @@ class Decoder implements FileDecoder {
     options: ScanOptions
   ): AsyncGenerator<RecordBatch, number, undefined> {
     const source = new OpenFileSource(file, end, options.reuseBuffers, this.#maxRecordBytes)
-    const layout = this.#layout ?? detectLayout(source)
-    if (layout === undefined && !options.final) return options.position
-    const isSealed = layout === 'sealed'
+    const layout = this.#layout ?? (await settle(source, layoutOf(source)))
     // Other layouts are found out anew each time: the first flush of a file of ours has no seal at first.
-    if (isSealed) this.#layout = layout
-    let position = flushAt(source, options.position, layout)
-    const items = decodeDirectFile(source, {
-      from: position,
-      layout,
-      sealedOnly: isSealed && !options.final
-    })
-    for (const item of items) {
-      if (options.signal.aborted) break
-      if (item.type === 'entries') {
-        const wanted = isSealed ? item : entriesFrom(item, options.position)
-        const copy = !options.reuseBuffers && item.bytes.length <= SMALL_READ_BYTES
-        if (wanted !== undefined) yield new EntryRecords(options.file, wanted, copy)
-        if (!isSealed) position = item.position + item.bytes.length
-      } else if (item.type === 'damage') {
-        const { offset, bytes, reason } = item
-        options.damaged({ file: options.file, offset, bytes, reason })
-      } else {
-        options.progress(item.end - position)
-        position = item.end
+    if (layout === 'sealed') this.#layout = layout
+    return yield* decodeRecords(source, layout, options)
+  }
+
+  async *decodePacked(file: OpenFile, options: ScanOptions): AsyncGenerator<RecordBatch, number, undefined> {
+    const unpacked = await UnpackedSource.open(file, options.signal, options.progress)
+    const source = Object.assign(unpacked, { maxRecordBytes: this.#maxRecordBytes })
+    try {
+      const layout = await settle(source, layoutOf(source))
+      const end = yield* decodeRecords(source, layout, { ...options, progress: () => {} })
+      if (unpacked.damage !== undefined && !options.signal.aborted) {
+        const { message: reason, unusedBytes: bytes } = unpacked.damage
+        options.damaged({ file: options.file, offset: unpacked.size, bytes, reason })
       }
+      return end
+    } finally {
+      unpacked.close()
     }
-    return options.final ? end : position
+  }
+}
+
+async function* decodeRecords(
+  source: AwaitedSource,
+  layout: DirectLayout | undefined,
+  options: ScanOptions
+): AsyncGenerator<RecordBatch, number, undefined> {
+  const isSealed = layout === 'sealed'
+  let position =
+    layout === undefined ? options.position : await settle(source, flushAt(source, options.position, layout))
+  const sealedOnly = !options.final && (isSealed || layout === undefined)
+  for (const item of decodeSteps(source, { from: position, layout, sealedOnly })) {
+    if (options.signal.aborted) break
+    if (item.type === 'wanted') await source.fetch(item.offset, item.length)
+    else if (item.type === 'entries') {
+      const wanted = isSealed ? item : entriesFrom(item, options.position)
+      const copy = !options.reuseBuffers && item.bytes.length <= SMALL_READ_BYTES
+      if (wanted !== undefined) yield new EntryRecords(options.file, wanted, copy)
+      if (!isSealed) position = item.position + item.bytes.length
+    } else if (item.type === 'damage') {
+      const { offset, bytes, reason } = item
+      options.damaged({ file: options.file, offset, bytes, reason })
+      // Nothing that is appended makes a file of another format one of ours.
+      if (layout === undefined) position = source.size
+    } else {
+      options.progress(item.end - position)
+      position = item.end
+    }
+  }
+  return options.final ? source.size : position
+}
+
+/** The result of steps that wait for nothing but bytes. */
+async function settle<T>(source: AwaitedSource, steps: Steps<T>): Promise<T> {
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+    await source.fetch(value.offset, value.length)
   }
 }
 
@@ -181,16 +152,21 @@ function entriesFrom(batch: EntryBatch, offset: number): EntryBatch | undefined 
   return first === bounds.length ? undefined : { ...batch, bounds: bounds.slice(first) }
 }
 
-/** Where the flush begins that holds `offset`; the start of the file where no seal tells. */
-function flushAt(source: RandomSource, offset: number, layout: DirectLayout | undefined): number {
+/** Where the flush begins that holds `offset`; the start of the file where no seal in its place tells. */
+function* flushAt(source: RandomSource, offset: number, layout: DirectLayout | undefined): Steps<number> {
   if (offset === 0 || layout !== 'sealed') return 0
-  const block = Math.floor(offset / BLOCK_BYTES) * BLOCK_BYTES
-  const sealAt = findSeal(source, block)
-  if (sealAt !== -1) {
-    const { flushOffset } = decodeSeal(source.read(sealAt, SEAL_BYTES))
-    return flushOffset <= BigInt(offset) ? Number(flushOffset) : offset
+  const found = yield* findSeal(source, Math.floor(offset / BLOCK_BYTES) * BLOCK_BYTES)
+  if (found !== undefined) {
+    const begin = Number(found.seal.flushOffset)
+    const isInPlace = found.at % BLOCK_BYTES === 0 && begin <= offset
+    return isInPlace && (yield* isFlush(source, begin, found)) ? begin : 0
   }
-  return offset % BLOCK_BYTES === 0 && isSealIntact(source.read(offset - SEAL_BYTES, SEAL_BYTES)) ? offset : 0
+  if (offset % BLOCK_BYTES !== 0) return 0
+  return isSealIntact(yield* bytesAt(source, offset - SEAL_BYTES, SEAL_BYTES)) ? offset : 0
+}
+
+function* isFlush(source: RandomSource, begin: number, { at, seal }: FoundSeal): Steps<boolean> {
+  return begin < at && (yield* checksum(source, begin, at)) === seal.checksum
 }
 
 /** Goes back from seal to seal, so the end of a large file costs no more than that of a small one. */
@@ -200,64 +176,73 @@ async function lastRecords(
   count: number
 ): Promise<{ offset: number; count: number }> {
   const source = new OpenFileSource(file, size, true)
-  let start = size - (size % BLOCK_BYTES)
+  const from = await settle(source, lastFlushes(source, count))
+  return await lastOf(source, from ?? 0, count)
+}
+
+/**
+ * Where the flushes begin that hold the last `count` records. Undefined unless all of them are intact: then only reading
+ * from the start tells, which also meets the damage.
+ */
+function* lastFlushes(source: RandomSource, count: number): Steps<number | undefined> {
+  let begin = source.size
+  if (begin % BLOCK_BYTES !== 0) return undefined
+  for (let found = 0; begin > 0 && found < count; ) {
+    const at = begin - SEAL_BYTES
+    const block = yield* bytesAt(source, at, SEAL_BYTES)
+    if (!isSealIntact(block)) return undefined
+    const seal = decodeSeal(block)
+    const start = Number(seal.flushOffset)
+    if (!(yield* isFlush(source, start, { at, seal }))) return undefined
+    begin = start
+    found += Number(seal.records)
+  }
+  return begin
+}
+
+/** The last `count` records at or behind `from`; the start of the file if there are no more before them. */
+async function lastOf(
+  source: OpenFileSource,
+  from: number,
+  count: number
+): Promise<{ offset: number; count: number }> {
+  let offsets: number[] = []
   let found = 0
-  while (start > 0 && found < count) {
-    const block = source.read(start - SEAL_BYTES, SEAL_BYTES)
-    const { flushOffset, records } = isSealIntact(block) ? decodeSeal(block) : NO_SEAL
-    // Anything else than a flush of ours: only reading from the start tells.
-    if (flushOffset >= BigInt(start)) return await lastByReading(source, count)
-    start = Number(flushOffset)
-    found += Number(records)
-  }
-  return await offsetOfLast(source, start, size, count)
-}
-
-const NO_SEAL = { flushOffset: BigInt(Number.MAX_SAFE_INTEGER), records: 0n }
-
-async function lastByReading(source: RandomSource, count: number) {
-  return await offsetOfLast(source, 0, source.size, count)
-}
-
-async function offsetOfLast(source: RandomSource, from: number, size: number, count: number) {
-  let last: number[] = []
-  const layout = from > 0 ? 'sealed' : detectLayout(source)
-  for (const item of decodeDirectFile(source, { from, layout })) {
+  const layout = from > 0 ? 'sealed' : undefined
+  for (const item of decodeSteps(source, { from, layout })) {
+    if (item.type === 'wanted') await source.fetch()
     if (item.type !== 'entries') continue
+    found += item.bounds.length / 2
     for (let index = 0; index < item.bounds.length; index += 2) {
-      last.push(item.position + item.bounds[index] - ENTRY_HEADER_BYTES)
+      offsets.push(item.position + item.bounds[index] - ENTRY_HEADER_BYTES)
     }
-    if (last.length > 2 * count + 1024) last = last.slice(-count)
+    if (offsets.length > 2 * count + 1024) offsets = offsets.slice(-count)
   }
-  last = count === 0 ? [] : last.slice(-count)
-  return { offset: last[0] ?? size, count: last.length }
+  if (count === 0) return { offset: source.size, count: 0 }
+  if (from === 0 && found <= count) return { offset: 0, count: found }
+  offsets = offsets.slice(-count)
+  return { offset: offsets[0] ?? source.size, count: offsets.length }
 }
 
 /** What the last seal tells, and which layout it is. */
 async function describeSeals(path: string): Promise<LogInfo['details']> {
-  let handle: OpenFile['handle']
+  const file = compressionOf(basename(path)) === '' ? await openFile(path) : undefined
+  if (file === undefined) return {}
   try {
-    if (!(await stat(path)).isFile()) return {}
-    handle = await open(path)
-  } catch (error) {
-    if (isMissing(error)) return {}
-    throw readError(path, error)
-  }
-  try {
-    const { size } = await handle.stat()
-    const source = new OpenFileSource({ handle, path, dev: 0n, ino: 0n }, size, true)
-    const layout = detectLayout(source)
+    const { size } = await file.handle.stat()
+    const source = new OpenFileSource(file, size, true)
+    const layout = await settle(source, layoutOf(source))
     if (layout === undefined) return {}
     const details: Record<string, string | number> = { layout }
     const end = size - (size % BLOCK_BYTES)
-    const block = end > 0 ? source.read(end - SEAL_BYTES, SEAL_BYTES) : Buffer.alloc(0)
-    if (isSealIntact(block)) {
+    const block = end > 0 ? await settle(source, bytesAt(source, end - SEAL_BYTES, SEAL_BYTES)) : undefined
+    if (block !== undefined && isSealIntact(block)) {
       const { sequence, unixNs, writerId } = decodeSeal(block)
       details['last flush'] = `number ${sequence} at ${new Date(Number(unixNs / 1_000_000n)).toISOString()}`
       details.writer = writerId.toString(16).padStart(16, '0')
     } else if (layout === 'sealed') details['last flush'] = 'not complete: being written, or torn'
     return details
   } finally {
-    await handle.close()
+    await file.handle.close()
   }
 }

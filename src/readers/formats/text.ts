@@ -1,8 +1,7 @@
 // The reader of plain lines, as the rotating file writes them.
-import { backupBase } from '../../formats/backup-name.ts'
 import type { FileFormat } from '../engine/file-format.ts'
 import { createFileReader, type FileCheck } from '../engine/file-reader.ts'
-import { findRotatedFiles } from '../engine/log-files.ts'
+import { findRotatedFiles, rotatedBackups } from '../engine/log-files.ts'
 import type { OpenFile } from '../engine/open-file.ts'
 import type { Scan, Scanner } from '../engine/scan.ts'
 import { describeWriter } from '../engine/writer-state.ts'
@@ -24,7 +23,8 @@ export const textReader = createFileReader({
   format: 'text',
   files: lineFiles,
   detect: ({ kind }) => kind === 'file' || kind === 'stream',
-  backupOf: backupBase,
+  backups: rotatedBackups,
+  takesAnything: true,
   check: checkLines,
   details: describeWriter
 })
@@ -32,6 +32,7 @@ export const textReader = createFileReader({
 /** Whole lines; where they begin and end is found when somebody asks. */
 class Lines {
   readonly lines: Buffer
+  readonly areLines = true
   readonly #start: number
   #bounds: number[] | undefined
 
@@ -115,7 +116,7 @@ class LineScanner implements Scanner {
       else damage.push({ offset: position + bounds[at], bytes: length, reason: this.#reason() })
     }
     if (kept.length === bounds.length) return all
-    return kept.length === 0 ? undefined : { bounds: kept }
+    return kept.length === 0 ? undefined : { bounds: kept, areLines: true }
   }
 }
 
