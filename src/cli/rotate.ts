@@ -1,5 +1,5 @@
 // logboom rotate: rotates a text log now, under the lock its writers use.
-import { chown, stat } from 'node:fs/promises'
+import { lchown, lstat, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorMessage, LogboomError } from '../base/errors.ts'
@@ -50,7 +50,14 @@ async function rotateNow(path: string, timeoutMs: number) {
     throw isMissing(error) ? notFound(path) : readError(path, error)
   })
   const mode = (before.mode & 0o777).toString(8).padStart(3, '0')
-  const file = new RotatingFile({ path, maxBytes: 0, mode, mkdir: false, fallback: false })
+  const file = new RotatingFile({
+    path,
+    maxBytes: 0,
+    mode,
+    mkdir: false,
+    foreignOwner: 'allow',
+    fallback: false
+  })
   const stop = new AbortController()
   try {
     const timedOut = sleep(timeoutMs, undefined, { signal: stop.signal }).then(() => {
@@ -70,7 +77,7 @@ async function rotateNow(path: string, timeoutMs: number) {
 async function keepOwner(path: string, { uid, gid }: { uid: number; gid: number }): Promise<void> {
   if (process.geteuid?.() !== 0) return
   for (const each of [path, join(dirname(path), lockFileName(basename(path)))]) {
-    const found = await stat(each).catch(() => undefined)
-    if (found !== undefined && (found.uid !== uid || found.gid !== gid)) await chown(each, uid, gid)
+    const found = await lstat(each).catch(() => undefined)
+    if (found !== undefined && (found.uid !== uid || found.gid !== gid)) await lchown(each, uid, gid)
   }
 }

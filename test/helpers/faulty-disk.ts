@@ -3,7 +3,20 @@ import { type Disk, realDisk } from '../../src/io/disk.ts'
 
 export type Operation = keyof Disk
 /** A system error, or 'SHORT': a write that takes only half. */
-export type Fault = 'EIO' | 'EINVAL' | 'ENOSPC' | 'EINTR' | 'EMFILE' | 'EACCES' | 'EROFS' | 'SHORT'
+export type Fault =
+  | 'EIO'
+  | 'EINVAL'
+  | 'ENOSPC'
+  | 'ENOSYS'
+  | 'ENOENT'
+  | 'ENOLCK'
+  | 'EINTR'
+  | 'EMFILE'
+  | 'EOPNOTSUPP'
+  | 'EACCES'
+  | 'EPERM'
+  | 'EROFS'
+  | 'SHORT'
 
 export interface FaultyDisk {
   readonly disk: Disk

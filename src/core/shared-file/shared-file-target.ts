@@ -272,7 +272,9 @@ export class SharedFileTarget implements Target {
 
   #syncError(error: unknown): unknown {
     if (error instanceof DataSyncError) this.#isSyncFailing = true
-    return cannotSync(error) ? this.#notSyncable(error) : error
+    if (!cannotSync(error)) return error
+    this.#sayCannotSync(this.path, error)
+    return this.#notSyncable(error)
   }
 
   #notSyncable(error: unknown): NotSyncableError {
