@@ -132,7 +132,7 @@ export class OpenFiles {
   async closeAll(): Promise<void> {
     await Promise.all([
       ...this.#closing.map(({ closed }) => closed),
-      ...this.#open.map((file) => this.close(file, true))
+      ...[...this.#open].map((file) => this.close(file, true))
     ])
   }
 

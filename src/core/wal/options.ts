@@ -6,7 +6,6 @@ import {
   alsoNamed,
   count,
   duration,
-  flattened,
   folder,
   type OptionsInput,
   type OptionsOutput,
@@ -97,7 +96,7 @@ export function parseWalOptions(input: unknown): ParsedWalOptions {
   const metadata = typeof options.metadata === 'string' ? Buffer.from(options.metadata) : options.metadata
   const path = join(walDir, own)
   return {
-    ...flattened(options),
+    ...options,
     path,
     walDir: path,
     segmentBytes: maxBytes,
