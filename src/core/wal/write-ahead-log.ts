@@ -258,8 +258,10 @@ export class WriteAheadLog extends PumpedSink {
   }
 
   async #close(): Promise<void> {
+    // At once, so that nothing is accepted any more.
+    const closed = this.#pump.close()
     await this.#starting?.catch(() => {})
-    await this.#pump.close()
+    await closed
     if (this.#failure !== undefined) throw this.#failure
   }
 
