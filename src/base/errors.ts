@@ -68,6 +68,11 @@ export const errorTable = {
     action:
       'Replace or repair the disk, then open the log again; recovery goes on behind the last acknowledged record.'
   },
+  ERR_RETENTION: {
+    what: 'Only as a warning: `maxRetainedBytes` or `maxRetainedAge` removed entries of a write-ahead log that no snapshot had released, or could not, because a snapshot that is out or a reader holds them.',
+    safe: 'The entries named in the message are gone, as the bound asks for; all later ones are in the log.',
+    action: 'Release snapshots sooner, or raise the bound.'
+  },
   ERR_INDEX_OVERFLOW: {
     what: 'The log has used up its indices: they end at 2^64 - 1.',
     safe: 'Everything acknowledged is in the log; the records of this call were not accepted.',
@@ -90,7 +95,7 @@ export const errorTable = {
     action: '`cause` is the error of the stream.'
   },
   ERR_TOO_LARGE: {
-    what: 'A payload is longer than the format can announce (4 294 967 295 bytes).',
+    what: 'A payload is longer than the format can announce (4 294 967 295 bytes), or a batch of a write-ahead log is larger than 1 GiB.',
     safe: 'Nothing of this record was written; all others are not affected.',
     action: 'Split the payload.'
   },

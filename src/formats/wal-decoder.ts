@@ -4,6 +4,7 @@ import { native } from '../native/index.ts'
 import { WAL_ROW } from '../native/wal-scan.ts'
 import { CRC, FRAME_HEADER_BYTES, recordName, SECTOR_BYTES } from './wal.ts'
 import { decodeRecord } from './wal-record.ts'
+import { WalRest } from './wal-rest.ts'
 
 const WINDOW_BYTES = 256 * 1024
 const ROWS = 4096
@@ -12,6 +13,11 @@ const ROWS = 4096
  * `record`: the fields of the decoder describe the next record. `more`: call `makeRoom`, read `fillBytes` bytes at
  * file offset `fillPosition` into `window` at `fillOffset`, then call `filled`. `end`: the used part of the segment ends.
  * `torn`: an unexpected end of the last segment, which repair may cut off. `corrupt`: any other damage.
+ *
+ * An end counts only if nothing but zeros follows it, and a break of the last segment is `torn` only if a crash can
+ * have left it so: the file ends within the record, or is all zeros from somewhere in the record on, or a sector of it
+ * was never written. What a power loss leaves of writes that no sync covered may have such a hole with whole batches
+ * behind it: that, too, is `torn`, with `intactAt` set. Whole batches behind any other break are proof of damage.
  */
 export type WalStep = 'record' | 'more' | 'end' | 'torn' | 'corrupt'
 
@@ -20,6 +26,12 @@ export class WalDecoder {
   crc = 0
   /** What is wrong, after `torn` and `corrupt`. */
   reason = ''
+  /** After `torn` and `corrupt`: where whole batches follow the damage, if they do. */
+  intactAt: number | undefined
+  /** Whether what follows an end is looked at; who follows a growing file cannot. */
+  checksRest = true
+  /** Index up to which batches were complete so far, as far as it is known. */
+  commit = 0n
   /** File offset behind the last sound record: where damage starts, or where appending goes on. */
   offset = 0
   /** Type of the record, its offset in the file, and the range of its data in `window`. */
@@ -42,6 +54,10 @@ export class WalDecoder {
   readonly #rows = new Uint32Array(ROWS * WAL_ROW)
   #row = 0
   #rowCount = 0
+  /** While the rest behind an end or a break is looked at: what came before, and where the broken record ends. */
+  #rest: WalRest | undefined
+  #verdict: 'end' | 'torn' | 'corrupt' = 'end'
+  #brokenEnd = 0
 
   /** Starts a segment of `fileBytes` bytes; `last` decides whether an unexpected end may be a torn write. */
   begin(fileBytes: number, last: boolean): void {
@@ -53,7 +69,7 @@ export class WalDecoder {
     this.#row = 0
     this.#rowCount = 0
     this.offset = 0
-    this.reason = ''
+    this.#forgetBreak()
   }
 
   /** File offset of the first byte of `window`. */
@@ -63,23 +79,25 @@ export class WalDecoder {
 
   /** The segment has grown, or is no longer the last one: decoding may go on after an `end` or `torn`. */
   resume(fileBytes: number, last: boolean): void {
-    const at = this.offset - this.#base
     this.#fileBytes = fileBytes
     this.#last = last
     // What was behind the end has been overwritten since: it is read again.
-    this.#at = at
-    this.#end = at
-    this.reason = ''
+    this.#base = this.offset
+    this.#at = 0
+    this.#end = 0
+    this.#forgetBreak()
   }
 
   next(): WalStep {
+    if (this.#rest !== undefined) return this.#scanRest(this.#rest)
     if (this.#row < this.#rowCount) return this.#takeRow()
     if (this.#end - this.#at >= FRAME_HEADER_BYTES && this.offset > 0) {
       this.#rowCount = native.walScan(this.window, this.#at, this.#end, this.crc, this.#rows)
       this.#row = 0
       if (this.#rowCount > 0) return this.#takeRow()
     }
-    return this.#judge()
+    const step = this.#judge()
+    return step === 'record' || step === 'more' ? step : this.#lookBehind(step)
   }
 
   /** The record makes no sense to who understands its data: it counts as not read. */
@@ -109,6 +127,48 @@ export class WalDecoder {
     this.crc = rows[at + 5]
     this.offset = this.#base + this.#at
     return 'record'
+  }
+
+  #forgetBreak(): void {
+    this.reason = ''
+    this.intactAt = undefined
+    this.#rest = undefined
+    this.#brokenEnd = 0
+  }
+
+  /** A verdict on the end of a segment may depend on all that follows. */
+  #lookBehind(verdict: 'end' | 'torn' | 'corrupt'): WalStep {
+    const matters = verdict === 'end' || this.#last
+    if (!this.checksRest || !matters || this.#fileBytes <= this.offset) return verdict
+    this.#verdict = verdict
+    this.#rest = new WalRest(this.offset, this.#fileBytes, this.commit)
+    return this.#scanRest(this.#rest)
+  }
+
+  #scanRest(rest: WalRest): WalStep {
+    const isEnd = this.#base + this.#end >= this.#fileBytes
+    this.#at += rest.scan(this.window, this.#at, this.#end, this.#base + this.#at, isEnd)
+    if (!isEnd && rest.intactAt === undefined) return this.#want(this.#end - this.#at + 1)
+    this.#rest = undefined
+    return this.#conclude(rest)
+  }
+
+  #conclude(rest: WalRest): WalStep {
+    const isEnd = this.#verdict === 'end'
+    if (isEnd && rest.end === this.offset && rest.intactAt === undefined) return 'end'
+    if (isEnd) this.reason = 'a frame of zeros with other bytes behind it'
+    if (!this.#last) return this.#corrupt(`${this.reason}; more segments follow`)
+    this.intactAt = rest.intactAt
+    if (rest.intactAt !== undefined) {
+      this.reason += `; whole batches follow at offset ${rest.intactAt}`
+      return rest.hasLostSector ? 'torn' : 'corrupt'
+    }
+    if (isEnd) return rest.beginsWithLostSector ? 'torn' : 'corrupt'
+    if (this.#verdict === 'corrupt' && rest.end < this.#brokenEnd) {
+      this.reason += '; it is all zeros from there to the end of the file'
+      return 'torn'
+    }
+    return this.#verdict
   }
 
   /** One record the long way round, with the verdict on whatever is wrong with it. */
@@ -160,6 +220,7 @@ export class WalDecoder {
   }
 
   #damaged(start: number, end: number, reason: string): WalStep {
+    this.#brokenEnd = this.#base + end
     if (this.#last && this.#hasZeroSector(start, end)) {
       this.reason = `${reason}; a sector of it was never written`
       return 'torn'

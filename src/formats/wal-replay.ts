@@ -21,6 +21,8 @@ export interface WalDamage {
   readonly file: string
   readonly offset: number
   readonly reason: string
+  /** Where whole batches follow behind the damage, if they do. */
+  readonly intactAt?: number | undefined
 }
 
 /** A place between two records. */
@@ -57,11 +59,15 @@ export class WalReplay {
   /** Behind the last record up to which every entry is committed. */
   committed: WalPosition | undefined
   segment: SegmentName | undefined
+  /** Whether the head of the segment was read: it is on disk before the segment gets its name. */
+  #hasHead = false
 
   /** Starts the next segment; false if it cannot follow the one before, with `damage` set. */
   begin(segment: SegmentName, bytes: number, last: boolean): boolean {
     const previous = this.segment
     this.segment = segment
+    this.#hasHead = false
+    this.decoder.commit = this.commit
     this.decoder.begin(bytes, last)
     if (previous === undefined) {
       this.firstIndex = segment.index === 0n ? 1n : segment.index
@@ -92,7 +98,15 @@ export class WalReplay {
   next(): WalStep {
     const step = this.decoder.next()
     if (step === 'record') return this.#record() ? step : 'corrupt'
-    if (step === 'torn' || step === 'corrupt') this.#fail(step, this.decoder.reason)
+    if (step === 'more') return step
+    if (step !== 'corrupt' && (this.decoder.offset === 0 || (step === 'torn' && !this.#hasHead))) {
+      this.#fail(
+        'corrupt',
+        `the head of the segment is missing: ${this.decoder.reason || 'it was emptied or cut short'}`
+      )
+      return 'corrupt'
+    }
+    if (step !== 'end') this.#fail(step, this.decoder.reason)
     return step
   }
 
@@ -138,6 +152,7 @@ export class WalReplay {
     if (state.term !== TERM || state.vote !== MEMBER) this.foreign = true
     this.marked = true
     this.commit = state.commit
+    this.decoder.commit = state.commit
     return true
   }
 
@@ -149,6 +164,7 @@ export class WalReplay {
   }
 
   #metadata(metadata: Uint8Array): boolean {
+    this.#hasHead = true
     if (this.metadata === undefined) this.metadata = Uint8Array.from(metadata)
     else if (Buffer.compare(this.metadata, metadata) !== 0) {
       return this.#reject('the metadata differs from that of the segments before')
@@ -163,7 +179,14 @@ export class WalReplay {
   }
 
   #fail(kind: WalDamage['kind'], reason: string): false {
-    this.damage = { kind, file: this.segment?.name ?? '', offset: this.decoder.offset, reason }
+    const { offset, intactAt } = this.decoder
+    this.damage = {
+      kind,
+      file: this.segment?.name ?? '',
+      offset,
+      reason,
+      ...(intactAt !== undefined && { intactAt })
+    }
     return false
   }
 

@@ -88,3 +88,8 @@ export function hex16(value: bigint): string {
 export function compare(a: bigint, b: bigint): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
+
+/** The larger of two indices. */
+export function laterIndex(a: bigint, b: bigint): bigint {
+  return compare(a, b) < 0 ? b : a
+}

@@ -1,14 +1,20 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { withInternals } from '../../src/core/sink/internals.ts'
 import { WriteAheadLog } from '../../src/core/wal/write-ahead-log.ts'
 import { readLog } from '../helpers/wal-log.ts'
 import { sinkConformance } from './sink-conformance.ts'
 
 sinkConformance('wal', {
   create: (folder, options, disk) =>
-    WriteAheadLog.openSync(
-      { walDir: join(folder, 'wal'), segmentBytes: 4_096, durability: 'os', fallback: false, ...options },
-      { disk }
+    withInternals({ disk }, () =>
+      WriteAheadLog.openSync({
+        walDir: join(folder, 'wal'),
+        segmentBytes: 4_096,
+        durability: 'os',
+        fallback: false,
+        ...options
+      })
     ),
   read: (folder) => {
     const walDir = join(folder, 'wal')

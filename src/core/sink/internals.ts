@@ -9,9 +9,19 @@ export interface Internals {
   readonly now: () => number
   /** What `write` of a binary file takes: payloads, or from transports a stream of lines. */
   readonly source: FrameSource
+  /** How long a write-ahead log waits out failures, for causes outside the disk and of a disk that fails, in ms. */
+  readonly patience: { readonly passingMs: number; readonly failingMs: number } | undefined
+  /** Syncs of a write-ahead log that are shorter than this may be made on the calling thread. */
+  readonly shortSyncMs: number | undefined
 }
 
-const defaults: Internals = { disk: realDisk, now: () => Date.now(), source: 'payloads' }
+const defaults: Internals = {
+  disk: realDisk,
+  now: () => Date.now(),
+  source: 'payloads',
+  patience: undefined,
+  shortSyncMs: undefined
+}
 let current = defaults
 
 /** What a sink that is being constructed is to use. */

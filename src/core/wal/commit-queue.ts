@@ -1,5 +1,7 @@
 // Group commit: batches that arrive while one write and sync are running share the next one.
 import { LogboomError } from '../../base/errors.ts'
+import { sleep } from '../../base/sleep.ts'
+import type { Batch } from './batch.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { IndexRange, WalRecords } from './writer-contract.ts'
 
@@ -11,14 +13,17 @@ const SHORT_SYNC_MS = 0.5
 /** After a longer one so many groups go to the other thread before it is tried here again. */
 const CAREFUL_GROUPS = 64
 
-interface Waiting {
-  readonly records: WalRecords
-  readonly bytes: number
+/** A caller that must be blocked is blocked for this long before the disk is tried again. */
+const BLOCKED_WAIT_MS = 50
+
+interface Waiting extends Batch {
   /** Pushed in the turn of the event loop in which a group of one was acknowledged: by a caller that waits for each. */
   readonly follows: boolean
   readonly resolve: (range: IndexRange) => void
   readonly reject: (error: unknown) => void
 }
+
+type Answer = IndexRange | LogboomError
 
 export interface CommitHooks {
   writer(): LogWriter
@@ -39,6 +44,7 @@ export class CommitQueue {
   #running: Promise<void> | undefined
   #acknowledgedOne = false
   #carefulGroups = CAREFUL_GROUPS
+  #appended = 0
 
   constructor(hooks: CommitHooks, shortSyncMs = SHORT_SYNC_MS) {
     this.#hooks = hooks
@@ -50,7 +56,12 @@ export class CommitQueue {
     return this.#waiting.map(({ records }) => records)
   }
 
-  push(records: WalRecords, bytes: number): Promise<IndexRange> {
+  /** Grows whenever batches were appended. */
+  get progress(): number {
+    return this.#appended
+  }
+
+  push({ records, bytes }: Batch): Promise<IndexRange> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ records, bytes, follows: this.#acknowledgedOne, resolve, reject })
       this.queuedBytes += bytes
@@ -67,10 +78,32 @@ export class CommitQueue {
   appendNow(): void {
     while (this.#waiting.length > 0) {
       const group = this.#nextGroup()
-      const ranges = this.#hooks.writer().append(group.map(({ records }) => records))
+      const answers = this.#hooks.writer().append(group.map(({ records }) => records))
       this.#remove(group)
-      this.#acknowledge(group, ranges).catch(() => {})
+      this.#acknowledge(group, answers).catch(() => {})
     }
+  }
+
+  /** The same, waiting on this thread for as long as the cause may pass. */
+  appendBlocking(): void {
+    let told = false
+    while (this.#waiting.length > 0) {
+      try {
+        this.appendNow()
+      } catch (error) {
+        if (!isPassing(error)) throw error
+        if (!told) this.#hooks.degraded(error)
+        told = true
+        sleep(BLOCKED_WAIT_MS)
+      }
+    }
+    if (told) this.#hooks.recovered()
+  }
+
+  /** Rejects what was not appended. */
+  rejectAll(error: LogboomError): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error)
+    this.queuedBytes = 0
   }
 
   async #run(): Promise<void> {
@@ -80,8 +113,8 @@ export class CommitQueue {
     while (this.#waiting.length > 0) {
       const group = this.#nextGroup()
       try {
-        const ranges = await this.#append(group)
-        if (ranges !== undefined) await this.#acknowledge(group, ranges)
+        const answers = await this.#append(group)
+        if (answers !== undefined) await this.#acknowledge(group, answers)
       } catch (error) {
         this.#remove(group)
         for (const { reject } of group) reject(error)
@@ -92,17 +125,20 @@ export class CommitQueue {
   }
 
   /** Undefined if the group was appended by somebody else meanwhile. */
-  async #append(group: Waiting[]): Promise<IndexRange[] | undefined> {
+  async #append(group: Waiting[]): Promise<Answer[] | undefined> {
     let told = false
     while (this.#waiting[0] === group[0]) {
       const writer = this.#hooks.writer()
       try {
-        const ranges = writer.append(group.map(({ records }) => records))
+        const answers = writer.append(group.map(({ records }) => records))
         this.#remove(group)
         if (told) this.#hooks.recovered()
-        return ranges
+        return answers
       } catch (error) {
-        if (!(error instanceof LogboomError && error.code === 'ERR_IO')) throw error
+        if (!isPassing(error)) {
+          if (told) this.#hooks.recovered()
+          throw error
+        }
         if (!told) this.#hooks.degraded(error)
         told = true
       }
@@ -112,7 +148,7 @@ export class CommitQueue {
     return undefined
   }
 
-  async #acknowledge(group: Waiting[], ranges: IndexRange[]): Promise<void> {
+  async #acknowledge(group: Waiting[], answers: Answer[]): Promise<void> {
     try {
       if (this.#settleHere(group)) await nextTurn()
       else await this.#settleElsewhere()
@@ -120,7 +156,11 @@ export class CommitQueue {
       for (const { reject } of group) reject(error)
       return
     }
-    for (const [i, { resolve }] of group.entries()) resolve(ranges[i])
+    for (const [i, { resolve, reject }] of group.entries()) {
+      const answer = answers[i]
+      if (answer instanceof LogboomError) reject(answer)
+      else resolve(answer)
+    }
     if (group.length > 1) return
     this.#acknowledgedOne = true
     setImmediate(() => {
@@ -159,8 +199,13 @@ export class CommitQueue {
   #remove(group: Waiting[]): void {
     if (this.#waiting[0] !== group[0]) return
     this.#waiting.splice(0, group.length)
+    this.#appended += group.length
     for (const { bytes } of group) this.queuedBytes -= bytes
   }
+}
+
+function isPassing(error: unknown): error is LogboomError {
+  return error instanceof LogboomError && error.code === 'ERR_IO'
 }
 
 /** Whoever else uses the event loop has its turn, however fast the disk. */

@@ -4,7 +4,7 @@ import { LogboomError } from '../../base/errors.ts'
 import { ENTRY, listSegments, type SegmentName } from '../../formats/wal.ts'
 import { WalReplay } from '../../formats/wal-replay.ts'
 import type { Disk } from '../../io/disk.ts'
-import { corrupt } from './recover.ts'
+import { corrupt } from './judge.ts'
 import { SegmentReader } from './scan-log.ts'
 
 export interface Entry {
@@ -43,6 +43,8 @@ export async function* streamEntries(
     }
     if (replay.damage !== undefined) throw corrupt(folder, replay.damage)
   }
+  // What a snapshot stands for need not be there.
+  if (replay.snapshotIndex >= to) return
   throw new LogboomError('ERR_CORRUPT', `${folder} ends before entry ${to}`, { path: folder })
 }
 

@@ -4,31 +4,46 @@ import { join } from 'node:path'
 import { WAL_FILE_MODE } from '../../formats/wal.ts'
 import type { Disk } from '../../io/disk.ts'
 import { openFile, syncFolder } from '../../io/open-file.ts'
+import { writeAll } from './write-all.ts'
 
 const CHUNK_BYTES = 1024 * 1024
-const ACCESS = { mode: WAL_FILE_MODE, dirMode: 0, mkdir: false }
+const ACCESS = { mode: WAL_FILE_MODE, dirMode: 0, mkdir: false, foreignOwner: 'allow' as const }
+const MAX_COPIES = 10_000
 
-/**
- * Copies the segment `name` and cuts it to `length` bytes, both durably. Returns how many bytes were cut off, not
- * counting the zeros at the end.
- */
-export function keepBroken(disk: Disk, folder: string, name: string, length: number): number {
+export interface KeptCopy {
+  /** Bytes cut off, not counting the zeros at the end. */
+  bytes: number
+  copy: string
+}
+
+/** Copies the segment `name` and cuts it to `length` bytes, both durably. */
+export function keepBroken(disk: Disk, folder: string, name: string, length: number): KeptCopy {
   const path = join(folder, name)
+  const copy = freeCopyName(disk, path)
   const file = openFile(disk, path, constants.O_RDWR, ACCESS)
   try {
-    const end = copy(disk, file.fd, join(folder, `${name}.broken`))
+    const end = copyFile(disk, file.fd, copy)
+    syncFolder(disk, folder)
     disk.truncate(file.fd, length)
     disk.fsync(file.fd)
-    syncFolder(disk, folder)
-    return Math.max(0, end - length)
+    return { bytes: Math.max(0, end - length), copy }
   } finally {
     file.release()
   }
 }
 
+/** A name for the copy of the file at `path`; those of earlier damage are kept. */
+export function freeCopyName(disk: Disk, path: string): string {
+  const first = `${path}.broken`
+  if (!disk.exists(first)) return first
+  for (let number = 1; number < MAX_COPIES; number++) {
+    if (!disk.exists(`${first}.${number}`)) return `${first}.${number}`
+  }
+  throw new Error(`${path} has ${MAX_COPIES} copies; remove those that nobody needs`)
+}
+
 /** Zeros become a hole: a preallocated rest costs neither time nor space. Returns where the last other byte ends. */
-function copy(disk: Disk, from: number, to: string): number {
-  if (disk.exists(to)) disk.unlink(to)
+function copyFile(disk: Disk, from: number, to: string): number {
   const target = openFile(disk, to, constants.O_RDWR, ACCESS)
   try {
     const { size } = disk.fstat(from)
@@ -38,7 +53,7 @@ function copy(disk: Disk, from: number, to: string): number {
       const bytes = disk.read(from, chunk, 0, Math.min(CHUNK_BYTES, size - at), at)
       if (bytes === 0) break
       const used = usedBytes(chunk, bytes)
-      for (let done = 0; done < used; ) done += disk.write(target.fd, chunk, done, used - done, at + done)
+      writeAll(disk, target.fd, chunk.subarray(0, used), at)
       if (used > 0) end = at + used
       at += bytes
     }

@@ -1,23 +1,24 @@
 // The storage of a write-ahead log: appends batches to the last segment, syncs, cuts, and moves to a new segment
 // after a failure. What is not on disk yet is kept in memory, so that it can be written again there.
-
+import { monotonicMs } from '../../base/clock.ts'
 import { errorMessage, LogboomError } from '../../base/errors.ts'
-import { MAX_INDEX, MEMBER, segmentName, TERM } from '../../formats/wal.ts'
-import { CONF_STATE, WalEncoder } from '../../formats/wal-encoder.ts'
+import { MAX_INDEX, TERM } from '../../formats/wal.ts'
+import { CONF_STATE } from '../../formats/wal-encoder.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
-import { syncFolder } from '../../io/open-file.ts'
+import { beginNext, restore, StraySegment, type Successor } from './next-segment.ts'
 import { Patience } from './patience.ts'
-import { reencode } from './reencode.ts'
 import type { Segment } from './segment.ts'
 import { SegmentSupply } from './segment-supply.ts'
+import { type Savepoint, Unsynced } from './unsynced.ts'
 import type { IndexRange, WalRecords, WriterCounters, WriterHooks, WriterOptions } from './writer-contract.ts'
+import { WriterLife } from './writer-state.ts'
+
+/** What is appended without a sync is acknowledged by the kernel alone: so often it is looked where the file is. */
+const LOOK_EVERY_MS = 100
 
 /** A place in what was appended, to go back to. */
-interface Mark {
-  readonly turn: number
-  readonly length: number
-  readonly crc: number
+interface Mark extends Savepoint {
   readonly nextIndex: bigint
 }
 
@@ -26,29 +27,19 @@ export class LogWriter {
   /** Index of the last entry that is on disk. */
   durableIndex: bigint
   failure: LogboomError | undefined
+  readonly supply: SegmentSupply
   readonly #disk: Disk
   readonly #options: WriterOptions
   readonly #counters: WriterCounters
   readonly #hooks: WriterHooks
-  readonly #supply: SegmentSupply
   readonly #patience: Patience
+  readonly #life = new WriterLife()
+  readonly #unsynced: Unsynced
   #segment: Segment
-  /** Checksum at the end of what is on disk, and that end in the segment. */
-  #durableCrc: number
-  #durableEnd: number
-  /** What was appended since the running sync began, and what that sync covers. */
-  #tail: WalEncoder
-  #syncing: WalEncoder | undefined
-  #spare: WalEncoder | undefined
-  /** Changes whenever the tail begins anew. */
-  #turn = 0
-  /** The segment failed: nothing is written before `#moveOn` has succeeded. */
-  #broken = false
-  /** The failed segment has been cut to what is on disk. */
-  #sealed = false
+  /** Where a segment lies that could be neither used nor removed. */
+  #stray: string | undefined
   #running: Promise<void> | undefined
-  /** Changes whenever the result of a running sync has become meaningless. */
-  #epoch = 0
+  #lookedMs = 0
 
   constructor(
     disk: Disk,
@@ -64,12 +55,10 @@ export class LogWriter {
     this.#hooks = hooks
     this.#segment = segment
     this.#patience = new Patience(options.patience)
-    this.#supply = new SegmentSupply(disk, options, counters)
+    this.supply = new SegmentSupply(disk, options, counters)
     this.nextIndex = position.index + 1n
     this.durableIndex = position.index
-    this.#durableCrc = position.crc
-    this.#durableEnd = segment.used
-    this.#tail = new WalEncoder(position.crc)
+    this.#unsynced = new Unsynced(position.crc, segment.used)
   }
 
   get lastIndex(): bigint {
@@ -81,33 +70,37 @@ export class LogWriter {
   }
 
   get unsyncedBytes(): number {
-    return this.#tail.length + (this.#syncing?.length ?? 0)
+    return this.#unsynced.bytes
   }
 
   /**
-   * Appends each batch, to be recovered whole or not at all. When it throws, none of them is in the log: `ERR_IO`
-   * if trying again may help, `ERR_WAL_FAILED`, `ERR_INDEX_OVERFLOW`.
+   * Appends each batch, to be recovered whole or not at all. A batch that cannot be taken is answered with its error
+   * (`ERR_TOO_LARGE`, `ERR_INDEX_OVERFLOW`); the others are not affected. When it throws, none of them is in the log:
+   * `ERR_IO` if trying again may help, else `ERR_WAL_FAILED`.
    */
-  append(batches: readonly WalRecords[]): IndexRange[] {
-    this.#refuse(batches)
+  append(batches: readonly WalRecords[]): (IndexRange | LogboomError)[] {
+    if (this.failure !== undefined) throw this.failure
     const mark = this.#mark()
-    const ranges = batches.map((batch) => this.#encode(batch))
-    const bytes = this.#tail.length - mark.length
+    const answers = batches.map((batch) => this.#encode(batch))
+    if (this.nextIndex === mark.nextIndex) return answers
+    const bytes = this.#unsynced.tail.length - mark.length
     try {
       this.#writeTail(mark.length)
+      this.#look()
     } catch (error) {
       throw this.#takeBack(mark, error)
     }
     this.#appended(mark, bytes)
-    return ranges
+    return answers
   }
 
-  /** Like `append`, and on disk when it returns. */
+  /** Like `append`, and on disk when it returns. Throws the error of the batch, too. */
   appendNow(batch: WalRecords): IndexRange {
-    this.#refuse([batch])
+    if (this.failure !== undefined) throw this.failure
     const mark = this.#mark()
-    const range = this.#encode(batch)
-    const bytes = this.#tail.length - mark.length
+    const answer = this.#encode(batch)
+    if (answer instanceof LogboomError) throw answer
+    const bytes = this.#unsynced.tail.length - mark.length
     try {
       if (!this.#writeAloneNow(mark)) {
         this.#writeTail(mark.length)
@@ -117,7 +110,7 @@ export class LogWriter {
       throw this.#takeBack(mark, error)
     }
     this.#appended(mark, bytes)
-    return range
+    return answer
   }
 
   /** Resolves when everything appended before is on disk. Rejects with `ERR_WAL_FAILED` only. */
@@ -136,7 +129,7 @@ export class LogWriter {
   syncNow(): void {
     if (this.failure !== undefined) throw this.failure
     if (this.unsyncedBytes === 0) return
-    if (!this.#broken && this.#syncSegment()) return
+    if (this.#life.isSound && this.#syncSegment()) return
     try {
       this.#moveOn()
     } catch (error) {
@@ -148,7 +141,7 @@ export class LogWriter {
   recordSnapshot(index: bigint): void {
     this.syncNow()
     const mark = this.#mark()
-    this.#tail.writeSnapshot({ index, term: TERM }, CONF_STATE)
+    this.#unsynced.tail.writeSnapshot({ index, term: TERM }, CONF_STATE)
     try {
       this.#writeTail(mark.length)
       this.syncNow()
@@ -161,14 +154,14 @@ export class LogWriter {
   async close(): Promise<void> {
     this.#patience.end()
     await this.#running?.catch(() => {})
-    await this.#supply.close()
+    await this.supply.close()
     try {
       if (this.failure === undefined) this.syncNow()
     } catch (error) {
       this.fail(error)
     }
-    if (this.#broken) this.#segment.close()
-    else this.#segment.finish()
+    if (this.#life.isSound) this.#segment.finish()
+    else this.#segment.close()
     if (this.failure !== undefined && this.durableIndex < this.lastIndex) throw this.failure
   }
 
@@ -188,48 +181,48 @@ export class LogWriter {
     const { walDir } = this.#options
     const message = `the log in ${walDir} failed: ${errorMessage(cause)}`
     this.failure = new LogboomError('ERR_WAL_FAILED', message, { path: walDir, cause })
-    this.#hooks.failed(this.failure, this.#kept(), this.#durableCrc)
+    this.#life.become('failed')
+    this.#hooks.failed(this.failure, this.#unsynced.pieces, this.#unsynced.durableCrc)
     return this.failure
   }
 
-  #refuse(batches: readonly WalRecords[]): void {
-    if (this.failure !== undefined) throw this.failure
-    let count = 0n
-    for (const batch of batches) count += BigInt(batch.length)
-    if (this.lastIndex + count <= MAX_INDEX) return
-    const message = `${count} records do not fit behind index ${this.lastIndex}`
-    throw new LogboomError('ERR_INDEX_OVERFLOW', message, { path: this.#options.walDir })
-  }
-
-  #encode(batch: WalRecords): IndexRange {
+  /** Appends the batch to the tail, or takes back what there is of it. */
+  #encode(batch: WalRecords): IndexRange | LogboomError {
+    const { walDir } = this.#options
     const firstIndex = this.nextIndex
-    const lastIndex = this.#tail.writeBatch(firstIndex, batch)
-    this.nextIndex = lastIndex + 1n
-    return { firstIndex, lastIndex }
+    if (this.lastIndex + BigInt(batch.length) > MAX_INDEX) {
+      const message = `${batch.length} records do not fit behind index ${this.lastIndex}`
+      return new LogboomError('ERR_INDEX_OVERFLOW', message, { path: walDir })
+    }
+    const savepoint = this.#unsynced.savepoint()
+    try {
+      const lastIndex = this.#unsynced.tail.writeBatch(firstIndex, batch)
+      this.nextIndex = lastIndex + 1n
+      return { firstIndex, lastIndex }
+    } catch (error) {
+      this.#unsynced.rollBack(savepoint)
+      const message = `a batch of ${batch.length} records cannot be taken: ${errorMessage(error)}`
+      return new LogboomError('ERR_TOO_LARGE', message, { path: walDir, cause: error })
+    }
   }
 
   #appended(mark: Mark, bytes: number): void {
     this.#counters.records += Number(this.nextIndex - mark.nextIndex)
     this.#counters.bytes += bytes
     if (this.#segment.used >= this.#options.segmentBytes) this.#cut()
-    this.#supply.consider(this.#segment)
-  }
-
-  /** What was appended and is not known to be on disk. */
-  #kept(): Uint8Array[] {
-    return this.#syncing === undefined ? [this.#tail.bytes] : [this.#syncing.bytes, this.#tail.bytes]
+    this.supply.consider(this.#segment)
   }
 
   #mark(): Mark {
-    const { length, crc } = this.#tail
-    return { turn: this.#turn, length, crc, nextIndex: this.nextIndex }
+    return { ...this.#unsynced.savepoint(), nextIndex: this.nextIndex }
   }
 
   /** Writes the tail from `from` on to the segment, or all that is kept to a new one. */
   #writeTail(from: number): void {
-    if (!this.#broken) {
+    const { tail } = this.#unsynced
+    if (this.#life.isSound) {
       try {
-        this.#segment.write(this.#tail.bytes.subarray(from))
+        this.#segment.write(tail.bytes.subarray(from))
         failpoint('wal-written')
         return
       } catch (error) {
@@ -241,24 +234,23 @@ export class LogWriter {
 
   /** Writes and syncs what follows `mark` in one call, where it is all there is to sync; false if it is not on disk. */
   #writeAloneNow(mark: Mark): boolean {
-    if (this.#broken || mark.length > 0 || this.#syncing !== undefined) return false
+    if (this.#life.state !== 'healthy' || mark.length > 0) return false
+    const { tail } = this.#unsynced
     try {
-      this.#segment.writeNow(this.#tail.bytes)
+      this.#segment.writeNow(tail.bytes)
     } catch (error) {
       this.#break(error)
       return false
     }
     failpoint('wal-synced')
-    this.#advance(this.#segment.used, this.#tail.crc)
+    if (!this.#isInPlace()) return false
+    this.#allDurable(this.#segment.used, tail.crc)
     return true
   }
 
   /** Forgets what was appended since `mark` and could not be written; whether that may pass decides what to throw. */
   #takeBack(mark: Mark, error: unknown): LogboomError {
-    if (this.#turn === mark.turn) {
-      this.#tail.rewind(mark.length, mark.crc)
-      this.nextIndex = mark.nextIndex
-    }
+    if (this.#unsynced.rollBack(mark)) this.nextIndex = mark.nextIndex
     return this.#judge(error)
   }
 
@@ -275,36 +267,50 @@ export class LogWriter {
 
   #break(error: unknown): void {
     this.#counters.errors++
-    this.#broken = true
-    this.#sealed = false
+    this.#life.become('broken')
     this.#hooks.warning(this.#ioError(error))
   }
 
+  /** Looks now and then where the file is that is written to without syncing. */
+  #look(): void {
+    const now = monotonicMs()
+    if (now - this.#lookedMs < LOOK_EVERY_MS || !this.#life.isSound) return
+    this.#lookedMs = now
+    if (!this.#isInPlace()) this.#moveOn()
+  }
+
+  /** Nothing is acknowledged for a file that nobody can find. */
+  #isInPlace(): boolean {
+    const fate = this.#segment.fate()
+    if (fate === 'sound') return true
+    const { path } = this.#segment
+    const what = fate === 'moved' ? 'was removed, moved or replaced' : 'was shortened'
+    this.#counters.errors++
+    this.#unsynced.distrust()
+    this.#life.become('lost')
+    this.#hooks.warning(new LogboomError('ERR_IO', `${path} ${what} while it was written to`, { path }))
+    return false
+  }
+
   async #syncOnce(): Promise<void> {
-    if (this.#broken) return this.#heal()
-    const encoder = this.#tail
+    if (!this.#life.isSound) return this.#heal()
     const lastIndex = this.lastIndex
-    const end = this.#segment.used
-    const epoch = this.#epoch
-    this.#syncing = encoder
-    this.#tail = this.#spare ?? new WalEncoder()
-    this.#tail.reset(encoder.crc)
-    this.#spare = undefined
-    this.#turn++
+    const covered = this.#unsynced.beginSync(this.#segment.used)
+    this.#life.become('syncing')
     try {
       await this.#segment.sync()
       failpoint('wal-synced')
     } catch (error) {
-      if (epoch !== this.#epoch) return
-      if (!this.#broken) this.#break(error)
+      if (!this.#unsynced.isAwaiting(covered)) return
+      this.#unsynced.distrust()
+      if (this.#life.isSound) this.#break(error)
       return this.#heal()
     }
-    if (epoch !== this.#epoch) return
+    if (!this.#unsynced.isAwaiting(covered)) return
+    if (this.#life.isSound && !this.#isInPlace()) return this.#heal()
+    if (!this.#unsynced.confirm(covered)) return
     this.durableIndex = lastIndex
-    this.#syncing = undefined
-    this.#spare = encoder
-    this.#durableCrc = encoder.crc
-    this.#durableEnd = end
+    if (this.#life.state === 'syncing') this.#life.become('healthy')
   }
 
   /** Moves on to a new segment, however often it takes, as long as the causes may pass. */
@@ -312,7 +318,7 @@ export class LogWriter {
     let told = false
     for (;;) {
       if (this.failure !== undefined) throw this.failure
-      if (!this.#broken) break
+      if (this.#life.isSound) break
       try {
         this.#moveOn()
         break
@@ -334,7 +340,8 @@ export class LogWriter {
       this.#break(error)
       return false
     }
-    this.#advance(this.#segment.used, this.#tail.crc)
+    if (!this.#isInPlace()) return false
+    this.#allDurable(this.#segment.used, this.#unsynced.tail.crc)
     return true
   }
 
@@ -344,17 +351,30 @@ export class LogWriter {
    * clean, so it would succeed and lie.
    */
   #moveOn(): void {
-    if (!this.#sealed) {
+    this.#removeStray()
+    if (this.#life.state !== 'lost' && this.#segment.fate() === 'moved') this.#life.become('lost')
+    if (this.#life.state === 'lost') {
+      this.#restore()
+      return
+    }
+    if (this.#life.state === 'broken') {
       // A sync that is running may be about to cover what is cut off here.
-      this.#epoch++
-      this.#segment.seal(this.#durableEnd)
-      this.#sealed = true
+      this.#unsynced.distrust()
+      this.#segment.seal(this.#unsynced.durableEnd)
+      this.#life.become('sealed')
       failpoint('wal-sealed')
     }
-    this.#openNext((encoder) => {
-      let crc = this.#durableCrc
-      for (const bytes of this.#kept()) crc = reencode(bytes, crc, encoder)
-    })
+    this.#takeNext(() => beginNext(this.#disk, this.supply, this.#standing()))
+  }
+
+  #restore(): void {
+    const hasContent = this.#segment.size() >= this.#unsynced.durableEnd
+    const { durableIndex } = this
+    this.#hooks.prepareFolder()
+    const { missingTo } = this.#takeNext(() => restore(this.#disk, this.supply, this.#standing(), hasContent))
+    if (missingTo === 0n) return
+    const released = this.#hooks.releasedIndex()
+    this.#hooks.entriesLost(released + 1n, missingTo < durableIndex ? missingTo : durableIndex)
   }
 
   /** Begins a new segment. If that does not work the old one simply goes on. */
@@ -363,7 +383,7 @@ export class LogWriter {
       this.syncNow()
       if (this.#segment.used >= this.#options.segmentBytes) this.#finishSegment()
     } catch (error) {
-      if (this.failure !== undefined || this.#broken) return
+      if (this.failure !== undefined || !this.#life.isSound) return
       this.#counters.errors++
       this.#hooks.warning(this.#ioError(error))
     }
@@ -371,61 +391,55 @@ export class LogWriter {
 
   #finishSegment(): void {
     try {
-      this.#segment.truncate(this.#segment.used)
+      if (this.#isInPlace()) this.#segment.truncate(this.#segment.used)
     } catch (error) {
       this.#break(error)
     }
-    if (this.#broken) this.#moveOn()
-    else this.#openNext(() => {})
+    if (!this.#life.isSound) this.#moveOn()
+    else this.#takeNext(() => beginNext(this.#disk, this.supply, this.#standing()))
   }
 
-  #openNext(fill: (encoder: WalEncoder) => void): void {
+  #standing() {
     const { walDir, metadata } = this.#options
-    const next = this.#supply.take()
-    const old = this.#segment
-    const encoder = new WalEncoder(this.#durableCrc)
-    let renamed = false
+    const releasedIndex = this.#hooks.releasedIndex()
+    const { durableIndex } = this
+    return { walDir, metadata, old: this.#segment, unsynced: this.#unsynced, durableIndex, releasedIndex }
+  }
+
+  #takeNext(begin: () => Successor): Successor {
+    let next: Successor
     try {
-      encoder.writeCrc()
-      encoder.writeMetadata(metadata)
-      if (this.durableIndex > 0n) {
-        encoder.writeState({ term: TERM, vote: MEMBER, commit: this.durableIndex })
-      }
-      fill(encoder)
-      next.write(encoder.bytes)
-      next.syncNow()
-      failpoint('wal-created')
-      next.rename(segmentName(old.name.sequence + 1n, this.durableIndex + 1n))
-      renamed = true
-      failpoint('wal-renamed')
-      syncFolder(this.#disk, walDir)
+      next = begin()
     } catch (error) {
-      this.#undo(next, renamed, error)
+      if (error instanceof StraySegment) {
+        this.#stray = error.path
+        // The old one must not go on while another one is in the place behind it.
+        if (this.#life.isSound) this.#break(error)
+      }
       throw error
     }
+    const old = this.#segment
     const bytes = old.used
     old.close()
-    this.#segment = next
-    this.#broken = false
+    this.#segment = next.segment
+    if (this.#life.state !== 'healthy') this.#life.become('healthy')
     this.#patience.reset()
     this.#counters.rotations++
-    this.#advance(next.used, encoder.crc)
-    this.#hooks.rotated(old.path, next.path, bytes)
+    this.#allDurable(next.segment.used, next.crc)
+    this.#hooks.rotated(old.path, next.segment.path, bytes)
+    return next
   }
 
-  /** A segment that is in place but not in use would contradict what the old one gets to hold. */
-  #undo(next: Segment, renamed: boolean, cause: unknown): void {
-    if (!this.#supply.discard(next) && renamed) this.fail(cause)
+  #removeStray(): void {
+    if (this.#stray === undefined) return
+    if (!this.supply.remove(this.#stray)) throw new Error(`${this.#stray} cannot be removed`)
+    this.#stray = undefined
   }
 
   /** Everything kept is on disk now, and ends at `end` of the segment. */
-  #advance(end: number, crc: number): void {
+  #allDurable(end: number, crc: number): void {
     this.durableIndex = this.lastIndex
-    this.#epoch++
-    this.#syncing = undefined
-    this.#tail.reset(crc)
-    this.#turn++
-    this.#durableCrc = crc
-    this.#durableEnd = end
+    this.#unsynced.allDurable(end, crc)
+    if (this.#life.state === 'syncing') this.#life.become('healthy')
   }
 }

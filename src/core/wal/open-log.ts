@@ -1,15 +1,18 @@
 // Opens the folder of a log: makes a new one in a way no crash can leave half done, or recovers what is there.
 import { join } from 'node:path'
 import { LogboomError, systemCode } from '../../base/errors.ts'
-import { segmentName } from '../../formats/wal.ts'
+import { segmentName, type WalSnapshot } from '../../formats/wal.ts'
 import { WalEncoder } from '../../formats/wal-encoder.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
-import { makeFolders, syncFolder } from '../../io/open-file.ts'
-import { FolderLock, LOCK_NAME } from './folder-lock.ts'
+import { cannotSync, makeFolders, syncFolder } from '../../io/open-file.ts'
+import { FolderLock } from './folder-lock.ts'
+import { aheadOf } from './judge.ts'
 import type { ParsedWalOptions } from './options.ts'
 import { type Recovered, recoverLog } from './recover.ts'
 import { Segment, type SegmentCounters } from './segment.ts'
+import { findSnapDir, listSnapshots } from './snapshot-files.ts'
+import { removeTemporary } from './temp-name.ts'
 
 export interface OpenLog {
   lock: FolderLock
@@ -18,58 +21,97 @@ export interface OpenLog {
   position: { crc: number; index: bigint }
   metadata: Uint8Array | undefined
   recovered: Recovered | undefined
+  /** Where its snapshot files are, and those that are its own. */
+  snapDir: string
+  snapshots: WalSnapshot[]
 }
 
-const TEMPORARY = /^\d+\.tmp$/
+/** So many folders for making a log may be blocked by things of others. */
+const MAX_TEMP_FOLDERS = 100
 
-/** Throws `ERR_LOCKED`, `ERR_CORRUPT`, `ERR_FORMAT`, `ERR_OPTION`, or the error of the system. */
+/** Throws `ERR_LOCKED`, `ERR_CORRUPT`, `ERR_FORMAT`, `ERR_OPTION`, `ERR_NOT_FILE`, or the error of the system. */
 export function openLog(disk: Disk, options: ParsedWalOptions, counters: SegmentCounters): OpenLog {
   const { walDir } = options
+  const snapDir = options.snapDir ?? findSnapDir(disk, walDir)
+  const snapshots = listSnapshots(disk, snapDir)
   if (!disk.exists(walDir)) {
+    refuseLost(walDir, snapshots)
     const made = createFolder(disk, options, counters)
-    if (made !== undefined) return made
+    if (made !== undefined) return { ...made, snapDir, snapshots }
   }
-  const lock = FolderLock.acquire(disk, walDir)
+  const lock = FolderLock.acquire(disk, walDir, options.foreignOwner)
   try {
     removeTemporary(disk, walDir)
-    const recovered = recoverLog(disk, walDir, options.snapDir)
+    const recovered = recoverLog(disk, walDir, snapshots)
     if (recovered === undefined) {
-      return { lock, ...createFirst(disk, walDir, options, counters), recovered: undefined }
+      refuseLost(walDir, snapshots)
+      const created = createFirst(disk, walDir, options, counters)
+      try {
+        syncParent(disk, walDir)
+      } catch (error) {
+        created.segment.close()
+        throw error
+      }
+      return { lock, ...created, recovered: undefined, snapDir, snapshots }
     }
     checkMetadata(options, recovered)
-    const { end } = recovered
-    const segment = Segment.openAt(disk, walDir, end.segment, end.offset, options.segmentBytes, counters)
-    return { lock, segment, position: end, metadata: recovered.metadata, recovered }
+    const { end, metadata } = recovered
+    const segment = Segment.openAt(disk, walDir, end, options, counters)
+    try {
+      // Whoever made the folder or the last segment may have died before their names were on disk.
+      syncFolder(disk, walDir)
+      syncParent(disk, walDir)
+    } catch (error) {
+      segment.close()
+      throw error
+    }
+    return { lock, segment, position: end, metadata, recovered, snapDir, snapshots }
   } catch (error) {
     lock.release()
     throw error
   }
 }
 
+/** Makes the name of the folder durable. */
+export function syncParent(disk: Disk, walDir: string): void {
+  try {
+    syncFolder(disk, join(walDir, '..'))
+  } catch (error) {
+    // The folder above may belong to somebody else, who does not let it be listed.
+    if (systemCode(error) !== 'EACCES' && !cannotSync(error)) throw error
+  }
+}
+
+/** The snapshots of a log that is gone say which indices were given before. */
+function refuseLost(walDir: string, snapshots: readonly WalSnapshot[]): void {
+  const releasedIndex = snapshots[0]?.index ?? 0n
+  if (releasedIndex === 0n) return
+  throw new LogboomError('ERR_CORRUPT', `${walDir}: ${aheadOf(0n, releasedIndex)}`, { path: walDir })
+}
+
+type Created = Omit<OpenLog, 'snapDir' | 'snapshots'>
+
 /**
  * Makes the log in `<walDir>.tmp` and renames that folder, so that the folder of a log is never seen without its
  * first segment. Undefined if somebody else was faster.
  */
-function createFolder(disk: Disk, options: ParsedWalOptions, counters: SegmentCounters): OpenLog | undefined {
-  const { walDir, dirMode, mkdir } = options
-  const temporary = `${walDir}.tmp`
+function createFolder(disk: Disk, options: ParsedWalOptions, counters: SegmentCounters): Created | undefined {
+  const { walDir, mkdir } = options
   const parent = join(walDir, '..')
   if (!mkdir && !disk.exists(parent)) {
     throw Object.assign(new Error(`ENOENT: ${parent} does not exist, and 'mkdir' is false`), {
       code: 'ENOENT'
     })
   }
-  makeFolders(disk, temporary, dirMode)
-  const lock = FolderLock.acquire(disk, temporary)
+  const { temporary, lock } = makeTemporary(disk, options)
   let segment: Segment | undefined
   try {
-    for (const name of disk.readdir(temporary)) if (name !== LOCK_NAME) disk.unlink(join(temporary, name))
     const created = createFirst(disk, temporary, options, counters)
     segment = created.segment
     failpoint('wal-created')
     disk.rename(temporary, walDir)
     failpoint('wal-renamed')
-    syncFolder(disk, parent)
+    syncParent(disk, walDir)
     segment.movedTo(walDir)
     return { lock, ...created, recovered: undefined }
   } catch (error) {
@@ -82,8 +124,45 @@ function createFolder(disk: Disk, options: ParsedWalOptions, counters: SegmentCo
   }
 }
 
+/** An empty folder of ours to make the log in. One that holds anything of others is left as it is. */
+function makeTemporary(
+  disk: Disk,
+  { walDir, dirMode, foreignOwner }: ParsedWalOptions
+): { temporary: string; lock: FolderLock } {
+  for (let number = 0; number < MAX_TEMP_FOLDERS; number++) {
+    const temporary = number === 0 ? `${walDir}.tmp` : `${walDir}.${number}.tmp`
+    if (disk.exists(temporary) && !holdsOnlyOurs(disk, temporary)) continue
+    makeFolders(disk, temporary, dirMode)
+    const lock = FolderLock.acquire(disk, temporary, foreignOwner)
+    try {
+      for (const name of disk.readdir(temporary)) if (OURS.test(name)) disk.unlink(join(temporary, name))
+      return { temporary, lock }
+    } catch (error) {
+      lock.release()
+      throw error
+    }
+  }
+  const message = `${walDir}.tmp and ${MAX_TEMP_FOLDERS - 1} more folders beside it hold files of others`
+  throw new LogboomError('ERR_NOT_FILE', message, { path: walDir })
+}
+
+const OURS = /^(\d+\.tmp|[0-9a-f]{16}-[0-9a-f]{16}\.wal)$/
+
+function holdsOnlyOurs(disk: Disk, folder: string): boolean {
+  try {
+    return disk
+      .readdir(folder)
+      .every(
+        (name) => disk.lstat(join(folder, name))?.isFile === true && (OURS.test(name) || name === '.lock')
+      )
+  } catch (error) {
+    // A file, a link or a folder that cannot be listed; or it was renamed meanwhile.
+    return systemCode(error) === 'ENOENT'
+  }
+}
+
 function createFirst(disk: Disk, folder: string, options: ParsedWalOptions, counters: SegmentCounters) {
-  const segment = Segment.create(disk, folder, '0.tmp', options.segmentBytes, options.mode, counters)
+  const segment = Segment.create(disk, folder, options.segmentBytes, options.mode, counters)
   try {
     const encoder = new WalEncoder()
     encoder.writeCrc()
@@ -98,10 +177,6 @@ function createFirst(disk: Disk, folder: string, options: ParsedWalOptions, coun
     segment.close()
     throw error
   }
-}
-
-function removeTemporary(disk: Disk, folder: string): void {
-  for (const name of disk.readdir(folder)) if (TEMPORARY.test(name)) disk.unlink(join(folder, name))
 }
 
 function checkMetadata(options: ParsedWalOptions, recovered: Recovered): void {

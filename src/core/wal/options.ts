@@ -1,7 +1,8 @@
 // Options of the write-ahead log.
 import { hostname } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import * as v from 'valibot'
+import { requireNameRoom } from '../../base/file-name.ts'
 import {
   alsoNamed,
   count,
@@ -34,7 +35,7 @@ export const walOptions = {
   snapDir: optionalOption(
     'path',
     folder,
-    'The folder of the snapshot files; by default `snap` beside `walDir`.'
+    'The folder of the snapshot files, one for each log; by default `snap` beside a `dir` called `wal`, else `<dir>.snap`.'
   ),
   syncInterval: option(
     'duration',
@@ -63,6 +64,18 @@ export const walOptions = {
     "`'per-process'`: a sub-folder `<host>-<pid>` of its own for each process."
   ),
   keepSegments: option('count', count, 0, 'So many segments are kept that a released snapshot would free.'),
+  maxRetainedBytes: option(
+    'size',
+    size,
+    0,
+    'The oldest segments are removed when all together are larger, whether a consumer has released them or not; 0 for no bound. At least twice `maxBytes`.'
+  ),
+  maxRetainedAge: option(
+    'duration',
+    duration,
+    0,
+    'The same for segments that were last written to so long ago; 0 for no bound.'
+  ),
   ...commonOptions({ durability: 'disk', flushInterval: '10ms' }),
   mode: option('permissions', permissions, '0600', 'Permissions of new files, whatever the umask; octal.'),
   dirMode: option('permissions', permissions, '0700', 'Permissions of new folders.')
@@ -77,7 +90,8 @@ export interface ParsedWalOptions extends Omit<OptionsOutput<typeof walOptions>,
   path: string
   walDir: string
   segmentBytes: number
-  snapDir: string
+  /** Absolute; undefined for the default, which depends on what is there. */
+  snapDir: string | undefined
   metadata: Uint8Array | undefined
 }
 
@@ -89,18 +103,33 @@ export function parseWalOptions(input: unknown): ParsedWalOptions {
     throw optionError('wal', 'maxBytes', `must be at least ${MIN_SEGMENT_BYTES}`, maxBytes)
   }
   if (options.maxBufferBytes === 0) throw optionError('wal', 'maxBufferBytes', 'must be at least 1', 0)
+  if (options.maxRetainedBytes > 0 && options.maxRetainedBytes < 2 * maxBytes) {
+    const rule = `must be 0 or at least twice maxBytes (${2 * maxBytes})`
+    throw optionError('wal', 'maxRetainedBytes', rule, options.maxRetainedBytes)
+  }
   const walDir = resolve(dir)
-  const snapDir = options.snapDir === undefined ? join(dirname(walDir), 'snap') : resolve(options.snapDir)
+  const snapDir = options.snapDir === undefined ? undefined : resolve(options.snapDir)
   if (snapDir === walDir) throw optionError('wal', 'snapDir', 'must not be that of the log', options.snapDir)
   const own = options.instance === 'per-process' ? `${hostname()}-${process.pid}` : ''
   const metadata = typeof options.metadata === 'string' ? Buffer.from(options.metadata) : options.metadata
   const path = join(walDir, own)
+  requireRoom('dir', path)
+  if (snapDir !== undefined) requireRoom('snapDir', join(snapDir, own))
   return {
     ...options,
     path,
     walDir: path,
     segmentBytes: maxBytes,
-    snapDir: join(snapDir, own),
+    snapDir: snapDir === undefined ? undefined : join(snapDir, own),
     metadata
   }
+}
+
+/** What is put behind the name of the folder (`.snap`, `.tmp`), and what is put into it (`/<segment>.wal.broken.9999`). */
+const FOLDER_SUFFIX_BYTES = 5
+const INNER_BYTES = 51
+
+function requireRoom(option: string, path: string): void {
+  requireNameRoom('wal', option, path, FOLDER_SUFFIX_BYTES)
+  requireNameRoom('wal', option, join(path, 'x'.repeat(INNER_BYTES)), FOLDER_SUFFIX_BYTES)
 }

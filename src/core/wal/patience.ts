@@ -1,8 +1,8 @@
 // How long a failure may last before the log has failed, and how often writing is tried meanwhile.
+import { monotonicMs } from '../../base/clock.ts'
 import { LogboomError, systemCode } from '../../base/errors.ts'
+import { afterFailure, Backoff } from '../sink/backoff.ts'
 
-const RETRY_MIN_MS = 50
-const RETRY_MAX_MS = 500
 const ROW_GAP_MS = 5_000
 
 export interface PatienceLimits {
@@ -12,7 +12,13 @@ export interface PatienceLimits {
   failingMs: number
 }
 
-const DEFAULT_LIMITS: PatienceLimits = { passingMs: 30_000, failingMs: 2_000 }
+/** Callers that hold promises are told within this. */
+export const callersPatience: PatienceLimits = { passingMs: 30_000, failingMs: 2_000 }
+/** Nobody waits behind a transport, which must be back as soon as the disk is. */
+export const endlessPatience: PatienceLimits = {
+  passingMs: Number.POSITIVE_INFINITY,
+  failingMs: Number.POSITIVE_INFINITY
+}
 
 const PASSING_CODES = new Set(
   'ENOSPC EDQUOT EMFILE ENFILE ENOMEM EACCES EPERM EROFS ENOENT EINTR EAGAIN EFBIG'.split(' ')
@@ -20,38 +26,37 @@ const PASSING_CODES = new Set(
 
 export class Patience {
   readonly #limits: PatienceLimits
+  readonly #backoff = new Backoff(afterFailure)
   #ended = false
   /** The first failure in a row, and the last. */
-  #since = 0
-  #lastAt = 0
-  #delayMs = RETRY_MIN_MS
+  #sinceMs = 0
+  #lastMs = Number.NEGATIVE_INFINITY
   readonly #waiting = new Set<() => void>()
 
-  constructor(limits: PatienceLimits = DEFAULT_LIMITS) {
+  constructor(limits: PatienceLimits = callersPatience) {
     this.#limits = limits
   }
 
   /** Writing works again. */
   reset(): void {
-    this.#lastAt = 0
-    this.#delayMs = RETRY_MIN_MS
+    this.#lastMs = Number.NEGATIVE_INFINITY
+    this.#backoff.reset()
   }
 
   /** An attempt failed: whether trying again is hopeless. Failures with a long pause in between are not in a row. */
   isOver(error: unknown): boolean {
-    const now = Date.now()
-    if (now - this.#lastAt > ROW_GAP_MS) this.#since = now
-    this.#lastAt = now
+    const now = monotonicMs()
+    if (now - this.#lastMs > ROW_GAP_MS) this.#sinceMs = now
+    this.#lastMs = now
     const code = systemCode(error instanceof LogboomError ? error.cause : error) ?? ''
     const limitMs = PASSING_CODES.has(code) ? this.#limits.passingMs : this.#limits.failingMs
-    return this.#ended || now - this.#since >= limitMs
+    return this.#ended || now - this.#sinceMs >= limitMs
   }
 
   /** Waits before the next attempt, longer each time. */
   async wait(): Promise<void> {
     if (this.#ended) return
-    const delayMs = this.#delayMs
-    this.#delayMs = Math.min(delayMs * 2, RETRY_MAX_MS)
+    const delayMs = this.#backoff.next()
     await new Promise<void>((resolve) => {
       const wake = (): void => {
         clearTimeout(timer)

@@ -2,6 +2,7 @@
 // snapshots, verify and repair.
 import { constants } from 'node:fs'
 import { join } from 'node:path'
+import { LogboomError, systemCode } from '../../base/errors.ts'
 import type { SegmentName } from '../../formats/wal.ts'
 import type { WalStep } from '../../formats/wal-decoder.ts'
 import { WalReplay } from '../../formats/wal-replay.ts'
@@ -11,6 +12,9 @@ const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBL
 
 /** One segment open for reading. */
 export class SegmentReader {
+  readonly size: number
+  /** Bytes read so far. */
+  readBytes = 0
   readonly #disk: Disk
   readonly #fd: number
   readonly #replay: WalReplay
@@ -19,9 +23,13 @@ export class SegmentReader {
   constructor(disk: Disk, folder: string, segment: SegmentName, replay: WalReplay, last: boolean) {
     this.#disk = disk
     this.#replay = replay
-    this.#fd = disk.open(join(folder, segment.name), OPEN_FLAGS, 0)
+    const path = join(folder, segment.name)
+    this.#fd = openForReading(disk, path)
     try {
-      this.#follows = replay.begin(segment, disk.fstat(this.#fd).size, last)
+      const { size, isFile } = disk.fstat(this.#fd)
+      if (!isFile) throw new LogboomError('ERR_NOT_FILE', `${path} is not a regular file`, { path })
+      this.size = size
+      this.#follows = replay.begin(segment, size, last)
     } catch (error) {
       disk.close(this.#fd)
       throw error
@@ -35,13 +43,24 @@ export class SegmentReader {
     if (step === 'more') {
       this.#replay.decoder.makeRoom()
       const { window, fillOffset, fillBytes, fillPosition } = this.#replay.decoder
-      this.#replay.decoder.filled(this.#disk.read(this.#fd, window, fillOffset, fillBytes, fillPosition))
+      const bytes = this.#disk.read(this.#fd, window, fillOffset, fillBytes, fillPosition)
+      this.readBytes += bytes
+      this.#replay.decoder.filled(bytes)
     }
     return step
   }
 
   close(): void {
     this.#disk.close(this.#fd)
+  }
+}
+
+function openForReading(disk: Disk, path: string): number {
+  try {
+    return disk.open(path, OPEN_FLAGS, 0)
+  } catch (error) {
+    if (systemCode(error) !== 'ELOOP') throw error
+    throw new LogboomError('ERR_SYMLINK', `${path} is a symbolic link, which is never followed`, { path })
   }
 }
 

@@ -1,11 +1,13 @@
 // One open segment of a write-ahead log: written at explicit offsets, always all zeros behind what was written.
 import { constants } from 'node:fs'
 import { join } from 'node:path'
-import { LogboomError, systemCode } from '../../base/errors.ts'
+import { LogboomError } from '../../base/errors.ts'
 import { parseSegmentName, type SegmentName } from '../../formats/wal.ts'
-import type { Disk } from '../../io/disk.ts'
-import { type OpenFile, openFile } from '../../io/open-file.ts'
+import type { Disk, FileStat } from '../../io/disk.ts'
+import { OpenFile, openFile } from '../../io/open-file.ts'
 import { native } from '../../native/index.ts'
+import { freeTempName } from './temp-name.ts'
+import { writeAll } from './write-all.ts'
 
 /** What etcd locks: every byte a file has or will have. */
 export const WHOLE_FILE = -1
@@ -13,7 +15,8 @@ export const WHOLE_FILE = -1
 const ZERO_STEP_BYTES = 4 * 1024 * 1024
 /** Larger writes gain nothing from blocks that were written before. */
 const SMALL_WRITE_BYTES = 64 * 1024
-const MAX_INTERRUPTS = 100
+
+const NOT_FOLLOWED = constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY
 
 const zeros = Buffer.alloc(ZERO_STEP_BYTES)
 
@@ -21,6 +24,9 @@ export interface SegmentCounters {
   writes: number
   syncs: number
 }
+
+/** What became of the file of a segment: `moved` if it is not at its path any more, `cut` if somebody shortened it. */
+export type SegmentFate = 'sound' | 'moved' | 'cut'
 
 export class Segment {
   name: SegmentName
@@ -37,6 +43,7 @@ export class Segment {
   /** Blocks before this offset have been written, with zeros if nothing else. */
   #zeroedTo: number
   #allocatedTo: number
+  #isClosed = false
 
   private constructor(
     disk: Disk,
@@ -56,40 +63,35 @@ export class Segment {
   }
 
   /** A new file under a temporary name, locked, with room for `bytes` where the disk has it. */
-  static create(
-    disk: Disk,
-    folder: string,
-    tempName: string,
-    bytes: number,
-    mode: number,
-    counters: SegmentCounters
-  ): Segment {
+  static create(disk: Disk, folder: string, bytes: number, mode: number, counters: SegmentCounters): Segment {
+    const tempName = freeTempName(disk, folder)
     const path = join(folder, tempName)
-    if (disk.exists(path)) disk.unlink(path)
-    const file = openFile(disk, path, constants.O_RDWR, { mode, dirMode: 0, mkdir: false })
-    const name = { name: tempName, sequence: 0n, index: 0n }
-    const segment = new Segment(disk, folder, name, file, counters)
+    let segment: Segment | undefined
     try {
+      const file = openFile(disk, path, constants.O_RDWR, { mode, dirMode: 0, mkdir: false })
+      segment = new Segment(disk, folder, { name: tempName, sequence: 0n, index: 0n }, file, counters)
       segment.#lock()
       segment.#allocate(bytes)
+      return segment
     } catch (error) {
-      segment.close()
+      segment?.close()
+      removeQuietly(disk, path)
       throw error
     }
-    return segment
   }
 
-  /** Opens the last segment of a log for appending at `used`; what is behind is cut off. */
+  /** Opens the last segment of a log for appending at `end`; what is behind is cut off. */
   static openAt(
     disk: Disk,
     folder: string,
-    name: SegmentName,
-    used: number,
-    bytes: number,
+    end: { segment: SegmentName; offset: number },
+    options: { segmentBytes: number; foreignOwner: 'refuse' | 'allow' },
     counters: SegmentCounters
   ): Segment {
-    const path = join(folder, name.name)
-    const file = openFile(disk, path, constants.O_RDWR, { mode: 0o600, dirMode: 0, mkdir: false })
+    const { segment: name, offset: used } = end
+    const { segmentBytes: bytes, foreignOwner } = options
+    const access = { mode: 0o600, dirMode: 0, mkdir: false, foreignOwner }
+    const file = openFile(disk, join(folder, name.name), constants.O_RDWR, access)
     const segment = new Segment(disk, folder, name, file, counters)
     try {
       segment.#lock()
@@ -107,6 +109,29 @@ export class Segment {
 
   get path(): string {
     return join(this.#folder, this.name.name)
+  }
+
+  /** Looks whether the file is still where readers will look for it, and as long as it was. */
+  fate(): SegmentFate {
+    let found: FileStat | undefined
+    try {
+      found = this.#disk.lstat(this.path)
+    } catch {
+      // That it cannot be seen says nothing about where it is.
+      return 'sound'
+    }
+    if (found === undefined || !this.#file.is(found)) return 'moved'
+    return found.size < this.used ? 'cut' : 'sound'
+  }
+
+  /** Size of the open file, wherever it is. */
+  size(): number {
+    return this.#disk.fstat(this.#file.fd).size
+  }
+
+  /** Reads from the open file, wherever it is. Returns the bytes read. */
+  read(target: Uint8Array, position: number): number {
+    return this.#disk.read(this.#file.fd, target, 0, target.length, position)
   }
 
   /** Appends all of `bytes`. Throws if it cannot; then what is behind `used` is undefined. */
@@ -141,11 +166,7 @@ export class Segment {
 
   async sync(): Promise<void> {
     this.#counters.syncs++
-    this.#syncFile ??= openFile(this.#disk, this.path, constants.O_RDWR, {
-      mode: 0,
-      dirMode: 0,
-      mkdir: false
-    })
+    this.#syncFile ??= this.#openAgain()
     const file = this.#syncFile
     file.retain()
     try {
@@ -170,11 +191,12 @@ export class Segment {
    * failure that led here once more.
    */
   seal(length: number): void {
-    const file = openFile(this.#disk, this.path, constants.O_RDWR, { mode: 0, dirMode: 0, mkdir: false })
+    const file = this.#openAgain()
     try {
       this.#disk.truncate(file.fd, length)
       this.#counters.syncs++
       this.#disk.fsync(file.fd)
+      this.used = length
     } finally {
       file.release()
     }
@@ -212,6 +234,8 @@ export class Segment {
 
   /** Frees the lock, too. */
   close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
     for (const file of [this.#syncFile, this.#file]) {
       try {
         file?.release()
@@ -227,19 +251,19 @@ export class Segment {
     throw new LogboomError('ERR_LOCKED', `${this.path} is locked by another program`, { path: this.path })
   }
 
+  /** A second descriptor. Whatever else lies at the path by now is neither created, synced nor cut. */
+  #openAgain(): OpenFile {
+    const fd = this.#disk.open(this.path, constants.O_RDWR | NOT_FOLLOWED, 0)
+    const file = new OpenFile(this.#disk, this.path, fd, this.#disk.fstat(fd))
+    if (file.is(this.#file)) return file
+    file.release()
+    throw Object.assign(new Error(`ENOENT: ${this.path} is another file by now`), { code: 'ENOENT' })
+  }
+
   #writeAll(bytes: Uint8Array, position: number, how: 'write' | 'writeSynced' = 'write'): void {
-    let interrupts = 0
-    for (let at = 0; at < bytes.length; ) {
+    writeAll(this.#disk, this.#file.fd, bytes, position, how, () => {
       this.#counters.writes++
-      try {
-        const written = this.#disk[how](this.#file.fd, bytes, at, bytes.length - at, position + at)
-        if (written === 0)
-          throw Object.assign(new Error(`ENOSPC: nothing written to ${this.path}`), { code: 'ENOSPC' })
-        at += written
-      } catch (error) {
-        if (systemCode(error) !== 'EINTR' || ++interrupts > MAX_INTERRUPTS) throw error
-      }
-    }
+    })
   }
 
   // Both only save time: where they fail, the write itself says what is wrong.
@@ -267,5 +291,13 @@ export class Segment {
       // A full disk leaves what it could reserve.
       this.#disk.truncate(this.#file.fd, this.used)
     }
+  }
+}
+
+function removeQuietly(disk: Disk, path: string): void {
+  try {
+    disk.unlink(path)
+  } catch {
+    // It was not made, or stays until the log is opened again.
   }
 }

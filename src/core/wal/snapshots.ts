@@ -1,25 +1,14 @@
 // Snapshots as a cursor of consumption: entries are handed out again and again until they are released, then the
 // segments that hold only released entries are removed.
-import { constants } from 'node:fs'
-import { join } from 'node:path'
-import type { LogboomError } from '../../base/errors.ts'
-import { encodeSnapshotFile, parseSnapshotName, snapshotName } from '../../formats/snapshot-file.ts'
-import { compare, listSegments, TERM } from '../../formats/wal.ts'
+import { errorMessage, LogboomError } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
-import { failpoint } from '../../io/failpoint.ts'
-import { makeFolders, openFile, syncFolder } from '../../io/open-file.ts'
 import { type Entry, streamEntries } from './entries.ts'
 import type { LogWriter } from './log-writer.ts'
-
-/** The last one, and the one before it should the last one be damaged. */
-const KEPT_SNAPSHOT_FILES = 2
-const TEMP_NAME = '0.tmp'
+import type { ReleaseNote } from './release-note.ts'
+import { SegmentFiles } from './segment-files.ts'
 
 export interface SnapshotsOptions {
   walDir: string
-  snapDir: string
-  mode: number
-  dirMode: number
   keepSegments: number
 }
 
@@ -32,30 +21,48 @@ export interface Snapshot {
   readonly entries: AsyncIterable<Entry>
   /**
    * Ends the snapshot. `true` (default): its entries were consumed; that is noted durably, and older segments are
-   * removed. `false`: the next snapshot begins with the same entries. Rejects if it could not be noted; then, too,
-   * the next snapshot begins with the same entries.
+   * removed, which is tried again later where it fails. `false`: the next snapshot begins with the same entries.
+   * Rejects if it could not be noted (`ERR_IO`, `ERR_WAL_FAILED`, `ERR_CLOSED`); then, too, the next snapshot begins with
+   * the same entries.
    */
   release(ok?: boolean): Promise<void>
+  /** `release(false)`, unless it was released: `await using` gives it back when its consumer throws. */
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 export class Snapshots {
   /** Index of the last entry that was released. */
   releasedIndex: bigint
+  /** Whether anybody has asked for a snapshot. */
+  hasConsumer = false
+  /** Index of the last entry before the snapshot that is out. */
+  outAfter: bigint | undefined
   readonly #disk: Disk
   readonly #options: SnapshotsOptions
   readonly #writer: LogWriter
+  readonly #note: ReleaseNote
+  readonly #files: SegmentFiles
+  readonly #warn: (error: LogboomError) => void
   /** Resolves when the snapshot that is out comes back. */
   #turn: Promise<void> = Promise.resolve()
   #closedError: LogboomError | undefined
   readonly #closed: Promise<never>
   #rejectClosed: (error: LogboomError) => void = () => {}
-  /** Sequence of the segment that each reader is in: it and later ones stay. */
-  readonly #readers = new Map<object, bigint>()
 
-  constructor(disk: Disk, options: SnapshotsOptions, writer: LogWriter, releasedIndex: bigint) {
+  constructor(
+    disk: Disk,
+    options: SnapshotsOptions,
+    writer: LogWriter,
+    note: ReleaseNote,
+    releasedIndex: bigint,
+    warn: (error: LogboomError) => void
+  ) {
     this.#disk = disk
     this.#options = options
     this.#writer = writer
+    this.#note = note
+    this.#files = new SegmentFiles(disk, options.walDir)
+    this.#warn = warn
     this.releasedIndex = releasedIndex
     this.#closed = new Promise((_, reject) => {
       this.#rejectClosed = reject
@@ -65,6 +72,7 @@ export class Snapshots {
 
   /** Waits for the snapshot before to be released. Undefined if there are no new entries. */
   async create(): Promise<Snapshot | undefined> {
+    this.hasConsumer = true
     const before = this.#turn
     let free = () => {}
     this.#turn = new Promise((resolve) => {
@@ -83,15 +91,21 @@ export class Snapshots {
       free()
       return undefined
     }
+    this.outAfter = prevIndex
     let released: Promise<void> | undefined
+    const release = (ok = true): Promise<void> => {
+      released ??= this.#release(currentIndex, ok).finally(() => {
+        this.outAfter = undefined
+        free()
+      })
+      return released
+    }
     return {
       prevIndex,
       currentIndex,
       entries: { [Symbol.asyncIterator]: () => this.read(prevIndex + 1n, currentIndex) },
-      release: (ok = true) => {
-        released ??= this.#release(currentIndex, ok).finally(free)
-        return released
-      }
+      release,
+      [Symbol.asyncDispose]: () => (released === undefined ? release(false) : Promise.resolve())
     }
   }
 
@@ -103,73 +117,59 @@ export class Snapshots {
 
   /** Index of the first entry that is still there. */
   firstIndex(): bigint {
-    const first = listSegments(this.#disk.readdir(this.#options.walDir))[0]
+    const first = this.#files.list()[0]
     return first === undefined || first.index === 0n ? 1n : first.index
   }
 
   /** Entries that are on disk; their segments stay while they are read. */
   async *read(from: bigint, to: bigint): AsyncGenerator<Entry, void, undefined> {
     const reader = {}
-    this.#readers.set(reader, 0n)
+    this.#files.readers.set(reader, 0n)
     try {
       yield* streamEntries(this.#disk, this.#options.walDir, from, to, (sequence) => {
-        this.#readers.set(reader, sequence)
+        this.#files.readers.set(reader, sequence)
       })
     } finally {
-      this.#readers.delete(reader)
+      this.#files.readers.delete(reader)
     }
+  }
+
+  /** Segments that nobody is reading. */
+  get files(): SegmentFiles {
+    return this.#files
+  }
+
+  /** Notes durably that entries up to `index` are not needed any more. */
+  noteReleased(index: bigint): void {
+    if (index <= this.releasedIndex) return
+    try {
+      this.#note.write(index)
+    } catch (error) {
+      if (error instanceof LogboomError) throw error
+      const { walDir } = this.#options
+      const message = `cannot note a release in ${walDir}: ${errorMessage(error)}`
+      throw new LogboomError('ERR_IO', message, { path: walDir, cause: error })
+    }
+    this.releasedIndex = index
   }
 
   async #release(index: bigint, ok: boolean): Promise<void> {
     if (!ok) return
     if (this.#closedError !== undefined) throw this.#closedError
-    this.#writeFile(index)
-    failpoint('wal-snapshot')
-    this.#writer.recordSnapshot(index)
-    failpoint('wal-recorded')
-    this.releasedIndex = index
-    // Only now, when it is durable that nobody needs them.
-    this.#removeSegments(index)
-    this.#removeSnapshots()
+    this.noteReleased(index)
+    this.cleanUp()
   }
 
-  #writeFile(index: bigint): void {
-    const { snapDir, mode, dirMode } = this.#options
-    makeFolders(this.#disk, snapDir, dirMode)
-    const temporary = join(snapDir, TEMP_NAME)
-    if (this.#disk.exists(temporary)) this.#disk.unlink(temporary)
-    const file = openFile(this.#disk, temporary, constants.O_RDWR, { mode, dirMode, mkdir: false })
+  /** Only when it is durable that nobody needs them. What cannot be removed is tried again at the next release. */
+  cleanUp(): void {
     try {
-      const bytes = encodeSnapshotFile({ index, term: TERM })
-      for (let at = 0; at < bytes.length; ) {
-        at += this.#disk.write(file.fd, bytes, at, bytes.length - at, at)
-      }
-      this.#disk.fsync(file.fd)
-    } finally {
-      file.release()
+      this.#files.removeUpTo(this.releasedIndex, this.#options.keepSegments)
+      this.#note.removeOld()
+    } catch (error) {
+      const { walDir } = this.#options
+      const message = `cannot remove what was released from ${walDir}: ${errorMessage(error)}`
+      this.#warn(new LogboomError('ERR_IO', message, { path: walDir, cause: error }))
     }
-    this.#disk.rename(temporary, join(snapDir, snapshotName({ index, term: TERM })))
-    syncFolder(this.#disk, snapDir)
-  }
-
-  /** Oldest first, so that a crash in between leaves a contiguous log. */
-  #removeSegments(index: bigint): void {
-    const { walDir, keepSegments } = this.#options
-    const segments = listSegments(this.#disk.readdir(walDir))
-    const needed = segments.findLastIndex((segment) => segment.index <= index)
-    let kept = segments[Math.max(0, needed)].sequence
-    for (const read of this.#readers.values()) if (read < kept) kept = read
-    const count = segments.findIndex((segment) => segment.sequence >= kept) - keepSegments
-    for (const segment of segments.slice(0, Math.max(0, count))) this.#disk.unlink(join(walDir, segment.name))
-  }
-
-  #removeSnapshots(): void {
-    const { snapDir } = this.#options
-    const own = this.#disk
-      .readdir(snapDir)
-      .map(parseSnapshotName)
-      .filter((snapshot) => snapshot !== undefined)
-      .sort((a, b) => compare(b.index, a.index))
-    for (const old of own.slice(KEPT_SNAPSHOT_FILES)) this.#disk.unlink(join(snapDir, snapshotName(old)))
+    this.#note.keepReserve()
   }
 }

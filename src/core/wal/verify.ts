@@ -1,9 +1,12 @@
-// Reads a whole log and reports every damage with file, offset and kind; changes nothing.
+// Reads a whole log and reports every damage with file, offset and kind, and whether it can be opened; changes nothing.
+// The one verifier of the class and the command.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { listSegments, type SegmentName } from '../../formats/wal.ts'
 import { type WalDamage, WalReplay } from '../../formats/wal-replay.ts'
 import { type Disk, realDisk } from '../../io/disk.ts'
+import { aheadOf, isRefusal, judgeLog } from './judge.ts'
 import { SegmentReader } from './scan-log.ts'
+import { findSnapDir, listSnapshots } from './snapshot-files.ts'
 
 export interface WalReport {
   /** True if nothing is wrong. */
@@ -21,21 +24,39 @@ export interface WalReport {
   readonly damage: readonly WalDamage[]
 }
 
-/** After a damage the scan goes on with the next segment, so that each damaged segment is found. */
-export async function verifyLog(folder: string, disk: Disk = realDisk): Promise<WalReport> {
+/** What was found in one segment. */
+export interface SegmentReport {
+  readonly segment: SegmentName
+  readonly bytes: number
+  readonly entries: number
+  /** Index of the first entry; 0 if there is none. */
+  readonly firstIndex: bigint
+  readonly damage: readonly WalDamage[]
+  /** The state of the replay behind it. */
+  readonly replay: WalReplay
+}
+
+export interface VerifyOptions {
+  disk?: Disk
+  /** By default where the log keeps them. */
+  snapDir?: string | undefined
+  signal?: AbortSignal
+  progress?: (bytes: number) => void
+}
+
+/** Throws the error of the system where a segment cannot be read, `ERR_NOT_FILE` where it is none. */
+export async function verifyLog(folder: string, options: VerifyOptions = {}): Promise<WalReport> {
+  const disk = options.disk ?? realDisk
   const segments = listSegments(disk.readdir(folder))
-  const damage: WalDamage[] = []
+  const damage: WalDamage[] = [...lostAlone(disk, folder, segments, options)]
   let replay = new WalReplay()
   let entries = 0
   let firstIndex = 0n
-  for (const [i, segment] of segments.entries()) {
-    await verifySegment(disk, folder, segment, replay, i === segments.length - 1, (index) => {
-      firstIndex ||= index
-      entries++
-    })
-    if (replay.damage === undefined) continue
-    damage.push(replay.damage)
-    if (i < segments.length - 1) replay = new WalReplay()
+  for await (const report of verifySegments(folder, segments, options)) {
+    replay = report.replay
+    entries += report.entries
+    firstIndex ||= report.firstIndex
+    damage.push(...report.damage)
   }
   const { lastIndex, commit, snapshotIndex, marked } = replay
   const uncommitted = marked && lastIndex > commit ? lastIndex - commit : 0n
@@ -44,25 +65,94 @@ export async function verifyLog(folder: string, disk: Disk = realDisk): Promise<
   return { ...common, lastIndex: entries === 0 ? 0n : lastIndex, commitIndex: commit }
 }
 
+/** A whole log; a segment that others follow; or one that stands alone. */
+export type Extent = 'log' | 'followed' | 'alone'
+
+/**
+ * Each segment of the log in turn. After a damage the scan goes on with the next segment for itself, so that each
+ * damaged segment is found. What keeps a log without damage from being opened counts as damage of the segment it is
+ * about.
+ */
+export async function* verifySegments(
+  folder: string,
+  segments: readonly SegmentName[],
+  options: VerifyOptions = {},
+  extent: Extent = 'log'
+): AsyncGenerator<SegmentReport, void, undefined> {
+  const disk = options.disk ?? realDisk
+  let replay = new WalReplay()
+  let isSound = true
+  for (const [i, segment] of segments.entries()) {
+    const isEnd = i === segments.length - 1
+    const report = await verifySegment(disk, folder, segment, replay, extent !== 'followed' && isEnd, options)
+    if (report.damage.some(({ kind }) => kind === 'corrupt')) isSound = false
+    if (replay.damage !== undefined && !isEnd) replay = new WalReplay()
+    const refusal =
+      isEnd && extent === 'log' && isSound ? refusalOf(replay, disk, folder, segments, options) : undefined
+    if (refusal === undefined) yield report
+    else if (refusal.file === segment.name) yield { ...report, damage: [...report.damage, refusal] }
+    else {
+      yield report
+      yield { ...report, segment: segments[0], entries: 0, firstIndex: 0n, damage: [refusal] }
+    }
+  }
+}
+
+/** A released log of which nothing is left is not a new one. */
+function lostAlone(
+  disk: Disk,
+  folder: string,
+  segments: readonly SegmentName[],
+  { snapDir }: VerifyOptions
+): WalDamage[] {
+  if (segments.length > 0) return []
+  const releasedIndex = newestSnapshot(disk, folder, snapDir)
+  if (releasedIndex === 0n) return []
+  return [{ kind: 'corrupt', file: '', offset: 0, reason: aheadOf(0n, releasedIndex) }]
+}
+
+function refusalOf(
+  replay: WalReplay,
+  disk: Disk,
+  folder: string,
+  segments: readonly SegmentName[],
+  options: VerifyOptions
+): WalDamage | undefined {
+  const verdict = judgeLog(replay, segments, newestSnapshot(disk, folder, options.snapDir))
+  // The log of another program is sound, although only its own writer can append to it.
+  return isRefusal(verdict) && verdict.code === 'ERR_CORRUPT' ? verdict.damage : undefined
+}
+
+function newestSnapshot(disk: Disk, folder: string, snapDir: string | undefined): bigint {
+  return listSnapshots(disk, snapDir ?? findSnapDir(disk, folder))[0]?.index ?? 0n
+}
+
 async function verifySegment(
   disk: Disk,
   folder: string,
   segment: SegmentName,
   replay: WalReplay,
   last: boolean,
-  onEntry: (index: bigint) => void
-): Promise<void> {
+  { signal, progress }: VerifyOptions
+): Promise<SegmentReport> {
   const reader = new SegmentReader(disk, folder, segment, replay, last)
-  let entries = replay.entries
+  const before = replay.entries
+  let firstIndex = 0n
+  let reported = 0
   try {
     for (let step = reader.next(); step === 'record' || step === 'more'; step = reader.next()) {
-      if (step === 'more') await nextTurn()
-      else if (replay.entries > entries) {
-        entries = replay.entries
-        onEntry(replay.lastIndex)
+      if (step === 'record') {
+        if (replay.entries > before) firstIndex ||= replay.lastIndex
+        continue
       }
+      progress?.(reader.readBytes - reported)
+      reported = reader.readBytes
+      if (signal?.aborted === true) break
+      await nextTurn()
     }
   } finally {
     reader.close()
   }
+  const damage = replay.damage === undefined ? [] : [replay.damage]
+  return { segment, bytes: reader.size, entries: replay.entries - before, firstIndex, damage, replay }
 }

@@ -7,7 +7,7 @@ export interface WriterOptions {
   segmentBytes: number
   metadata: Uint8Array | undefined
   mode: number
-  patience?: PatienceLimits | undefined
+  patience: PatienceLimits
 }
 
 export interface WriterCounters {
@@ -22,11 +22,17 @@ export interface WriterCounters {
 export interface WriterHooks {
   rotated(from: string, to: string, bytes: number): void
   warning(error: LogboomError): void
-  /** A sync failed, and moving to a new segment does not work yet; it is tried again and again. */
+  /** Writing or syncing failed, and moving to a new segment does not work yet; it is tried again and again. */
   degraded(error: LogboomError): void
   recovered(): void
   /** The end. `records` are the encoded records not on disk, the first one following checksum `crc`. */
   failed(error: LogboomError, records: Uint8Array[], crc: number): void
+  /** The folder may be gone: makes it again and takes its lock. Throws if it cannot. */
+  prepareFolder(): void
+  /** Index of the last entry that was released. */
+  releasedIndex(): bigint
+  /** Somebody removed the entries from `first` to `last`; a snapshot stands for all up to `last` now. */
+  entriesLost(first: bigint, last: bigint): void
 }
 
 export type WalRecords = readonly (Uint8Array | string)[]

@@ -1,6 +1,7 @@
 // The entries of a write-ahead log in batches: whole batches of the writer only, and with `follow` for ever.
 import { stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { LogboomError } from '../../base/errors.ts'
 import { ENTRY, STATE } from '../../formats/wal.ts'
 import type { WalStep } from '../../formats/wal-decoder.ts'
 import { WalReplay } from '../../formats/wal-replay.ts'
@@ -39,10 +40,14 @@ interface Tail {
   commit: bigint
   /** The last entry there is to return. */
   last: bigint
+  /** Where it ended in its segment. */
+  offset: number
 }
 
 async function lookAtTail(place: SegmentPlace): Promise<Tail> {
   const replay = new WalReplay()
+  // What follows is looked at when reading comes there.
+  replay.decoder.checksRest = false
   const opened = await SegmentSource.open(place, replay, true)
   if (opened === undefined) throw notFound(place.path)
   const { source } = opened
@@ -53,9 +58,12 @@ async function lookAtTail(place: SegmentPlace): Promise<Tail> {
   } finally {
     await source.close()
   }
+  const { offset } = replay.decoder
   // A raft log commits later than it writes, and a log without any commit mark has none to wait for.
-  if (replay.foreign || !replay.marked) return { commit: MAX_INDEX, last: replay.lastIndex }
-  return { commit: replay.commit, last: replay.commit }
+  if (replay.foreign || !replay.marked) {
+    return { commit: MAX_INDEX, last: replay.lastIndex, offset }
+  }
+  return { commit: replay.commit, last: replay.commit, offset }
 }
 
 class WalReading {
@@ -63,8 +71,11 @@ class WalReading {
   readonly #isFolder: boolean
   readonly #context: ReadContext
   readonly #from: bigint
+  readonly #tail: Tail
   #commit: bigint
   #replay = new WalReplay()
+  /** While following: the end was reached, and what comes now is being written. */
+  #isCaughtUp = false
   /** Only records from here on in the last segment (`from: <offset>`). */
   #offset = 0
   /** While following: entries whose batch is not complete yet. */
@@ -74,6 +85,7 @@ class WalReading {
     this.#path = path
     this.#isFolder = isFolder
     this.#context = context
+    this.#tail = tail
     this.#commit = tail.commit
     const { from } = context
     if (typeof from === 'bigint') this.#from = from
@@ -114,6 +126,8 @@ class WalReading {
     const { signal } = this.#context
     const alone = !this.#isFolder && (await isFollowed(place.path))
     let last = isLast && !alone
+    if (!(await this.#catchUp(place))) return false
+    this.#replay.decoder.checksRest = !this.#isCaughtUp
     const opened = await SegmentSource.open(place, this.#replay, last)
     // Removed after a snapshot while it was read.
     if (opened === undefined) return true
@@ -121,23 +135,54 @@ class WalReading {
     const changes = this.#context.follow ? new ChangeWatch(place.path, signal) : undefined
     try {
       if (!begun) return await this.#damaged(source)
+      let seen = 0
       for (let turn = 0; !signal.aborted; turn++) {
         const step = yield* this.#records(source)
+        const { offset, intactAt } = this.#replay.decoder
+        if (offset > seen) turn = 0
+        seen = offset
+        const isDamaged = step === 'corrupt' || (step === 'torn' && intactAt !== undefined)
         if (last && (await this.#segmentsAfter(place)).length > 0) last = false
-        else if (!last && step === 'end') return true
-        else if (!last && step === 'corrupt') return await this.#damaged(source)
-        else if (last && step === 'corrupt' && turn >= SETTLE_TURNS) return await this.#damaged(source)
-        else if (last && changes === undefined && (step === 'end' || turn >= SETTLE_TURNS)) return true
-        else if (changes !== undefined && step === 'end') {
+        else if (!last) return step === 'end' || (await this.#damaged(source))
+        else if (changes === undefined) {
+          // It has grown since: what is behind the end is being written.
+          if (step === 'end' || offset > this.#tail.offset) return true
+          if (turn >= SETTLE_TURNS) return !isDamaged || (await this.#damaged(source))
+          await sleep(SETTLE_MS)
+        } else if (step === 'end') {
+          this.#isCaughtUp = true
           await changes.wait()
           turn = 0
-        } else await sleep(SETTLE_MS)
+        } else if (isDamaged && turn >= SETTLE_TURNS) return await this.#damaged(source)
+        else await sleep(SETTLE_MS)
+        this.#replay.decoder.checksRest = !last || !this.#isCaughtUp
         await source.resume(last)
       }
       return false
     } finally {
       changes?.close()
       await source.close()
+    }
+  }
+
+  /**
+   * Whoever owns the log may have removed segments that were still to be read. That is no damage, but the reader has
+   * missed their entries: `ERR_NOT_FOUND`, or where damage is passed over, a note among the damage. False to stop.
+   */
+  async #catchUp({ path, segment }: SegmentPlace): Promise<boolean> {
+    const { segment: previous, lastIndex } = this.#replay
+    if (previous === undefined || segment.sequence <= previous.sequence + 1n) return true
+    const [oldest] = await findSegments(this.#path, true)
+    if (oldest === undefined || oldest.segment.sequence < segment.sequence) return true
+    const first = this.#from > lastIndex + 1n ? this.#from : lastIndex + 1n
+    const reason = `entries ${first} to ${segment.index - 1n} were removed after a snapshot before they were read`
+    this.#replay = new WalReplay()
+    if (first >= segment.index) return true
+    this.#context.damaged({ file: path, offset: 0, bytes: 0, reason })
+    try {
+      return this.#context.settle(path)
+    } catch {
+      throw new LogboomError('ERR_NOT_FOUND', `${this.#path}: ${reason}`, { path: this.#path })
     }
   }
 

@@ -1,9 +1,11 @@
 // The reader of write-ahead logs: ours, etcd's own and those of other programs on etcd's format.
 import { stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { LogboomError } from '../../base/errors.ts'
-import { repairLog } from '../../core/wal/repair.ts'
+import { verifySegments } from '../../core/wal/verify.ts'
 import { parseSegmentName } from '../../formats/wal.ts'
-import { WalReplay } from '../../formats/wal-replay.ts'
+import { type WalDamage, WalReplay } from '../../formats/wal-replay.ts'
+import { repairLog } from '../../repair/wal.ts'
 import { notFound } from '../engine/context.ts'
 import { isMissing, readError } from '../engine/open-file.ts'
 import type { Damage, FileReport, LogFile, LogInfo, ReadContext, Reader } from '../reader.ts'
@@ -99,19 +101,30 @@ function detailsOf(replay: WalReplay, places: readonly SegmentPlace[], all: bool
 async function* verifyWal(path: string, context: ReadContext): AsyncGenerator<FileReport, void, undefined> {
   const places = await placesAt(path)
   if (places.length === 0) throw notFound(path)
-  let replay = new WalReplay()
-  for (const [i, place] of places.entries()) {
-    const last = i === places.length - 1 && !(places.length === 1 && (await isFollowed(place.path)))
-    const before = replay.entries
-    const size = await scanSegment(place, replay, last, context.signal, context.progress)
-    const records = replay.entries - before
-    const damage: Damage[] = []
-    if (replay.damage !== undefined) {
-      const { offset, kind, reason } = replay.damage
-      damage.push({ file: place.path, offset, bytes: size - offset, reason: `${kind}: ${reason}` })
+  const isFolder = (await stat(path)).isDirectory()
+  const folder = dirname(places[0].path)
+  const segments = places.map(({ segment }) => segment)
+  const { signal, progress } = context
+  const kind = isFolder ? 'log' : (await isFollowed(path)) ? 'followed' : 'alone'
+  try {
+    for await (const report of verifySegments(folder, segments, { signal, progress }, kind)) {
+      const file = join(folder, report.segment.name)
+      const { bytes, entries: records, replay } = report
+      const damage = report.damage.map((each) => damageOf(folder, each, bytes))
+      const notes = notesOf(replay, report.segment === segments[segments.length - 1])
+      yield { file, records, bytes, damage, notes }
     }
-    yield { file: place.path, records, bytes: size, damage, notes: notesOf(replay, last) }
-    if (replay.damage !== undefined) replay = new WalReplay()
+  } catch (error) {
+    throw error instanceof LogboomError ? error : readError(path, error)
+  }
+}
+
+function damageOf(folder: string, { file, offset, kind, reason }: WalDamage, bytes: number): Damage {
+  return {
+    file: join(folder, file),
+    offset,
+    bytes: Math.max(0, bytes - offset),
+    reason: `${kind}: ${reason}`
   }
 }
 

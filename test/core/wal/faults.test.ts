@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { withInternals } from '../../../src/core/sink/internals.ts'
 import { WriteAheadLog } from '../../../src/core/wal/write-ahead-log.ts'
 import type { IndexRange } from '../../../src/core/wal/writer-contract.ts'
 import { native } from '../../../src/native/index.ts'
@@ -93,10 +94,8 @@ async function oneRun(faulty: FaultyDisk): Promise<{ walDir: string; outcome: Ou
   const before = await WriteAheadLog.open(options)
   await before.log(['before-0 0 1 '])
   await before.close()
-  const log = new WriteAheadLog(options, {
-    disk: faulty.disk,
-    patience: { passingMs: 120, failingMs: 60 }
-  })
+  const patience = { passingMs: 120, failingMs: 60 }
+  const log = withInternals({ disk: faulty.disk, patience }, () => new WriteAheadLog(options))
   const outcome = await work(log)
   await log.close().catch(() => {})
   return { walDir, outcome }
@@ -149,13 +148,10 @@ describe.each(['EIO', 'ENOSPC'] as const)(
     it(`${fault}: what resolves is on disk, in order, also after a failure`, async () => {
       const faulty = createFaultyDisk()
       const walDir = join(createFolder(), 'wal')
-      const log = await WriteAheadLog.open(
-        { walDir, fallback: false },
-        {
-          disk: faulty.disk,
-          patience: { passingMs: 120, failingMs: 60 },
-          shortSyncMs: Number.POSITIVE_INFINITY
-        }
+      const patience = { passingMs: 120, failingMs: 60 }
+      const log = await withInternals(
+        { disk: faulty.disk, patience, shortSyncMs: Number.POSITIVE_INFINITY },
+        () => WriteAheadLog.open({ walDir, fallback: false })
       )
       let syncsHere = 0
       for (let number = 0; number < 400; number++) {

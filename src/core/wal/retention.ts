@@ -1,0 +1,133 @@
+// Bounds a log that nobody consumes: removes its oldest segments by size or age, noting durably that their entries are
+// not there any more. The segment that is appended to stays, and so does what a snapshot has handed out.
+import type { SegmentName } from '../../formats/wal.ts'
+import type { Snapshots } from './snapshots.ts'
+
+const MIN_INTERVAL_MS = 1_000
+const MAX_INTERVAL_MS = 3_600_000
+
+export interface RetentionOptions {
+  /** 0 for no bound. */
+  maxRetainedBytes: number
+  maxRetainedAge: number
+}
+
+export interface RetentionHooks {
+  /** The wall clock, ms since 1970. */
+  now(): number
+  /** Entries that nobody has released were removed. */
+  removed(first: bigint, last: bigint, bytes: number): void
+  /** A snapshot that is out keeps more than the bound. */
+  heldUp(bytes: number): void
+  failed(error: unknown): void
+}
+
+export class Retention {
+  readonly #options: RetentionOptions
+  readonly #snapshots: Snapshots
+  readonly #hooks: RetentionHooks
+  #timer: NodeJS.Timeout | undefined
+  #isClosed = false
+  #isDue = true
+  #saidHeldUp = false
+
+  constructor(options: RetentionOptions, snapshots: Snapshots, hooks: RetentionHooks) {
+    this.#options = options
+    this.#snapshots = snapshots
+    this.#hooks = hooks
+    if (options.maxRetainedAge > 0) {
+      const intervalMs = Math.min(Math.max(options.maxRetainedAge / 10, MIN_INTERVAL_MS), MAX_INTERVAL_MS)
+      this.#timer = setInterval(() => {
+        this.#isDue = true
+        this.checkNow()
+      }, intervalMs).unref()
+    }
+    this.checkNow()
+  }
+
+  /** A segment was finished or came back from a reader: looks when the present call is over. */
+  check(): void {
+    this.#isDue = true
+    setImmediate(() => this.checkNow()).unref()
+  }
+
+  /** The same at once, if there was a reason for it since the last time. Does not throw. */
+  checkNow(): void {
+    const { maxRetainedBytes, maxRetainedAge } = this.#options
+    if (!this.#isDue || this.#isClosed || (maxRetainedBytes === 0 && maxRetainedAge === 0)) return
+    this.#isDue = false
+    try {
+      this.#enforce()
+    } catch (error) {
+      this.#isDue = true
+      this.#hooks.failed(error)
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true
+    clearInterval(this.#timer)
+  }
+
+  #enforce(): void {
+    const { files } = this.#snapshots
+    const segments = files.list()
+    const sizes = segments.map((segment) => files.stat(segment)?.size ?? 0)
+    const wanted = this.#expired(segments, sizes)
+    const count = Math.min(wanted, this.#free(segments))
+    if (count < wanted) this.#sayHeldUp(sum(sizes.slice(count, wanted)))
+    else this.#saidHeldUp = false
+    if (count <= 0) return
+    const before = this.#snapshots.releasedIndex
+    const last = segments[count].index - 1n
+    this.#snapshots.noteReleased(last)
+    files.remove(segments, count)
+    if (last > before) this.#hooks.removed(before + 1n, last, sum(sizes.slice(0, count)))
+  }
+
+  /** How many of the oldest segments are beyond a bound; never all. */
+  #expired(segments: readonly SegmentName[], sizes: readonly number[]): number {
+    const { maxRetainedBytes, maxRetainedAge } = this.#options
+    const before = this.#hooks.now() - maxRetainedAge
+    let total = sum(sizes)
+    let count = 0
+    for (; count < segments.length - 1; count++) {
+      const isTooMuch = maxRetainedBytes > 0 && total > maxRetainedBytes
+      const isTooOld =
+        maxRetainedAge > 0 &&
+        (this.#snapshots.files.stat(segments[count])?.mtimeMs ?? Number.POSITIVE_INFINITY) < before
+      if (!isTooMuch && !isTooOld) break
+      total -= sizes[count]
+    }
+    return count
+  }
+
+  /** How many of the oldest segments neither a snapshot that is out nor a reader needs. */
+  #free(segments: readonly SegmentName[]): number {
+    let free = segments.length - 1
+    const { outAfter, files } = this.#snapshots
+    if (outAfter !== undefined) {
+      free = Math.max(
+        0,
+        segments.findLastIndex(({ index }) => index <= outAfter + 1n)
+      )
+    }
+    for (const read of files.readers.values()) {
+      free = Math.min(
+        free,
+        segments.findIndex(({ sequence }) => sequence >= read)
+      )
+    }
+    return Math.max(0, free)
+  }
+
+  #sayHeldUp(bytes: number): void {
+    if (this.#saidHeldUp) return
+    this.#saidHeldUp = true
+    this.#hooks.heldUp(bytes)
+  }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}

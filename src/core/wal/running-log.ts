@@ -1,0 +1,169 @@
+// A log that is open: its lock, the writer of its last segment, its snapshots, and what bounds it.
+import { basename, dirname, join } from 'node:path'
+import { errorMessage, type LogboomError } from '../../base/errors.ts'
+import { laterIndex } from '../../formats/wal.ts'
+import type { Disk } from '../../io/disk.ts'
+import { makeFolders, syncFolder } from '../../io/open-file.ts'
+import type { Account } from '../sink/account.ts'
+import { writeDump } from './dump.ts'
+import { FolderLock } from './folder-lock.ts'
+import { LogWriter } from './log-writer.ts'
+import { type OpenLog, openLog, syncParent } from './open-log.ts'
+import type { ParsedWalOptions } from './options.ts'
+import type { PatienceLimits } from './patience.ts'
+import { ReleaseNote } from './release-note.ts'
+import { Retention } from './retention.ts'
+import { Snapshots } from './snapshots.ts'
+import type { WalRecords, WriterHooks } from './writer-contract.ts'
+
+/** What the log tells the sink that owns it. */
+export interface RunningHooks {
+  degraded(error: LogboomError): void
+  recovered(): void
+  failed(error: LogboomError): void
+  /** Batches that were not appended yet, for the dump. */
+  waiting(): WalRecords[]
+  /** The wall clock, ms since 1970. */
+  now(): number
+}
+
+export class RunningLog {
+  readonly writer: LogWriter
+  readonly snapshots: Snapshots
+  readonly retention: Retention
+  readonly #disk: Disk
+  readonly #options: ParsedWalOptions
+  readonly #account: Account
+  readonly #hooks: RunningHooks
+  readonly #metadata: Uint8Array | undefined
+  readonly #note: ReleaseNote
+  #lock: FolderLock
+
+  /** Opens the folder. Throws what `openLog` throws. */
+  constructor(
+    disk: Disk,
+    options: ParsedWalOptions,
+    patience: PatienceLimits,
+    account: Account,
+    hooks: RunningHooks
+  ) {
+    this.#disk = disk
+    this.#options = options
+    this.#account = account
+    this.#hooks = hooks
+    const log = openLog(disk, options, account.counters)
+    const { metadata, recovered, segment, position, snapDir } = log
+    this.#lock = log.lock
+    this.#metadata = metadata
+    const writerOptions = { ...options, metadata, patience }
+    this.writer = new LogWriter(disk, writerOptions, account.counters, this.#writerHooks(), segment, position)
+    const released = recovered?.snapshotIndex ?? 0n
+    const warn = (error: LogboomError): void => account.warnOf(error)
+    const noteOptions = { ...options, snapDir, isOwnFolder: isOwnFolder(options, snapDir) }
+    this.#note = new ReleaseNote(disk, noteOptions, this.writer, released, warn)
+    this.snapshots = new Snapshots(disk, options, this.writer, this.#note, released, warn)
+    this.#tellRepaired(log)
+    this.retention = new Retention(options, this.snapshots, {
+      now: hooks.now,
+      removed: (first, last, bytes) => this.#tellRemoved(first, last, bytes),
+      heldUp: (bytes) => this.#tellHeldUp(bytes),
+      failed: (error) => account.warnOf(error)
+    })
+  }
+
+  /** Frees everything. Does not throw. */
+  async close(error: LogboomError): Promise<void> {
+    this.retention.close()
+    this.snapshots.close(error)
+    try {
+      await this.writer.close()
+    } catch (failure) {
+      this.#account.warnOf(failure)
+    }
+    this.#note.close()
+    this.#lock.release()
+  }
+
+  #writerHooks(): WriterHooks {
+    const { walDir } = this.#options
+    return {
+      rotated: (from, to, bytes) => {
+        this.#account.announce('rotated', { from, to, bytes })
+        this.retention.check()
+      },
+      warning: (error) => this.#account.warn(error.code, error.message),
+      degraded: (error) => this.#hooks.degraded(error),
+      recovered: () => this.#hooks.recovered(),
+      failed: (error, records, crc) => {
+        this.#dump(records, crc)
+        this.#hooks.failed(error)
+      },
+      prepareFolder: () => this.#prepareFolder(),
+      releasedIndex: () => this.snapshots.releasedIndex,
+      entriesLost: (first, last) => {
+        this.snapshots.releasedIndex = laterIndex(last, this.snapshots.releasedIndex)
+        const message = `entries ${first} to ${last} of ${walDir} are gone: somebody removed or changed their files`
+        this.#account.warn('ERR_CORRUPT', message)
+      }
+    }
+  }
+
+  #prepareFolder(): void {
+    const { walDir, dirMode, mkdir, foreignOwner } = this.#options
+    if (mkdir && !this.#disk.exists(walDir)) {
+      makeFolders(this.#disk, walDir, dirMode)
+      syncParent(this.#disk, walDir)
+    }
+    if (this.#lock.isIn(walDir)) return
+    const lock = FolderLock.acquire(this.#disk, walDir, foreignOwner)
+    this.#lock.release()
+    this.#lock = lock
+    syncFolder(this.#disk, walDir)
+  }
+
+  #dump(encoded: Uint8Array[], crc: number): void {
+    const { dumpOnFailure, mode } = this.#options
+    if (dumpOnFailure === undefined) return
+    const { durableIndex, nextIndex } = this.writer
+    const batches = this.#hooks.waiting()
+    try {
+      const content = { metadata: this.#metadata, durableIndex, encoded, crc, nextIndex, batches }
+      const path = writeDump(this.#disk, dumpOnFailure, mode, content)
+      this.#account.warn('ERR_WAL_FAILED', `records that were not acknowledged are in ${path}`, path)
+    } catch (error) {
+      const message = `cannot save unacknowledged records: ${errorMessage(error)}`
+      this.#account.warn('ERR_LOST', message, dumpOnFailure)
+    }
+  }
+
+  #tellRepaired({ recovered }: OpenLog): void {
+    const repaired = recovered?.repaired
+    if (repaired === undefined) return
+    const { path, bytes, copy, reason } = repaired
+    this.#account.repaired(path, bytes)
+    if (reason === undefined) return
+    const message = `${path} was damaged (${reason}): ${bytes} bytes were cut off, everything is kept in ${copy}`
+    this.#account.warn('ERR_CORRUPT', message, path)
+  }
+
+  #tellRemoved(first: bigint, last: bigint, bytes: number): void {
+    const { walDir } = this.#options
+    const message = `entries ${first} to ${last} of ${walDir} (${bytes} bytes) were removed to keep its bound`
+    const event = { code: 'ERR_RETENTION', message, path: walDir }
+    // Where nobody consumes the log this is what was asked for; a consumer has lost them.
+    if (this.snapshots.hasConsumer) this.#account.warn(event.code, message, walDir)
+    else this.#account.announce('warning', event)
+  }
+
+  #tellHeldUp(bytes: number): void {
+    const { walDir } = this.#options
+    const message = `${walDir} is larger than its bound by ${bytes} bytes, because a snapshot that was not released or a reader holds them`
+    this.#account.warn('ERR_RETENTION', message, walDir)
+  }
+}
+
+/** Whether the folder of the snapshots cannot be another log's, too. */
+function isOwnFolder({ snapDir, walDir }: ParsedWalOptions, used: string): boolean {
+  if (snapDir !== undefined) return false
+  return used === `${walDir}.snap` || (basename(walDir) === 'wal' && used === join(dirname(walDir), 'snap'))
+}

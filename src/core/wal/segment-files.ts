@@ -1,0 +1,55 @@
+// The segments of a log that is open, as files that may be removed: the oldest first, and none that somebody reads.
+import { join } from 'node:path'
+import { systemCode } from '../../base/errors.ts'
+import { listSegments, type SegmentName } from '../../formats/wal.ts'
+import type { Disk } from '../../io/disk.ts'
+
+export class SegmentFiles {
+  /** Sequence of the segment that each reader is in: it and later ones stay. */
+  readonly readers = new Map<object, bigint>()
+  readonly #disk: Disk
+  readonly #folder: string
+
+  constructor(disk: Disk, folder: string) {
+    this.#disk = disk
+    this.#folder = folder
+  }
+
+  /** Oldest first; the one that is appended to is the last. */
+  list(): SegmentName[] {
+    return listSegments(this.#disk.readdir(this.#folder))
+  }
+
+  /** Size in bytes and time of the last change in ms since 1970. Undefined if it is gone. */
+  stat({ name }: SegmentName): { size: number; mtimeMs: number } | undefined {
+    return this.#disk.lstat(join(this.#folder, name))
+  }
+
+  /** Removes the segments that hold nothing behind entry `index`, but for `keep` of them. */
+  removeUpTo(index: bigint, keep: number): void {
+    const segments = this.list()
+    // etcd looks for the snapshot's entry in the segment before: that one stays.
+    const needed = segments.findLastIndex((segment) => segment.index <= index)
+    this.remove(segments, Math.max(0, needed) - keep)
+  }
+
+  /** Removes the first `count` segments, as far as nobody is reading them. Returns how many were removed. */
+  remove(segments: readonly SegmentName[], count: number): number {
+    let removable = Math.min(count, segments.length - 1)
+    for (const read of this.readers.values()) {
+      removable = Math.min(
+        removable,
+        segments.findIndex(({ sequence }) => sequence >= read)
+      )
+    }
+    // Oldest first, so that a crash in between leaves a contiguous log.
+    for (const { name } of segments.slice(0, Math.max(0, removable))) {
+      try {
+        this.#disk.unlink(join(this.#folder, name))
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') throw error
+      }
+    }
+    return Math.max(0, removable)
+  }
+}
