@@ -3,14 +3,13 @@ import { constants } from 'node:fs'
 import { LogboomError, systemCode } from '../../base/errors.ts'
 import { realDisk } from '../../io/disk.ts'
 import { openFile } from '../../io/open-file.ts'
-import { native } from '../../native/index.ts'
-import { Lock } from '../shared-file/lock.ts'
 import { BaseSink } from '../sink/base-sink.ts'
 import type { ControlRequest, Durability, FlushCallback, SinkStats } from '../sink/contract.ts'
 import type { FlusherMessage } from './flusher.ts'
 import { FlusherLink } from './flusher-link.ts'
 import { inspect } from './frame-file.ts'
 import { type DirectFileOptions, type ParsedDirectFileOptions, parseDirectFileOptions } from './options.ts'
+import { PathLock } from './path-lock.ts'
 import { control, type DirectFileHandle, runState } from './shared-memory.ts'
 import {
   acceptedRecords,
@@ -33,7 +32,7 @@ export class DirectFile extends BaseSink {
   protected readonly _lockTimeoutMs = Number.POSITIVE_INFINITY
   readonly #flusher: FlusherLink
   readonly #writer: DirectWriter
-  readonly #lock: Lock | undefined
+  readonly #lock: PathLock
   /** Whether `commit` is true only when the records are on disk. */
   readonly #acknowledges: boolean
   #commits = 0
@@ -51,7 +50,7 @@ export class DirectFile extends BaseSink {
     const flushInterval = options.durability === 'none' ? 0 : options.flushInterval
     super(options.path, { ...options, flushInterval, durability: 'none' })
     this.#acknowledges = options.durability !== 'none' && options.overflow === 'block'
-    this.#lock = takeLock(options.path, options)
+    this.#lock = new PathLock(realDisk, options.path, options)
     try {
       checkFile(options)
       this.#flusher = new FlusherLink(
@@ -65,7 +64,7 @@ export class DirectFile extends BaseSink {
         (message) => this.#receive(message)
       )
     } catch (error) {
-      this.#lock?.close()
+      this.#lock.close()
       throw error
     }
     this.#writer = new DirectWriter(this.#flusher.memory)
@@ -193,7 +192,7 @@ export class DirectFile extends BaseSink {
     await this.#flusher.close()
     const lost = acceptedRecords(this.#flusher.memory) - this.stats().records
     if (lost > 0) this.warn('ERR_LOST', `closed with ${lost} records not written to ${this.path}`)
-    this.#lock?.close()
+    this.#lock.close()
   }
 
   #countDropped(): void {
@@ -212,32 +211,6 @@ export class DirectFile extends BaseSink {
       this.announce('rotated', { from: message.from, to: message.to, bytes: message.bytes })
     }
   }
-}
-
-/**
- * Makes sure that one process writes `path`: throws `ERR_LOCKED` if another does. Undefined where there are no
- * kernel locks to tell.
- */
-export function takeLock(
-  path: string,
-  options: { mode: number; dirMode: number; mkdir: boolean }
-): Lock | undefined {
-  if (!native.canLock) return undefined
-  const lock = new Lock(realDisk, path, options)
-  let state: ReturnType<Lock['acquire']>
-  try {
-    state = lock.acquire(0)
-  } catch (error) {
-    if (error instanceof LogboomError) throw error
-    // The folder cannot be written now; the flusher goes on trying to open the file.
-    return undefined
-  }
-  if (state === undefined) {
-    lock.close()
-    throw new LogboomError('ERR_LOCKED', `${path} is already open for direct writing`, { path })
-  }
-  lock.save({ ...state, pid: process.pid, writing: false })
-  return lock
 }
 
 /** Refusals are thrown by the constructor; whatever else is wrong is for the flusher to retry. */

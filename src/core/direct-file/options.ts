@@ -2,6 +2,7 @@
 import { hostname } from 'node:os'
 import { extname, resolve } from 'node:path'
 import * as v from 'valibot'
+import { requireNameRoom } from '../../base/file-name.ts'
 import {
   count,
   duration,
@@ -69,6 +70,12 @@ export const directFileOptions = {
     '`exclusive`: a second process gets `ERR_LOCKED`. `per-process`: `.<host>-<pid>` is put before the extension.'
   ),
   ...commonOptions({ durability: 'os', flushInterval: '10s' }),
+  flushInterval: option(
+    'duration',
+    duration,
+    '10s',
+    'Longest time a record stays in memory; 0: until a shard is full or somebody asks for a flush.'
+  ),
   overflow: option(
     "`'block'`, `'drop-newest'`",
     oneOf(['block', 'drop-newest']),
@@ -100,9 +107,11 @@ export function parseDirectFileOptions(input: unknown): ParsedDirectFileOptions 
     throw refuse('maxBytes', 'must be 0 or at least 128 KiB')
   }
   if (options.maxBufferBytes === 0) throw refuse('maxBufferBytes', 'must be at least 1')
+  const file = instancePath(resolve(options.path), options.instance)
+  requireNameRoom('direct-file', 'path', file)
   return {
     ...options,
-    path: instancePath(resolve(options.path), options.instance),
+    path: file,
     shape: {
       shards: options.numShards,
       shardBytes,

@@ -12,6 +12,8 @@
 //
 // A shard's word holds, from the top: 1 bit "sealed", 5 bits of the epoch it is open for, 26 bits of bytes used.
 // The epoch bits make a compare-and-swap fail that was prepared some epochs ago.
+import { isSharedArrayBuffer } from 'node:util/types'
+import { argumentError } from '../../base/bytes.ts'
 import { FRAME_HEADER_BYTES } from '../../formats/direct-file.ts'
 import { native } from '../../native/index.ts'
 import { sharedPages } from './page-memory.ts'
@@ -126,6 +128,31 @@ export interface DirectFileHandle {
   readonly maxLargeBytes: number
 }
 
+/** Throws `ERR_ARGUMENT` unless `handle` came from `share()`, unharmed. */
+export function requireHandle(handle: unknown): asserts handle is DirectFileHandle {
+  const { buffer, shape, channel, path, overflow, maxLargeBytes } = Object(
+    handle
+  ) as Partial<DirectFileHandle>
+  const { shards, shardBytes, limitBytes } = Object(shape) as Partial<MemoryShape>
+  if (
+    isSharedArrayBuffer(buffer) &&
+    Number.isSafeInteger(shards) &&
+    Number.isSafeInteger(shardBytes) &&
+    typeof limitBytes === 'number' &&
+    typeof channel === 'string' &&
+    typeof path === 'string' &&
+    typeof overflow === 'string' &&
+    typeof maxLargeBytes === 'number' &&
+    buffer.byteLength >= memoryBytes(shape as MemoryShape)
+  ) {
+    return
+  }
+  const wanted =
+    'what share() of a DirectFile returned, passed to a thread of the same process by workerData or postMessage ' +
+    "(it is shared memory, which no other process can have: each opens a file of its own, see instance: 'per-process')"
+  throw argumentError('DirectFile.attach', wanted, handle)
+}
+
 /** One thread's view of the memory. */
 export class SharedMemory {
   readonly handle: DirectFileHandle
@@ -208,7 +235,7 @@ export function openWord(epoch: number): number {
 
 /** Makes the memory for a new file. Throws RangeError if the system has not enough. */
 export function createMemory(shape: MemoryShape): SharedArrayBuffer {
-  const buffer = sharedPages(shardsAt(shape.shards) + 2 * shape.shards * shape.shardBytes)
+  const buffer = sharedPages(memoryBytes(shape))
   // Fewer page faults for writers, and fewer and larger requests to the disk.
   native.hugePages(new Uint8Array(buffer, shardsAt(shape.shards)))
   const words = new Int32Array(buffer)
@@ -216,6 +243,10 @@ export function createMemory(shape: MemoryShape): SharedArrayBuffer {
     words[LINES_AT / 4 + line * WORDS_PER_LINE] = openWord(line < shape.shards ? 0 : 1)
   }
   return buffer
+}
+
+function memoryBytes({ shards, shardBytes }: MemoryShape): number {
+  return shardsAt(shards) + 2 * shards * shardBytes
 }
 
 function shardsAt(shards: number): number {

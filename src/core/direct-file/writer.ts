@@ -1,6 +1,9 @@
 // The writing end of a direct file, for any thread: reserve by compare-and-swap, copy, count. No messages, no
 // allocation and no system call per record.
+
+import { isUint8Array } from 'node:util/types'
 import { BroadcastChannel } from 'node:worker_threads'
+import { argumentError, requireBytes } from '../../base/bytes.ts'
 import { LogboomError } from '../../base/errors.ts'
 import {
   ENTRY_HEADER_BYTES,
@@ -19,6 +22,7 @@ import {
   MAX_WRITERS,
   OFFSET_BITS,
   OFFSET_MASK,
+  requireHandle,
   runState,
   SharedMemory,
   SKIP_FLAG,
@@ -91,9 +95,10 @@ export class DirectWriter {
 
   /**
    * Logs `message` as one record of UTF-8; an empty one is ignored. False if it was dropped. Never throws for
-   * I/O; `ERR_CLOSED` if the file is closed, `ERR_TOO_LARGE` beyond 4 GiB.
+   * I/O; `ERR_ARGUMENT` for what is no text, `ERR_CLOSED` if the file is closed, `ERR_TOO_LARGE` beyond 4 GiB.
    */
   log(message: string): boolean {
+    if (typeof message !== 'string') throw argumentError('log', 'a text', message)
     if (message.length === 0) return true
     const length = Buffer.byteLength(message)
     if (length > this.#limitBytes - FRAME_HEADER_BYTES - ENTRY_HEADER_BYTES) {
@@ -109,6 +114,7 @@ export class DirectWriter {
 
   /** Logs `data` as one record; an empty one is ignored. The same errors as `log`. */
   logBytes(data: Uint8Array): boolean {
+    if (!isUint8Array(data)) throw argumentError('logBytes', 'a Uint8Array', data)
     const { length } = data
     if (length === 0) return true
     if (length > this.#limitBytes - FRAME_HEADER_BYTES - ENTRY_HEADER_BYTES) return this.#logLarge(data)
@@ -122,6 +128,8 @@ export class DirectWriter {
 
   /** Logs `data[start, end)` after a number; false if there is no room, whatever the overflow policy. */
   tryLogTagged(tag: number, data: Uint8Array, start: number, end: number): boolean {
+    // Whoever passes data on may have checked it or not; once bytes are reserved it is too late.
+    requireBytes('logBytesWithEvent', data)
     const length = end - start + TAG_BYTES
     if (length > this.#limitBytes - FRAME_HEADER_BYTES - ENTRY_HEADER_BYTES) {
       return this.#tryLarge(tagged(tag, data.subarray(start, end)))
@@ -384,5 +392,6 @@ function post(channel: string, record: LargeRecord): void {
 
 /** A writer for a thread that got `handle` from `DirectFile.share()`. */
 export function attachWriter(handle: DirectFileHandle): DirectWriter {
+  requireHandle(handle)
   return new DirectWriter(new SharedMemory(handle))
 }

@@ -1,14 +1,14 @@
 // Direct files of many events: one shared memory and one flusher thread for all of them.
 import { join } from 'node:path'
-import { takeLock } from '../direct-file/direct-file.ts'
+import { realDisk } from '../../io/disk.ts'
 import type { FlusherMessage } from '../direct-file/flusher.ts'
 import { FlusherLink } from '../direct-file/flusher-link.ts'
 import { CHANGE_FIELDS } from '../direct-file/group-file.ts'
 import { instancePath, parseDirectFileOptions } from '../direct-file/options.ts'
+import { PathLock } from '../direct-file/path-lock.ts'
 import { acceptedRecords, type FlushMetrics, flushMetrics, sinkStats } from '../direct-file/statistics.ts'
 import { DirectWriter } from '../direct-file/writer.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
-import type { Lock } from '../shared-file/lock.ts'
 import { createCounters, type SinkStats } from '../sink/contract.ts'
 import { nothingDropped, type SyncLevel } from '../sink/target.ts'
 import type { ParsedEventFilesOptions } from './options.ts'
@@ -22,7 +22,7 @@ const NOTHING: SinkStats = { ...createCounters(), queuedBytes: 0, state: 'open' 
 export class DirectOutputs implements Outputs {
   readonly #flusher: FlusherLink
   readonly #writer: DirectWriter
-  readonly #lock: Lock | undefined
+  readonly #lock: PathLock | undefined
   readonly #entries: EventEntry[] = []
   /** Drops of each event that the flusher knows. */
   readonly #reported = new Map<EventEntry, number>()
@@ -35,7 +35,9 @@ export class DirectOutputs implements Outputs {
     this.#news = news
     // One lock for the folder: a file may be opened by the flusher at any time.
     this.#lock =
-      file.instance === 'exclusive' ? takeLock(join(options.folder, 'event-files'), file) : undefined
+      file.instance === 'exclusive'
+        ? new PathLock(realDisk, join(options.folder, 'event-files'), file)
+        : undefined
     try {
       this.#flusher = new FlusherLink(
         {
