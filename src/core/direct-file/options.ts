@@ -17,6 +17,7 @@ import {
   size
 } from '../../base/options.ts'
 import { FRAME_HEADER_BYTES, SEAL_BYTES } from '../../formats/direct-file.ts'
+import { checkUpkeepOptions, upkeepOptions } from '../shared-file/upkeep-options.ts'
 import { commonOptions } from '../sink/common-options.ts'
 import { MAX_SHARD_BYTES, MAX_SHARDS, type MemoryShape, MIN_SHARD_BYTES } from './shared-memory.ts'
 
@@ -51,6 +52,7 @@ export const directFileOptions = {
     0,
     'A file never gets larger, unless it holds a single record that is; 0 for no limit, else at least 128 KiB.'
   ),
+  ...upkeepOptions,
   preallocate: option(
     'size',
     size,
@@ -106,6 +108,7 @@ export function parseDirectFileOptions(input: unknown): ParsedDirectFileOptions 
   if (options.maxBytes !== 0 && options.maxBytes < 2 * MIN_SHARD_BYTES) {
     throw refuse('maxBytes', 'must be 0 or at least 128 KiB')
   }
+  checkUpkeepOptions('direct-file', options)
   if (options.maxBufferBytes === 0) throw refuse('maxBufferBytes', 'must be at least 1')
   const file = instancePath(resolve(options.path), options.instance)
   requireNameRoom('direct-file', 'path', file)

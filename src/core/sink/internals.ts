@@ -9,9 +9,22 @@ export interface Internals {
   readonly now: () => number
   /** What `write` of a binary file takes: payloads, or from transports a stream of lines. */
   readonly source: FrameSource
+  /** The disk of threads that write by themselves, which cannot be passed as an object. */
+  readonly threadDisk: DiskModule | undefined
 }
 
-const defaults: Internals = { disk: realDisk, now: () => Date.now(), source: 'payloads' }
+/** A module whose `createDisk(realDisk, data)` makes the disk in the thread; `data` can be posted there. */
+export interface DiskModule {
+  readonly url: string
+  readonly data: unknown
+}
+
+const defaults: Internals = {
+  disk: realDisk,
+  now: () => Date.now(),
+  source: 'payloads',
+  threadDisk: undefined
+}
 let current = defaults
 
 /** What a sink that is being constructed is to use. */
