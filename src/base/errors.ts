@@ -124,6 +124,12 @@ export const errorTable = {
     safe: 'Everything accepted before is safe; this call did nothing.',
     action: 'The message names the limit; close what is no longer used.'
   },
+  ERR_REPLACED: {
+    what: 'The file of a running sink was removed, moved, replaced or truncated by somebody else (a warning).',
+    safe: 'What was written before went with that file; everything from now on goes to the file at the path.',
+    action:
+      'Let the sink rotate (`maxBytes`, `rotate()`), or tell it to open the path anew after moving its file.'
+  },
   ERR_FORMAT: {
     what: 'The format of a file is not known, or not the one that was asked for.',
     safe: 'Nothing was modified.',

@@ -1,10 +1,17 @@
 // A flusher on the thread of the test, with a disk that can fail.
 import { randomUUID } from 'node:crypto'
 import { onTestFinished } from 'vitest'
-import { Flusher, type FlusherMessage, type FlusherOptions } from '../../src/core/direct-file/flusher.ts'
+import { Flusher } from '../../src/core/direct-file/flusher.ts'
+import type { FlusherMessage, FlusherOptions } from '../../src/core/direct-file/flusher-protocol.ts'
 import { parseDirectFileOptions } from '../../src/core/direct-file/options.ts'
 import { ShardCollector } from '../../src/core/direct-file/shard-collector.ts'
-import { control, createMemory, runState, SharedMemory } from '../../src/core/direct-file/shared-memory.ts'
+import {
+  control,
+  createMemory,
+  runState,
+  SharedMemory,
+  threadState
+} from '../../src/core/direct-file/shared-memory.ts'
 import { DirectWriter } from '../../src/core/direct-file/writer.ts'
 import type { Disk } from '../../src/io/disk.ts'
 import { realDisk } from '../../src/io/disk.ts'
@@ -54,6 +61,7 @@ export function createFlusher(
     }
   )
   Atomics.store(memory.words, control.state, runState.open)
+  Atomics.store(memory.words, control.thread, threadState.running)
   const step = (turns: number, done: () => boolean): boolean => {
     for (let turn = 0; turn < turns && !done(); turn++) flusher.step()
     return done()

@@ -1,116 +1,114 @@
 // Writes what writers put into the shared memory to the file. Runs in a thread of its own (flusher-thread.ts).
-import { BroadcastChannel, receiveMessageOnPort } from 'node:worker_threads'
+import { monotonicMs } from '../../base/clock.ts'
 import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
-import { type FlushItem, FrameFile, type FrameFileHooks, type FrameFileOptions } from './frame-file.ts'
+import { FlushAccount } from './flush-account.ts'
+import type { FlushItem, FlushTarget, TargetNews } from './flush-target.ts'
+import { FlushWriter } from './flush-writer.ts'
+import type { FlusherOptions, FlusherPort } from './flusher-protocol.ts'
+import { FrameFile } from './frame-file.ts'
 import { GroupFile } from './group-file.ts'
+import { LargeRecords } from './large-records.ts'
 import { isUsed, ShardCollector } from './shard-collector.ts'
 import {
+  activity,
   control,
   OFFSET_MASK,
   runState,
   type SharedMemory,
   SWAP_AT,
   slot,
-  statistic
+  statistic,
+  threadState
 } from './shared-memory.ts'
-import type { LargeRecord } from './writer.ts'
+import { watchDisk } from './watched-disk.ts'
 
 const RETRY_MIN_MS = 50
 const RETRY_MAX_MS = 500
 const REPORT_INTERVAL_MS = 1_000
-
-export interface FlusherOptions extends FrameFileOptions {
-  /** The file, or the folder of a group. */
-  readonly path: string
-  readonly flushIntervalMs: number
-  readonly flushTimeoutMs: number
-  /** Records begin with the number of their file. */
-  readonly group?: { readonly maxOpenFiles: number; readonly idleCloseMs: number }
-}
-
-/** What the flusher needs of the file, or the group of files, it writes. */
-export type FlushTarget = Pick<
-  FrameFile,
-  'open' | 'write' | 'rotate' | 'close' | 'countDropped' | 'hasDropped' | 'counters'
->
-
-/** What a group is asked; carried out before anything that is logged later is written. */
-export type FlusherRequest =
-  | { readonly type: 'add'; readonly tag: number; readonly path: string }
-  | { readonly type: 'open' | 'close'; readonly tag: number }
-  | { readonly type: 'dropped'; readonly tag: number; readonly count: number }
-
-/** The flusher's ends of its messages. */
-export interface FlusherPort {
-  send(message: FlusherMessage): void
-  /** The next request, if there is one. */
-  receive(): FlusherRequest | undefined
-}
-
-/** What the flusher tells the thread that opened the file. */
-export type FlusherMessage =
-  | { readonly type: 'rotated'; readonly from: string; readonly to: string; readonly bytes: number }
-  | {
-      readonly type: 'warning' | 'degraded'
-      readonly code: string
-      readonly message: string
-      readonly path: string
-    }
-  | { readonly type: 'recovered' }
-  | { readonly type: 'files'; readonly changes: Float64Array }
-  | { readonly type: 'flushed'; readonly number: number }
-  | { readonly type: 'closed' }
+const LEAST_IDLE_CHECK_MS = 100
+/** Late copies are looked at so often while the file closes. */
+const LATE_POLL_MS = 5
 
 export class Flusher {
   readonly #memory: SharedMemory
   readonly #options: FlusherOptions
   readonly #port: FlusherPort
-  readonly #file: FlushTarget
+  readonly #account: FlushAccount
+  readonly #target: FlushTarget
   readonly #group: GroupFile | undefined
-  readonly #toClose = new Set<number>()
+  /** Files that were asked to be closed, with the numbers of the requests. */
+  readonly #toClose = new Map<number, number[]>()
   readonly #collector: ShardCollector
-  readonly #channel: BroadcastChannel
-  readonly #large = new Map<number, SharedArrayBuffer>()
-  /** Collected and not yet written. */
-  #items: FlushItem[] = []
+  readonly #large: LargeRecords
+  /** Collected and not yet settled; see `FlushTarget`. */
+  readonly #items: FlushItem[] = []
   #itemsEpoch: number | undefined
+  /** 0 while nothing fails. */
   #retryMs = 0
+  #retryAtMs = 0
+  #askedAtFailure = 0
   #countedDropped = 0
-  #rotations = 0
-  #reopens = 0
-  #nextFlushAt = 0
-  #nextReportAt = 0
+  #lost = 0
+  #rotations: number
+  #reopens: number
+  #nextFlushAtMs = Number.POSITIVE_INFINITY
+  #nextIdleCheckAtMs = Number.POSITIVE_INFINITY
+  #nextReportAtMs = 0
 
-  constructor(memory: SharedMemory, options: FlusherOptions, disk: Disk, port: FlusherPort) {
+  constructor(memory: SharedMemory, options: FlusherOptions, realDisk: Disk, port: FlusherPort) {
+    const { words } = memory
+    const disk = watchDisk(realDisk, words)
     this.#memory = memory
     this.#options = options
     this.#port = port
-    const hooks: FrameFileHooks = {
-      rotated: (event) => port.send({ type: 'rotated', ...event }),
-      warning: (code, message, path) => port.send({ type: 'warning', code, message, path })
+    this.#account = new FlushAccount(memory)
+    this.#large = new LargeRecords(memory)
+    const news: TargetNews = {
+      rotated: (event, isQuarantine) => port.send({ type: 'rotated', ...event, isQuarantine }),
+      warning: (code, message, path) => port.send({ type: 'warning', code, message, path }),
+      replaced: (message, path) => port.send({ type: 'replaced', message, path }),
+      released: ({ heldKib }) => this.#large.release(heldKib),
+      lost: (records) => this.#countLost(records)
     }
-    if (options.group === undefined) this.#file = new FrameFile(disk, options.path, options, hooks)
-    else this.#file = this.#group = new GroupFile(disk, { ...options, ...options.group }, hooks)
-    this.#collector = new ShardCollector(memory, options.flushTimeoutMs, (id) => this.#takeLarge(id))
-    this.#channel = new BroadcastChannel(memory.handle.channel)
-    this.#channel.unref()
+    if (options.group === undefined) {
+      const writer = new FlushWriter(disk, this.#account)
+      this.#target = new FrameFile(disk, options.path, options, news, this.#account, writer)
+    } else {
+      this.#target = this.#group = new GroupFile(disk, { ...options, ...options.group }, news, this.#account)
+    }
+    this.#collector = new ShardCollector(
+      memory,
+      options.flushTimeoutMs,
+      (id, kib) => this.#large.take(id, kib),
+      options.isRestart
+    )
+    this.#rotations = 0
+    this.#reopens = 0
+    if (options.isRestart) {
+      this.#countedDropped = this.#droppedRecords()
+      this.#rotations = Atomics.load(words, control.rotateAsked)
+      this.#reopens = Atomics.load(words, control.reopenAsked)
+    }
+    this.#planFlush()
+    this.#planIdleCheck()
   }
 
   /** Works until the file is closed. Blocks the thread. */
   run(): void {
     const { words } = this.#memory
-    this.#nextFlushAt = performance.now() + this.#options.flushIntervalMs
     Atomics.compareExchange(words, control.state, runState.opening, runState.open)
-    Atomics.notify(words, control.state)
-    this.#attempt(() => this.#file.open())
+    // From here on messages about large records arrive.
+    Atomics.store(words, control.thread, threadState.running)
+    Atomics.notify(words, control.thread)
+    // Having come so far is progress, too: starting may take long on a machine that has much to do.
+    this.#account.progress()
+    this.#attempt(() => this.#target.open())
     for (;;) {
       const seen = Atomics.load(words, control.wake)
       this.step()
-      const state = Atomics.load(words, control.state)
-      if (state === runState.closed) return
-      const waitMs = this.#retryMs > 0 ? this.#retryMs : this.#nextFlushAt - performance.now()
-      Atomics.wait(words, control.wake, seen, Math.max(0, waitMs))
+      if (Atomics.load(words, control.state) === runState.closed) return
+      this.#waitForWork(seen)
     }
   }
 
@@ -120,46 +118,96 @@ export class Flusher {
     const asked = Atomics.load(words, control.flushAsked)
     const reopenAsked = Atomics.load(words, control.reopenAsked)
     const rotateAsked = Atomics.load(words, control.rotateAsked)
-    const due = performance.now() >= this.#nextFlushAt
-    const closing = Atomics.load(words, control.state) === runState.closing
-    const wanted =
-      due || closing || asked !== Atomics.load(words, control.flushDone) || rotateAsked !== this.#rotations
+    const nowMs = monotonicMs()
+    const isDue = nowMs >= this.#nextFlushAtMs
+    const isClosing = Atomics.load(words, control.state) === runState.closing
+    if (Atomics.load(words, control.giveUp) !== 0) {
+      this.#end()
+      return true
+    }
+    const isAsked = asked !== Atomics.load(words, control.flushDone)
     this.#receive()
-    const wantsClosing = this.#toClose.size > 0
-    let done = this.#flushPending()
-    if (done && (wanted || wantsClosing)) done = this.#flushActive(closing)
-    if (!done) return false
-    if (due) {
-      this.#nextFlushAt = performance.now() + this.#options.flushIntervalMs
+    const isWanted =
+      isDue || isClosing || isAsked || rotateAsked !== this.#rotations || this.#toClose.size > 0
+    if (!(this.#flushPending() && (!isWanted || this.#flushActive(isClosing)))) return false
+    if (isDue) this.#planFlush()
+    if (nowMs >= this.#nextIdleCheckAtMs) {
       this.#group?.closeIdle()
+      this.#planIdleCheck()
     }
     if (reopenAsked !== this.#reopens) {
-      if (!this.#attempt(() => this.#file.close())) return false
+      if (!this.#attempt(() => this.#target.close())) return false
       this.#reopens = reopenAsked
     }
     if (rotateAsked !== this.#rotations) {
-      if (!this.#attempt(() => this.#file.rotate())) return false
+      if (!this.#attempt(() => this.#target.rotate())) return false
       this.#rotations = rotateAsked
     }
-    this.#receive()
-    for (const tag of this.#toClose) this.#attempt(() => this.#group?.closeOf(tag))
-    const isClosing = this.#toClose.size > 0
-    this.#toClose.clear()
-    const isAsked = asked !== Atomics.load(words, control.flushDone)
-    if (isAsked || isClosing || closing || performance.now() >= this.#nextReportAt) this.#reportFiles()
-    if (asked !== Atomics.load(words, control.flushDone)) {
+    if (this.#target.holds) this.#attempt(() => this.#target.writeHeld())
+    this.#closeAskedFiles()
+    this.#reportLost()
+    if (isAsked || isClosing || monotonicMs() >= this.#nextReportAtMs) this.#reportFiles()
+    // One file's trouble keeps no other from being written, but it keeps a flush of all of them from being true.
+    if (this.#target.holds) return false
+    if (isAsked) {
       Atomics.store(words, control.flushDone, asked)
       Atomics.notify(words, control.flushDone)
       this.#port.send({ type: 'flushed', number: asked })
     }
-    if (closing) this.#close()
+    if (!isClosing) return true
+    if (this.#collector.hasLate) return false
+    this.#end()
     return true
   }
 
-  #close(): void {
+  #planFlush(): void {
+    const { flushIntervalMs } = this.#options
+    this.#nextFlushAtMs = flushIntervalMs > 0 ? monotonicMs() + flushIntervalMs : Number.POSITIVE_INFINITY
+  }
+
+  #planIdleCheck(): void {
+    const idleCloseMs = this.#options.group?.idleCloseMs
+    if (idleCloseMs === undefined) return
+    this.#nextIdleCheckAtMs = monotonicMs() + Math.max(LEAST_IDLE_CHECK_MS, idleCloseMs / 4)
+  }
+
+  /** Blocks until something may be due; after a failure not before its pause is over, unless somebody asks. */
+  #waitForWork(seenWake: number): void {
     const { words } = this.#memory
-    this.#attempt(() => this.#file.close())
-    this.#channel.close()
+    let seen = seenWake
+    for (;;) {
+      let untilMs = Math.min(this.#nextFlushAtMs, this.#nextIdleCheckAtMs)
+      if (this.#retryMs > 0) untilMs = this.#retryAtMs
+      else if (this.#isWaitingForLate()) untilMs = Math.min(untilMs, monotonicMs() + LATE_POLL_MS)
+      const restMs = untilMs - monotonicMs()
+      if (restMs <= 0) return
+      if (this.#retryMs > 0) Atomics.store(words, control.activity, activity.pausing)
+      const woken = Atomics.wait(words, control.wake, seen, restMs) !== 'timed-out'
+      Atomics.store(words, control.activity, activity.working)
+      if (!woken || this.#retryMs === 0) return
+      const isUrgent =
+        Atomics.load(words, control.flushAsked) !== this.#askedAtFailure ||
+        Atomics.load(words, control.giveUp) !== 0
+      if (isUrgent) return
+      seen = Atomics.load(words, control.wake)
+    }
+  }
+
+  #isWaitingForLate(): boolean {
+    return this.#collector.hasLate && Atomics.load(this.#memory.words, control.state) === runState.closing
+  }
+
+  /** The last thing this thread does. */
+  #end(): void {
+    const { words } = this.#memory
+    try {
+      this.#target.close()
+    } catch {
+      // What was written is sealed; what was not is counted by whoever closes.
+    }
+    this.#reportLost()
+    this.#reportFiles()
+    this.#large.close()
     Atomics.store(words, control.state, runState.closed)
     Atomics.notify(words, control.state)
     Atomics.notify(words, control.flushed)
@@ -167,31 +215,37 @@ export class Flusher {
   }
 
   /** Writes the set that a swap left to us; true if nothing of it remains. */
-  #flushPending(): boolean {
+  #flushPending(isClosing = false): boolean {
     const { words } = this.#memory
     while (Atomics.load(words, control.flushed) !== Atomics.load(words, control.epoch)) {
-      if (!this.#flushEpoch(Atomics.load(words, control.flushed))) return false
+      if (!this.#flushEpoch(Atomics.load(words, control.flushed), isClosing)) return false
     }
     return true
   }
 
   /** Swaps the sets unless nothing was logged, and writes the other one. */
-  #flushActive(closing: boolean): boolean {
-    const { words } = this.#memory
-    const epoch = Atomics.load(words, control.epoch)
-    if (this.#isActiveUsed(epoch)) {
-      this.#memory.swap(epoch)
-      if (!this.#flushPending()) return false
+  #flushActive(isClosing: boolean): boolean {
+    // While the file closes both sets are taken out of use for good, used or not: a thread that is just about to
+    // reserve bytes in one must learn that it comes too late.
+    for (let turn = 0; turn < (isClosing ? 2 : 1); turn++) {
+      const epoch = Atomics.load(this.#memory.words, control.epoch)
+      if (isClosing || this.#isActiveUsed(epoch)) {
+        this.#memory.swap(epoch)
+        if (!this.#flushPending(isClosing)) return false
+      }
     }
     if (this.#collector.hasLate) {
-      const { items, lost } = this.#collector.collectLate()
+      const { items, lost, missing } = this.#collector.collectLate()
       this.#memory.statistics[statistic.goneDropped] += lost
+      this.#countLost(missing)
       this.#items.push(...items)
     }
     this.#countDropped()
-    if (this.#items.length > 0 || (closing && this.#file.hasDropped)) {
+    if (this.#items.length > 0) {
       if (!this.#write()) return false
       this.#collector.forget()
+    } else if (isClosing && this.#target.hasDropped && this.#group === undefined) {
+      return this.#attempt(() => this.#target.write([]))
     }
     return true
   }
@@ -205,22 +259,25 @@ export class Flusher {
     return false
   }
 
-  #flushEpoch(epoch: number): boolean {
+  #flushEpoch(epoch: number, isClosing: boolean): boolean {
     const { words, statistics } = this.#memory
-    const started = performance.now()
+    const startedMs = monotonicMs()
     // Requests were posted before the records they belong to were logged.
     this.#receive()
     if (this.#itemsEpoch !== epoch) {
-      this.#receiveLarge()
-      const { items, lost } = this.#collector.collect(epoch)
+      this.#large.receive()
+      const { items, lost, missing } = this.#collector.collect(epoch)
       statistics[statistic.goneDropped] += lost
+      this.#countLost(missing)
       this.#items.push(...items)
       this.#itemsEpoch = epoch
     }
+    const isUsedEpoch = this.#items.length > 0
     this.#countDropped()
-    if (this.#items.length > 0 && !this.#write()) return false
+    if (isUsedEpoch && !this.#write()) return false
     this.#collector.forget()
-    this.#collector.reset(epoch)
+    if (isClosing) this.#collector.retire(epoch)
+    else this.#collector.reset(epoch)
     this.#collector.freeWriters()
     this.#itemsEpoch = undefined
     Atomics.store(words, control.flushed, (epoch + 1) | 0)
@@ -229,7 +286,8 @@ export class Flusher {
     if (this.#isActiveUsed(epoch + 1, this.#memory.handle.shape.limitBytes * SWAP_AT)) {
       this.#memory.swap((epoch + 1) | 0)
     }
-    const ms = performance.now() - started
+    if (!isUsedEpoch) return true
+    const ms = monotonicMs() - startedMs
     statistics[statistic.flushes]++
     statistics[statistic.flushMs] += ms
     statistics[statistic.longestFlushMs] = Math.max(statistics[statistic.longestFlushMs], ms)
@@ -237,59 +295,72 @@ export class Flusher {
   }
 
   #write(): boolean {
-    const large = this.#items.filter((item) => 'data' in item)
-    const done = this.#attempt(() => this.#file.write(this.#items))
+    const isDone = this.#attempt(() => this.#target.write(this.#items))
+    if (isDone && this.#items.length > 0) throw new Error('a target has left something in the list')
     // With thousands of files a report is large; nobody needs it more often.
-    if (performance.now() >= this.#nextReportAt) this.#reportFiles()
-    for (const item of large) {
-      if (this.#items.includes(item)) continue
-      Atomics.sub(this.#memory.words, control.largeKib, Math.ceil(item.data.length / 1024))
-    }
-    return done
+    if (monotonicMs() >= this.#nextReportAtMs) this.#reportFiles()
+    return isDone
   }
 
   /** Drops since the last look, for the next seal. */
   #countDropped(): void {
-    const { statistics } = this.#memory
-    const dropped = statistics[statistic.goneDropped] + this.#memory.sumOfWriters(slot.dropped)
-    this.#file.countDropped(dropped - this.#countedDropped)
+    const dropped = this.#droppedRecords()
+    this.#target.countDropped(dropped - this.#countedDropped)
     this.#countedDropped = dropped
+  }
+
+  #droppedRecords(): number {
+    return this.#memory.statistics[statistic.goneDropped] + this.#memory.sumOfWriters(slot.dropped)
+  }
+
+  #countLost(records: number): void {
+    if (records === 0) return
+    this.#account.countLost(records)
+    this.#lost += records
+  }
+
+  #reportLost(): void {
+    if (this.#lost === 0) return
+    this.#port.send({ type: 'lost', records: this.#lost })
+    this.#lost = 0
   }
 
   /** Carries out I/O; after a failure everything is as before, and it is tried again with growing pauses. */
   #attempt(work: () => void): boolean {
-    const { words, statistics } = this.#memory
     try {
       work()
     } catch (error) {
-      statistics[statistic.flushErrors]++
-      this.#publish()
-      this.#retryMs = Math.min(Math.max(this.#retryMs * 2, RETRY_MIN_MS), RETRY_MAX_MS)
-      if (Atomics.compareExchange(words, control.state, runState.open, runState.degraded) === runState.open) {
-        this.#port.send({ type: 'degraded', ...describe(this.#options.path, error) })
-      }
+      this.#account.countError()
+      this.#failed(this.#options.path, error)
       return false
     }
-    this.#publish()
+    const { heldFailure } = this.#target
+    if (this.#target.holds && heldFailure !== undefined) {
+      this.#failed(heldFailure.path, heldFailure.error)
+      return true
+    }
     this.#retryMs = 0
-    if (
-      Atomics.compareExchange(words, control.state, runState.degraded, runState.open) === runState.degraded
-    ) {
+    const { words } = this.#memory
+    const { degraded, open } = runState
+    if (Atomics.compareExchange(words, control.state, degraded, open) === degraded) {
       this.#port.send({ type: 'recovered' })
     }
     return true
   }
 
-  #publish(): void {
-    const { statistics } = this.#memory
-    const { counters } = this.#file
-    statistics[statistic.records] = counters.records
-    statistics[statistic.bytesWritten] = counters.bytes
-    statistics[statistic.writes] = counters.writes
-    statistics[statistic.syncs] = counters.syncs
-    statistics[statistic.rotations] = counters.rotations
-    statistics[statistic.writeMs] = counters.writeMs
-    statistics[statistic.longestWriteMs] = counters.longestWriteMs
+  #failed(path: string, error: unknown): void {
+    const { words } = this.#memory
+    const nowMs = monotonicMs()
+    // What fails in the same round as something else does not make the pause longer.
+    if (nowMs >= this.#retryAtMs || this.#retryMs === 0) {
+      this.#retryMs = Math.min(Math.max(this.#retryMs * 2, RETRY_MIN_MS), RETRY_MAX_MS)
+      this.#retryAtMs = nowMs + this.#retryMs
+    }
+    this.#askedAtFailure = Atomics.load(words, control.flushAsked)
+    const { degraded, open } = runState
+    if (Atomics.compareExchange(words, control.state, open, degraded) === open) {
+      this.#port.send({ type: 'degraded', ...describe(path, error) })
+    }
   }
 
   #receive(): void {
@@ -299,33 +370,33 @@ export class Flusher {
       const { type, tag } = request
       if (type === 'add') group.add(tag, request.path)
       else if (type === 'dropped') group.countDroppedOf(tag, request.count)
-      else if (type === 'open') this.#attempt(() => group.openOf(tag))
-      // What was logged before is written first.
-      else this.#toClose.add(tag)
+      else if (type === 'open') group.openOf(tag)
+      else {
+        // What was logged before is written first.
+        const numbers = this.#toClose.get(tag)
+        if (numbers === undefined) this.#toClose.set(tag, [request.number])
+        else numbers.push(request.number)
+      }
+    }
+  }
+
+  /** Requests that came after the flush of this round wait for the next, as does what is held for their file. */
+  #closeAskedFiles(): void {
+    const group = this.#group
+    if (group === undefined) return
+    for (const [tag, numbers] of this.#toClose) {
+      if (group.holdsOf(tag)) continue
+      group.closeOf(tag)
+      this.#toClose.delete(tag)
+      this.#reportFiles()
+      for (const number of numbers) this.#port.send({ type: 'fileClosed', number })
     }
   }
 
   #reportFiles(): void {
-    this.#nextReportAt = performance.now() + REPORT_INTERVAL_MS
+    this.#nextReportAtMs = monotonicMs() + REPORT_INTERVAL_MS
     const changes = this.#group?.takeChanges()
     if (changes !== undefined && changes.length > 0) this.#port.send({ type: 'files', changes })
-  }
-
-  #takeLarge(id: number): Uint8Array | undefined {
-    this.#receiveLarge()
-    const data = this.#large.get(id)
-    this.#large.delete(id)
-    return data === undefined ? undefined : new Uint8Array(data)
-  }
-
-  #receiveLarge(): void {
-    for (;;) {
-      const received = receiveMessageOnPort(this.#channel as never)
-      if (received === undefined) return
-      const { id, data } = received.message as LargeRecord
-      if (data === undefined) this.#large.delete(id)
-      else this.#large.set(id, data)
-    }
   }
 }
 

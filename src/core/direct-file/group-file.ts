@@ -1,90 +1,93 @@
-// Many direct files behind one flusher: each record begins with the number of its file. A flush sorts the records
-// by file in memory; at most so many files are open at a time.
-import {
-  BLOCK_BYTES,
-  decodeU32,
-  ENTRY_HEADER_BYTES,
-  FRAME_HEADER_BYTES,
-  roundUp
-} from '../../formats/direct-file.ts'
+// Many direct files for one flusher: each record begins with the number of its file. A flush sorts the records
+// by file in memory; at most so many files are open at a time. What is wrong with one file concerns that file alone.
+
+import { monotonicMs } from '../../base/clock.ts'
+import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
-import { native } from '../../native/index.ts'
-import {
-  type FlushItem,
-  type FrameBlock,
-  FrameFile,
-  type FrameFileHooks,
-  type FrameFileOptions,
-  type LargeFrame,
-  Scratch
-} from './frame-file.ts'
-import { privatePages } from './page-memory.ts'
-import { TAG_BYTES } from './writer.ts'
+import type { FlushAccount } from './flush-account.ts'
+import type { FlushItem, FlushTarget, FrameFileOptions, TargetNews } from './flush-target.ts'
+import { isLarge } from './flush-target.ts'
+import { FlushWriter } from './flush-writer.ts'
+import { FrameFile } from './frame-file.ts'
+import { HeldRecords } from './held-records.ts'
+import { type TaggedPart, TagSorter } from './tag-sorter.ts'
 
-/** Numbers per file in `takeChanges`: its number, records, bytes, rotations. */
-export const CHANGE_FIELDS = 4
+/** Numbers per file in `takeChanges`: its number, then records, bytes, rotations and lost records since the last. */
+export const CHANGE_FIELDS = 5
 
-const LEAST_ARENA_BYTES = 16 << 20
-const LEAST_TAGGED_BYTES = ENTRY_HEADER_BYTES + TAG_BYTES + 1
+/** Not a matter of one file: every other one has, or will have, the same. */
+const EVERYBODYS = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM'])
 
-interface Pending {
-  readonly tag: number
-  readonly items: FlushItem[]
+export interface GroupOptions extends FrameFileOptions {
+  readonly maxOpenFiles: number
+  readonly idleCloseMs: number
+  /** Bound of what is held for files that cannot be written. */
+  readonly maxHeldBytes: number
 }
 
 interface Member {
   readonly file: FrameFile
-  usedAt: number
+  readonly path: string
+  usedAtMs: number
+  lost: number
+  /** A refusal was reported and nothing was written since. */
+  isRefused: boolean
+  reported: { records: number; bytes: number; rotations: number; lost: number }
 }
 
-export class GroupFile {
+/** A list that was sorted, as far as it is not settled yet. */
+interface Round {
+  parts: TaggedPart[]
+  readonly count: number
+}
+
+export class GroupFile implements FlushTarget {
   readonly #disk: Disk
-  readonly #options: FrameFileOptions
-  readonly #maxOpenFiles: number
-  readonly #idleCloseMs: number
-  readonly #hooks: FrameFileHooks
-  readonly #scratch = new Scratch()
+  readonly #options: GroupOptions
+  readonly #news: TargetNews
+  readonly #memberNews: TargetNews
+  readonly #account: FlushAccount
+  readonly #writer: FlushWriter
+  readonly #sorter = new TagSorter()
+  readonly #held: HeldRecords
   readonly #paths = new Map<number, string>()
   /** Numbers are below this. */
   #tags = 0
   readonly #members = new Map<number, Member>()
   /** Those that are open, in the order of their last use. */
   readonly #open = new Map<number, Member>()
-  /** Sorted and not yet written. */
-  #pending: Pending[] = []
-  #arena: Buffer | undefined
+  #maxOpenFiles: number
+  #round: Round | undefined
+  #heldFailure: FlushTarget['heldFailure']
   readonly #changed = new Set<number>()
 
-  constructor(
-    disk: Disk,
-    options: FrameFileOptions & { maxOpenFiles: number; idleCloseMs: number },
-    hooks: FrameFileHooks
-  ) {
+  constructor(disk: Disk, options: GroupOptions, news: TargetNews, account: FlushAccount) {
     this.#disk = disk
     this.#options = options
+    this.#news = news
+    // An item of the list is given back by the group, when all files have their part of the list.
+    this.#memberNews = { ...news, released: () => {} }
+    this.#account = account
+    this.#writer = new FlushWriter(disk, account)
+    this.#held = new HeldRecords(options.maxHeldBytes)
     this.#maxOpenFiles = options.maxOpenFiles
-    this.#idleCloseMs = options.idleCloseMs
-    this.#hooks = hooks
   }
 
-  get counters(): FrameFile['counters'] {
-    const sum = { writes: 0, syncs: 0, rotations: 0, records: 0, bytes: 0, writeMs: 0, longestWriteMs: 0 }
-    for (const { file } of this.#members.values()) {
-      for (const name of ['writes', 'syncs', 'rotations', 'records', 'bytes', 'writeMs'] as const) {
-        sum[name] += file.counters[name]
-      }
-      sum.longestWriteMs = Math.max(sum.longestWriteMs, file.counters.longestWriteMs)
-    }
-    return sum
+  get holds(): boolean {
+    return !this.#held.isEmpty
   }
 
-  /** Drops are counted for each file, by `countDroppedOf`. */
-  countDropped(): void {}
+  get heldFailure(): FlushTarget['heldFailure'] {
+    return this.#heldFailure
+  }
 
   get hasDropped(): boolean {
     for (const { file } of this.#members.values()) if (file.hasDropped) return true
     return false
   }
+
+  /** Drops are counted for each file, by `countDroppedOf`. */
+  countDropped(): void {}
 
   /** Files are opened by their first record. */
   open(): void {}
@@ -99,9 +102,17 @@ export class GroupFile {
     this.#member(tag)?.file.countDropped(records)
   }
 
-  /** Opens a file before its first record. */
+  /** Opens a file before its first record; what is wrong with it is reported. */
   openOf(tag: number): void {
-    this.#use(tag)?.open()
+    const member = this.#member(tag)
+    if (member === undefined) return
+    const error = this.#attempt(tag, member, () => member.file.open())
+    if (error !== undefined) this.#warn(member, error)
+  }
+
+  /** Whether records of this file wait for what is wrong with it to pass. */
+  holdsOf(tag: number): boolean {
+    return this.#held.of(tag) !== undefined
   }
 
   closeOf(tag: number): void {
@@ -114,161 +125,201 @@ export class GroupFile {
     const changes = new Float64Array(CHANGE_FIELDS * this.#changed.size)
     let at = 0
     for (const tag of this.#changed) {
-      const { records, bytes, rotations } = this.#members.get(tag)!.file.counters
-      changes.set([tag, records, bytes, rotations], at)
+      const member = this.#members.get(tag)!
+      const now = { ...member.file.counters, lost: member.lost }
+      const { records, bytes, rotations, lost } = member.reported
+      changes.set(
+        [tag, now.records - records, now.bytes - bytes, now.rotations - rotations, now.lost - lost],
+        at
+      )
+      member.reported = now
       at += CHANGE_FIELDS
     }
     this.#changed.clear()
     return changes
   }
 
-  /** Writes `items`, which are then owned by the group. Throws while anything is unwritten; then call it again. */
   write(items: FlushItem[]): void {
-    if (this.#pending.length === 0) this.#sort(items.splice(0))
-    const failed: Pending[] = []
-    let failure: unknown
-    for (const entry of this.#pending) {
-      try {
-        this.#use(entry.tag)?.write(entry.items)
-        this.#changed.add(entry.tag)
-      } catch (error) {
-        failure = error
-        failed.push(entry)
-      }
+    while (items.length > 0) {
+      this.#round ??= { parts: this.#sorter.sort(items, this.#tags), count: items.length }
+      this.#writeRound(this.#round)
+      for (const item of items.splice(0, this.#round.count)) if (isLarge(item)) this.#news.released(item)
+      this.#round = undefined
     }
-    this.#pending = failed
-    if (failed.length > 0) throw failure
-    if (items.length > 0) this.write(items)
+  }
+
+  writeHeld(): void {
+    for (const tag of this.#held.tags()) {
+      const member = this.#member(tag)!
+      const error = this.#writeHeldOf(tag, member)
+      if (error !== undefined) this.#keep({ tag, items: [] }, member, error)
+    }
+    this.#updateHeldFailure()
   }
 
   /** Closes files that nothing was written to for a while. */
   closeIdle(): void {
-    const before = performance.now() - this.#idleCloseMs
+    const before = monotonicMs() - this.#options.idleCloseMs
+    // Descriptors may have become free since there were none.
+    this.#maxOpenFiles = Math.min(this.#maxOpenFiles + 1, this.#options.maxOpenFiles)
     for (const [tag, member] of this.#open) {
-      if (member.usedAt >= before) return
+      if (member.usedAtMs >= before) return
       this.#close(tag, member)
     }
   }
 
+  /** Rotates every file that can be; one that cannot keeps the others from nothing. */
   rotate(): void {
-    for (const tag of [...this.#members.keys()]) this.#use(tag)?.rotate()
+    for (const [tag, member] of this.#members) {
+      const error = this.#attempt(tag, member, () => member.file.rotate())
+      if (error !== undefined) this.#warn(member, error)
+    }
   }
 
   close(): void {
     for (const [tag, member] of this.#members) {
-      // Seals what was dropped since the last record.
-      if (member.file.hasDropped) this.#use(tag)?.write([])
+      // Seals what was dropped since the last record, where it can be: it is counted in any case.
+      if (member.file.hasDropped) this.#attempt(tag, member, () => member.file.write([]))
       if (this.#open.has(tag)) this.#close(tag, member)
     }
+  }
+
+  /** Throws if parts are left that neither were written nor can be held; what could be done is done. */
+  #writeRound(round: Round): void {
+    const left: TaggedPart[] = []
+    let failure: unknown
+    for (const part of round.parts) {
+      const { tag, items } = part
+      const member = this.#member(tag)
+      if (member === undefined) {
+        this.#news.lost(recordsOf(items), tag)
+        continue
+      }
+      const error =
+        this.#writeHeldOf(tag, member) ?? this.#attempt(tag, member, () => member.file.write(items))
+      if (error === undefined || this.#keep(part, member, error)) continue
+      left.push(part)
+      failure = error
+    }
+    round.parts = left
+    this.#updateHeldFailure()
+    if (left.length > 0) throw failure
+  }
+
+  /** What waits for a file goes before what is new for it. */
+  #writeHeldOf(tag: number, member: Member): unknown {
+    const held = this.#held.of(tag)
+    if (held === undefined) return undefined
+    const error = this.#attempt(tag, member, () => member.file.write(held))
+    this.#held.settle(tag)
+    return error
+  }
+
+  /** Answers for a part that could not be written; false if it has to stay with the flusher. */
+  #keep({ tag, items }: TaggedPart, member: Member, error: unknown): boolean {
+    if (isRefusal(error)) {
+      const held = this.#held.of(tag) ?? []
+      this.#lose(tag, member, held.splice(0))
+      this.#held.settle(tag)
+      this.#lose(tag, member, items)
+      if (!member.isRefused) this.#warn(member, error)
+      member.isRefused = true
+      return true
+    }
+    this.#heldFailure = { path: member.path, error }
+    if (this.#held.add(tag, items)) return true
+    if (EVERYBODYS.has(systemCode(error) ?? '')) return false
+    this.#lose(tag, member, items)
+    return true
+  }
+
+  #lose(tag: number, member: Member, items: readonly FlushItem[]): void {
+    const records = recordsOf(items)
+    if (records === 0) return
+    member.lost += records
+    member.file.countDropped(records)
+    this.#changed.add(tag)
+    this.#news.lost(records, tag)
+  }
+
+  #updateHeldFailure(): void {
+    this.#account.holds(this.#held.bytes)
+    if (this.#held.isEmpty) this.#heldFailure = undefined
+  }
+
+  #warn({ path }: Member, error: unknown): void {
+    const code = error instanceof LogboomError ? error.code : (systemCode(error) ?? 'ERR_IO')
+    this.#news.warning(code, `${path}: ${errorMessage(error)}`, path)
+  }
+
+  /** Does `work` with a file that may be opened for it; returns what went wrong. */
+  #attempt(tag: number, member: Member, work: () => void): unknown {
+    try {
+      this.#use(tag, member)
+      work()
+    } catch (error) {
+      const code = systemCode(error)
+      if ((code !== 'EMFILE' && code !== 'ENFILE') || this.#open.size < 2) return error
+      // Fewer files have to do.
+      this.#maxOpenFiles = Math.max(1, this.#open.size >> 1)
+      while (this.#open.size > this.#maxOpenFiles) this.#closeOldest()
+      try {
+        work()
+      } catch (again) {
+        return again
+      }
+    }
+    member.isRefused = false
+    this.#changed.add(tag)
+    return undefined
   }
 
   #member(tag: number): Member | undefined {
     const found = this.#members.get(tag)
     const path = this.#paths.get(tag)
     if (found !== undefined || path === undefined) return found
-    const file = new FrameFile(this.#disk, path, this.#options, this.#hooks, this.#scratch)
-    const member = { file, usedAt: 0 }
+    const member = {
+      file: new FrameFile(this.#disk, path, this.#options, this.#memberNews, this.#account, this.#writer),
+      path,
+      usedAtMs: 0,
+      lost: 0,
+      isRefused: false,
+      reported: { records: 0, bytes: 0, rotations: 0, lost: 0 }
+    }
     this.#members.set(tag, member)
     return member
   }
 
-  /** The file, to be used at once; closes others so that it may be open. */
-  #use(tag: number): FrameFile | undefined {
-    const member = this.#member(tag)
-    if (member === undefined) return undefined
-    member.usedAt = performance.now()
+  /** Makes a file the one used last; closes others so that it may be open. */
+  #use(tag: number, member: Member): void {
+    member.usedAtMs = monotonicMs()
     if (!this.#open.delete(tag)) {
-      if (this.#open.size >= this.#maxOpenFiles) this.#closeOldest()
-      this.#changed.add(tag)
+      while (this.#open.size >= this.#maxOpenFiles) this.#closeOldest()
     }
     this.#open.set(tag, member)
-    return member.file
   }
 
   #closeOldest(): void {
-    for (const [tag, member] of this.#open) {
-      this.#close(tag, member)
-      return
-    }
+    const [oldest] = this.#open
+    if (oldest !== undefined) this.#close(...oldest)
   }
 
   #close(tag: number, member: Member): void {
     this.#open.delete(tag)
     this.#changed.add(tag)
-    member.file.close()
-  }
-
-  /** Collects the records of each file in one block; a large one stays alone, in its place. */
-  #sort(items: readonly FlushItem[]): void {
-    const parts = new Map<number, FlushItem[]>()
-    let run: FrameBlock[] = []
-    const flush = () => {
-      this.#sortBlocks(run, parts)
-      run = []
-    }
-    this.#arenaUsed = 0
-    this.#reserve(items)
-    for (const item of items) {
-      if ('data' in item) {
-        flush()
-        append(parts, decodeU32(item.data, 0), withoutTag(item))
-      } else run.push(item)
-    }
-    flush()
-    this.#pending = [...parts].map(([tag, list]) => ({ tag, items: list }))
-  }
-
-  #arenaUsed = 0
-
-  /** Room for all blocks, each file's part beginning at a multiple of 512. */
-  #reserve(items: readonly FlushItem[]): void {
-    let bytes = 0
-    let runs = 1
-    for (const item of items) {
-      if ('data' in item) runs++
-      else bytes += item.validBytes
-    }
-    const parts = Math.min(Math.ceil(bytes / LEAST_TAGGED_BYTES), runs * this.#tags)
-    const wanted = bytes + parts * (FRAME_HEADER_BYTES + BLOCK_BYTES)
-    if (this.#arena !== undefined && this.#arena.length >= wanted) return
-    // Pages that are not touched cost nothing; an arena that is replaced costs until it is collected as garbage.
-    this.#arena = privatePages(2 ** Math.ceil(Math.log2(Math.max(wanted, LEAST_ARENA_BYTES))))
-  }
-
-  #sortBlocks(blocks: readonly FrameBlock[], parts: Map<number, FlushItem[]>): void {
-    if (blocks.length === 0) return
-    const tags = this.#tags
-    const sizes = new Uint32Array(tags)
-    const counts = new Uint32Array(tags)
-    for (const { bytes, validBytes } of blocks) {
-      native.tallyTags(bytes, FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + validBytes, sizes, counts)
-    }
-    const arena = this.#arena!
-    const places = new Float64Array(tags)
-    for (let tag = 0; tag < tags; tag++) {
-      if (counts[tag] === 0) continue
-      const start = this.#arenaUsed
-      const end = roundUp(start + FRAME_HEADER_BYTES + sizes[tag], BLOCK_BYTES)
-      this.#arenaUsed = end
-      places[tag] = start + FRAME_HEADER_BYTES
-      append(parts, tag, {
-        bytes: arena.subarray(start, end),
-        validBytes: sizes[tag],
-        records: counts[tag]
-      })
-    }
-    for (const { bytes, validBytes } of blocks) {
-      native.scatterTags(bytes, FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + validBytes, arena, places)
+    try {
+      member.file.close()
+    } catch {
+      // The descriptor is gone whatever was said, and what is reserved behind the end is all that can be wrong.
     }
   }
 }
 
-function append(parts: Map<number, FlushItem[]>, tag: number, item: FlushItem): void {
-  const list = parts.get(tag)
-  if (list === undefined) parts.set(tag, [item])
-  else list.push(item)
+/** What will not pass by itself, and costs the file its records. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof LogboomError && error.code !== 'ERR_SYNC' && error.code !== 'ERR_IO'
 }
 
-function withoutTag(item: LargeFrame): LargeFrame {
-  return { data: item.data.subarray(TAG_BYTES), records: 1 }
+function recordsOf(items: readonly FlushItem[]): number {
+  return items.reduce((sum, { records }) => sum + (records ?? 0), 0)
 }

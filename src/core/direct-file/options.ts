@@ -2,6 +2,7 @@
 import { hostname } from 'node:os'
 import { extname, resolve } from 'node:path'
 import * as v from 'valibot'
+import { requireNameRoom } from '../../base/file-name.ts'
 import {
   count,
   duration,
@@ -16,6 +17,7 @@ import {
   size
 } from '../../base/options.ts'
 import { FRAME_HEADER_BYTES, SEAL_BYTES } from '../../formats/direct-file.ts'
+import { checkUpkeepOptions, upkeepOptions } from '../shared-file/upkeep-options.ts'
 import { commonOptions } from '../sink/common-options.ts'
 import { MAX_SHARD_BYTES, MAX_SHARDS, type MemoryShape, MIN_SHARD_BYTES } from './shared-memory.ts'
 
@@ -50,6 +52,7 @@ export const directFileOptions = {
     0,
     'A file never gets larger, unless it holds a single record that is; 0 for no limit, else at least 128 KiB.'
   ),
+  ...upkeepOptions,
   preallocate: option(
     'size',
     size,
@@ -69,6 +72,12 @@ export const directFileOptions = {
     '`exclusive`: a second process gets `ERR_LOCKED`. `per-process`: `.<host>-<pid>` is put before the extension.'
   ),
   ...commonOptions({ durability: 'os', flushInterval: '10s' }),
+  flushInterval: option(
+    'duration',
+    duration,
+    '10s',
+    'Longest time a record stays in memory; 0: until a shard is full or somebody asks for a flush.'
+  ),
   overflow: option(
     "`'block'`, `'drop-newest'`",
     oneOf(['block', 'drop-newest']),
@@ -99,10 +108,13 @@ export function parseDirectFileOptions(input: unknown): ParsedDirectFileOptions 
   if (options.maxBytes !== 0 && options.maxBytes < 2 * MIN_SHARD_BYTES) {
     throw refuse('maxBytes', 'must be 0 or at least 128 KiB')
   }
+  checkUpkeepOptions('direct-file', options)
   if (options.maxBufferBytes === 0) throw refuse('maxBufferBytes', 'must be at least 1')
+  const file = instancePath(resolve(options.path), options.instance)
+  requireNameRoom('direct-file', 'path', file)
   return {
     ...options,
-    path: instancePath(resolve(options.path), options.instance),
+    path: file,
     shape: {
       shards: options.numShards,
       shardBytes,

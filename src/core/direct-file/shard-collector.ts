@@ -1,11 +1,13 @@
 // Takes one set of shards out of use and turns it into items to be written: whole shards as they lie, or, where
 // a writer died or is late in the middle of a record, what is complete.
 
+import { monotonicMs } from '../../base/clock.ts'
 import { sleep } from '../../base/sleep.ts'
-import { decodeU32, ENTRY_HEADER_BYTES, FRAME_HEADER_BYTES, roundUp } from '../../formats/direct-file.ts'
+import { decodeU32, ENTRY_HEADER_BYTES, FRAME_HEADER_BYTES } from '../../formats/direct-file.ts'
 import { native } from '../../native/index.ts'
-import type { FlushItem } from './frame-file.ts'
-import { privatePages } from './page-memory.ts'
+import { CopyArena } from './copy-arena.ts'
+import type { FlushItem } from './flush-target.ts'
+import { findLate, forgetLate, type LateCopy, lookAt, noteLate } from './late-copies.ts'
 import {
   control,
   deadWriter,
@@ -26,26 +28,17 @@ import {
  */
 const PRESUMED_DEAD_MS = 30_000
 const POLL_MS = 0.1
-const PAGE_BYTES = 4096
 
-/** A record whose copy is not complete. */
-interface Hole {
-  readonly writer: number
-  readonly sequence: number
-  readonly shardId: number
-  readonly offset: number
-  readonly bytes: number
-  readonly sinceMs: number
-}
-
-/** Finds the record too large for a shard that has number `id`. */
-export type TakeLarge = (id: number) => Uint8Array | undefined
+/** Finds the record too large for a shard that has number `id`, and counts `kib`. */
+export type TakeLarge = (id: number, kib: number) => Uint8Array | undefined
 
 /** What of one set is to be written. */
 export interface Collected {
   readonly items: FlushItem[]
   /** Records of writers that died. */
-  readonly lost: number
+  lost: number
+  /** Accepted records that cannot be found any more. */
+  missing: number
 }
 
 export class ShardCollector {
@@ -53,19 +46,24 @@ export class ShardCollector {
   readonly #timeoutMs: number
   readonly #takeLarge: TakeLarge
   /** Copies that were late for their flush; their shards stay out of use until they are complete. */
-  #holes: Hole[] = []
-  /** Shards of the set that is being collected, with bytes used. */
-  #used: number[] = []
+  #holes: LateCopy[] = []
+  /** Late copies that are collected and not yet written. */
+  readonly #settling: LateCopy[] = []
   /** For what cannot be written from where it lies. */
-  readonly #arena: Arena
+  readonly #arena: CopyArena
   /** What was collected from which shard. */
   readonly #collected: { readonly shard: number; readonly items: readonly FlushItem[] }[] = []
 
-  constructor(memory: SharedMemory, timeoutMs: number, takeLarge: TakeLarge) {
+  /** The next set may have been taken out of use by a flusher that ended before it was written. */
+  #isRestart: boolean
+
+  constructor(memory: SharedMemory, timeoutMs: number, takeLarge: TakeLarge, isRestart = false) {
     this.#memory = memory
     this.#timeoutMs = timeoutMs
     this.#takeLarge = takeLarge
-    this.#arena = new Arena(memory.handle.shape.shardBytes)
+    this.#arena = new CopyArena(memory.handle.shape.shardBytes)
+    this.#isRestart = isRestart
+    if (isRestart) this.#holes = findLate(memory, monotonicMs())
   }
 
   /** Whether copies were late that are to be written when they are complete. */
@@ -76,39 +74,43 @@ export class ShardCollector {
   /** Closes the shards of `epoch` to writers and collects their records, after those that were late before. */
   collect(epoch: number): Collected {
     const set = epoch & 1
-    this.#used = this.#seal(set)
+    const used = this.#seal(set)
+    this.#isRestart = false
     const late = this.#await(set)
-    const items = this.collectLate()
-    let { lost } = items
-    this.#used.forEach((used, shard) => {
-      if (used > FRAME_HEADER_BYTES) lost += this.#collectShard(set, shard, used, late, items.items)
-    })
+    // Of the same set before an earlier flusher ended.
+    const known = [...this.#holes]
+    const collected = this.collectLate()
+    for (const [shard, bytes] of used.entries()) {
+      if (bytes > FRAME_HEADER_BYTES) this.#collectShard(set, shard, bytes, [...known, ...late], collected)
+    }
     this.#holes.push(...late)
-    return { items: items.items, lost }
+    for (const copy of late) noteLate(this.#memory, copy)
+    return collected
   }
 
   /** Records that were late for an earlier flush and are complete now. */
   collectLate(): Collected {
-    const items: FlushItem[] = []
-    let lost = 0
-    const waiting: Hole[] = []
-    const now = performance.now()
-    for (const hole of this.#holes) {
-      const verdict = this.#look(hole)
-      if (verdict === 'copying' && now - hole.sinceMs < PRESUMED_DEAD_MS) {
-        waiting.push(hole)
+    const collected: Collected = { items: [], lost: 0, missing: 0 }
+    const waiting: LateCopy[] = []
+    const nowMs = monotonicMs()
+    for (const copy of this.#holes) {
+      const verdict = this.#look(copy)
+      if (verdict === 'copying' && nowMs - copy.sinceMs < PRESUMED_DEAD_MS) {
+        waiting.push(copy)
         continue
       }
-      if (verdict === 'complete') lost += this.#collectLateRecord(hole, items)
-      else {
-        this.#giveUp(hole.writer)
-        lost++
+      this.#settling.push(copy)
+      if (verdict === 'complete') {
+        this.#collectPieces(copy.shardId, copy.offset, copy.offset + copy.bytes, [], collected)
+      } else {
+        this.#giveUp(copy.writer)
+        collected.lost++
       }
     }
-    const freed = this.#holes.filter((hole) => !waiting.includes(hole))
+    const freed = this.#holes.filter((copy) => !waiting.includes(copy))
     this.#holes = waiting
     for (const { shardId } of freed) this.#reopenLate(shardId)
-    return { items, lost }
+    return collected
   }
 
   /** What was collected has been written. */
@@ -118,6 +120,7 @@ export class ShardCollector {
         this.#memory.statistics[statistic.shardRecords + shard] += records ?? 0
       }
     }
+    for (const copy of this.#settling.splice(0)) forgetLate(this.#memory, copy)
     this.#arena.reset()
   }
 
@@ -127,9 +130,16 @@ export class ShardCollector {
     const set = epoch & 1
     Atomics.store(words, control.claims + set, 0)
     for (let shard = 0; shard < this.#memory.handle.shape.shards; shard++) {
-      if (!this.#isHeld(set, shard)) {
-        this.#open(set, shard, (epoch + 2) | 0)
-      }
+      if (!this.#isHeld(set, shard)) this.#open(set, shard, (epoch + 2) | 0)
+      else Atomics.store(words, this.#memory.shardWord(set, shard) + 2, 1)
+    }
+  }
+
+  /** The shards of `epoch` were written, and are not to be used again. */
+  retire(epoch: number): void {
+    const { words, handle } = this.#memory
+    for (let shard = 0; shard < handle.shape.shards; shard++) {
+      Atomics.store(words, this.#memory.shardWord(epoch & 1, shard) + 2, 1)
     }
   }
 
@@ -162,17 +172,19 @@ export class ShardCollector {
   #seal(set: number): number[] {
     const { words, handle } = this.#memory
     return Array.from({ length: handle.shape.shards }, (_, shard) => {
-      const before = Atomics.or(words, this.#memory.shardWord(set, shard), SEALED)
-      return before < 0 ? 0 : before & OFFSET_MASK
+      const index = this.#memory.shardWord(set, shard)
+      const before = Atomics.or(words, index, SEALED)
+      const isTaken = before < 0 && !(this.#isRestart && Atomics.load(words, index + 2) === 0)
+      return isTaken ? 0 : before & OFFSET_MASK
     })
   }
 
   /** Waits for the copies in progress in `set`; returns those that are not complete in time. */
-  #await(set: number): Hole[] {
-    const started = performance.now()
+  #await(set: number): LateCopy[] {
+    const started = monotonicMs()
     for (;;) {
       const copying = this.#copying(set, started)
-      const passedMs = performance.now() - started
+      const passedMs = monotonicMs() - started
       // A writer between its announcement and its reservation runs through a dozen instructions; which bytes
       // it has cannot be told until then.
       const undecided = copying.some((hole) => hole.offset === -1)
@@ -184,10 +196,10 @@ export class ShardCollector {
     }
   }
 
-  #copying(set: number, sinceMs: number): Hole[] {
+  #copying(set: number, sinceMs: number): LateCopy[] {
     const { words, handle } = this.#memory
     const { shards } = handle.shape
-    const found: Hole[] = []
+    const found: LateCopy[] = []
     for (let writer = 0; writer < MAX_WRITERS; writer++) {
       const line = this.#memory.writerLine(writer)
       const sequence = Atomics.load(words, line + slot.sequence)
@@ -204,11 +216,8 @@ export class ShardCollector {
     return found
   }
 
-  #look(hole: Hole): 'complete' | 'copying' | 'dead' {
-    const { words } = this.#memory
-    const line = this.#memory.writerLine(hole.writer)
-    if (Atomics.load(words, line + slot.sequence) !== hole.sequence) return 'complete'
-    return Atomics.load(words, line + slot.owner) === deadWriter ? 'dead' : 'copying'
+  #look({ writer, sequence }: LateCopy): 'complete' | 'copying' | 'dead' {
+    return lookAt(this.#memory, this.#memory.writerLine(writer), sequence)
   }
 
   #isHeld(set: number, shard: number): boolean {
@@ -232,32 +241,33 @@ export class ShardCollector {
   #open(set: number, shard: number, epoch: number): void {
     const index = this.#memory.shardWord(set, shard)
     Atomics.store(this.#memory.words, index + 1, 0)
+    Atomics.store(this.#memory.words, index + 2, 0)
     Atomics.store(this.#memory.words, index, openWord(epoch))
   }
 
-  #collectLateRecord({ shardId, offset, bytes }: Hole, items: FlushItem[]): number {
-    return this.#collectPieces(shardId, offset, offset + bytes, [], items)
-  }
-
-  /** Adds the records of one shard to `items`; returns how many of them are lost. */
-  #collectShard(set: number, shard: number, used: number, late: Hole[], items: FlushItem[]): number {
-    const { bytes } = this.#memory
+  /** Adds the records of one shard. */
+  #collectShard(
+    set: number,
+    shard: number,
+    used: number,
+    late: readonly LateCopy[],
+    collected: Collected
+  ): void {
+    const { bytes, handle } = this.#memory
+    const { items } = collected
     const address = this.#memory.shardAddress(set, shard)
-    const shardId = set * this.#memory.handle.shape.shards + shard
-    const holes = late.filter((hole) => hole.shardId === shardId)
+    const shardId = set * handle.shape.shards + shard
+    const holes = late.filter((copy) => copy.shardId === shardId)
     const before = items.length
-    let lost = 0
     const special = Atomics.load(this.#memory.words, this.#memory.shardWord(set, shard) + 1)
     if (holes.length === 0 && special === 0) {
-      const end = address + this.#memory.handle.shape.shardBytes
       items.push({
-        bytes: bytes.subarray(address, end),
+        bytes: bytes.subarray(address, address + handle.shape.shardBytes),
         validBytes: used - FRAME_HEADER_BYTES,
         records: undefined
       })
-    } else lost = this.#collectPieces(shardId, FRAME_HEADER_BYTES, used, holes, items)
+    } else this.#collectPieces(shardId, FRAME_HEADER_BYTES, used, holes, collected)
     this.#collected.push({ shard, items: items.slice(before) })
-    return lost
   }
 
   // The slow way: the entries of `[start, end)` are looked at one by one.
@@ -265,15 +275,15 @@ export class ShardCollector {
     shardId: number,
     start: number,
     end: number,
-    holes: readonly Hole[],
-    items: FlushItem[]
-  ): number {
+    holes: readonly LateCopy[],
+    collected: Collected
+  ): void {
     const { bytes } = this.#memory
+    const { items } = collected
     const address = this.#addressOf(shardId)
     const jumps = new Map(holes.map((hole) => [hole.offset, hole.bytes]))
     let stretches: [number, number][] = []
     let from = start
-    let lost = 0
     const stretch = (to: number) => {
       if (to > from) stretches.push([from, to])
     }
@@ -289,16 +299,17 @@ export class ShardCollector {
       if (jump === undefined && length >= LARGE_FLAG) {
         this.#copyOut(stretches, address, items)
         stretches = []
-        const data = this.#takeLarge(decodeU32(bytes, address + at + ENTRY_HEADER_BYTES))
-        if (data === undefined) lost++
-        else items.push({ data, records: 1 })
+        const id = decodeU32(bytes, address + at + ENTRY_HEADER_BYTES)
+        const heldKib = decodeU32(bytes, address + at + ENTRY_HEADER_BYTES + 4)
+        const data = this.#takeLarge(id, heldKib)
+        if (data === undefined) collected.missing++
+        else items.push({ data, records: 1, heldKib })
       }
       at += jump ?? ENTRY_HEADER_BYTES + (length & ~LARGE_FLAG)
       from = at
     }
     stretch(end)
     this.#copyOut(stretches, address, items)
-    return lost
   }
 
   #addressOf(shardId: number): number {
@@ -316,35 +327,6 @@ export class ShardCollector {
     for (const [from, to] of stretches) at += bytes.copy(target, at, address + from, address + to)
     const records = native.countEntries(target, FRAME_HEADER_BYTES, at)
     items.push({ bytes: target, validBytes, records })
-  }
-}
-
-/** Page-aligned memory for the copies of one flush. */
-class Arena {
-  readonly #blockBytes: number
-  readonly #blocks: Buffer[] = []
-  #block = 0
-  #used = 0
-
-  constructor(blockBytes: number) {
-    this.#blockBytes = blockBytes
-  }
-
-  take(bytes: number): Buffer {
-    const size = roundUp(bytes, PAGE_BYTES)
-    if (this.#used + size > this.#blockBytes) {
-      this.#block++
-      this.#used = 0
-    }
-    if (this.#blocks.length <= this.#block) this.#blocks.push(privatePages(this.#blockBytes))
-    const at = this.#used
-    this.#used += size
-    return this.#blocks[this.#block].subarray(at, this.#used)
-  }
-
-  reset(): void {
-    this.#block = 0
-    this.#used = 0
   }
 }
 

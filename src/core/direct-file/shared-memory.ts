@@ -12,6 +12,8 @@
 //
 // A shard's word holds, from the top: 1 bit "sealed", 5 bits of the epoch it is open for, 26 bits of bytes used.
 // The epoch bits make a compare-and-swap fail that was prepared some epochs ago.
+import { isSharedArrayBuffer } from 'node:util/types'
+import { argumentError } from '../../base/bytes.ts'
 import { FRAME_HEADER_BYTES } from '../../formats/direct-file.ts'
 import { native } from '../../native/index.ts'
 import { sharedPages } from './page-memory.ts'
@@ -39,10 +41,29 @@ export const control = {
   blockedSwaps: 11,
   /** Numbers of the last rotation and of the last reopening that the owner asked for. */
   rotateAsked: 12,
-  reopenAsked: 13
+  reopenAsked: 13,
+  /** Changes when something has reached the disk that had not before. */
+  progress: 14,
+  /** What the flusher is doing: one of `activity`. */
+  activity: 15,
+  /** Not 0: whoever closes the file has given up, and nothing more may be written. */
+  giveUp: 16,
+  /** KiB held for files of a group that cannot be written. */
+  heldKib: 17,
+  /** One of `threadState`. */
+  thread: 18,
+  /** Number of the thread that is to work on this memory; negative when it has begun to. */
+  start: 19
 } as const
 
-export const runState = { opening: 0, open: 1, degraded: 2, closing: 3, closed: 4, died: 5 } as const
+/** `failed`: the flusher's thread ended again and again, and nothing is accepted any more. */
+export const runState = { opening: 0, open: 1, degraded: 2, closing: 3, closed: 4, failed: 5 } as const
+
+/** The flusher's thread; one that has ended is started again. */
+export const threadState = { starting: 0, running: 1, ended: 2 } as const
+
+/** `working`: it has, or needs, a processor; in the others it waits for the disk, or before it tries again. */
+export const activity = { working: 0, inCall: 1, pausing: 2 } as const
 
 /** Statistics, written by the flusher alone unless noted. */
 export const statistic = {
@@ -60,6 +81,8 @@ export const statistic = {
   /** Drops of writers that are gone, records they died in included; and what they logged. */
   goneDropped: 11,
   goneRecords: 12,
+  /** Accepted records that were given up. */
+  lost: 13,
   /** From here on: records written from each shard. */
   shardRecords: 16
 } as const
@@ -76,7 +99,12 @@ export const slot = {
   bytes: 4,
   /** Float64 indexes within the line: accepted records, dropped records. */
   records: 4,
-  dropped: 5
+  dropped: 5,
+  /** A record whose copy was late for its flush and is not written yet: its sequence (0: none), and where it is. */
+  lateSequence: 12,
+  lateShard: 13,
+  lateOffset: 14,
+  lateBytes: 15
 } as const
 
 export const deadWriter = -1
@@ -103,8 +131,8 @@ export const MAX_SHARD_BYTES = (1 << OFFSET_BITS) - 4096
 export const SKIP_FLAG = 0x8000_0000
 /** … or, with this one, the place of a record that was too large for a shard. */
 export const LARGE_FLAG = 0xc000_0000
-/** Bytes of such an entry after its length: the number of the record. */
-export const LARGE_ENTRY_BYTES = 4
+/** Bytes of such an entry after its length: the number of the record, and the KiB it counts. */
+export const LARGE_ENTRY_BYTES = 8
 
 export interface MemoryShape {
   readonly shards: number
@@ -124,6 +152,31 @@ export interface DirectFileHandle {
   readonly overflow: 'block' | 'drop-newest'
   /** Bound of the memory for records too large for a shard. */
   readonly maxLargeBytes: number
+}
+
+/** Throws `ERR_ARGUMENT` unless `handle` came from `share()`, unharmed. */
+export function requireHandle(handle: unknown): asserts handle is DirectFileHandle {
+  const { buffer, shape, channel, path, overflow, maxLargeBytes } = Object(
+    handle
+  ) as Partial<DirectFileHandle>
+  const { shards, shardBytes, limitBytes } = Object(shape) as Partial<MemoryShape>
+  if (
+    isSharedArrayBuffer(buffer) &&
+    Number.isSafeInteger(shards) &&
+    Number.isSafeInteger(shardBytes) &&
+    typeof limitBytes === 'number' &&
+    typeof channel === 'string' &&
+    typeof path === 'string' &&
+    typeof overflow === 'string' &&
+    typeof maxLargeBytes === 'number' &&
+    buffer.byteLength >= memoryBytes(shape as MemoryShape)
+  ) {
+    return
+  }
+  const wanted =
+    'what share() of a DirectFile returned, passed to a thread of the same process by workerData or postMessage ' +
+    "(it is shared memory, which no other process can have: each opens a file of its own, see instance: 'per-process')"
+  throw argumentError('DirectFile.attach', wanted, handle)
 }
 
 /** One thread's view of the memory. */
@@ -153,7 +206,7 @@ export class SharedMemory {
 
   /**
    * Index of the word of shard `shard` of set `set`. The word after it is not 0 if the shard has entries that are
-   * for the flusher alone.
+   * for the flusher alone; the one after that if all but late copies of a sealed shard is written.
    */
   shardWord(set: number, shard: number): number {
     return this.#shardLines + (set * this.handle.shape.shards + shard) * WORDS_PER_LINE
@@ -208,7 +261,7 @@ export function openWord(epoch: number): number {
 
 /** Makes the memory for a new file. Throws RangeError if the system has not enough. */
 export function createMemory(shape: MemoryShape): SharedArrayBuffer {
-  const buffer = sharedPages(shardsAt(shape.shards) + 2 * shape.shards * shape.shardBytes)
+  const buffer = sharedPages(memoryBytes(shape))
   // Fewer page faults for writers, and fewer and larger requests to the disk.
   native.hugePages(new Uint8Array(buffer, shardsAt(shape.shards)))
   const words = new Int32Array(buffer)
@@ -216,6 +269,10 @@ export function createMemory(shape: MemoryShape): SharedArrayBuffer {
     words[LINES_AT / 4 + line * WORDS_PER_LINE] = openWord(line < shape.shards ? 0 : 1)
   }
   return buffer
+}
+
+function memoryBytes({ shards, shardBytes }: MemoryShape): number {
+  return shardsAt(shards) + 2 * shards * shardBytes
 }
 
 function shardsAt(shards: number): number {

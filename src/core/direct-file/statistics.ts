@@ -1,6 +1,7 @@
 // What a direct file, or a group of them, tells about itself. Durations are in ms.
-import type { SinkStats } from '../sink/contract.ts'
-import { control, OFFSET_MASK, runState, type SharedMemory, slot, statistic } from './shared-memory.ts'
+import { FRAME_HEADER_BYTES } from '../../formats/direct-file.ts'
+import type { SinkCounters } from '../sink/contract.ts'
+import { control, OFFSET_MASK, type SharedMemory, slot, statistic } from './shared-memory.ts'
 
 /** Counters of `getStatsSnapshot()`. */
 export interface DirectFileCounters {
@@ -41,8 +42,20 @@ export interface ShardStats {
   utilizationPct: number
 }
 
-export function droppedRecords(memory: SharedMemory): number {
+/** Records that were not accepted, or died with their thread. */
+function refusedRecords(memory: SharedMemory): number {
   return memory.statistics[statistic.goneDropped] + memory.sumOfWriters(slot.dropped)
+}
+
+/** The same, and those that were accepted and given up. */
+export function droppedRecords(memory: SharedMemory): number {
+  return refusedRecords(memory) + memory.statistics[statistic.lost]
+}
+
+/** Accepted records that are neither on disk nor counted as dropped. */
+export function openRecords(memory: SharedMemory): number {
+  const { statistics } = memory
+  return acceptedRecords(memory) - statistics[statistic.records] - statistics[statistic.lost]
 }
 
 /** Records accepted by writers of any thread. */
@@ -50,30 +63,23 @@ export function acceptedRecords(memory: SharedMemory): number {
   return memory.statistics[statistic.goneRecords] + memory.sumOfWriters(slot.records)
 }
 
-/** The common statistics as far as they come from the memory; `base` has the rest. */
-export function sinkStats(memory: SharedMemory, base: SinkStats): SinkStats {
-  const { statistics, words } = memory
-  const state = Atomics.load(words, control.state)
+/** The common statistics that the flusher counts. */
+export function flusherStats({ statistics }: SharedMemory): Omit<SinkCounters, 'dropped' | 'repairs'> {
   return {
-    ...base,
     records: statistics[statistic.records],
     bytes: statistics[statistic.bytesWritten],
-    dropped: droppedRecords(memory),
     writes: statistics[statistic.writes],
     syncs: statistics[statistic.syncs],
     rotations: statistics[statistic.rotations],
-    errors: base.errors + statistics[statistic.flushErrors],
-    queuedBytes: base.queuedBytes + bytesInMemory(memory),
-    state: base.state === 'open' && state === runState.degraded ? 'degraded' : base.state
+    errors: statistics[statistic.flushErrors]
   }
 }
 
 export function counters(memory: SharedMemory): DirectFileCounters {
   const { statistics, words } = memory
-  const dropped = droppedRecords(memory)
   return {
-    totalLogs: acceptedRecords(memory) + dropped,
-    droppedLogs: dropped,
+    totalLogs: acceptedRecords(memory) + refusedRecords(memory),
+    droppedLogs: droppedRecords(memory),
     bytesWritten: statistics[statistic.bytesWritten],
     flushes: statistics[statistic.flushes],
     flushErrors: statistics[statistic.flushErrors],
@@ -113,20 +119,15 @@ export function shardStats(memory: SharedMemory): ShardStats[] {
   })
 }
 
-function bytesInMemory(memory: SharedMemory): number {
+/** Bytes accepted and not yet on disk. */
+export function bytesInMemory(memory: SharedMemory): number {
   const { words, handle } = memory
-  let bytes = Atomics.load(words, control.largeKib) * 1024
-  const epoch = Atomics.load(words, control.epoch)
-  const sets = Atomics.load(words, control.flushed) === epoch ? [epoch & 1] : [0, 1]
-  for (const set of sets) {
-    for (let shard = 0; shard < handle.shape.shards; shard++) {
-      bytes += usedBytes(Atomics.load(words, memory.shardWord(set, shard)))
-    }
+  let bytes = (Atomics.load(words, control.largeKib) + Atomics.load(words, control.heldKib)) * 1024
+  for (let shard = 0; shard < 2 * handle.shape.shards; shard++) {
+    const index = memory.shardWord(0, shard)
+    // Of a sealed shard whose content is written, a late copy may be left; it is about to be written, too.
+    if (Atomics.load(words, index + 2) !== 0) continue
+    bytes += (Atomics.load(words, index) & OFFSET_MASK) - FRAME_HEADER_BYTES
   }
   return bytes
-}
-
-/** Bytes of entries in a shard with this word; what a late copy keeps from use does not count. */
-function usedBytes(word: number): number {
-  return word < 0 ? 0 : (word & OFFSET_MASK) - 8
 }

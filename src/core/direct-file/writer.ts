@@ -1,6 +1,10 @@
 // The writing end of a direct file, for any thread: reserve by compare-and-swap, copy, count. No messages, no
 // allocation and no system call per record.
+
+import { isUint8Array } from 'node:util/types'
 import { BroadcastChannel } from 'node:worker_threads'
+import { argumentError, requireBytes } from '../../base/bytes.ts'
+import { monotonicMs } from '../../base/clock.ts'
 import { LogboomError } from '../../base/errors.ts'
 import {
   ENTRY_HEADER_BYTES,
@@ -9,6 +13,7 @@ import {
   MAX_RECORD_BYTES
 } from '../../formats/direct-file.ts'
 import { native } from '../../native/index.ts'
+import type { LargeRecord } from './large-records.ts'
 import {
   control,
   type DirectFileHandle,
@@ -19,30 +24,26 @@ import {
   MAX_WRITERS,
   OFFSET_BITS,
   OFFSET_MASK,
+  requireHandle,
   runState,
   SharedMemory,
   SKIP_FLAG,
   SWAP_AT,
-  slot
+  slot,
+  threadState
 } from './shared-memory.ts'
 
 /** Bytes of a number before a record: which of several files it is for. */
 export const TAG_BYTES = 4
 /** A blocked writer looks this often whether the flusher still lives. */
 const WAIT_MS = 100
+/** Without the thread that opened the file nobody starts the flusher's again. */
+const RESTART_LIMIT_MS = 10_000
 const NO_ROOM = -1
 const NO_TAG = -1
 const NEWLINE = 10
 
 let owners = 0
-
-/** What the flusher is told about a record too large for a shard. */
-export interface LargeRecord {
-  readonly id: number
-  readonly writer: number
-  /** Undefined: the record of this number will not come. */
-  readonly data: SharedArrayBuffer | undefined
-}
 
 export class DirectWriter {
   readonly #memory: SharedMemory
@@ -57,7 +58,10 @@ export class DirectWriter {
   readonly #swapAtBytes: number
   readonly #blocks: boolean
   readonly #exitHandle: unknown
+  readonly #look: (() => void) | undefined
   #closed = false
+  /** When the flusher's thread was first seen to have ended, since it last ran. */
+  #endedAtMs: number | undefined
   #sequence: number
   #epoch = -1
   #tag = NO_TAG
@@ -69,10 +73,14 @@ export class DirectWriter {
   #address = 0
   #swapAsked = false
 
-  /** Throws `ERR_CLOSED` if the file is closed, `ERR_LIMIT` if 256 threads already write to it. */
-  constructor(memory: SharedMemory) {
+  /**
+   * `look` is called by a writer that waits, in the thread that opened the file: its thread for writing may have ended.
+   * Throws `ERR_CLOSED` if the file is closed, `ERR_LIMIT` if 256 threads already write to it.
+   */
+  constructor(memory: SharedMemory, look: (() => void) | undefined = undefined) {
     const { handle, words } = memory
     this.#memory = memory
+    this.#look = look
     this.#words = words
     this.#bytes = memory.bytes
     this.#counters = memory.floats
@@ -91,9 +99,10 @@ export class DirectWriter {
 
   /**
    * Logs `message` as one record of UTF-8; an empty one is ignored. False if it was dropped. Never throws for
-   * I/O; `ERR_CLOSED` if the file is closed, `ERR_TOO_LARGE` beyond 4 GiB.
+   * I/O; `ERR_ARGUMENT` for what is no text, `ERR_CLOSED` if the file is closed, `ERR_TOO_LARGE` beyond 4 GiB.
    */
   log(message: string): boolean {
+    if (typeof message !== 'string') throw argumentError('log', 'a text', message)
     if (message.length === 0) return true
     const length = Buffer.byteLength(message)
     if (length > this.#limitBytes - FRAME_HEADER_BYTES - ENTRY_HEADER_BYTES) {
@@ -109,6 +118,7 @@ export class DirectWriter {
 
   /** Logs `data` as one record; an empty one is ignored. The same errors as `log`. */
   logBytes(data: Uint8Array): boolean {
+    if (!isUint8Array(data)) throw argumentError('logBytes', 'a Uint8Array', data)
     const { length } = data
     if (length === 0) return true
     if (length > this.#limitBytes - FRAME_HEADER_BYTES - ENTRY_HEADER_BYTES) return this.#logLarge(data)
@@ -122,6 +132,8 @@ export class DirectWriter {
 
   /** Logs `data[start, end)` after a number; false if there is no room, whatever the overflow policy. */
   tryLogTagged(tag: number, data: Uint8Array, start: number, end: number): boolean {
+    // Whoever passes data on may have checked it or not; once bytes are reserved it is too late.
+    requireBytes('logBytesWithEvent', data)
     const length = end - start + TAG_BYTES
     if (length > this.#limitBytes - FRAME_HEADER_BYTES - ENTRY_HEADER_BYTES) {
       return this.#tryLarge(tagged(tag, data.subarray(start, end)))
@@ -135,12 +147,12 @@ export class DirectWriter {
     return true
   }
 
-  /** Waits until the flusher has made room, for a while at most. */
-  waitForFlush(): void {
+  /** Waits until the flusher has made room, for a while at most. Throws `ERR_CLOSED`. */
+  waitForFlush(waitMs = WAIT_MS): void {
     const flushed = Atomics.load(this.#words, control.flushed)
     this.#memory.swap(Atomics.load(this.#words, control.epoch))
     this.#checkOpen()
-    Atomics.wait(this.#words, control.flushed, flushed, WAIT_MS)
+    this.#await(control.flushed, flushed, Math.min(waitMs, WAIT_MS))
   }
 
   /**
@@ -243,6 +255,7 @@ export class DirectWriter {
   /** Finds a shard with room for `bytes`; false if there is none until the flusher has written the other set. */
   #moveOn(bytes: number): boolean {
     this.#checkOpen()
+    if (Atomics.load(this.#words, control.state) === runState.failed) return false
     for (;;) {
       const epoch = Atomics.load(this.#words, control.epoch)
       if (epoch !== this.#epoch) {
@@ -290,16 +303,32 @@ export class DirectWriter {
   }
 
   #waitForRoom(bytes: number): number {
-    if (!this.#blocks) {
-      this.#counters[this.#droppedAt]++
-      return NO_ROOM
-    }
     for (;;) {
+      if (!this.#mayWait()) {
+        this.#counters[this.#droppedAt]++
+        return NO_ROOM
+      }
       const flushed = Atomics.load(this.#words, control.flushed)
       const at = this.#tryReserve(bytes)
       if (at !== NO_ROOM) return at
-      Atomics.wait(this.#words, control.flushed, flushed, WAIT_MS)
+      this.#await(control.flushed, flushed)
     }
+  }
+
+  /** Whether room will come: false too where nobody starts the flusher's thread again. */
+  #mayWait(): boolean {
+    if (!this.#blocks || Atomics.load(this.#words, control.state) === runState.failed) return false
+    if (Atomics.load(this.#words, control.thread) !== threadState.ended) {
+      this.#endedAtMs = undefined
+      return true
+    }
+    this.#endedAtMs ??= monotonicMs()
+    return monotonicMs() - this.#endedAtMs < RESTART_LIMIT_MS
+  }
+
+  #await(word: number, seen: number, waitMs = WAIT_MS): void {
+    this.#look?.()
+    Atomics.wait(this.#words, word, seen, waitMs)
   }
 
   #logLarge(data: Uint8Array): boolean {
@@ -309,14 +338,14 @@ export class DirectWriter {
     }
     while (!this.#tryLarge(data)) {
       this.#checkOpen()
-      if (!this.#blocks) {
+      if (!this.#mayWait()) {
         this.#counters[this.#droppedAt]++
         return false
       }
       const flushed = Atomics.load(this.#words, control.flushed)
       // The memory may be held by records of the epoch that is still filling.
       this.#memory.swap(Atomics.load(this.#words, control.epoch))
-      Atomics.wait(this.#words, control.flushed, flushed, WAIT_MS)
+      this.#await(control.flushed, flushed)
     }
     return true
   }
@@ -325,8 +354,13 @@ export class DirectWriter {
   #tryLarge(data: Uint8Array): boolean {
     const { handle } = this.#memory
     // The flusher does not get messages from before its thread listens.
-    while (Atomics.load(this.#words, control.state) === runState.opening) {
-      Atomics.wait(this.#words, control.state, runState.opening, WAIT_MS)
+    for (;;) {
+      const thread = Atomics.load(this.#words, control.thread)
+      if (thread === threadState.running) break
+      this.#checkOpen()
+      if (Atomics.load(this.#words, control.state) === runState.failed) return false
+      if (!this.#mayWait() && thread === threadState.ended) return false
+      this.#await(control.thread, thread)
     }
     const kib = Math.ceil(data.length / 1024)
     const held = Atomics.add(this.#words, control.largeKib, kib)
@@ -347,16 +381,16 @@ export class DirectWriter {
     }
     this.#putSpecial(at, LARGE_FLAG | LARGE_ENTRY_BYTES)
     encodeU32(this.#bytes, at + ENTRY_HEADER_BYTES, id)
+    encodeU32(this.#bytes, at + ENTRY_HEADER_BYTES + 4, kib)
     this.#complete(1)
     return true
   }
 
   #checkOpen(): void {
     const state = Atomics.load(this.#words, control.state)
-    if (!this.#closed && state < runState.closing) return
-    const reason = state === runState.died ? 'the thread that writes it has ended' : 'it is closed'
+    if (!this.#closed && (state < runState.closing || state === runState.failed)) return
     const { path } = this.#memory.handle
-    throw new LogboomError('ERR_CLOSED', `cannot log to ${path}: ${reason}`, { path })
+    throw new LogboomError('ERR_CLOSED', `cannot log to ${path}: it is closed`, { path })
   }
 }
 
@@ -384,5 +418,6 @@ function post(channel: string, record: LargeRecord): void {
 
 /** A writer for a thread that got `handle` from `DirectFile.share()`. */
 export function attachWriter(handle: DirectFileHandle): DirectWriter {
+  requireHandle(handle)
   return new DirectWriter(new SharedMemory(handle))
 }

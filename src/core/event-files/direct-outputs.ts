@@ -1,159 +1,172 @@
 // Direct files of many events: one shared memory and one flusher thread for all of them.
-import { join } from 'node:path'
-import { takeLock } from '../direct-file/direct-file.ts'
-import type { FlusherMessage } from '../direct-file/flusher.ts'
-import { FlusherLink } from '../direct-file/flusher-link.ts'
+import { createHash } from 'node:crypto'
+import { basename, dirname, extname, join } from 'node:path'
+import { BACKUP_SUFFIX_BYTES, MAX_NAME_BYTES } from '../../base/file-name.ts'
+import type { FlusherRequest } from '../direct-file/flusher-protocol.ts'
 import { CHANGE_FIELDS } from '../direct-file/group-file.ts'
 import { instancePath, parseDirectFileOptions } from '../direct-file/options.ts'
-import { acceptedRecords, type FlushMetrics, flushMetrics, sinkStats } from '../direct-file/statistics.ts'
-import { DirectWriter } from '../direct-file/writer.ts'
+import { Staging } from '../direct-file/staging.ts'
+import { type FlushMetrics, flusherStats, flushMetrics } from '../direct-file/statistics.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
-import type { Lock } from '../shared-file/lock.ts'
-import { createCounters, type SinkStats } from '../sink/contract.ts'
-import { nothingDropped, type SyncLevel } from '../sink/target.ts'
+import type { SyncLevel } from '../sink/target.ts'
 import type { ParsedEventFilesOptions } from './options.ts'
-import type { EventEntry, OutputNews, Outputs, OutputTotals } from './outputs.ts'
+import { countDropped, type EventEntry, type OutputNews, type Outputs, type OutputTotals } from './outputs.ts'
 
 /** Sorting takes as much memory again as a set, so the default is smaller than that of a single file. */
 const BUFFER_SIZE = '8m'
-
-const NOTHING: SinkStats = { ...createCounters(), queuedBytes: 0, state: 'open' }
+/** The part of `maxBufferBytes` that may be held for files that cannot be written. */
+const HELD_SHARE = 1 / 4
 
 export class DirectOutputs implements Outputs {
-  readonly #flusher: FlusherLink
-  readonly #writer: DirectWriter
-  readonly #lock: Lock | undefined
+  readonly #staging: Staging
   readonly #entries: EventEntry[] = []
   /** Drops of each event that the flusher knows. */
-  readonly #reported = new Map<EventEntry, number>()
+  readonly #reported: number[] = []
   readonly #instance: string
-  readonly #news: OutputNews
 
   constructor(options: ParsedEventFilesOptions, news: OutputNews) {
     const file = parseDirectFileOptions({ bufferSize: BUFFER_SIZE, ...options.child, path: options.path })
     this.#instance = file.instance
-    this.#news = news
-    // One lock for the folder: a file may be opened by the flusher at any time.
-    this.#lock =
-      file.instance === 'exclusive' ? takeLock(join(options.folder, 'event-files'), file) : undefined
-    try {
-      this.#flusher = new FlusherLink(
-        {
-          shape: file.shape,
-          path: options.folder,
-          overflow: file.overflow,
-          maxLargeBytes: file.maxBufferBytes
-        },
-        {
-          ...file,
+    this.#staging = new Staging(
+      {
+        file,
+        path: options.folder,
+        // One lock for the folder: a file may be opened by the flusher at any time.
+        lockPath: file.instance === 'exclusive' ? join(options.folder, 'event-files') : undefined,
+        flusher: {
           // Each file has a write of its own in every flush; syncing them all is for those who ask for it.
           sync: options.checked.durability === 'disk',
-          flushIntervalMs: file.flushInterval,
-          flushTimeoutMs: file.flushTimeout,
-          // One descriptor is that of the lock.
-          group: { maxOpenFiles: options.own.maxOpenFiles - 1, idleCloseMs: options.own.idleClose }
-        },
-        (message) => this.#hear(message)
-      )
-    } catch (error) {
-      this.#lock?.close()
-      throw error
-    }
-    this.#writer = new DirectWriter(this.#flusher.memory)
+          group: {
+            // One descriptor is that of the lock.
+            maxOpenFiles: options.own.maxOpenFiles - 1,
+            idleCloseMs: options.own.idleClose,
+            maxHeldBytes: Math.floor(file.maxBufferBytes * HELD_SHARE)
+          }
+        }
+      },
+      {
+        rotated: (event) => news.rotated(event),
+        warning: (code, message, path) => news.warning(code, message, path),
+        degraded: (code, message, path) => news.degraded(code, message, path),
+        recovered: () => news.recovered(),
+        failed: (error) => news.failed(error),
+        lost: (dropped) => news.dropped(dropped),
+        files: (changes) => this.#update(changes),
+        notice: (message) => news.warning('ERR_LOST', message, options.folder)
+      },
+      () => this.#known()
+    )
+    this.#staging.start()
   }
 
   add(entry: EventEntry, data: Uint8Array, start: number, end: number): boolean {
     this.#introduce(entry)
-    return this.#writer.tryLogTagged(entry.tag, data, start, end)
+    return this.#staging.writer.tryLogTagged(entry.tag, data, start, end)
   }
 
   waitForRoom(): void {
-    this.#writer.waitForFlush()
+    const { failure } = this.#staging
+    if (failure !== undefined) throw failure
+    this.#staging.writer.waitForFlush()
   }
 
   open(entry: EventEntry): void {
     this.#introduce(entry)
-    this.#flusher.request({ type: 'open', tag: entry.tag })
-    this.#flusher.memory.wake()
+    this.#staging.link.request({ type: 'open', tag: entry.tag })
+    this.#staging.link.memory.wake()
   }
 
   async closeFile(entry: EventEntry): Promise<void> {
     if (this.#entries[entry.tag] === undefined) return
-    this.#flusher.request({ type: 'close', tag: entry.tag })
-    await this.flush('os')
+    this.#reportDrops()
+    await this.#staging.link.closeFile(entry.tag)
   }
 
   async flush(_to: SyncLevel): Promise<void> {
     this.#reportDrops()
-    await this.#flusher.flush()
+    await this.#staging.flush()
   }
 
   flushNow(_to: SyncLevel, waitMs: number): void {
     this.#reportDrops()
-    this.#flusher.flushNow(waitMs)
+    this.#staging.flushNow(waitMs)
   }
 
   pending(): { bytes: number; progress: number } {
-    const { bytes, queuedBytes } = sinkStats(this.#flusher.memory, NOTHING)
-    return { bytes: queuedBytes, progress: bytes }
+    return this.#staging.pending()
   }
 
-  async close(): Promise<Dropped> {
+  close(): Promise<Dropped> {
     this.#reportDrops()
-    this.#writer.close()
-    const { queuedBytes } = sinkStats(this.#flusher.memory, NOTHING)
-    await this.#flusher.close()
-    this.#lock?.close()
-    const lost = acceptedRecords(this.#flusher.memory) - sinkStats(this.#flusher.memory, NOTHING).records
-    return lost > 0 ? { lines: lost, bytes: queuedBytes } : nothingDropped
+    return this.#staging.close()
   }
 
   totals(): OutputTotals {
-    const { writes, syncs, rotations, repairs, errors } = sinkStats(this.#flusher.memory, NOTHING)
-    return { writes, syncs, rotations, repairs, errors }
+    const { writes, syncs, rotations, errors } = flusherStats(this.#staging.link.memory)
+    return { writes, syncs, rotations, repairs: 0, errors }
   }
 
   // The flusher tells after each flush.
   update(): void {}
 
   get metrics(): FlushMetrics {
-    return flushMetrics(this.#flusher.memory)
+    return flushMetrics(this.#staging.link.memory)
   }
 
   #introduce(entry: EventEntry): void {
     if (this.#entries[entry.tag] !== undefined) return
     this.#entries[entry.tag] = entry
-    this.#flusher.request({ type: 'add', tag: entry.tag, path: instancePath(entry.path, this.#instance) })
+    this.#reported[entry.tag] = 0
+    const path = this.#pathOf(entry)
+    this.#staging.link.request({ type: 'add', tag: entry.tag, path })
+    this.#staging.upkeep.begin(path)
   }
 
-  #hear(message: FlusherMessage): void {
-    if (message.type === 'files') this.#update(message)
-    else if (message.type === 'warning') this.#news.warning(message.code, message.message, message.path)
-    else if (message.type === 'recovered') this.#news.recovered()
-    else if (message.type === 'rotated') {
-      this.#news.rotated({ from: message.from, to: message.to, bytes: message.bytes })
-    } else if (message.type === 'degraded') {
-      this.#news.degraded(message.code, message.message, message.path)
-    }
+  /** With the names of host and process in it, a long name has to be cut so that its backups can have names. */
+  #pathOf({ path }: EventEntry): string {
+    const own = instancePath(path, this.#instance)
+    const bytes = Buffer.byteLength(basename(own))
+    const tooMany = bytes - (MAX_NAME_BYTES - BACKUP_SUFFIX_BYTES)
+    if (tooMany <= 0) return own
+    const hash = createHash('sha256').update(basename(path)).digest('hex').slice(0, 8)
+    const extension = extname(path)
+    const stem = Buffer.from(basename(path, extension))
+    // Cut as Latin-1 would be between bytes; what is no whole character any more becomes '_'.
+    const kept = stem.subarray(0, Math.max(0, stem.length - tooMany - hash.length - 3)).toString()
+    return instancePath(
+      join(dirname(path), `${kept.replaceAll('\uFFFD', '_')}-${hash}${extension}`),
+      this.#instance
+    )
+  }
+
+  /** What a new thread of the flusher has to know. */
+  #known(): FlusherRequest[] {
+    return this.#entries.flatMap((entry) =>
+      entry === undefined ? [] : [{ type: 'add' as const, tag: entry.tag, path: this.#pathOf(entry) }]
+    )
   }
 
   #reportDrops(): void {
     for (const entry of this.#entries) {
       if (entry === undefined) continue
-      const count = entry.dropped - (this.#reported.get(entry) ?? 0)
+      const count = entry.dropped - this.#reported[entry.tag]
       if (count === 0) continue
-      this.#reported.set(entry, entry.dropped)
-      this.#flusher.request({ type: 'dropped', tag: entry.tag, count })
+      this.#reported[entry.tag] = entry.dropped
+      this.#staging.link.request({ type: 'dropped', tag: entry.tag, count })
     }
   }
 
-  #update({ changes }: Extract<FlusherMessage, { type: 'files' }>): void {
+  #update(changes: Float64Array): void {
     for (let at = 0; at < changes.length; at += CHANGE_FIELDS) {
       const entry = this.#entries[changes[at]]
       if (entry === undefined) continue
-      entry.written.records = changes[at + 1]
-      entry.written.bytes = changes[at + 2]
-      entry.written.rotations = changes[at + 3]
+      entry.written.records += changes[at + 1]
+      entry.written.bytes += changes[at + 2]
+      entry.written.rotations += changes[at + 3]
+      const lost = changes[at + 4]
+      if (lost === 0) continue
+      countDropped(entry, lost)
+      this.#reported[entry.tag] += lost
     }
   }
 }

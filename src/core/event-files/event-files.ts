@@ -1,12 +1,13 @@
 // Routes records by the name of their event to one file per event.
 import { requireData } from '../../base/bytes.ts'
-import { type ErrorCode, errorTable, LogboomError } from '../../base/errors.ts'
+import { LogboomError } from '../../base/errors.ts'
 import type { FlushMetrics } from '../direct-file/statistics.ts'
 import { LineQueue } from '../queue/line-queue.ts'
 import { Account } from '../sink/account.ts'
 import type { SinkStats } from '../sink/contract.ts'
 import { Pump } from '../sink/pump.ts'
 import { PumpedSink } from '../sink/pumped-sink.ts'
+import { failureOf } from '../sink/trouble.ts'
 import { DirectOutputs } from './direct-outputs.ts'
 import { EventTable } from './event-table.ts'
 import { EventTarget } from './event-target.ts'
@@ -166,6 +167,7 @@ export class EventFiles extends PumpedSink {
         this.pump.targetFailed(failureOf(code, message, path))
       },
       recovered: () => this.pump.targetRecovered(),
+      failed: (error) => this.pump.failForGood(error),
       dropped: (dropped) => account.drop(dropped)
     }
     return this.#options.output === 'direct-file'
@@ -182,11 +184,4 @@ export class EventFiles extends PumpedSink {
 
 function isUsed({ isActive, accepted, dropped }: EventEntry): boolean {
   return isActive || accepted + dropped > 0
-}
-
-/** The error behind a `degraded` event of a file. */
-function failureOf(code: string, message: string, path: string): LogboomError {
-  const text = message.replace(/ \[ERR_[A-Z_]+\]$/, '')
-  if (Object.hasOwn(errorTable, code)) return new LogboomError(code as ErrorCode, text, { path })
-  return new LogboomError('ERR_IO', text, { path, cause: Object.assign(new Error(text), { code }) })
 }

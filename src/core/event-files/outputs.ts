@@ -2,7 +2,7 @@
 import type { FlushMetrics } from '../direct-file/statistics.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import type { RepairedEvent, RotatedEvent } from '../sink/contract.ts'
-import type { SyncLevel } from '../sink/target.ts'
+import type { PermanentError, SyncLevel } from '../sink/target.ts'
 
 /** One event and its file. */
 export interface EventEntry {
@@ -79,6 +79,8 @@ export interface OutputNews {
   /** Writing fails and is tried again; `recovered` follows when no file is in trouble any more. */
   degraded(code: string, message: string, path: string): void
   recovered(): void
+  /** Nothing will be written any more. */
+  failed(error: PermanentError): void
   /** Accepted records will not be written; the entry has counted them. */
   dropped(dropped: Dropped): void
 }

@@ -13,6 +13,14 @@ export interface Internals {
   readonly patience: { readonly passingMs: number; readonly failingMs: number } | undefined
   /** Syncs of a write-ahead log that are shorter than this may be made on the calling thread. */
   readonly shortSyncMs: number | undefined
+  /** The disk of threads that write by themselves, which cannot be passed as an object. */
+  readonly threadDisk: DiskModule | undefined
+}
+
+/** A module whose `createDisk(realDisk, data)` makes the disk in the thread; `data` can be posted there. */
+export interface DiskModule {
+  readonly url: string
+  readonly data: unknown
 }
 
 const defaults: Internals = {
@@ -20,7 +28,8 @@ const defaults: Internals = {
   now: () => Date.now(),
   source: 'payloads',
   patience: undefined,
-  shortSyncMs: undefined
+  shortSyncMs: undefined,
+  threadDisk: undefined
 }
 let current = defaults
 

@@ -1,6 +1,6 @@
 // Why a sink cannot write at the moment. Several causes may overlap (a lock that is held, a sync that fails, a target
 // that retries by itself); for the application they are one episode: one 'degraded', one 'recovered'.
-import { type LogboomError, systemCode } from '../../base/errors.ts'
+import { type ErrorCode, errorTable, LogboomError, systemCode } from '../../base/errors.ts'
 import type { Account } from './account.ts'
 import type { SinkLife } from './sink-state.ts'
 
@@ -59,4 +59,11 @@ export class Trouble {
       path: failure.path ?? this.#account.path
     })
   }
+}
+
+/** The error behind a `degraded` event. */
+export function failureOf(code: string, message: string, path: string): LogboomError {
+  const text = message.replace(/ \[ERR_[A-Z_]+\]$/, '')
+  if (Object.hasOwn(errorTable, code)) return new LogboomError(code as ErrorCode, text, { path })
+  return new LogboomError('ERR_IO', text, { path, cause: Object.assign(new Error(text), { code }) })
 }

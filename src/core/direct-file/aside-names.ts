@@ -1,0 +1,43 @@
+// Gives files backup names, behind all earlier ones in order whatever the clock does.
+import { basename, dirname, join } from 'node:path'
+import { systemCode } from '../../base/errors.ts'
+import { formatBackupName, groupBackups } from '../../formats/backup-name.ts'
+import type { Disk } from '../../io/disk.ts'
+import { syncFolder } from '../../io/open-file.ts'
+
+/** Names that somebody else may have taken since the folder was read. */
+const MAX_TAKEN = 10_000
+
+export class AsideNames {
+  readonly #disk: Disk
+  readonly #path: string
+  #newest: { readonly stamp: number; readonly number: number } | undefined
+
+  constructor(disk: Disk, path: string) {
+    this.#disk = disk
+    this.#path = path
+  }
+
+  /** Renames the file, and makes that durable if `syncs`. Returns the new path. */
+  setAside(syncs: boolean): string {
+    const folder = dirname(this.#path)
+    const base = basename(this.#path)
+    const newest = this.#newest ??
+      groupBackups(base, this.#disk.readdir(folder)).at(-1) ?? { stamp: 0, number: -1 }
+    const stamp = Math.max(Math.floor(Date.now() / 1000), newest.stamp)
+    const first = stamp === newest.stamp ? newest.number + 1 : 0
+    for (let number = first; number < first + MAX_TAKEN; number++) {
+      const to = join(folder, formatBackupName(base, stamp, number))
+      try {
+        this.#disk.renameNoReplace(this.#path, to)
+      } catch (error) {
+        if (systemCode(error) === 'EEXIST') continue
+        throw error
+      }
+      this.#newest = { stamp, number }
+      if (syncs) syncFolder(this.#disk, folder)
+      return to
+    }
+    throw new Error(`${this.#path}: all backup names of this second are taken`)
+  }
+}

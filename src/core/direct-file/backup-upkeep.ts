@@ -1,0 +1,100 @@
+// What happens to the backups of direct files: the same as to those of rotated files, on the thread that opened them.
+import { basename, dirname } from 'node:path'
+import { backupBase } from '../../formats/backup-name.ts'
+import type { Disk } from '../../io/disk.ts'
+import { stampedGrammar } from '../shared-file/backup-grammar.ts'
+import { Upkeep } from '../shared-file/upkeep.ts'
+import type { ParsedUpkeepOptions } from '../shared-file/upkeep-options.ts'
+
+export interface BackupUpkeepOptions extends ParsedUpkeepOptions {
+  readonly mode: number
+}
+
+export interface BackupUpkeepNews {
+  failed(error: unknown): void
+  warn(message: string): void
+  /** While this holds nothing is removed. */
+  isPaused(): boolean
+}
+
+export class BackupUpkeep {
+  readonly #disk: Disk
+  readonly #now: () => number
+  readonly #options: BackupUpkeepOptions
+  readonly #news: BackupUpkeepNews
+  readonly #isNeeded: boolean
+  readonly #byPath = new Map<string, Upkeep>()
+  /** Names of files in a folder that had backups when it was first looked at. */
+  readonly #withBackups = new Map<string, ReadonlySet<string>>()
+
+  constructor(disk: Disk, now: () => number, options: BackupUpkeepOptions, news: BackupUpkeepNews) {
+    const { maxBackups, maxAge, maxTotalBytes, compress } = options
+    this.#disk = disk
+    this.#now = now
+    this.#options = options
+    this.#news = news
+    this.#isNeeded = maxBackups > 0 || maxAge > 0 || maxTotalBytes > 0 || compress !== false
+  }
+
+  /** The file at `path` is going to be written: sees to backups that an earlier process left. */
+  begin(path: string): void {
+    // With thousands of files in a folder, reading it for each of them would be too much.
+    if (this.#isNeeded && this.#backupsIn(dirname(path)).has(basename(path))) this.#of(path)
+  }
+
+  /** The file at `path` got the backup name `to`. */
+  rotated(path: string, to: string, isQuarantine: boolean): void {
+    if (!this.#isNeeded) return
+    const upkeep = this.#of(path)
+    if (isQuarantine) upkeep.spare(basename(to))
+    upkeep.request()
+  }
+
+  /** Lets what is under way finish, within a limit. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#byPath.values()].map((upkeep) => upkeep.stop()))
+  }
+
+  #of(path: string): Upkeep {
+    const found = this.#byPath.get(path)
+    if (found !== undefined) return found
+    const { maxBackups, maxAge, maxTotalBytes, compress, mode } = this.#options
+    const upkeep = new Upkeep({
+      disk: this.#disk,
+      now: this.#now,
+      // One process writes these files, and it has the lock.
+      shared: false,
+      lock: () => undefined,
+      failed: (error) => this.#news.failed(error),
+      warn: (message) => this.#news.warn(message),
+      isPaused: () => this.#news.isPaused(),
+      folder: dirname(path),
+      grammar: stampedGrammar(basename(path)),
+      maxBackups,
+      maxAgeMs: maxAge,
+      maxTotalBytes,
+      compress,
+      mode
+    })
+    this.#byPath.set(path, upkeep)
+    upkeep.start()
+    return upkeep
+  }
+
+  #backupsIn(folder: string): ReadonlySet<string> {
+    let bases = this.#withBackups.get(folder)
+    if (bases === undefined) {
+      let names: string[] = []
+      try {
+        names = this.#disk.readdir(folder)
+      } catch {
+        // Not there yet, or not to be read now: then the next rotation will see to them.
+      }
+      bases = new Set(
+        names.map((name) => backupBase(name.replace(/\.tmp$/, ''))).filter((base) => base !== undefined)
+      )
+      this.#withBackups.set(folder, bases)
+    }
+    return bases
+  }
+}

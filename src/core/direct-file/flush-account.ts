@@ -1,0 +1,59 @@
+// What the flusher counts, in the memory that all threads share: a flusher that ends takes no number with it.
+import { control, type SharedMemory, statistic } from './shared-memory.ts'
+
+export class FlushAccount {
+  readonly #words: Int32Array
+  readonly #statistics: Float64Array
+
+  constructor({ words, statistics }: SharedMemory) {
+    this.#words = words
+    this.#statistics = statistics
+  }
+
+  /** Records on disk. */
+  get records(): number {
+    return this.#statistics[statistic.records]
+  }
+
+  countWrite(): void {
+    this.#statistics[statistic.writes]++
+  }
+
+  countSync(): void {
+    this.#statistics[statistic.syncs]++
+  }
+
+  countRotation(): void {
+    this.#statistics[statistic.rotations]++
+  }
+
+  countError(): void {
+    this.#statistics[statistic.flushErrors]++
+  }
+
+  /** A flush is on disk: `bytes` of file for `records`, after `ms` of writing. */
+  countFlush(records: number, bytes: number, ms: number): void {
+    const statistics = this.#statistics
+    if (!Number.isSafeInteger(records) || records < 0) throw new Error(`${records} is no number of records`)
+    statistics[statistic.records] += records
+    statistics[statistic.bytesWritten] += bytes
+    statistics[statistic.writeMs] += ms
+    statistics[statistic.longestWriteMs] = Math.max(statistics[statistic.longestWriteMs], ms)
+    this.progress()
+  }
+
+  /** Accepted records were given up. */
+  countLost(records: number): void {
+    this.#statistics[statistic.lost] += records
+  }
+
+  /** So many bytes are held for files that cannot be written. */
+  holds(bytes: number): void {
+    Atomics.store(this.#words, control.heldKib, Math.ceil(bytes / 1024))
+  }
+
+  /** Something reached the disk that had not before: whoever waits for the flusher goes on waiting. */
+  progress(): void {
+    Atomics.add(this.#words, control.progress, 1)
+  }
+}

@@ -1,0 +1,60 @@
+// What the opening thread and the flusher's thread tell each other.
+import type { FrameFileOptions } from './flush-target.ts'
+
+export interface FlusherOptions extends FrameFileOptions {
+  /** The file, or the folder of a group. */
+  readonly path: string
+  /** 0: never by time. */
+  readonly flushIntervalMs: number
+  readonly flushTimeoutMs: number
+  /** Records begin with the number of their file. */
+  readonly group?: {
+    readonly maxOpenFiles: number
+    readonly idleCloseMs: number
+    readonly maxHeldBytes: number
+  }
+  /** An earlier thread ended in the middle of its work on the same memory. */
+  readonly isRestart?: boolean
+}
+
+/** What a group is asked; carried out before anything that is logged later is written. */
+export type FlusherRequest =
+  | { readonly type: 'add'; readonly tag: number; readonly path: string }
+  | { readonly type: 'open'; readonly tag: number }
+  | { readonly type: 'close'; readonly tag: number; readonly number: number }
+  | { readonly type: 'dropped'; readonly tag: number; readonly count: number }
+
+/** The flusher's ends of its messages. */
+export interface FlusherPort {
+  send(message: FlusherMessage): void
+  /** The next request, if there is one. */
+  receive(): FlusherRequest | undefined
+}
+
+/** What the flusher tells the thread that opened the file. */
+export type FlusherMessage =
+  | {
+      readonly type: 'rotated'
+      readonly from: string
+      readonly to: string
+      readonly bytes: number
+      /** Because a write or sync failed, not because the file was full. */
+      readonly isQuarantine: boolean
+    }
+  | {
+      readonly type: 'warning' | 'degraded'
+      readonly code: string
+      readonly message: string
+      readonly path: string
+    }
+  /** Somebody else changed what is at the path. */
+  | { readonly type: 'replaced'; readonly message: string; readonly path: string }
+  | { readonly type: 'recovered' }
+  /** Accepted records that will not be written, already counted. */
+  | { readonly type: 'lost'; readonly records: number }
+  | { readonly type: 'files'; readonly changes: Float64Array }
+  /** Everything logged before flush `number` was asked for is on disk, or counted as lost. */
+  | { readonly type: 'flushed'; readonly number: number }
+  /** Request 'close' of this number is carried out. */
+  | { readonly type: 'fileClosed'; readonly number: number }
+  | { readonly type: 'closed' }

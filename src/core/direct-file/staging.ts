@@ -1,0 +1,233 @@
+// What a direct file and a folder of direct event files have in common: shared memory, the thread that writes it, the
+// lock of the path, and what is told and counted on the way.
+import type { LogboomError } from '../../base/errors.ts'
+import type { Dropped } from '../queue/byte-queue.ts'
+import { addExitHandler, removeExitHandler } from '../sink/at-exit.ts'
+import { type Internals, internals } from '../sink/internals.ts'
+import { PermanentError } from '../sink/target.ts'
+import { BackupUpkeep } from './backup-upkeep.ts'
+import { FlusherLink } from './flusher-link.ts'
+import type { FlusherMessage, FlusherOptions, FlusherRequest } from './flusher-protocol.ts'
+import type { ParsedDirectFileOptions } from './options.ts'
+import { PathLock } from './path-lock.ts'
+import { activity, control, runState, statistic } from './shared-memory.ts'
+import { STALL_MS } from './stall-clock.ts'
+import { bytesInMemory, droppedRecords, openRecords } from './statistics.ts'
+import { DirectWriter } from './writer.ts'
+
+/** Of time in which the flusher works without getting anything on disk, one in so many looks counts. */
+const WORKING_LOOKS = 8
+
+export interface StagingNews {
+  rotated(event: { from: string; to: string; bytes: number }): void
+  warning(code: string, message: string, path: string): void
+  degraded(code: string, message: string, path: string): void
+  recovered(): void
+  /** Nothing will be written any more. */
+  failed(error: PermanentError): void
+  /** Accepted records were given up. */
+  lost(dropped: Dropped): void
+  /** See `GroupFile.takeChanges`. */
+  files(changes: Float64Array): void
+  /** What could not be written when the process ended. */
+  notice(message: string): void
+}
+
+export interface StagingOptions {
+  readonly file: ParsedDirectFileOptions
+  /** The file, or the folder of a group. */
+  readonly path: string
+  /** What the lock is named after; undefined for none. */
+  readonly lockPath: string | undefined
+  readonly flusher: Pick<FlusherOptions, 'sync' | 'group'>
+}
+
+export class Staging {
+  readonly link: FlusherLink
+  readonly writer: DirectWriter
+  readonly upkeep: BackupUpkeep
+  readonly #path: string
+  readonly #news: StagingNews
+  readonly #lock: PathLock | undefined
+  #isDegraded = false
+  /** Flushes that somebody waits for. */
+  #flushing = 0
+  #looks = 0
+  #progress = 0
+  #seenProgress = 0
+  /** Lost records that were told. */
+  #told = 0
+  #isClosed = false
+
+  /** Throws `ERR_LOCKED`, `ERR_NOT_FILE` and other refusals; `check` is called under the lock. */
+  constructor(
+    { file, path, lockPath, flusher }: StagingOptions,
+    news: StagingNews,
+    resend: () => readonly FlusherRequest[] = () => [],
+    check: (disk: Internals['disk']) => void = () => {}
+  ) {
+    const { disk, now, threadDisk } = internals()
+    this.#path = path
+    this.#news = news
+    this.#lock = lockPath === undefined ? undefined : new PathLock(disk, lockPath, file)
+    this.upkeep = new BackupUpkeep(disk, now, file, {
+      failed: (error) => news.warning('ERR_IO', `${path}: ${error}`, path),
+      warn: (message) => news.warning('ERR_OPTION', `${path}: ${message}`, path),
+      isPaused: () => this.#isDegraded
+    })
+    try {
+      check(disk)
+      const { shape, overflow, maxBufferBytes } = file
+      this.link = new FlusherLink(
+        { shape, path, overflow, maxLargeBytes: maxBufferBytes },
+        {
+          ...flusher,
+          path,
+          maxBytes: file.maxBytes,
+          preallocate: file.preallocate,
+          directIO: file.directIO,
+          mode: file.mode,
+          dirMode: file.dirMode,
+          mkdir: file.mkdir,
+          flushIntervalMs: file.flushInterval,
+          flushTimeoutMs: file.flushTimeout,
+          diskModule: threadDisk
+        },
+        {
+          message: (message) => this.#hear(message),
+          ended: (error) => this.#degraded(error.code, error.message, path),
+          failed: (error) => this.#failed(error)
+        },
+        resend
+      )
+      this.writer = new DirectWriter(this.link.memory, () => this.link.look())
+    } catch (error) {
+      this.#lock?.close()
+      throw error
+    }
+  }
+
+  /** To be called when everything else of the sink is set up: at exit it has its turn after the pump. */
+  start(): void {
+    addExitHandler(this)
+  }
+
+  /** Why nothing will be written any more. */
+  get failure(): PermanentError | undefined {
+    const { failure } = this.link
+    return failure && new PermanentError(failure.code, textOf(failure), { path: this.#path, cause: failure })
+  }
+
+  /** Dropped records that no account has been told of; `passed` are those of the account that writers were told of. */
+  untoldDropped(passed: number): number {
+    return droppedRecords(this.link.memory) - this.#told - passed
+  }
+
+  async flush(): Promise<void> {
+    this.#flushing++
+    try {
+      await this.link.flush()
+    } finally {
+      this.#flushing--
+    }
+  }
+
+  /** A wait as long as that of a closing file is one that goes on while the disk does. */
+  flushNow(waitMs: number): void {
+    this.link.flushNow(waitMs >= STALL_MS ? undefined : waitMs)
+  }
+
+  // Whoever looks takes a number that stays the same for a standstill. A thread that gets no processor stands, too,
+  // but it is not the disk that fails: only one look in eight is told so.
+  pending(): { bytes: number; progress: number } {
+    const { words } = this.link.memory
+    const progress = Atomics.load(words, control.progress)
+    const isWorking = Atomics.load(words, control.activity) === activity.working
+    if (progress !== this.#seenProgress || (isWorking && ++this.#looks % WORKING_LOOKS !== 0))
+      this.#progress++
+    this.#seenProgress = progress
+    return { bytes: bytesInMemory(this.link.memory), progress: this.#progress }
+  }
+
+  /** Writes what is left unless that has been waited for in vain; resolves with what could not be written. */
+  async close(): Promise<Dropped> {
+    this.writer.close()
+    const bytes = bytesInMemory(this.link.memory)
+    const lost = await this.link.close(this.#flushing > 0)
+    await this.upkeep.stop()
+    this.#isClosed = true
+    removeExitHandler(this)
+    this.#lock?.close()
+    this.#told += lost
+    return { lines: lost, bytes: lost === 0 ? 0 : bytes }
+  }
+
+  /** For the exit hook, after the pump has had its turn. Closing may be under way; records of threads may be left. */
+  exitNow(): void {
+    const { memory, state } = this.link
+    if (this.#isClosed || state >= runState.closed) return
+    try {
+      if (state === runState.closing) this.link.closeNow()
+      else if (openRecords(memory) > 0) this.link.flushNow()
+    } catch {
+      // Said below.
+    }
+    const lost = openRecords(memory)
+    if (lost === 0) return
+    memory.statistics[statistic.lost] += lost
+    this.#news.notice(`ended with ${lost} records not written to ${this.#path} [ERR_LOST]`)
+  }
+
+  #hear(message: FlusherMessage): void {
+    const { type } = message
+    if (type === 'files') this.#news.files(message.changes)
+    else if (type === 'warning') this.#news.warning(message.code, message.message, message.path)
+    else if (type === 'lost') {
+      this.#told += message.records
+      this.#news.lost({ lines: message.records, bytes: 0 })
+    } else if (type === 'rotated') {
+      const { from, to, bytes } = message
+      this.#news.rotated({ from, to, bytes })
+      this.upkeep.rotated(from, to, message.isQuarantine)
+    } else if (type === 'degraded') this.#degraded(message.code, message.message, message.path)
+    else if (type === 'recovered') {
+      this.#isDegraded = false
+      this.#holdLock()
+      this.#news.recovered()
+    } else if (type === 'replaced') {
+      this.#news.warning('ERR_REPLACED', message.message, message.path)
+      this.#holdLock()
+    }
+  }
+
+  #degraded(code: string, message: string, path: string): void {
+    this.#isDegraded = true
+    this.#news.degraded(code, message, path)
+  }
+
+  #failed(error: LogboomError): void {
+    const { statistics } = this.link.memory
+    const lost = statistics[statistic.lost] - this.#told
+    this.#told += lost
+    if (lost > 0) this.#news.lost({ lines: lost, bytes: 0 })
+    this.#news.failed(new PermanentError(error.code, textOf(error), { path: this.#path, cause: error.cause }))
+  }
+
+  /** With the folder the file of the lock may have gone, or there was no room for it. */
+  #holdLock(): void {
+    let isMine = false
+    try {
+      isMine = this.#lock?.isMine() ?? true
+    } catch {
+      // What lies in its place is no lock file.
+    }
+    if (isMine) return
+    const message = `${this.#path} is written by this process, and its lock is held by another or cannot be had`
+    this.#news.warning('ERR_LOCKED', message, this.#path)
+  }
+}
+
+/** The message without the code, which is put behind it again. */
+function textOf({ message }: LogboomError): string {
+  return message.replace(/ \[ERR_[A-Z_]+\]$/, '')
+}

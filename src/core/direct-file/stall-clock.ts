@@ -1,0 +1,38 @@
+// Tells a flusher that gets nothing done from one that goes on, however slowly.
+import { monotonicMs } from '../../base/clock.ts'
+import { activity, control, type SharedMemory } from './shared-memory.ts'
+
+/** Whoever waits for a flusher gives up after so long without progress. docs/direct-file.md names it. */
+export const STALL_MS = 8_000
+/** At most so much of the time between two looks counts: a stopped process has not waited. */
+const MOST_PER_LOOK_MS = 250
+/** Time in which the flusher neither waits for the disk nor pauses counts little: it gets no processor, or starts. */
+const WORKING_SHARE = 1 / 8
+
+export class StallClock {
+  readonly #words: Int32Array
+  #progress: number
+  #lookedAtMs = monotonicMs()
+  #stalledMs = 0
+
+  constructor({ words }: SharedMemory) {
+    this.#words = words
+    this.#progress = Atomics.load(words, control.progress)
+  }
+
+  /** To be asked several times a second: whether nothing has reached the disk for `STALL_MS`. */
+  isStalled(): boolean {
+    const nowMs = monotonicMs()
+    const passedMs = Math.min(nowMs - this.#lookedAtMs, MOST_PER_LOOK_MS)
+    this.#lookedAtMs = nowMs
+    const progress = Atomics.load(this.#words, control.progress)
+    if (progress !== this.#progress) {
+      this.#progress = progress
+      this.#stalledMs = 0
+      return false
+    }
+    const isWorking = Atomics.load(this.#words, control.activity) === activity.working
+    this.#stalledMs += isWorking ? passedMs * WORKING_SHARE : passedMs
+    return this.#stalledMs >= STALL_MS
+  }
+}
