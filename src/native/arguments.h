@@ -57,9 +57,11 @@ void *take_array(arguments *args, napi_typedarray_type type, size_t *length);
 // A Uint8Array or Buffer.
 byte_view take_bytes(arguments *args);
 // Two numbers, 0 <= start <= end <= length of `whole`: that part of it.
-byte_view take_range(arguments *args, byte_view whole);
-// One number, 0 <= at <= length of `whole`: what begins there.
-byte_view take_rest(arguments *args, byte_view whole);
+byte_view take_range(arguments *args, const byte_view *whole);
+// An array and such a range of it.
+byte_view take_part(arguments *args);
+// An array and one number, 0 <= at <= its length: what begins there.
+byte_view take_rest(arguments *args);
 
 // Bytes of an array that is no argument of its own, with the same check as `take_bytes`.
 byte_view bytes_of(arguments *args, napi_value array);

@@ -12,7 +12,7 @@ static napi_value crc32c(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 4);
   byte_view whole = take_bytes(&args);
   uint32_t seed = take_uint32(&args);
-  byte_view bytes = take_range(&args, whole);
+  byte_view bytes = take_range(&args, &whole);
   if (args.failed) return NULL;
   return give_number(env, checksum_crc32c(seed, bytes.data, bytes.length));
 }
@@ -20,8 +20,8 @@ static napi_value crc32c(napi_env env, napi_callback_info info) {
 // copy(source, start, end, target, at)
 static napi_value copy_bytes(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 5);
-  byte_view source = take_range(&args, take_bytes(&args));
-  byte_view target = take_rest(&args, take_bytes(&args));
+  byte_view source = take_part(&args);
+  byte_view target = take_rest(&args);
   if (args.failed) return NULL;
   if (source.length > target.length) return throw_range_error(env, "range outside the array");
   // Both may be parts of one array.
@@ -32,7 +32,7 @@ static napi_value copy_bytes(napi_env env, napi_callback_info info) {
 // countLines(data, start, end): number
 static napi_value count_lines(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 3);
-  byte_view bytes = take_range(&args, take_bytes(&args));
+  byte_view bytes = take_part(&args);
   if (args.failed) return NULL;
   return give_number(env, (double)framing_line_ends(bytes.data, bytes.length));
 }

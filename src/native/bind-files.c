@@ -46,7 +46,7 @@ static napi_value rename_no_replace(napi_env env, napi_callback_info info) {
 // stat(pathOrFd, follow, fields: BigInt64Array): boolean; false if nothing is there
 static napi_value stat_file(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 3);
-  char path[PATH_MAX] = "";
+  char path[PATH_MAX];
   int32_t fd = -1;
   size_t room;
   bool is_open = next_type(&args) == napi_number;
@@ -102,7 +102,7 @@ static napi_value writev_hashed(napi_env env, napi_callback_info info) {
 static napi_value write_synced(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 5);
   int32_t fd = take_int32(&args);
-  byte_view bytes = take_range(&args, take_bytes(&args));
+  byte_view bytes = take_part(&args);
   int64_t position = take_int64(&args);
   if (args.failed) return NULL;
   int64_t written = platform_write_synced(fd, bytes.data, bytes.length, position);

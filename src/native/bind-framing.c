@@ -15,8 +15,8 @@ static bool fits_int32(napi_env env, byte_view bytes) {
 // frameLines(source, start, end, target, at): number
 static napi_value frame_lines(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 5);
-  byte_view source = take_range(&args, take_bytes(&args));
-  byte_view target = take_rest(&args, take_bytes(&args));
+  byte_view source = take_part(&args);
+  byte_view target = take_rest(&args);
   if (args.failed) return NULL;
   if (!framing_has_room(source.data, source.length, target.length)) {
     return throw_range_error(env, "no room for the lines");
@@ -27,7 +27,7 @@ static napi_value frame_lines(napi_env env, napi_callback_info info) {
 // countEntries(data, start, end): number
 static napi_value count_entries(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 3);
-  byte_view bytes = take_range(&args, take_bytes(&args));
+  byte_view bytes = take_part(&args);
   if (args.failed) return NULL;
   return give_number(env, (double)framing_count(bytes.data, bytes.length));
 }
@@ -36,7 +36,7 @@ static napi_value count_entries(napi_env env, napi_callback_info info) {
 static napi_value entry_bounds(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 4);
   size_t room;
-  byte_view bytes = take_range(&args, take_bytes(&args));
+  byte_view bytes = take_part(&args);
   int32_t *bounds = take_array(&args, napi_int32_array, &room);
   if (args.failed || !fits_int32(env, bytes)) return NULL;
   return give_number(env, (double)framing_bounds(bytes.data, bytes.length, bounds, room / 2));
@@ -50,7 +50,7 @@ static napi_value check_entries(napi_env env, int result) {
 static napi_value tally_tags(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 5);
   size_t size_count, count_count;
-  byte_view bytes = take_range(&args, take_bytes(&args));
+  byte_view bytes = take_part(&args);
   uint32_t *sizes = take_array(&args, napi_uint32_array, &size_count);
   uint32_t *counts = take_array(&args, napi_uint32_array, &count_count);
   if (args.failed) return NULL;
@@ -62,7 +62,7 @@ static napi_value tally_tags(napi_env env, napi_callback_info info) {
 static napi_value scatter_tags(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 5);
   size_t tags;
-  byte_view bytes = take_range(&args, take_bytes(&args));
+  byte_view bytes = take_part(&args);
   byte_view target = take_bytes(&args);
   double *places = take_array(&args, napi_float64_array, &tags);
   if (args.failed) return NULL;
@@ -73,7 +73,7 @@ static napi_value scatter_tags(napi_env env, napi_callback_info info) {
 static napi_value scan_lines(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 5);
   size_t room;
-  byte_view bytes = take_range(&args, take_bytes(&args));
+  byte_view bytes = take_part(&args);
   byte_view key = take_bytes(&args);
   int32_t *out = take_array(&args, napi_int32_array, &room);
   if (args.failed || !fits_int32(env, bytes)) return NULL;

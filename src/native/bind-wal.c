@@ -16,7 +16,7 @@ static napi_value wal_scan_rows(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 5);
   size_t room;
   byte_view whole = take_bytes(&args);
-  byte_view bytes = take_range(&args, whole);
+  byte_view bytes = take_range(&args, &whole);
   uint32_t seed = take_uint32(&args);
   uint32_t *rows = take_array(&args, napi_uint32_array, &room);
   if (args.failed || !fits_uint32(env, bytes)) return NULL;
@@ -30,7 +30,7 @@ static napi_value wal_seal_frames(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 4);
   size_t room;
   byte_view whole = take_bytes(&args);
-  byte_view bytes = take_range(&args, whole);
+  byte_view bytes = take_range(&args, &whole);
   uint32_t *crc = take_array(&args, napi_uint32_array, &room);
   if (args.failed) return NULL;
   if (room == 0) return throw_system_error(env, "walSeal", EINVAL);
