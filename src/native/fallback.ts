@@ -216,7 +216,13 @@ function noLocks(): never {
 // link(2) fails with EEXIST where rename(2) would replace.
 function renameNoReplace(from: string, to: string): void {
   linkSync(from, to)
-  unlinkSync(from)
+  try {
+    unlinkSync(from)
+  } catch (error) {
+    // Not done is better than half done: who tries again would find the name taken, and take another one.
+    unlinkSync(to)
+    throw error
+  }
 }
 
 // EOPNOTSUPP is what a file system without the call answers, so callers have one case to handle.
