@@ -1,11 +1,11 @@
-// Names and bytes of spool: published files, temp files, and the note that says how much of a temp file is
+// Names and bytes of spool: published files, temp files, and the manifest that says how much of a temp file is
 // complete. No I/O.
 //
 // Published: <prefix><worker>_<unix nanoseconds>.log        the records as given, back to back
 // Temp:      .<prefix><worker>-<pid>-<instance><file>.tmp   instance: 16 hex digits; file: 8 hex digits, counted
-// Note:      .spool-<pid>-<instance>.note                   in the folder of the temp files, one per open spool
+// Manifest:  .spool-<pid>-<instance>.note                  in the folder of the temp files, one per open spool
 //
-// The note is created before the first temp file and locked by its spool as long as it lives (byte 0), so a note
+// The manifest is created before the first temp file and locked by its spool as long as it lives (byte 0), so a manifest
 // whose lock is free belongs to a dead one. Numbers are little-endian.
 //
 //   0     8   "LBSPOOL1"
@@ -17,7 +17,7 @@
 //   4092  u32 CRC-32C of bytes 0..4091
 //   4096  two slots of 512 bytes per worker, written in turn so that a torn one leaves the one before it:
 //     0   u32 "SLOT"
-//     4   u32 place: 0 the temp file is in the folder of the note, 1 it was moved to the folder to publish in
+//     4   u32 place: 0 the temp file is in the folder of the manifest, 1 it was moved to the folder to publish in
 //     8   u64 generation, from 1; the valid slot with the higher one counts
 //     16  u64 number of the temp file (the last 8 digits of its name)
 //     24  u64 end of its last complete record
@@ -26,14 +26,14 @@
 //     44  u32 CRC-32C of bytes 0..43 of this slot
 import { native } from '../native/index.ts'
 
-const NOTE_MAGIC = 'LBSPOOL1'
+const MANIFEST_MAGIC = 'LBSPOOL1'
 const SLOT_MAGIC = 0x544f4c53
 const HEADER_BYTES = 4096
 const HEADER_CRC_AT = 4092
 const PATH_AT = 36
 export const SLOT_BYTES = 512
 const SLOT_CRC_AT = 44
-/** A note is never read beyond the slots of so many workers. */
+/** A manifest is never read beyond the slots of so many workers. */
 export const MAX_WORKERS = 256
 
 /** Which of the two folders holds a temp file. */
@@ -48,7 +48,7 @@ export function tempName(base: string, pid: number, instance: string, file: numb
   return `.${base}-${pid}-${instance}${file.toString(16).padStart(8, '0')}.tmp`
 }
 
-export function noteName(pid: number, instance: string): string {
+export function manifestName(pid: number, instance: string): string {
   return `.spool-${pid}-${instance}.note`
 }
 
@@ -61,7 +61,7 @@ export interface TempName {
 }
 
 const TEMP = /^\.(.*\d)-(\d+)-([0-9a-f]{16})([0-9a-f]{8})\.tmp$/s
-const NOTE = /^\.spool-(\d+)-([0-9a-f]{16})\.note$/
+const MANIFEST = /^\.spool-(\d+)-([0-9a-f]{16})\.note$/
 // Times of this century have 19 digits.
 const PUBLISHED = /^(.*\d)_(\d{19})\.log$/s
 
@@ -71,9 +71,9 @@ export function parseTempName(name: string): TempName | undefined {
   return { base: match[1], pid: Number(match[2]), instance: match[3], file: Number.parseInt(match[4], 16) }
 }
 
-/** The instance a note belongs to. */
-export function parseNoteName(name: string): string | undefined {
-  return NOTE.exec(name)?.[2]
+/** The instance a manifest belongs to. */
+export function parseManifestName(name: string): string | undefined {
+  return MANIFEST.exec(name)?.[2]
 }
 
 /** The time in a published name, in nanoseconds since 1970. */
@@ -82,7 +82,7 @@ export function parsePublishedName(name: string): bigint | undefined {
   return match === null ? undefined : BigInt(match[2])
 }
 
-export interface NoteHeader {
+export interface ManifestHeader {
   readonly permission: number
   readonly workers: number
   readonly dev: bigint
@@ -92,7 +92,7 @@ export interface NoteHeader {
 }
 
 /** How much of a worker's temp file is complete. */
-export interface NoteSlot {
+export interface ManifestSlot {
   readonly place: number
   readonly generation: number
   readonly file: number
@@ -101,18 +101,18 @@ export interface NoteSlot {
   readonly crc: number
 }
 
-export function noteBytes(workers: number): number {
+export function manifestBytes(workers: number): number {
   return HEADER_BYTES + workers * 2 * SLOT_BYTES
 }
 
-/** Where the slot of `generation` of a worker is in the note. */
+/** Where the slot of `generation` of a worker is in the manifest. */
 export function slotOffset(worker: number, generation: number): number {
   return HEADER_BYTES + (worker * 2 + (generation & 1)) * SLOT_BYTES
 }
 
-export function encodeNoteHeader(header: NoteHeader): Buffer {
+export function encodeManifestHeader(header: ManifestHeader): Buffer {
   const bytes = Buffer.alloc(HEADER_BYTES)
-  bytes.write(NOTE_MAGIC, 0, 'latin1')
+  bytes.write(MANIFEST_MAGIC, 0, 'latin1')
   bytes.writeUInt32LE(header.permission, 8)
   bytes.writeUInt32LE(header.workers, 12)
   bytes.writeBigUInt64LE(header.dev, 16)
@@ -126,24 +126,24 @@ export function encodeNoteHeader(header: NoteHeader): Buffer {
   return bytes
 }
 
-/** The header of a note, or undefined if it is not intact. */
-export function decodeNoteHeader(note: Buffer): NoteHeader | undefined {
-  if (note.length < HEADER_BYTES || note.toString('latin1', 0, 8) !== NOTE_MAGIC) return undefined
-  if (native.crc32c(note, 0, 0, HEADER_CRC_AT) !== note.readUInt32LE(HEADER_CRC_AT)) return undefined
-  const pathEnd = PATH_AT + note.readUInt32LE(32)
-  const workers = note.readUInt32LE(12)
+/** The header of a manifest, or undefined if it is not intact. */
+export function decodeManifestHeader(manifest: Buffer): ManifestHeader | undefined {
+  if (manifest.length < HEADER_BYTES || manifest.toString('latin1', 0, 8) !== MANIFEST_MAGIC) return undefined
+  if (native.crc32c(manifest, 0, 0, HEADER_CRC_AT) !== manifest.readUInt32LE(HEADER_CRC_AT)) return undefined
+  const pathEnd = PATH_AT + manifest.readUInt32LE(32)
+  const workers = manifest.readUInt32LE(12)
   if (pathEnd > HEADER_CRC_AT || workers > MAX_WORKERS) return undefined
   return {
-    permission: note.readUInt32LE(8),
+    permission: manifest.readUInt32LE(8),
     workers,
-    dev: note.readBigUInt64LE(16),
-    ino: note.readBigUInt64LE(24),
-    path: note.toString('utf8', PATH_AT, pathEnd)
+    dev: manifest.readBigUInt64LE(16),
+    ino: manifest.readBigUInt64LE(24),
+    path: manifest.toString('utf8', PATH_AT, pathEnd)
   }
 }
 
 /** Writes a slot to the first bytes of `target`, which has `SLOT_BYTES`. */
-export function encodeSlot(target: Buffer, slot: NoteSlot): void {
+export function encodeSlot(target: Buffer, slot: ManifestSlot): void {
   target.writeUInt32LE(SLOT_MAGIC, 0)
   target.writeUInt32LE(slot.place, 4)
   target.writeBigUInt64LE(BigInt(slot.generation), 8)
@@ -155,20 +155,21 @@ export function encodeSlot(target: Buffer, slot: NoteSlot): void {
 }
 
 /** The intact slots of a worker, the valid one first. */
-export function decodeSlots(note: Buffer, worker: number): NoteSlot[] {
-  const slots = [0, 1].map((turn) => decodeSlot(note, slotOffset(worker, turn)))
+export function decodeSlots(manifest: Buffer, worker: number): ManifestSlot[] {
+  const slots = [0, 1].map((turn) => decodeSlot(manifest, slotOffset(worker, turn)))
   return slots.filter((slot) => slot !== undefined).sort((a, b) => b.generation - a.generation)
 }
 
-function decodeSlot(note: Buffer, at: number): NoteSlot | undefined {
-  if (note.length < at + SLOT_BYTES || note.readUInt32LE(at) !== SLOT_MAGIC) return undefined
-  if (native.crc32c(note, 0, at, at + SLOT_CRC_AT) !== note.readUInt32LE(at + SLOT_CRC_AT)) return undefined
+function decodeSlot(manifest: Buffer, at: number): ManifestSlot | undefined {
+  if (manifest.length < at + SLOT_BYTES || manifest.readUInt32LE(at) !== SLOT_MAGIC) return undefined
+  if (native.crc32c(manifest, 0, at, at + SLOT_CRC_AT) !== manifest.readUInt32LE(at + SLOT_CRC_AT))
+    return undefined
   return {
-    place: note.readUInt32LE(at + 4),
-    generation: Number(note.readBigUInt64LE(at + 8)),
-    file: Number(note.readBigUInt64LE(at + 16)),
-    end: Number(note.readBigUInt64LE(at + 24)),
-    records: Number(note.readBigUInt64LE(at + 32)),
-    crc: note.readUInt32LE(at + 40)
+    place: manifest.readUInt32LE(at + 4),
+    generation: Number(manifest.readBigUInt64LE(at + 8)),
+    file: Number(manifest.readBigUInt64LE(at + 16)),
+    end: Number(manifest.readBigUInt64LE(at + 24)),
+    records: Number(manifest.readBigUInt64LE(at + 32)),
+    crc: manifest.readUInt32LE(at + 40)
   }
 }

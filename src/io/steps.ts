@@ -1,6 +1,7 @@
 // File work written once and run in two ways: without blocking the thread, or at once where a process ends.
 // The work is a generator that yields the calls that may take long; short ones it makes itself.
 import { constants } from 'node:fs'
+import { errorMessage } from '../base/errors.ts'
 import type { Disk } from './disk.ts'
 
 /** The calls of `Disk` that have a twin `<name>Async`. */
@@ -21,7 +22,11 @@ export function* writeAll(
   end: number,
   position: number
 ): Steps<void> {
-  for (let at = start; at < end; ) at += yield ['write', fd, buffer, at, end - at, position + at - start]
+  for (let at = start; at < end; ) {
+    const count = yield ['write', fd, buffer, at, end - at, position + at - start]
+    if (count <= 0) throw Object.assign(new Error('EIO: write took nothing'), { code: 'EIO' })
+    at += count
+  }
 }
 
 /** Reads up to `length` bytes; returns how many. */
@@ -35,6 +40,25 @@ export function* fdatasync(fd: number): Steps<void> {
 
 export function* fsync(fd: number): Steps<void> {
   yield ['fsync', fd]
+}
+
+/** Makes the names in `folder` durable. That it cannot be opened says nothing about the disk; see `FolderSyncError`. */
+export function* syncFolder(disk: Disk, folder: string): Steps<void> {
+  const fd = yield* open(folder, constants.O_RDONLY | constants.O_DIRECTORY, 0)
+  try {
+    yield* fsync(fd)
+  } catch (error) {
+    throw new FolderSyncError(folder, error)
+  } finally {
+    disk.close(fd)
+  }
+}
+
+/** fsync of a folder failed; `cause` is the system's error. */
+export class FolderSyncError extends Error {
+  constructor(folder: string, cause: unknown) {
+    super(`sync of ${folder} failed: ${errorMessage(cause)}`, { cause })
+  }
 }
 
 /** Runs `steps` on this thread, now. */

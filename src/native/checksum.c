@@ -2,6 +2,7 @@
 #include "checksum.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 static uint32_t tables[8][256];
@@ -36,7 +37,12 @@ static uint32_t (*update)(uint32_t, const uint8_t *, size_t) = crc_tables;
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>
+// The instruction is a feature of its own to clang since version 14; gcc takes it for a part of SSE4.2.
+#if defined(__clang__) && __clang_major__ >= 14
+#define HARDWARE __attribute__((target("sse4.2,crc32")))
+#else
 #define HARDWARE __attribute__((target("sse4.2")))
+#endif
 #define CRC_WORD(crc, word) ((uint32_t)_mm_crc32_u64(crc, word))
 #define CRC_BYTE(crc, byte) _mm_crc32_u8(crc, byte)
 #elif defined(__aarch64__) && defined(__ARM_FEATURE_CRC32)
@@ -106,7 +112,8 @@ static void init(void) {
 // Every thread that loads the addon comes here.
 void checksum_init(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, init);
+  // Fails only for an object that is no pthread_once_t; the tables would be zero then.
+  if (pthread_once(&once, init) != 0) abort();
 }
 
 uint32_t checksum_crc32c(uint32_t seed, const uint8_t *bytes, size_t length) {

@@ -63,7 +63,19 @@ function countLines(data: Uint8Array, start: number, end: number): number {
   return lines
 }
 
+function framedLength(source: Uint8Array, start: number, end: number): number {
+  let length = 0
+  for (let line = start; line < end; ) {
+    let stop = source.indexOf(NEWLINE, line)
+    if (stop === -1 || stop > end) stop = end
+    if (stop > line) length += 4 + stop - line
+    line = stop + 1
+  }
+  return length
+}
+
 function frameLines(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): number {
+  if (framedLength(source, start, end) > target.length - at) throw new RangeError('no room for the lines')
   let out = at
   for (let line = start; line < end; ) {
     let stop = source.indexOf(NEWLINE, line)
@@ -204,7 +216,13 @@ function noLocks(): never {
 // link(2) fails with EEXIST where rename(2) would replace.
 function renameNoReplace(from: string, to: string): void {
   linkSync(from, to)
-  unlinkSync(from)
+  try {
+    unlinkSync(from)
+  } catch (error) {
+    // Not done is better than half done: who tries again would find the name taken, and take another one.
+    unlinkSync(to)
+    throw error
+  }
 }
 
 // EOPNOTSUPP is what a file system without the call answers, so callers have one case to handle.

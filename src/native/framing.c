@@ -25,9 +25,40 @@ size_t framing_lines(const uint8_t *source, size_t length, uint8_t *target) {
       memcpy(out + 4, source, line);
       out += 4 + line;
     }
+    if (stop == NULL) break;
     source += line + 1;
   }
   return (size_t)(out - target);
+}
+
+size_t framing_line_ends(const uint8_t *source, size_t length) {
+  // Counted in blocks of 255 so that the inner loop sums bytes, which compilers turn into vector code.
+  size_t lines = 0;
+  for (size_t at = 0; at < length;) {
+    size_t stop = length - at > 255 ? at + 255 : length;
+    uint8_t block = 0;
+    for (; at < stop; at++) block += source[at] == '\n';
+    lines += block;
+  }
+  return lines;
+}
+
+static size_t framed_length(const uint8_t *source, size_t length) {
+  size_t total = 0;
+  for (size_t at = 0; at < length;) {
+    const uint8_t *stop = memchr(source + at, '\n', length - at);
+    size_t line = stop == NULL ? length - at : (size_t)(stop - source) - at;
+    if (line > 0) total += 4 + line;
+    at += line + 1;
+  }
+  return total;
+}
+
+bool framing_has_room(const uint8_t *source, size_t length, size_t room) {
+  // Most callers have room for the most that so many bytes, or so many lines, can need; else it is found exactly.
+  if (room / 5 > length) return true;
+  size_t most = length + 3 * framing_line_ends(source, length) + 4;
+  return most <= room || framed_length(source, length) <= room;
 }
 
 int64_t framing_count(const uint8_t *entries, size_t length) {

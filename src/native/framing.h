@@ -2,6 +2,7 @@
 #ifndef LOGBOOM_FRAMING_H
 #define LOGBOOM_FRAMING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -9,6 +10,12 @@
 // without line end counts as a line. `target` must have room for `length` bytes + 4 per line, less one per line
 // end. Returns the bytes written.
 size_t framing_lines(const uint8_t *source, size_t length, uint8_t *target);
+
+// Whether `room` is enough for that.
+bool framing_has_room(const uint8_t *source, size_t length, size_t room);
+
+// The number of line ends.
+size_t framing_line_ends(const uint8_t *source, size_t length);
 
 // The number of entries that fill `length` bytes exactly; -1 if they do not, or one has length 0.
 int64_t framing_count(const uint8_t *entries, size_t length);

@@ -7,6 +7,7 @@
 
 #include "checksum.h"
 #include "framing.h"
+#include "thread.h"
 
 typedef struct {
   int fd;
@@ -43,13 +44,14 @@ int64_t hashed_write(int fd, const struct iovec *pieces, int count, int64_t offs
                      uint32_t *entries) {
   transfer work = {fd, pieces, count, offset, 0};
   pthread_t thread;
-  bool apart = pthread_create(&thread, NULL, run_transfer, &work) == 0;
+  bool apart = thread_start(&thread, run_transfer, &work) == 0;
   for (int i = 0; i < count; i++) {
     const struct iovec *piece = pieces + i;
     if (entries == NULL) *crc = checksum_crc32c(*crc, piece->iov_base, piece->iov_len);
     else entries[i] = hash_frame(piece->iov_base, piece->iov_len, crc);
   }
-  if (apart) pthread_join(thread, NULL);
+  // A thread that was started can be joined; without one the write is made here.
+  if (apart) (void)pthread_join(thread, NULL);
   else run_transfer(&work);
   return work.written;
 }

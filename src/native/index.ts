@@ -6,7 +6,10 @@ import { fallback } from './fallback.ts'
 
 /** What addon and fallback both provide; addon.c says how each works. */
 export interface Native {
-  /** 'addon', or 'fallback' where no binary loads or `LOGBOOM_NATIVE=0` is set. */
+  /**
+   * 'addon', or 'fallback' where no binary loads or `LOGBOOM_NATIVE=0` is set. (`LOGBOOM_NATIVE=<file>.node` loads that
+   * binary and no other.)
+   */
   readonly backend: 'addon' | 'fallback'
   /** Whether `lock` works, that is: whether several processes may share one file. */
   readonly canLock: boolean
@@ -78,7 +81,7 @@ export interface Native {
   /**
    * Writes the lines of `source[start, end)` to `target` at `at` as entries of the direct-file format, without
    * line ends and empty lines. Returns the bytes written: at most those of the lines and 4 per line, less one
-   * per line end; the caller makes sure that there is room.
+   * per line end. Throws RangeError, and writes nothing, if there is no room for them.
    */
   frameLines(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): number
   /** Number of entries that fill `data[start, end)` exactly; -1 if they do not. */
@@ -107,6 +110,7 @@ export interface Native {
    * addon nothing happens. The result is for `cancelReplace`.
    */
   replaceAtExit(words: Int32Array, index: number, expected: number, replacement: number): unknown
+  /** A second time nothing happens. */
   cancelReplace(handle: unknown): void
   /**
    * Walks over the whole WAL records in `data[start, end)` after checksum `seed`, filling `rows` (columns:
@@ -124,8 +128,11 @@ export interface Native {
 
 // A glibc binary does not load on musl and the other way round, so trying both needs no detection.
 function load(): Native {
-  if (process.env.LOGBOOM_NATIVE === '0') return fallback
+  const chosen = process.env.LOGBOOM_NATIVE
+  if (chosen === '0') return fallback
   const require = createRequire(import.meta.url)
+  // A build for tests, which has to be that one or nothing.
+  if (chosen?.endsWith('.node')) return { ...require(chosen), backend: 'addon', canLock: true }
   for (const libc of ['', '-musl']) {
     const binary = new URL(
       `../../prebuilds/${process.platform}-${process.arch}${libc}/logboom.node`,

@@ -121,38 +121,31 @@ int platform_stat(int fd, const char *path, int follow, int64_t fields[PLATFORM_
   return 0;
 }
 
+static int64_t write_then_sync(int fd, const void *bytes, size_t length, int64_t offset) {
+  ssize_t written;
+  int synced;
+  do {
+    written = pwrite(fd, bytes, length, offset);
+  } while (written == -1 && errno == EINTR);
+  if (written == -1) return -errno;
+  do {
+    synced = fdatasync(fd);
+  } while (synced == -1 && errno == EINTR);
+  return synced == -1 ? -errno : written;
+}
+
 int64_t platform_write_synced(int fd, const void *bytes, size_t length, int64_t offset) {
   struct iovec piece = {.iov_base = (void *)bytes, .iov_len = length};
   // Not every libc has pwritev2(2). The offset goes in two registers where one is too small for it.
   long high = sizeof(long) < sizeof offset ? (long)(offset >> 32) : 0;
-  ssize_t written = syscall(SYS_pwritev2, fd, &piece, 1L, (long)offset, high, RWF_DSYNC);
-  if (written == -1 && (errno == EOPNOTSUPP || errno == ENOSYS)) {
-    written = pwrite(fd, bytes, length, offset);
-    if (written != -1 && fdatasync(fd) == -1) written = -1;
-  }
-  return written == -1 ? -errno : written;
+  ssize_t written;
+  do {
+    written = syscall(SYS_pwritev2, fd, &piece, 1L, (long)offset, high, RWF_DSYNC);
+  } while (written == -1 && errno == EINTR);
+  if (written != -1) return written;
+  return errno == EOPNOTSUPP || errno == ENOSYS ? write_then_sync(fd, bytes, length, offset) : -errno;
 }
 
 int platform_huge_pages(void *start, size_t length) {
   return madvise(start, length, MADV_HUGEPAGE) == -1 ? -errno : 0;
-}
-
-// A table of our own, because strerrorname_np(3) needs glibc 2.32 and does not exist in musl.
-const char *platform_error_name(int error) {
-  static const struct {
-    int number;
-    const char *name;
-  } names[] = {
-#define NAME(code) {code, #code}
-      NAME(EACCES), NAME(EAGAIN), NAME(EBADF),  NAME(EBUSY),   NAME(EDQUOT),       NAME(EEXIST), NAME(EFAULT),
-      NAME(EFBIG),  NAME(EINVAL), NAME(EIO),    NAME(EISDIR),  NAME(ELOOP),        NAME(EMFILE), NAME(EMLINK),
-      NAME(ENFILE), NAME(ENODEV), NAME(ENOENT), NAME(ENOLCK),  NAME(ENAMETOOLONG), NAME(ENOMEM), NAME(ENOSPC),
-      NAME(ENOSYS), NAME(ENXIO),  NAME(EPERM),  NAME(ENOTDIR), NAME(ENOTSUP),      NAME(EROFS),  NAME(ESTALE),
-      NAME(EXDEV),
-#undef NAME
-  };
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    if (names[i].number == error) return names[i].name;
-  }
-  return "EUNKNOWN";
 }

@@ -38,7 +38,4 @@ int64_t platform_write_synced(int fd, const void *bytes, size_t length, int64_t 
 // Asks for huge pages in a page-aligned range of memory (madvise(2) MADV_HUGEPAGE).
 int platform_huge_pages(void *start, size_t length);
 
-// "ENOSPC" for ENOSPC.
-const char *platform_error_name(int error);
-
 #endif

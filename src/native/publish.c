@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "platform.h"
+#include "thread.h"
 
 enum state { WAITING, RUNNING, ENDED };
 
@@ -47,13 +47,22 @@ static bool write_all(int fd, const char *bytes, size_t length) {
   return true;
 }
 
+static int create(const char *path) {
+  int fd;
+  do {
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  } while (fd == -1 && errno == EINTR);
+  return fd;
+}
+
 static bool publish(const publication *work) {
-  int fd = open(work->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  int fd = create(work->temp);
   if (fd == -1) return false;
-  bool done = write_all(fd, work->bytes, work->length) && fchmod(fd, work->mode) == 0 &&
-              platform_rename_no_replace(work->temp, work->target) == 0;
+  bool done = write_all(fd, work->bytes, work->length) && fchmod(fd, work->mode) == 0;
+  // Over a network a full disk may show only here. The descriptor is free even if a signal came in between.
+  if (close(fd) == -1 && errno != EINTR) done = false;
+  done = done && platform_rename_no_replace(work->temp, work->target) == 0;
   if (!done) unlink(work->temp);
-  close(fd);
   return done;
 }
 
@@ -87,22 +96,34 @@ static void *run(void *data) {
   return NULL;
 }
 
+static bool init_waiting(publisher *thread) {
+  if (pthread_mutex_init(&thread->mutex, NULL) != 0) return false;
+  if (pthread_cond_init(&thread->added, NULL) == 0) {
+    if (pthread_cond_init(&thread->ended, NULL) == 0) return true;
+    pthread_cond_destroy(&thread->added);
+  }
+  pthread_mutex_destroy(&thread->mutex);
+  return false;
+}
+
+static void end_waiting(publisher *thread) {
+  pthread_cond_destroy(&thread->ended);
+  pthread_cond_destroy(&thread->added);
+  pthread_mutex_destroy(&thread->mutex);
+}
+
 publisher *publisher_start(void (*ended)(void *context, void *owner), void *context) {
   publisher *thread = calloc(1, sizeof *thread);
   if (thread == NULL) return NULL;
-  pthread_mutex_init(&thread->mutex, NULL);
-  pthread_cond_init(&thread->added, NULL);
-  pthread_cond_init(&thread->ended, NULL);
+  if (!init_waiting(thread)) {
+    free(thread);
+    return NULL;
+  }
   thread->end = &thread->first;
   thread->notify = ended;
   thread->context = context;
-  // Signals are for the thread that runs JavaScript.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int error = pthread_create(&thread->thread, NULL, run, thread);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (error == 0) return thread;
+  if (thread_start(&thread->thread, run, thread) == 0) return thread;
+  end_waiting(thread);
   free(thread);
   return NULL;
 }
@@ -113,9 +134,7 @@ void publisher_stop(publisher *thread) {
   pthread_cond_signal(&thread->added);
   pthread_mutex_unlock(&thread->mutex);
   pthread_join(thread->thread, NULL);
-  pthread_cond_destroy(&thread->ended);
-  pthread_cond_destroy(&thread->added);
-  pthread_mutex_destroy(&thread->mutex);
+  end_waiting(thread);
   free(thread);
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { withInternals } from '../../src/core/sink/internals.ts'
 import { SpoolLines } from '../../src/core/spool/spool-lines.ts'
 import { publishedNames } from '../helpers/spool.ts'
 import { sinkConformance } from './sink-conformance.ts'
@@ -12,7 +13,7 @@ function read(folder: string): string[] {
 
 sinkConformance('spool', {
   create: (folder, options, disk) =>
-    new SpoolLines({ path: folder, size: 2_000, fallback: false, ...options }, disk),
+    withInternals({ disk }, () => new SpoolLines({ path: folder, size: 2_000, fallback: false, ...options })),
   read,
   operations: [
     'open',

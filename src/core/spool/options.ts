@@ -1,6 +1,6 @@
 // Options of the spool sink.
 import { tmpdir } from 'node:os'
-import { resolve } from 'node:path'
+import { resolve, sep } from 'node:path'
 import * as v from 'valibot'
 import {
   alsoNamed,
@@ -88,6 +88,14 @@ export type ParsedSpoolOptions = OptionsOutput<typeof spoolOptions> & {
   permission: number
 }
 
+const TOO_LONG = 'is too long: the names of its files would not fit in a path'
+
+/** Whether the longest name of a file fits behind the path of its folder (PATH_MAX), and the folder's own (NAME_MAX). */
+function hasRoomForNames(folder: string): boolean {
+  const isNameable = folder.split(sep).every((name) => Buffer.byteLength(name) <= 255)
+  return isNameable && Buffer.byteLength(folder) + 1 + 255 < 4096
+}
+
 /** Checks options. Throws `ERR_OPTION`. */
 export function parseSpoolOptions(input: unknown): ParsedSpoolOptions {
   const options = parseOptions('spool', spoolOptions, input)
@@ -106,11 +114,16 @@ export function parseSpoolOptions(input: unknown): ParsedSpoolOptions {
     throw refuse('workers', `must be 1 to ${MAX_WORKERS}`)
   if (options.maxBytes === 0 || options.maxBytes > 2 ** 30) throw refuse('maxBytes', "must be 1 to '1g'")
   if (options.maxBufferBytes === 0) throw refuse('maxBufferBytes', 'must be at least 1')
+  if ((options.mode & 0o400) === 0)
+    throw refuse('mode', 'must let the owner read, who has to sync and to recover the files')
   const target = resolve(options.dir ?? tmpdir())
+  const temp = resolve(options.temp ?? target)
+  if (!hasRoomForNames(target)) throw refuse('dir', TOO_LONG)
+  if (!hasRoomForNames(temp)) throw refuse('temp', TOO_LONG)
   return {
     ...options,
     path: target,
-    temp: resolve(options.temp ?? target),
+    temp,
     size: options.maxBytes,
     permission: options.mode
   }

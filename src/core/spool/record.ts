@@ -1,22 +1,47 @@
 // A record of a spool in pieces, so that a long text or a stream never stands in memory as a whole.
 import type { Readable } from 'node:stream'
+import { isUint8Array } from 'node:util/types'
+import { argumentError } from '../../base/bytes.ts'
 import { errorMessage, LogboomError } from '../../base/errors.ts'
 
 export type SpoolRecord = string | Uint8Array | Readable
 
 const PIECE_UNITS = 64 * 1024
 
+/** Whether the record stands in memory, and is no stream. */
+export function isWhole(record: SpoolRecord): record is string | Uint8Array {
+  return typeof record === 'string' || isUint8Array(record)
+}
+
+/** Why `record` is none; undefined if it is one. Streams of other packages and realms are streams, too. */
+export function recordError(record: unknown): LogboomError | undefined {
+  if (typeof record === 'string' || isUint8Array(record) || isReadable(record)) return undefined
+  return argumentError('write', 'a text, a Uint8Array or a readable stream', record)
+}
+
+// What is merely iterable, such as an array or a set, is a mistake more often than a record.
+function isReadable(value: unknown): value is Readable {
+  if (typeof value !== 'object' || value === null) return false
+  const stream = value as Partial<Readable>
+  return (
+    typeof stream.pipe === 'function' &&
+    typeof stream.on === 'function' &&
+    typeof stream.read === 'function' &&
+    typeof stream[Symbol.asyncIterator] === 'function'
+  )
+}
+
 /** Bytes a record holds in memory, as far as is known without encoding it. */
 export function sizeOf(record: SpoolRecord): number {
   if (typeof record === 'string') return Buffer.byteLength(record)
-  return record instanceof Uint8Array ? record.length : 0
+  return isWhole(record) ? record.length : 0
 }
 
 export function piecesOf(record: string | Uint8Array): Iterable<Uint8Array>
 export function piecesOf(record: SpoolRecord): Iterable<Uint8Array> | AsyncIterable<Uint8Array>
 export function piecesOf(record: SpoolRecord): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
   if (typeof record === 'string') return textPieces(record)
-  return record instanceof Uint8Array ? [record] : streamPieces(record)
+  return isWhole(record) ? [record] : streamPieces(record)
 }
 
 function* textPieces(text: string): Generator<Uint8Array> {
@@ -36,9 +61,9 @@ function isHighSurrogate(unit: number): boolean {
 async function* streamPieces(stream: Readable): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of stream) {
-      if (typeof chunk === 'string') yield Buffer.from(chunk)
-      else if (chunk instanceof Uint8Array) yield chunk
-      else throw new TypeError('the stream must give strings or bytes')
+      if (typeof chunk === 'string') yield* textPieces(chunk)
+      else if (isUint8Array(chunk)) yield chunk
+      else throw argumentError('a stream given to write', 'chunks of text or bytes', chunk)
     }
   } catch (error) {
     throw new LogboomError('ERR_SOURCE', `a stream given to the spool failed: ${errorMessage(error)}`, {

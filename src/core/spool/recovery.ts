@@ -1,25 +1,27 @@
-// Publishes what dead spools left behind. The kernel frees the lock of a note when its process dies, in whatever
+// Publishes what dead spools left behind. The kernel frees the lock of a manifest when its process dies, in whatever
 // container it ran and whoever has its process id now; the lock is held until all its files are done, so a crash
 // in here leaves everything to the next one.
 import { constants } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { errorMessage, systemCode } from '../../base/errors.ts'
 import {
-  type NoteHeader,
-  type NoteSlot,
+  type ManifestHeader,
+  type ManifestSlot,
   PLACE_TARGET,
   PLACE_TEMP,
-  parseNoteName,
+  parseManifestName,
   parseTempName,
   type TempName
 } from '../../formats/spool.ts'
-import type { Disk } from '../../io/disk.ts'
+import type { Disk, FileStat } from '../../io/disk.ts'
 import { read, run, type Steps } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
-import { type DeadNote, SpoolNote } from './note.ts'
-import { type Content, type SpoolFolders, syncFolder, TempFile } from './temp-file.ts'
+import { type DeadManifest, SpoolManifest } from './manifest.ts'
+import { tempRefusal } from './ownership.ts'
+import { type Content, type SpoolFolders, syncNames, TempFile } from './temp-file.ts'
 
 const READ_BYTES = 256 * 1024
+const MAX_BROKEN = 100
 
 export interface RecoveryHost {
   readonly folders: SpoolFolders
@@ -28,17 +30,20 @@ export interface RecoveryHost {
   recoveredFile(from: string, to: string, content: Content): void
   /** `bytes` of records that never became complete were dropped. */
   torn(path: string, bytes: number): void
+  /** A file that could have been planted was left alone. */
+  refused(path: string, reason: string): void
   warn(code: string, message: string, path: string): void
 }
 
-/** Looks once for notes whose spools are dead and that were to publish where we do. */
+/** Looks once for manifests whose spools are dead and that were to publish where we do. */
 export async function recover(host: RecoveryHost): Promise<void> {
   const { disk, temp } = host.folders
   for (const name of await disk.readdirAsync(temp)) {
-    const instance = parseNoteName(name)
+    const instance = parseManifestName(name)
     if (instance === undefined || host.isOwn(instance)) continue
     try {
-      const dead = SpoolNote.takeOver(disk, join(temp, name), instance)
+      const path = join(temp, name)
+      const dead = SpoolManifest.takeOver(disk, path, instance, (reason) => host.refused(path, reason))
       if (dead !== undefined) await settle(host, dead)
     } catch (error) {
       const code = systemCode(error) ?? 'ERR_IO'
@@ -49,11 +54,11 @@ export async function recover(host: RecoveryHost): Promise<void> {
   }
 }
 
-async function settle(host: RecoveryHost, dead: DeadNote): Promise<void> {
+async function settle(host: RecoveryHost, dead: DeadManifest): Promise<void> {
   const { disk, temp, target } = host.folders
-  const { note, header } = dead
+  const { manifest, header } = dead
   if (header !== undefined && !isOurs(host.folders, header)) {
-    note.leave()
+    manifest.leave()
     return
   }
   const folders = header === undefined ? host.folders : { ...host.folders, permission: header.permission }
@@ -63,22 +68,23 @@ async function settle(host: RecoveryHost, dead: DeadNote): Promise<void> {
     if (!isSameFolder(disk, temp, target)) places.push([PLACE_TARGET, target])
     for (const [place, folder] of places) {
       for (const name of disk.readdir(folder)) {
-        if (parseTempName(name)?.instance !== note.instance) continue
-        if (header === undefined) setAside(host, join(folder, name), `the note ${note.instance} is damaged`)
+        if (parseTempName(name)?.instance !== manifest.instance) continue
+        if (header === undefined)
+          setAside(host, join(folder, name), `the manifest ${manifest.instance} is damaged`)
         else await settleFile(host, folders, dead, join(folder, name), name, place)
       }
     }
     done = true
   } finally {
-    if (done) note.remove()
-    else note.leave()
+    if (done) manifest.remove()
+    else manifest.leave()
   }
 }
 
 async function settleFile(
   host: RecoveryHost,
   folders: SpoolFolders,
-  dead: DeadNote,
+  dead: DeadManifest,
   path: string,
   name: string,
   place: number
@@ -88,10 +94,14 @@ async function settleFile(
   const worker = dead.slots.findIndex((slots) => slots.some((slot) => slot.file === parsed.file))
   const slots = worker === -1 ? [] : dead.slots[worker].filter((slot) => slot.file === parsed.file)
   const stat = disk.lstat(path)
-  if (stat === undefined || !stat.isFile) return
-  // Between link(2) and unlink(2), where a file system has no atomic rename, it is published already.
+  if (stat === undefined) return
+  const refusal = tempRefusal(stat)
+  if (refusal !== undefined) {
+    host.refused(path, refusal)
+    return
+  }
   const isElsewhere = slots.length > 0 && slots[0].place !== place
-  if (stat.nlink > 1 || isElsewhere || slots.length === 0) {
+  if (isElsewhere || slots.length === 0 || isPublished(folders, parsed.base, stat)) {
     disk.unlink(path)
     if (slots.length === 0 && place === PLACE_TEMP) host.torn(path, stat.size)
     return
@@ -99,7 +109,7 @@ async function settleFile(
   const fd = openForWriting(disk, path)
   const file = new TempFile({ ...parsed, worker, number: parsed.file }, path, place, fd)
   try {
-    await run(disk, publishFile(host, folders, dead.note, file, slots, stat.size), () => true)
+    await run(disk, publishFile(host, folders, dead.manifest, file, slots, stat.size), () => true)
   } finally {
     file.close(disk)
   }
@@ -108,24 +118,24 @@ async function settleFile(
 function* publishFile(
   host: RecoveryHost,
   folders: SpoolFolders,
-  note: SpoolNote,
+  manifest: SpoolManifest,
   file: TempFile,
-  slots: readonly NoteSlot[],
+  slots: readonly ManifestSlot[],
   size: number
 ): Steps<void> {
-  let content: NoteSlot | undefined
+  let content: ManifestSlot | undefined
   for (const slot of slots) {
     if (content === undefined && (yield* matches(file.fd, slot, size))) content = slot
   }
   if (content === undefined) {
-    setAside(host, file.path, 'it is not what its note says')
+    setAside(host, file.path, 'it is not what its manifest says')
     return
   }
   const from = file.path
-  const to = yield* file.publish(folders, note, content, size > content.end)
-  if (folders.durable) yield* syncFolder(folders, folders.target)
+  const to = yield* file.publish(folders, manifest, content, size > content.end)
   if (size > content.end) host.torn(from, size - content.end)
   host.recoveredFile(from, to, content)
+  if (folders.durable) yield* syncNames(folders, folders.target)
 }
 
 /** Whether the file is up to `slot.end` what was written to it. After a power cut it may not be. */
@@ -135,7 +145,7 @@ function* matches(fd: number, slot: Content, size: number): Steps<boolean> {
   let crc = 0
   for (let at = 0; at < slot.end; ) {
     const count = yield* read(fd, buffer, Math.min(READ_BYTES, slot.end - at), at)
-    if (count === 0) return false
+    if (count <= 0) return false
     crc = native.crc32c(buffer, crc, 0, count)
     at += count
   }
@@ -144,8 +154,30 @@ function* matches(fd: number, slot: Content, size: number): Steps<boolean> {
 
 /** A file that cannot be understood is kept, out of the way of readers and of the next recovery. */
 function setAside(host: RecoveryHost, path: string, reason: string): void {
-  host.folders.disk.renameNoReplace(path, `${path}.broken`)
-  host.warn('ERR_CORRUPT', `${path} was set aside as ${path}.broken: ${reason}`, path)
+  for (let number = 0; ; number++) {
+    const aside = `${path}${number === 0 ? '' : `-${number}`}.broken`
+    try {
+      host.folders.disk.renameNoReplace(path, aside)
+    } catch (error) {
+      if (systemCode(error) === 'EEXIST' && number < MAX_BROKEN) continue
+      throw error
+    }
+    host.warn('ERR_CORRUPT', `${path} was set aside as ${aside}: ${reason}`, path)
+    return
+  }
+}
+
+/**
+ * Between link(2) and unlink(2), where a file system has no atomic rename, a file is published under its other name
+ * already. A second name elsewhere is somebody else's doing.
+ */
+function isPublished({ disk, target }: SpoolFolders, base: string, stat: FileStat): boolean {
+  if (stat.nlink === 1) return false
+  return disk.readdir(target).some((name) => {
+    if (!name.startsWith(`${base}_`)) return false
+    const other = disk.lstat(join(target, name))
+    return other !== undefined && other.ino === stat.ino && other.dev === stat.dev
+  })
 }
 
 /** A file that was about to be published may have its final, read-only permission already. */
@@ -162,7 +194,7 @@ function openForWriting(disk: Disk, path: string): number {
 
 // By identity, because containers may see the same folder under different paths; by path, because a folder may
 // have been made anew.
-function isOurs({ disk, target }: SpoolFolders, header: NoteHeader): boolean {
+function isOurs({ disk, target }: SpoolFolders, header: ManifestHeader): boolean {
   if (header.path === resolve(target)) return true
   const own = disk.stat(target)
   return own.ino === header.ino && own.dev === header.dev

@@ -1,57 +1,61 @@
 // Repeats work until it succeeds, with growing pauses. Whether a pause keeps the process alive depends on whether
 // somebody awaits what comes after it.
-import { afterFailure, Backoff } from '../sink/backoff.ts'
+import type { Backoff } from '../sink/backoff.ts'
 
 export class RetryLoop {
-  readonly #pauses = new Set<NodeJS.Timeout>()
+  /** Each with what ends it before its time. */
+  readonly #pauses = new Map<NodeJS.Timeout, () => void>()
   /** Promises given to callers that cannot be kept before a pause is over. */
   #awaited = 0
-  #givenUp = false
+  #hasGivenUp = false
 
   /**
-   * Runs `work` until it succeeds. After each failure `failed` is called, which may throw to end it. After `giveUp`
-   * it is not run again.
+   * Runs `work` until it succeeds, `backoff` saying how long to wait. After each failure `failed` is called, which may
+   * throw to end it. After `giveUp` it is not run again, and the last error is thrown.
    */
-  async run(work: () => Promise<void>, failed: (error: unknown) => void): Promise<void> {
-    const backoff = new Backoff(afterFailure)
+  async run(work: () => Promise<void>, backoff: Backoff, failed: (error: unknown) => void): Promise<void> {
     for (;;) {
       try {
         await work()
         return
       } catch (error) {
         failed(error)
-        if (!this.#givenUp) await this.#pause(backoff.next())
-        if (this.#givenUp) throw error
+        if (!this.#hasGivenUp) await this.#pause(backoff.next())
+        if (this.#hasGivenUp) throw error
       }
     }
   }
 
   /** Who awaits `work` wants the process to live until it is done. */
-  async keepAlive(work: Promise<void>): Promise<void> {
+  async keepAlive<T>(work: Promise<T>): Promise<T> {
     this.#awaited++
-    for (const timer of this.#pauses) timer.ref()
+    for (const timer of this.#pauses.keys()) timer.ref()
     try {
-      await work
+      return await work
     } finally {
       this.#awaited--
     }
   }
 
+  /** Ends every loop that fails, now or later. */
   giveUp(): void {
-    this.#givenUp = true
+    this.#hasGivenUp = true
+    for (const end of this.#pauses.values()) end()
   }
 
   get hasGivenUp(): boolean {
-    return this.#givenUp
+    return this.#hasGivenUp
   }
 
-  #pause(waitMs: number): Promise<void> {
+  #pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
+      const end = (): void => {
+        clearTimeout(timer)
         this.#pauses.delete(timer)
         resolve()
-      }, waitMs)
-      this.#pauses.add(timer)
+      }
+      const timer = setTimeout(end, delayMs)
+      this.#pauses.set(timer, end)
       // Otherwise the exit hook has the last word, and an idle process may end.
       if (this.#awaited === 0) timer.unref()
     })

@@ -1,61 +1,69 @@
-// The spool as a sink of lines, for transports: each line is one record. Lines that are acknowledged are in a temp
-// file, from which they are recovered if this process dies before it publishes them.
-
-import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
-import { type Disk, realDisk } from '../../io/disk.ts'
-import { run, runNow, Superseded } from '../../io/steps.ts'
-import { native } from '../../native/index.ts'
-import { BaseSink } from '../sink/base-sink.ts'
-import type { ControlRequest, Durability } from '../sink/contract.ts'
+// The spool as a sink of lines, for transports: a pump that writes to temp files, and what publishes them.
+import { setTimeout as pause } from 'node:timers/promises'
+import { errorMessage, LogboomError } from '../../base/errors.ts'
+import { LineQueue } from '../queue/line-queue.ts'
+import { Account } from '../sink/account.ts'
+import { addExitHandler, removeExitHandler } from '../sink/at-exit.ts'
+import { afterFailure, Backoff } from '../sink/backoff.ts'
+import type { ControlRequest, Durability, FlushCallback } from '../sink/contract.ts'
+import { internals } from '../sink/internals.ts'
+import { Pump } from '../sink/pump.ts'
+import { PumpedSink } from '../sink/pumped-sink.ts'
+import { PermanentError } from '../sink/target.ts'
 import { parseSpoolOptions, type SpoolOptions } from './options.ts'
-import { SpoolStore } from './spool-store.ts'
-import { SpoolWorker } from './spool-worker.ts'
+import { SpoolTarget } from './spool-target.ts'
 
-const NEWLINE = 10
+/** Lines wait in the temp file, not in memory. */
+const MOST_QUEUED_MS = 10
 
-export class SpoolLines extends BaseSink {
-  /** Nobody else writes to our files, so there is no lock to wait for. */
-  protected readonly _lockTimeoutMs = 0
-  readonly #disk: Disk
-  readonly #store: SpoolStore
-  readonly #workers: SpoolWorker[]
-  readonly #intervalMs: number
-  #current = 0
-  #timer: NodeJS.Timeout | undefined
-  #syncFailure: unknown
-  /** False after a failure to publish, until one succeeds. */
-  #isPublishing = true
+export class SpoolLines extends PumpedSink {
+  readonly #account: Account
+  readonly #target: SpoolTarget
+  readonly #durability: Durability
+  #closed: Promise<void> | undefined
+  readonly #atExit = { exitNow: (): void => void this.#target.tryPublishAll() }
 
-  /** Opens the folders. Throws `ERR_OPTION`; other failures are retried. */
-  constructor(input: SpoolOptions, disk: Disk = realDisk) {
+  /** Opens the folders. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`; other failures are retried. */
+  constructor(input: SpoolOptions) {
     const options = parseSpoolOptions(input)
-    // Lines wait in the temp file, not in memory, so `flushInterval` is the time until they are published.
-    super(options.path, { ...options, flushInterval: Math.min(options.flushInterval, 10) })
-    this.#disk = disk
-    this.#intervalMs = options.flushInterval
-    this.#store = new SpoolStore(options, disk, this.counters, {
-      announce: (name, ...args) => this.announce(name, ...args),
-      warn: (code, message, path) => this.warn(code, message, path),
-      lost: (records, _bytes, reason) => {
-        this.counters.dropped += records
-        this.warn('ERR_LOST', `${records} records are lost: ${reason}`)
-      },
-      unsynced: (_path, error) => {
-        this.#syncFailure = error
-      }
+    const { disk, now } = internals()
+    super()
+    this.#durability = options.durability === 'none' ? 'os' : options.durability
+    this.#account = new Account(this, options.path, options.fallback)
+    this.#target = new SpoolTarget(options, disk, now, this.#account, {
+      failed: (error) => this.#publishFailed(error),
+      works: () => this.pump.targetRecovered()
     })
-    this.#workers = Array.from({ length: options.workers }, (_, index) => new SpoolWorker(index, this.#store))
-    this.openNow()
+    // `flushInterval` is the time until lines are published.
+    const flushInterval = Math.min(options.flushInterval, MOST_QUEUED_MS)
+    this.attach(new Pump(this.#account, { ...options, flushInterval }, new LineQueue(), this.#target))
+    this.pump.open()
+    // Behind the pump, which brings its last lines to the temp files.
+    addExitHandler(this.#atExit)
+  }
+
+  override async flush(to?: Durability | FlushCallback): Promise<void> {
+    if (typeof to === 'function') return this.flush().then(() => to(), to)
+    await super.flush(to)
+    await this.#published(to)
   }
 
   override async flushLines(to?: Durability): Promise<void> {
     await super.flushLines(to)
-    if (to !== 'none') await this.retryUntil(() => this.#tryPublishAll())
+    await this.#published(to)
   }
 
   override flushSync(to?: Durability): void {
     super.flushSync(to)
-    if (to !== 'none') this.#publishAll()
+    if (to === 'none') return
+    this.#target.publishAll()
+    this.pump.targetRecovered()
+    if (to === 'disk') this.#target.syncNow('disk')
+  }
+
+  override close(): Promise<void> {
+    this.#closed ??= this.#shutDown()
+    return this.#closed
   }
 
   override control(request: ControlRequest): boolean {
@@ -64,138 +72,53 @@ export class SpoolLines extends BaseSink {
     return true
   }
 
-  override exitNow(): void {
-    super.exitNow()
-    if (!this.isClosed) this.#tryPublishAll()
+  /** Resolves when everything written is in published files, and those are as durable as they have to be. */
+  async #published(to: Durability = this.#durability): Promise<void> {
+    if (to === 'none') return
+    const { path } = this.#account
+    const backoff = new Backoff(afterFailure)
+    while (!(this.#target.tryPublishAll() && (to === 'os' || (await this.#areDurable())))) {
+      await pause(backoff.next())
+      if (this.pump.isClosed) throw new LogboomError('ERR_CLOSED', `the sink of ${path} is closed`, { path })
+    }
   }
 
-  protected _open(): void {
-    this.#store.open()
-  }
-
-  protected _writeBatch(lines: Buffer): number {
-    let at = 0
+  /** False if that has to be asked again; a sync that failed is thrown. */
+  async #areDurable(): Promise<boolean> {
     try {
-      while (at < lines.length) {
-        this.#publishIfFull()
-        const worker = this.#workers[this.#current]
-        const end = this.#portion(lines, at, worker)
-        this.#stage(worker, lines.subarray(at, end))
-        at = end
-        this.#publishIfFull()
-        this.#schedule()
-      }
-    } catch (error) {
-      if (at === 0) throw error
-      // What was staged is safe; a file that could not be published is tried again before the next line.
-      this.#schedule()
-    }
-    return at
-  }
-
-  protected async _sync(): Promise<void> {
-    for (const worker of this.#workers) {
-      try {
-        await worker.run(worker.stage(true))
-      } catch (error) {
-        // Published in the meantime, with what that takes for durability.
-        if (!(error instanceof Superseded)) throw error
-      }
-    }
-    await run(this.#disk, this.#store.syncPublished(), () => true)
-    this.#throwSyncFailure()
-  }
-
-  protected _syncNow(): void {
-    for (const worker of this.#workers) runNow(this.#disk, worker.stage(true))
-    runNow(this.#disk, this.#store.syncPublished())
-    this.#throwSyncFailure()
-  }
-
-  // The worker leaves a file whose sync failed by itself.
-  protected _seal(): void {}
-
-  protected async _close(): Promise<void> {
-    clearTimeout(this.#timer)
-    this.#tryPublishAll()
-    const kept = this.#workers.some((worker) => worker.hasTemp)
-    for (const worker of this.#workers) worker.abandon()
-    await this.#store.close(kept)
-  }
-
-  /** The end of the lines from `at` on that make the worker's file full, or of all. */
-  #portion(lines: Buffer, at: number, worker: SpoolWorker): number {
-    const room = this.#store.size - worker.pendingBytes
-    if (lines.length - at <= room) return lines.length
-    return lines.indexOf(NEWLINE, at + room - 1) + 1
-  }
-
-  #stage(worker: SpoolWorker, lines: Buffer): void {
-    const mark = worker.mark()
-    try {
-      worker.beginRecord()
-      for (let at = 0; at < lines.length; ) {
-        const count = worker.append(lines, at)
-        at += count
-        if (count === 0) runNow(this.#disk, worker.spill())
-      }
-      worker.endRecord(native.countLines(lines, 0, lines.length))
-      // Without notes a temp file is lost with its process, so only a published file can be acknowledged.
-      if (native.canLock) runNow(this.#disk, worker.stage(false))
-      else this.#publish(worker)
-    } catch (error) {
-      worker.returnTo(mark)
-      throw error
-    }
-  }
-
-  #publishIfFull(): void {
-    const worker = this.#workers[this.#current]
-    if (worker.isFull) this.#publish(worker)
-  }
-
-  #publish(worker: SpoolWorker): void {
-    worker.publishNow()
-    if (worker.index === this.#current) this.#current = (this.#current + 1) % this.#workers.length
-  }
-
-  #publishAll(): void {
-    for (const worker of this.#workers) {
-      if (worker.pendingBytes > 0) this.#publish(worker)
-    }
-  }
-
-  /** What cannot be published stays in its temp file; that is reported once until it works again. */
-  #tryPublishAll(): boolean {
-    try {
-      this.#publishAll()
-      this.#isPublishing = true
+      await this.#target.sync('disk')
       return true
     } catch (error) {
-      this.counters.errors++
-      if (this.#isPublishing) this.#warnOf(error)
-      this.#isPublishing = false
+      if (error instanceof LogboomError) throw error
+      this.#publishFailed(error)
       return false
     }
   }
 
-  #schedule(): void {
-    if (this.#timer !== undefined || this.#intervalMs === 0) return
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined
-      if (!this.#tryPublishAll()) this.#schedule()
-    }, this.#intervalMs)
-    this.#timer.unref()
+  async #shutDown(): Promise<void> {
+    removeExitHandler(this.#atExit)
+    await super.close()
+    if (!this.#target.isUnsynced) return
+    const { path } = this.#account
+    throw new LogboomError('ERR_SYNC', `files in ${path} are published, but not known to be on disk`, {
+      path
+    })
   }
 
-  #throwSyncFailure(): void {
-    const failure = this.#syncFailure
-    this.#syncFailure = undefined
-    if (failure !== undefined) throw failure
+  #publishFailed(error: unknown): void {
+    const { path } = this.#account
+    this.#account.counters.errors++
+    if (error instanceof LogboomError && error.code === 'ERR_UNSUPPORTED') {
+      this.pump.failForGood(new PermanentError(error.code, error.message, { path, cause: error.cause }))
+      return
+    }
+    this.pump.targetFailed(
+      new LogboomError('ERR_IO', `${path}: ${errorMessage(error)}`, { path, cause: error })
+    )
   }
 
   #warnOf(error: unknown): void {
     if (error instanceof LogboomError && error.code === 'ERR_CLOSED') return
-    this.warn(systemCode(error) ?? 'ERR_IO', `${this.path}: ${errorMessage(error)}`)
+    this.#account.warnOf(error)
   }
 }

@@ -1,37 +1,33 @@
-// What the workers of one spool share: folders, note, names, recovery and the account of published files.
+// What the workers of one spool share: folders, manifest, names, recovery, and what of the published files is durable.
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { LogboomError, systemCode } from '../../base/errors.ts'
+import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
-import { makeFolders } from '../../io/open-file.ts'
+import { cannotSync, makeFolders } from '../../io/open-file.ts'
 import { fdatasync, open, type Steps } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
-import type { SinkEvents } from '../sink/contract.ts'
-import { SpoolNote } from './note.ts'
+import type { Account } from '../sink/account.ts'
+import { NotSyncableError } from '../sink/target.ts'
+import { closeQuietly } from './file-state.ts'
+import { SpoolManifest } from './manifest.ts'
 import type { ParsedSpoolOptions } from './options.ts'
 import { type RecoveryHost, recover } from './recovery.ts'
-import type { WorkerHost } from './spool-worker.ts'
-import { type Content, type SpoolFolders, syncFolder } from './temp-file.ts'
+import { SpoolClock } from './spool-clock.ts'
+import { type Content, type SpoolFolders, syncNames } from './temp-file.ts'
+import type { WorkerHost } from './worker-host.ts'
 
 const RECOVERY_INTERVAL_MS = 10_000
 const MAX_UNSYNCED = 4096
+/** So many different complaints are remembered, so that each is made once. */
+const MAX_SAID = 100
 
-export interface SpoolReports {
-  announce<E extends keyof SinkEvents>(name: E, ...args: SinkEvents[E]): void
-  warn(code: string, message: string, path: string): void
+export interface SpoolStoreOptions {
+  readonly options: ParsedSpoolOptions
+  readonly disk: Disk
+  readonly now: () => number
+  readonly account: Account
   /** Records were taken but could not be kept. */
-  lost(records: number, bytes: number, reason: string): void
-  /** A published file could not be made durable. */
-  unsynced(path: string, error: unknown): void
-}
-
-export interface SpoolCounters {
-  records: number
-  bytes: number
-  writes: number
-  syncs: number
-  rotations: number
-  repairs: number
+  readonly lost: (records: number, bytes: number, reason: string) => void
 }
 
 export class SpoolStore implements WorkerHost, RecoveryHost {
@@ -41,27 +37,36 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
   readonly instance = randomBytes(8).toString('hex')
   /** Files of dead spools that were published here. */
   recoveredFiles = 0
+  readonly lost: SpoolStoreOptions['lost']
   readonly #options: ParsedSpoolOptions
   readonly #disk: Disk
-  readonly #counters: SpoolCounters
-  readonly #reports: SpoolReports
-  #note: SpoolNote | undefined
-  /** Notes that somebody removed while files they speak of were open. */
-  readonly #oldNotes: SpoolNote[] = []
+  readonly #account: Account
+  readonly #clock: SpoolClock
+  #manifest: SpoolManifest | undefined
+  /** Manifests that somebody removed, or that are not trusted any more, while files they speak of were open. */
+  readonly #oldManifests: SpoolManifest[] = []
   #number = 0
-  #lastTime = 0n
-  #clockOffset = 0n
   #recovering: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
-  #copyWarned = false
+  #isClosed = false
+  #isCopying = false
+  /** A sync in the folder of the temp files has succeeded. */
+  #isSyncable = false
+  readonly #said = new Set<string>()
   /** Published files that were not synced, at most one more than `MAX_UNSYNCED`. */
   #unsynced: string[] = []
+  /** Names published since the folder was synced last, and how many at that time. */
+  #names = 0
+  #syncedNames = 0
+  /** Whether it was said that the folder cannot be synced at the moment. */
+  #isUnsyncedSaid = false
 
-  constructor(options: ParsedSpoolOptions, disk: Disk, counters: SpoolCounters, reports: SpoolReports) {
+  constructor({ options, disk, now, account, lost }: SpoolStoreOptions) {
     this.#options = options
     this.#disk = disk
-    this.#counters = counters
-    this.#reports = reports
+    this.#account = account
+    this.#clock = new SpoolClock(now)
+    this.lost = lost
     this.prefix = options.prefix
     this.size = options.size
     this.folders = {
@@ -70,15 +75,22 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
       target: options.path,
       permission: options.permission,
       durable: options.durability === 'disk',
-      counters,
-      now: () => this.#now(),
-      copied: () => this.#warnOfCopy()
+      counters: account.counters,
+      now: () => this.#clock.next(),
+      copied: () => this.#copied(),
+      cannotSync: (folder, error) => this.#cannotSync(folder, error),
+      leftBehind: (path, error) =>
+        account.warn('ERR_IO', `cannot remove ${path}: ${errorMessage(error)}`, path)
     }
   }
 
-  /** Makes the folders and recovers what dead spools left, now and then every ten seconds. Throws system errors. */
+  /**
+   * Makes the folders and recovers what dead spools left, now and then every ten seconds. Throws system errors, and
+   * `ERR_UNSUPPORTED` where nothing can be durable that has to be.
+   */
   open(): void {
     this.makeFolders()
+    if (this.folders.durable) this.#refuseUnsyncable()
     if (!native.canLock || this.#timer !== undefined) return
     this.recoverSoon()
     this.#timer = setInterval(() => this.recoverSoon(), RECOVERY_INTERVAL_MS)
@@ -93,35 +105,41 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
   }
 
   recoverSoon(): void {
+    if (this.#isClosed) return
     this.#recovering ??= recover(this)
-      .catch((error) =>
-        this.#reports.warn(systemCode(error) ?? 'ERR_IO', `recovery: ${error}`, this.folders.temp)
-      )
+      .catch((error) => {
+        const code = systemCode(error) ?? 'ERR_IO'
+        this.#sayOnce(code, `recovery in ${this.folders.temp}: ${errorMessage(error)}`, this.folders.temp)
+      })
       .finally(() => {
         this.#recovering = undefined
       })
   }
 
-  /** Resolves when no recovery is under way. */
-  async settled(): Promise<void> {
-    await this.#recovering
-  }
-
-  note(): SpoolNote | undefined {
-    // Without locks a note would look like that of a dead spool to everybody else.
+  manifest(): SpoolManifest | undefined {
+    // Without locks a manifest would look like that of a dead spool to everybody else.
     if (!native.canLock) return undefined
-    if (this.#note?.isThere) return this.#note
+    if (this.#manifest?.isThere) return this.#manifest
     this.makeFolders()
-    if (this.#note !== undefined) this.#oldNotes.push(this.#note)
-    this.#note = undefined
+    this.#leaveManifest()
     const { dev, ino } = this.#disk.stat(this.folders.target)
     const { permission, workers, path } = this.#options
-    this.#note = SpoolNote.create(this.#disk, this.folders.temp, { permission, workers, dev, ino, path })
-    return this.#note
+    this.#manifest = SpoolManifest.create(this.#disk, this.folders.temp, {
+      permission,
+      workers,
+      dev,
+      ino,
+      path
+    })
+    return this.#manifest
+  }
+
+  distrustManifest(manifest: SpoolManifest): void {
+    if (manifest === this.#manifest) this.#leaveManifest()
   }
 
   get isCopying(): boolean {
-    return this.#copyWarned
+    return this.#isCopying
   }
 
   nextNumber(): number {
@@ -129,103 +147,135 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
   }
 
   isOwn(instance: string): boolean {
-    return this.#note?.instance === instance
+    return this.#manifest?.instance === instance
   }
 
   published(from: string, to: string, content: Content): void {
-    this.#counters.records += content.records
-    this.#counters.bytes += content.end
-    this.#counters.rotations++
+    const { counters } = this.#account
+    counters.records += content.records
+    counters.bytes += content.end
+    counters.rotations++
+    this.#names++
     if (!this.folders.durable && this.#unsynced.length <= MAX_UNSYNCED) this.#unsynced.push(to)
-    this.#reports.announce('rotated', { from, to, bytes: content.end })
+    this.#account.announce('rotated', { from, to, bytes: content.end })
   }
 
   recoveredFile(from: string, to: string, content: Content): void {
     this.recoveredFiles++
-    this.#reports.announce('rotated', { from, to, bytes: content.end })
+    this.#account.announce('rotated', { from, to, bytes: content.end })
   }
 
   torn(path: string, bytes: number): void {
-    this.#counters.repairs++
-    this.#reports.announce('repaired', { path, bytes })
+    this.#account.repaired(path, bytes)
+  }
+
+  refused(path: string, reason: string): void {
+    this.#sayOnce('ERR_OWNER', `${path} is left alone: ${reason}`, path)
   }
 
   warn(code: string, message: string, path: string): void {
-    this.#reports.warn(code, message, path)
+    this.#sayOnce(code, message, path)
   }
 
-  lost(records: number, bytes: number, reason: string): void {
-    this.#reports.lost(records, bytes, reason)
+  /** Whether a published file may not be on disk yet, though that was promised. */
+  get isUnsynced(): boolean {
+    return this.folders.durable && this.#syncedNames < this.#names
   }
 
-  unsynced(path: string, error: unknown): void {
-    this.#reports.unsynced(path, error)
+  unsynced(error: unknown): void {
+    this.#account.counters.errors++
+    if (this.#isUnsyncedSaid) return
+    this.#isUnsyncedSaid = true
+    this.#account.warn('ERR_SYNC', `${this.folders.target}: ${errorMessage(error)}`)
   }
 
-  /** Makes durable what was published without it. Throws if those files are too many to remember. */
+  /** Makes durable what was published and is not yet. Throws if those files are too many to remember. */
   *syncPublished(): Steps<void> {
+    const names = this.#names
     const paths = [...this.#unsynced]
-    if (paths.length === 0) return
+    if (this.#syncedNames === names && paths.length === 0) return
     if (paths.length > MAX_UNSYNCED) {
       const message = `more than ${MAX_UNSYNCED} files were published unsynced; use durability: 'disk'`
       throw new LogboomError('ERR_UNSUPPORTED', message, { path: this.folders.target })
     }
-    for (const path of paths) {
-      // Collected and removed in the meantime: no longer ours to keep.
-      if (!this.#disk.exists(path)) continue
-      const fd = yield* open(path, constants.O_RDONLY | constants.O_NOFOLLOW, 0)
-      try {
-        this.#counters.syncs++
-        yield* fdatasync(fd)
-      } finally {
-        this.#disk.close(fd)
-      }
-    }
-    yield* syncFolder(this.folders, this.folders.target)
-    this.#unsynced = this.#unsynced.slice(paths.length)
+    for (const path of paths) yield* this.#syncFile(path)
+    yield* syncNames(this.folders, this.folders.target)
+    // Another run of this may have done the same meanwhile.
+    const synced = new Set(paths)
+    this.#unsynced = this.#unsynced.filter((path) => !synced.has(path))
+    this.#syncedNames = Math.max(this.#syncedNames, names)
+    this.#isUnsyncedSaid = false
   }
 
-  /** Ends recovery and frees the note; `keepNote` if temp files are left for another spool to recover. Does not throw. */
-  async close(keepNote: boolean): Promise<void> {
+  /**
+   * Ends recovery and frees the manifest; `keepManifest` if temp files are left for another spool to recover. Does not
+   * throw.
+   */
+  async close(keepManifest: boolean): Promise<void> {
+    this.#isClosed = true
     clearInterval(this.#timer)
     await this.#recovering
-    for (const note of this.#oldNotes.splice(0)) note.leave()
-    const note = this.#note
-    this.#note = undefined
+    for (const manifest of this.#oldManifests.splice(0)) manifest.leave()
+    const manifest = this.#manifest
+    this.#manifest = undefined
     try {
-      if (keepNote) note?.leave()
-      else note?.remove()
+      if (keepManifest) manifest?.leave()
+      else manifest?.remove()
     } catch (error) {
       // Whoever finds it later finds that nothing is left to recover.
-      this.#reports.warn(systemCode(error) ?? 'ERR_IO', `cannot remove a note: ${error}`, this.folders.temp)
+      const code = systemCode(error) ?? 'ERR_IO'
+      this.#account.warn(code, `cannot remove a manifest: ${errorMessage(error)}`, this.folders.temp)
     }
   }
 
-  // The monotonic clock, set by the system clock and again when that was changed. Nanoseconds count: files of
-  // different processes that are published in the same millisecond must not get the same name.
-  #now(): bigint {
-    const monotonic = process.hrtime.bigint()
-    const wall = BigInt(Date.now()) * 1_000_000n
-    if (isFar(monotonic + this.#clockOffset, wall)) {
-      this.#clockOffset = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1e6)) - monotonic
-      if (isFar(monotonic + this.#clockOffset, wall))
-        this.#clockOffset = wall - monotonic + (monotonic % 1_000_000n)
+  *#syncFile(path: string): Steps<void> {
+    const found = this.#disk.lstat(path)
+    // Collected and removed in the meantime: no longer ours to keep. What took its place is none of ours either.
+    if (found === undefined || !found.isFile) return
+    const fd = yield* open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK, 0)
+    try {
+      this.#account.counters.syncs++
+      yield* fdatasync(fd)
+    } catch (error) {
+      throw cannotSync(error) ? new NotSyncableError(path, error) : error
+    } finally {
+      closeQuietly(this.#disk, fd)
     }
-    const time = monotonic + this.#clockOffset
-    this.#lastTime = time > this.#lastTime ? time : this.#lastTime + 1n
-    return this.#lastTime
   }
 
-  #warnOfCopy(): void {
-    if (this.#copyWarned) return
-    this.#copyWarned = true
+  #leaveManifest(): void {
+    if (this.#manifest !== undefined) this.#oldManifests.push(this.#manifest)
+    this.#manifest = undefined
+  }
+
+  #refuseUnsyncable(): void {
+    const manifest = this.manifest()
+    if (manifest === undefined || this.#isSyncable) return
+    try {
+      this.#disk.fdatasync(manifest.fd)
+      this.#isSyncable = true
+    } catch (error) {
+      if (cannotSync(error)) throw new NotSyncableError(this.folders.temp, error)
+      // Whatever else it is may pass, but not what the manifest lost.
+      this.distrustManifest(manifest)
+    }
+  }
+
+  #copied(): void {
+    this.#isCopying = true
     const { temp, target } = this.folders
     const message = `${temp} is on another file system than ${target}: every file has to be copied`
-    this.#reports.warn('EXDEV', message, temp)
+    this.#sayOnce('EXDEV', message, temp)
   }
-}
 
-/** More than the millisecond that the two clocks can differ by rounding. */
-function isFar(time: bigint, wall: bigint): boolean {
-  return time < wall - 2_000_000n || time > wall + 3_000_000n
+  #cannotSync(folder: string, error: unknown): void {
+    const message = `${folder} is on a file system that cannot sync folders; a new name may be lost with the power (${errorMessage(error)})`
+    this.#sayOnce('ERR_UNSUPPORTED', message, folder)
+  }
+
+  #sayOnce(code: string, message: string, path: string): void {
+    if (this.#said.has(message) || this.#said.size >= MAX_SAID) return
+    this.#said.add(message)
+    this.#account.warn(code, message, path)
+  }
 }

@@ -2,21 +2,27 @@
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
 import { LogboomError } from '../../base/errors.ts'
-import { type Disk, realDisk } from '../../io/disk.ts'
-import { run, runNow, type Steps, Superseded } from '../../io/steps.ts'
+import type { Disk } from '../../io/disk.ts'
+import { FolderSyncError, run, runNow } from '../../io/steps.ts'
+import { Account } from '../sink/account.ts'
 import { addExitHandler, removeExitHandler } from '../sink/at-exit.ts'
+import { afterFailure, Backoff } from '../sink/backoff.ts'
 import type { Durability, FlushCallback, SinkEvents, SinkStats } from '../sink/contract.ts'
+import { internals } from '../sink/internals.ts'
+import { settledWhileProgress } from '../sink/progress.ts'
+import { SinkLife } from '../sink/sink-state.ts'
+import { DataSyncError } from '../sink/target.ts'
+import { Crew } from './crew.ts'
+import { requireLevel } from './level.ts'
 import { type ParsedSpoolOptions, parseSpoolOptions, type SpoolOptions } from './options.ts'
-import { piecesOf, type SpoolRecord, sizeOf } from './record.ts'
+import { isWhole, recordError, sizeOf } from './record.ts'
 import { RetryLoop } from './retry-loop.ts'
-import { SpoolAccount } from './spool-account.ts'
+import { SpoolHealth } from './spool-health.ts'
 import { SpoolStore } from './spool-store.ts'
-import { SpoolWorker } from './spool-worker.ts'
 import { WaitingList } from './waiting-list.ts'
 
-/** thread-stream gives a closing worker ten seconds. */
-const CLOSE_TIMEOUT_MS = 8_000
-const TAKEN = Promise.resolve(true)
+/** How long a spool that gave up waits for calls that are under way, in ms. */
+const LAST_CALLS_MS = 500
 
 export interface SpoolStats extends SinkStats {
   /** Records waiting for a worker. */
@@ -25,96 +31,116 @@ export interface SpoolStats extends SinkStats {
   recoveredFiles: number
 }
 
-export interface SpoolInternals {
-  disk?: Disk
-}
-
 export class Spool extends EventEmitter<SinkEvents> {
   /** By this `pino(spool)` tells a stream from options. */
   readonly writable = true
   readonly #options: ParsedSpoolOptions
   readonly #disk: Disk
   readonly #store: SpoolStore
-  readonly #workers: SpoolWorker[]
-  /** What each worker is doing; undefined for one that can take a record. */
-  readonly #busy: (Promise<void> | undefined)[]
+  readonly #crew: Crew
   readonly #waiting: WaitingList
-  readonly #account: SpoolAccount
+  readonly #account: Account
+  readonly #life = new SinkLife()
+  readonly #health: SpoolHealth
   readonly #retry = new RetryLoop()
-  #current = 0
   #flushTimer: NodeJS.Timeout | undefined
   #closed: Promise<void> | undefined
 
-  /** Opens the folders. Throws `ERR_OPTION`; other failures are retried. */
-  constructor(input: SpoolOptions = {}, internals: SpoolInternals = {}) {
+  /** Opens the folders. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`; other failures are retried. */
+  constructor(input: SpoolOptions = {}) {
     super()
     const options = parseSpoolOptions(input)
+    const { disk, now } = internals()
     this.#options = options
-    this.#disk = internals.disk ?? realDisk
-    this.#account = new SpoolAccount(options.path, options.fallback as false | 'stderr', (name, ...args) =>
-      (this as EventEmitter).emit(name, ...args)
-    )
-    this.#store = new SpoolStore(options, this.#disk, this.#account.counters, this.#account)
-    this.#workers = Array.from({ length: options.workers }, (_, index) => new SpoolWorker(index, this.#store))
-    this.#busy = this.#workers.map(() => undefined)
-    this.#waiting = new WaitingList(options, (bytes) => this.#account.discard(1, bytes))
-    try {
-      this.#store.open()
-    } catch (error) {
-      this.#account.fail(error)
-    }
+    this.#disk = disk
+    this.#account = new Account(this, options.path, options.fallback)
+    this.#health = new SpoolHealth(this.#account, this.#life)
+    const lost = (records: number, bytes: number, reason: string): void =>
+      this.#health.lost(records, bytes, reason)
+    this.#store = new SpoolStore({ options, disk, now, account: this.#account, lost })
+    this.#waiting = new WaitingList(options, (bytes) => this.#account.drop({ lines: 1, bytes }))
+    this.#crew = new Crew(options.workers, {
+      disk,
+      store: this.#store,
+      account: this.#account,
+      health: this.#health,
+      retry: this.#retry,
+      idle: () => this.#serve(),
+      pending: () => this.#schedule(),
+      gaveUp: () => this.#health.failure ?? this.#closedError(),
+      failForGood: (error) => this.#failForGood(error)
+    })
+    this.#open()
     addExitHandler(this)
   }
 
   /**
    * Resolves true when a worker has taken the record; false, and the record is counted as dropped, when none did
-   * within `timeout`. Bytes and streams must be left alone until then. Rejects with `ERR_CLOSED`, and with
-   * `ERR_SOURCE` if a stream fails, of which nothing is published then.
+   * within `timeout`. Bytes and streams must be left alone until then. Rejects with `ERR_CLOSED`, with `ERR_ARGUMENT`
+   * for anything but a text, bytes or a stream, and with `ERR_SOURCE` if a stream fails, of which nothing is published
+   * then.
    */
   write(record: string | Uint8Array | Readable): Promise<boolean> {
     if (this.#closed !== undefined) return refused(this.#closedError())
-    if (this.#waiting.length === 0) {
-      const worker = this.#idleWorker()
-      if (worker !== undefined) return this.#give(worker, record)
+    if (typeof record !== 'string') {
+      const error = recordError(record)
+      if (error !== undefined) return refused(error)
+    }
+    if (this.#waiting.length === 0 && !this.#life.isOver) {
+      const worker = this.#crew.idle()
+      if (worker !== undefined) return this.#crew.give(worker, record)
     }
     // A stream that fails while it waits says so when it is read; until then nobody else listens.
-    if (typeof record !== 'string' && !(record instanceof Uint8Array)) record.on('error', () => {})
+    if (!isWhole(record)) record.on('error', () => {})
+    if (this.#life.isOver) {
+      this.#account.drop({ lines: 1, bytes: sizeOf(record) })
+      return Promise.resolve(false)
+    }
     return this.#waiting.add(record, sizeOf(record))
   }
 
   /** Publishes everything accepted before this call. Rejects with `ERR_SYNC` if `'disk'` could not be reached. */
   async flush(to: Durability | FlushCallback = this.#options.durability): Promise<void> {
     if (typeof to === 'function') return this.flush().then(() => to(), to)
+    requireLevel(to)
     if (this.#closed !== undefined) throw this.#closedError()
+    if (this.#life.state === 'failed') throw this.#health.failure
     if (to === 'none') return
     await this.#retry.keepAlive(this.#flush(to))
   }
 
   /** The same on this thread, for exit paths: streams that are being read are not waited for. */
   flushSync(to: Durability = this.#options.durability): void {
-    if (this.#account.state === 'closed') throw this.#closedError()
+    requireLevel(to)
+    if (this.#life.state === 'failed') throw this.#health.failure
+    if (this.#life.isOver) throw this.#closedError()
     if (to === 'none') return
-    const before = this.#account.syncFailures
-    this.#publishAllNow()
-    for (let next = this.#waiting.take(); next !== undefined; next = this.#waiting.take()) {
-      next.resolve(this.#takeNow(this.#workers[0], next.record))
+    this.#crew.publishAllNow()
+    this.#takeWaitingNow()
+    this.#crew.publishAllNow()
+    if (to !== 'disk') return
+    try {
+      runNow(this.#disk, this.#store.syncPublished())
+    } catch (error) {
+      throw this.#asSyncError(error)
     }
-    this.#workers[0].publishNow()
-    if (to === 'disk') runNow(this.#disk, this.#store.syncPublished())
-    if (to === 'disk' && this.#account.syncFailures > before) throw this.#account.syncFailure
   }
 
+  /**
+   * Publishes everything and releases all files; as long as something gets done it takes its time. Rejects with
+   * `ERR_LOST` if records could neither be published nor left in a temporary file, and with `ERR_SYNC` if published
+   * files are not known to be on disk, which `durability: 'disk'` promises.
+   */
   close(): Promise<void> {
     this.#closed ??= this.#shutDown()
     return this.#closed
   }
 
   stats(): SpoolStats {
-    const pending = this.#workers.reduce((sum, worker) => sum + worker.pendingBytes, 0)
     return {
       ...this.#account.counters,
-      queuedBytes: pending + this.#waiting.bytes,
-      state: this.#account.state,
+      queuedBytes: this.#crew.pendingBytes + this.#waiting.bytes,
+      state: this.#life.state,
       queued: this.#waiting.length,
       recoveredFiles: this.#store.recoveredFiles
     }
@@ -124,218 +150,119 @@ export class Spool extends EventEmitter<SinkEvents> {
     return this.close()
   }
 
-  /** For the exit hook: publishes what can be published and says what could not. */
+  /**
+   * For the exit hook: publishes what can be published and says what could not.
+   * @internal
+   */
   exitNow(): void {
-    if (this.#account.state === 'closed') return
+    if (this.#life.isOver) return
     try {
       this.flushSync()
     } catch (error) {
-      this.#account.fail(error)
-      this.#countLost()
-      this.#account.settle()
+      this.#health.failed('folders', error)
+      this.#waiting.clear()
+      this.#crew.countLost()
+      this.#health.settle()
     }
   }
 
-  #publishAllNow(): void {
-    const failures: unknown[] = []
-    for (const worker of this.#workers) {
-      try {
-        worker.publishNow()
-      } catch (error) {
-        failures.push(error)
-      }
-    }
-    if (failures.length > 0) throw failures[0]
-  }
-
-  #idleWorker(): SpoolWorker | undefined {
-    const { length } = this.#workers
-    for (let turn = 0; turn < length; turn++) {
-      if (this.#busy[this.#current] === undefined) return this.#workers[this.#current]
-      this.#current = this.#current + 1 === length ? 0 : this.#current + 1
-    }
-    return undefined
-  }
-
-  #give(worker: SpoolWorker, record: SpoolRecord): Promise<boolean> {
-    if ((typeof record === 'string' || record instanceof Uint8Array) && worker.put(record)) {
-      if (worker.isFull) this.#publish(worker)
-      else this.#schedule()
-      return TAKEN
-    }
-    return new Promise((resolve, reject) => {
-      this.#occupy(worker, async () => {
-        try {
-          await this.#retry.keepAlive(this.#takePieces(worker, record))
-          resolve(true)
-        } catch (error) {
-          this.#account.discard(1, sizeOf(record))
-          if (error instanceof LogboomError && error.code === 'ERR_SOURCE') reject(error)
-          else resolve(false)
-        }
-        if (worker.isFull) await this.#publishing(worker)
-        else this.#schedule()
-      })
-    })
-  }
-
-  async #takePieces(worker: SpoolWorker, record: SpoolRecord): Promise<void> {
-    const { epoch } = worker
-    worker.beginRecord()
+  #open(): void {
     try {
-      for await (const piece of piecesOf(record)) {
-        for (let at = 0; at < piece.length; ) {
-          if (worker.epoch !== epoch) throw new Superseded()
-          const count = worker.append(piece, at)
-          at += count
-          if (count === 0) await this.#attempt(worker, () => worker.spill())
-        }
-      }
-      if (worker.epoch !== epoch) throw new Superseded()
-      worker.endRecord()
+      this.#store.open()
+      this.#life.become('open')
     } catch (error) {
-      if (worker.epoch === epoch) worker.rollBack()
-      throw error
+      if (error instanceof LogboomError) throw error
+      this.#life.become('open')
+      this.#health.failed('folders', error)
     }
-  }
-
-  #takeNow(worker: SpoolWorker, record: SpoolRecord): boolean {
-    if (typeof record !== 'string' && !(record instanceof Uint8Array)) {
-      record.destroy()
-      this.#account.discard(1, 0)
-      return false
-    }
-    if (worker.put(record)) return true
-    worker.beginRecord()
-    for (const piece of piecesOf(record)) {
-      for (let at = 0; at < piece.length; ) {
-        const count = worker.append(piece, at)
-        at += count
-        if (count === 0) runNow(this.#disk, worker.spill())
-      }
-    }
-    worker.endRecord()
-    worker.publishNow()
-    return true
-  }
-
-  #publish(worker: SpoolWorker): void {
-    this.#occupy(worker, () => this.#publishing(worker))
-  }
-
-  async #publishing(worker: SpoolWorker): Promise<void> {
-    try {
-      const isPublished = await worker.publishAside().catch(() => false)
-      if (isPublished) this.#account.recover()
-      else if (!this.#retry.hasGivenUp) await this.#attempt(worker, () => worker.publish())
-    } catch {
-      // Overtaken by flushSync, or given up by close, which accounts for what is left.
-    }
-  }
-
-  /** Lets a worker do `work`, which does not reject; then it takes waiting records. */
-  #occupy(worker: SpoolWorker, work: () => Promise<void>): void {
-    this.#busy[worker.index] = work().then(() => {
-      this.#busy[worker.index] = undefined
-      this.#serve()
-    })
   }
 
   #serve(): void {
-    while (this.#waiting.length > 0) {
-      const worker = this.#idleWorker()
+    while (this.#waiting.length > 0 && !this.#life.isOver) {
+      const worker = this.#crew.idle()
       if (worker === undefined) return
       const next = this.#waiting.take()
       if (next === undefined) return
-      this.#give(worker, next.record).then(next.resolve, next.reject)
+      this.#crew.give(worker, next.record).then(next.resolve, next.reject)
     }
   }
 
-  /** Repeats file work of a worker until it succeeds. Rejects when it was overtaken or close gave up. */
-  async #attempt(worker: SpoolWorker, steps: () => Steps<void>): Promise<void> {
-    const failed = (error: unknown): void => {
-      if (error instanceof Superseded) throw error
-      this.#account.fail(error)
-    }
-    let isFirst = true
-    await this.#retry.run(async () => {
-      if (!isFirst) this.#makeFolders()
-      isFirst = false
-      await worker.run(steps())
-    }, failed)
-    this.#account.recover()
-  }
-
-  #makeFolders(): void {
-    try {
-      this.#store.open()
-    } catch {
-      // What is wrong shows again in the work itself.
+  #takeWaitingNow(): void {
+    for (let next = this.#waiting.take(); next !== undefined; next = this.#waiting.take()) {
+      try {
+        next.resolve(this.#crew.takeNow(next.record))
+      } catch (error) {
+        this.#account.drop({ lines: 1, bytes: next.bytes })
+        next.resolve(false)
+        throw error
+      }
     }
   }
 
   #schedule(): void {
-    if (this.#flushTimer !== undefined || this.#options.flushInterval === 0) return
+    if (this.#flushTimer !== undefined || this.#options.flushInterval === 0 || this.#life.isOver) return
     this.#flushTimer = setTimeout(() => {
       this.#flushTimer = undefined
-      for (const worker of this.#workers) {
-        if (worker.pendingBytes === 0) continue
-        if (this.#busy[worker.index] === undefined) this.#publish(worker)
-        else this.#schedule()
-      }
+      if (this.#crew.publishIdle()) this.#schedule()
     }, this.#options.flushInterval)
     this.#flushTimer.unref()
   }
 
   async #flush(to: Durability): Promise<void> {
-    const before = this.#account.syncFailures
     await this.#waiting.settled()
-    await Promise.all(this.#workers.map((worker) => this.#drain(worker)))
-    if (to !== 'disk') return
-    if (this.#account.syncFailures > before) throw this.#account.syncFailure
-    await run(this.#disk, this.#store.syncPublished(), () => true)
+    await this.#crew.drain()
+    if (to === 'disk') await this.#syncPublished()
   }
 
-  async #drain(worker: SpoolWorker): Promise<void> {
-    const { publications } = worker
-    while (worker.pendingBytes > 0 && worker.publications === publications) {
-      if (this.#busy[worker.index] === undefined) this.#publish(worker)
-      await this.#busy[worker.index]
-      if (this.#retry.hasGivenUp) return
+  // That a folder cannot be opened says nothing about the disk and may pass: only that is asked again.
+  async #syncPublished(): Promise<void> {
+    const failed = (error: unknown): void => {
+      if (error instanceof LogboomError || error instanceof FolderSyncError) throw this.#asSyncError(error)
+      this.#health.failed('sync', error)
     }
-    await this.#busy[worker.index]
+    const work = async (): Promise<void> => {
+      await run(this.#disk, this.#store.syncPublished(), () => true)
+    }
+    await this.#retry.run(work, new Backoff(afterFailure), failed)
+    this.#health.works('sync')
+  }
+
+  #asSyncError(error: unknown): unknown {
+    if (error instanceof LogboomError) return error
+    return new DataSyncError(this.#options.path, error instanceof FolderSyncError ? error.cause : error)
+  }
+
+  /** Nothing will ever be written: ends every wait. */
+  #failForGood(error: LogboomError): void {
+    if (this.#life.isOver) return
+    this.#health.fail(error)
+    this.#retry.giveUp()
+    for (const waiting of this.#waiting.clear()) waiting.resolve(false)
   }
 
   async #shutDown(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
-    const gaveUp = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, CLOSE_TIMEOUT_MS)
-    })
-    const flushed = this.#flush(this.#options.durability === 'disk' ? 'disk' : 'os').catch(() => {})
-    await this.#retry.keepAlive(Promise.race([flushed, gaveUp]))
-    clearTimeout(timer)
-    this.#retry.giveUp()
-    this.#account.state = 'closing'
     clearTimeout(this.#flushTimer)
-    for (const waiting of this.#waiting.clear()) waiting.resolve(false)
-    for (const worker of this.#workers) worker.settleAside(false)
-    const kept = this.#workers.some((worker) => worker.hasTemp)
-    this.#countLost()
-    for (const worker of this.#workers) worker.abandon()
-    await this.#store.close(kept)
-    this.#account.state = 'closed'
-    removeExitHandler(this)
-    const failure = this.#account.settle()
-    if (failure !== undefined) throw failure
-  }
-
-  /** Records that nobody will find any more: neither published nor in a temp file that can be recovered. */
-  #countLost(): void {
-    for (const worker of this.#workers) {
-      if (worker.pendingRecords === 0 || worker.isNoted) continue
-      const { pendingRecords, pendingBytes } = worker
-      this.#account.lost(pendingRecords, pendingBytes, 'closed while the folder could not be written to')
+    const level = this.#options.durability === 'disk' ? 'disk' : 'os'
+    if (this.#life.state !== 'failed') {
+      const flushed = this.#flush(level)
+      await settledWhileProgress(flushed, () => this.#crew.progress)
     }
+    const failure = this.#store.isUnsynced ? this.#health.failure : undefined
+    this.#life.become('closing')
+    clearTimeout(this.#flushTimer)
+    this.#retry.giveUp()
+    for (const waiting of this.#waiting.clear()) waiting.resolve(false)
+    await settledWhileProgress(this.#crew.release(), () => 0, LAST_CALLS_MS)
+    const isKept = this.#crew.workers.some((worker) => worker.hasTemp)
+    this.#crew.countLost()
+    for (const worker of this.#crew.workers) worker.abandon()
+    await this.#store.close(isKept)
+    this.#life.become('closed')
+    removeExitHandler(this)
+    const lost = this.#health.settle()
+    if (lost !== undefined) throw lost
+    if (this.#store.isUnsynced)
+      throw this.#asSyncError(failure?.cause ?? new Error('the folder could not be synced'))
   }
 
   #closedError(): LogboomError {

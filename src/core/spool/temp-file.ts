@@ -1,17 +1,24 @@
 // A temp file of a spool and its way into the folder where readers look: complete, with its final permission,
 // under a name nobody has. Writer and recovery publish through the same steps.
+import assert from 'node:assert'
 import { constants } from 'node:fs'
 import { join, sep } from 'node:path'
-import { systemCode } from '../../base/errors.ts'
+import { errorMessage, systemCode } from '../../base/errors.ts'
 import { PLACE_TARGET, PLACE_TEMP, publishedName, tempName } from '../../formats/spool.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
-import { fdatasync, fsync, open, read, type Steps, writeAll } from '../../io/steps.ts'
+import { cannotSync } from '../../io/open-file.ts'
+import { FolderSyncError, fdatasync, open, read, type Steps, syncFolder, writeAll } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
-import type { SpoolNote } from './note.ts'
+import { NotSyncableError } from '../sink/target.ts'
+import { closeQuietly, isKnownAt, removeQuietly } from './file-state.ts'
+import type { SpoolManifest } from './manifest.ts'
 
 const TEMP_MODE = 0o600
 const COPY_BYTES = 256 * 1024
+/** Names carry nanoseconds that never come twice, so one that is taken is bad luck or somebody's joke. */
+const NAME_ATTEMPTS = 100
+const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
 /** What all files of one spool share. */
 export interface SpoolFolders {
@@ -26,6 +33,10 @@ export interface SpoolFolders {
   now(): bigint
   /** `temp` is on another file system than `target`: files have to be copied. */
   copied(): void
+  /** The file system of `folder` cannot sync folders. */
+  cannotSync(folder: string, error: unknown): void
+  /** A file that nobody needs any more could not be removed. */
+  leftBehind(path: string, error: unknown): void
 }
 
 /** The complete part of a temp file. */
@@ -41,10 +52,16 @@ export interface TempFileName {
   readonly number: number
   readonly instance: string
   readonly pid: number
+  /** Told how far a copy has come. */
+  readonly reached?: (position: number) => void
 }
 
 /** fdatasync of a temp file failed: the kernel may have dropped what was in it. */
-export class TempSyncError extends Error {}
+export class TempSyncError extends Error {
+  constructor(path: string, cause: unknown) {
+    super(`sync of ${path} failed: ${errorMessage(cause)}`, { cause })
+  }
+}
 
 export class TempFile {
   readonly base: string
@@ -55,6 +72,7 @@ export class TempFile {
   place: number
   readonly #instance: string
   readonly #pid: number
+  readonly #reached: ((position: number) => void) | undefined
 
   constructor(name: TempFileName, path: string, place: number, fd: number) {
     this.base = name.base
@@ -62,6 +80,7 @@ export class TempFile {
     this.number = name.number
     this.#instance = name.instance
     this.#pid = name.pid
+    this.#reached = name.reached
     this.path = path
     this.place = place
     this.fd = fd
@@ -70,8 +89,7 @@ export class TempFile {
 
   static *create(folders: SpoolFolders, name: TempFileName): Steps<TempFile> {
     const path = tempPath(folders, name)
-    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
-    const fd = yield* open(path, flags, TEMP_MODE)
+    const fd = yield* open(path, CREATE, TEMP_MODE)
     failpoint('spool-created')
     return new TempFile(name, path, PLACE_TEMP, fd)
   }
@@ -82,25 +100,40 @@ export class TempFile {
    */
   *publish(
     folders: SpoolFolders,
-    note: SpoolNote | undefined,
+    manifest: SpoolManifest | undefined,
     content: Content,
     isLonger: boolean
   ): Steps<string> {
     const { disk } = folders
     if (isLonger) disk.truncate(this.fd, content.end)
     disk.chmod(this.fd, folders.permission)
-    if (folders.durable && this.place === PLACE_TEMP) yield* this.#sync(folders)
+    if (folders.durable && this.place === PLACE_TEMP) yield* this.sync(folders)
     failpoint('spool-sealed')
-    for (;;) {
+    let failure: unknown
+    for (let attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
       const path = targetPath(folders, this.base)
       try {
         disk.renameNoReplace(this.path, path)
         return path
       } catch (error) {
+        // Over a network the answer can get lost behind the deed, which must not be done again.
+        if (isKnownAt(disk, this.fd, path)) return path
+        failure = error
         const code = systemCode(error)
-        if (code === 'EXDEV' && this.place === PLACE_TEMP) yield* this.#move(folders, note, content)
-        else if (code !== 'EEXIST') throw error
+        if (code === 'EXDEV' && this.place === PLACE_TEMP) yield* this.#move(folders, manifest, content)
+        else if (code !== 'EEXIST') break
       }
+    }
+    throw failure
+  }
+
+  /** Makes what was written durable. Throws `TempSyncError` if a second attempt would prove nothing. */
+  *sync(folders: SpoolFolders): Steps<void> {
+    folders.counters.syncs++
+    try {
+      yield* fdatasync(this.fd)
+    } catch (error) {
+      throw cannotSync(error) ? new NotSyncableError(this.path, error) : new TempSyncError(this.path, error)
     }
   }
 
@@ -110,59 +143,82 @@ export class TempFile {
     let crc = 0
     for (let at = 0; at < content.end; ) {
       const count = yield* read(this.fd, buffer, Math.min(COPY_BYTES, content.end - at), at)
-      if (count === 0) return false
+      if (count <= 0) return false
       crc = native.crc32c(buffer, crc, 0, count)
       yield* writeAll(to, buffer, 0, count, at)
       folders.counters.writes++
       at += count
+      this.#reached?.(at)
     }
     return crc === content.crc
   }
 
   close(disk: Disk): void {
     native.forget(this.fd)
-    disk.close(this.fd)
+    closeQuietly(disk, this.fd)
   }
 
-  *#sync(folders: SpoolFolders): Steps<void> {
-    folders.counters.syncs++
-    try {
-      yield* fdatasync(this.fd)
-    } catch (error) {
-      throw new TempSyncError(`sync of ${this.path} failed`, { cause: error })
-    }
-  }
-
-  // The copy is a temp file of the same name in the folder to publish in. The note says which of the two is the
+  // The copy is a temp file of the same name in the folder to publish in. The manifest says which of the two is the
   // file; it changes when the copy is durable and before the source goes, so at every moment exactly one counts.
-  *#move(folders: SpoolFolders, note: SpoolNote | undefined, content: Content): Steps<void> {
+  *#move(folders: SpoolFolders, manifest: SpoolManifest | undefined, content: Content): Steps<void> {
+    assert(this.place === PLACE_TEMP)
     folders.copied()
     const { disk } = folders
     const path = join(folders.target, tempName(this.base, this.#pid, this.#instance, this.number))
-    if (disk.exists(path)) disk.unlink(path)
-    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
-    const fd = yield* open(path, flags, TEMP_MODE)
-    try {
-      if (!(yield* this.copyTo(fd, folders, content)))
-        throw new Error(`${this.path} does not read back as written`)
-      disk.chmod(fd, folders.permission)
-      folders.counters.syncs++
-      yield* fdatasync(fd)
-      yield* syncFolder(folders, folders.target)
-      failpoint('spool-copied')
-      note?.save(this.worker, { ...content, place: PLACE_TARGET, file: this.number })
-      failpoint('spool-moved')
-    } catch (error) {
-      disk.close(fd)
+    if (disk.exists(path)) {
+      // Left by an attempt that failed; the manifest may speak for it.
+      this.#save(manifest, content, PLACE_TEMP)
       disk.unlink(path)
-      throw error
     }
-    disk.unlink(this.path)
+    const fd = yield* open(path, CREATE, TEMP_MODE)
+    let progress: 'copying' | 'noting' | 'done' = 'copying'
+    try {
+      yield* this.#fillCopy(fd, folders, content)
+      progress = 'noting'
+      this.#switchPlace(manifest, content)
+      progress = 'done'
+    } finally {
+      // Also where the run was ended from outside.
+      if (progress !== 'done') closeQuietly(disk, fd)
+      // What the manifest may speak for stays; the next attempt removes it when it is known not to.
+      if (progress === 'copying') removeQuietly(disk, path)
+    }
+    const source = this.path
     this.close(disk)
     native.closeAtExit(fd)
     this.fd = fd
     this.path = path
     this.place = PLACE_TARGET
+    failpoint('spool-moved')
+    try {
+      disk.unlink(source)
+    } catch (error) {
+      folders.leftBehind(source, error)
+    }
+  }
+
+  *#fillCopy(fd: number, folders: SpoolFolders, content: Content): Steps<void> {
+    if (!(yield* this.copyTo(fd, folders, content)))
+      throw new Error(`${this.path} does not read back as written`)
+    folders.disk.chmod(fd, folders.permission)
+    folders.counters.syncs++
+    yield* fdatasync(fd)
+    yield* syncNames(folders, folders.target)
+    failpoint('spool-copied')
+  }
+
+  #switchPlace(manifest: SpoolManifest | undefined, content: Content): void {
+    try {
+      this.#save(manifest, content, PLACE_TARGET)
+    } catch (error) {
+      // Some of it may be in the manifest all the same.
+      this.#save(manifest, content, PLACE_TEMP)
+      throw error
+    }
+  }
+
+  #save(manifest: SpoolManifest | undefined, content: Content, place: number): void {
+    manifest?.save(this.worker, { ...content, place, file: this.number })
   }
 }
 
@@ -181,14 +237,14 @@ function inFolder(folder: string, name: string): string {
   return folder.endsWith(sep) ? folder + name : folder + sep + name
 }
 
-/** Makes the names in `folder` durable. */
-export function* syncFolder(folders: Pick<SpoolFolders, 'disk' | 'counters'>, folder: string): Steps<void> {
-  const fd = yield* open(folder, constants.O_RDONLY | constants.O_DIRECTORY, 0)
+/** Makes the names in `folder` durable, where its file system can. */
+export function* syncNames(folders: SpoolFolders, folder: string): Steps<void> {
+  folders.counters.syncs++
   try {
-    folders.counters.syncs++
-    yield* fsync(fd)
-  } finally {
-    folders.disk.close(fd)
+    yield* syncFolder(folders.disk, folder)
+  } catch (error) {
+    if (!(error instanceof FolderSyncError && cannotSync(error.cause))) throw error
+    folders.cannotSync(folder, error.cause)
   }
 }
 

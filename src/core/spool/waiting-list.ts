@@ -1,4 +1,5 @@
 // Records that found no idle worker, oldest first: bounded, and each waiting no longer than `timeout`.
+import { monotonicMs } from '../../base/clock.ts'
 import type { Overflow } from '../sink/contract.ts'
 import type { SpoolRecord } from './record.ts'
 
@@ -55,7 +56,7 @@ export class WaitingList {
       return Promise.resolve(false)
     }
     const result = new Promise<boolean>((resolve, reject) => {
-      this.#entries.push({ record, bytes, deadline: performance.now() + timeout, resolve, reject })
+      this.#entries.push({ record, bytes, deadline: monotonicMs() + timeout, resolve, reject })
     })
     this.#bytes += bytes
     this.#last = result.catch(() => {})
@@ -111,13 +112,13 @@ export class WaitingList {
   /** One timer, for the oldest: all wait equally long, so no other can be due before it. */
   #watch(): void {
     if (this.#timer !== undefined || this.length === 0) return
-    const delay = this.#entries[this.#head].deadline - performance.now()
+    const delay = this.#entries[this.#head].deadline - monotonicMs()
     this.#timer = setTimeout(() => this.#expire(), Math.max(0, Math.ceil(delay)))
   }
 
   #expire(): void {
     this.#timer = undefined
-    const now = performance.now()
+    const now = monotonicMs()
     while (this.length > 0 && this.#entries[this.#head].deadline <= now) this.#refuseOldest()
     this.#watch()
   }

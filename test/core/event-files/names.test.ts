@@ -8,7 +8,7 @@ import { extensionOf, type OutputKind, outputKinds } from '../../../src/core/eve
 import { backupBase } from '../../../src/formats/backup-name.ts'
 import { numberedBase } from '../../../src/formats/numbered-name.ts'
 import { parseSnapshotName } from '../../../src/formats/snapshot-file.ts'
-import { parseNoteName, parsePublishedName, parseTempName } from '../../../src/formats/spool.ts'
+import { parseManifestName, parsePublishedName, parseTempName } from '../../../src/formats/spool.ts'
 import { parseSegmentName } from '../../../src/formats/wal.ts'
 import { readTexts } from '../../helpers/direct-file-reader.ts'
 import { createFolder } from '../../helpers/folder.ts'
@@ -83,7 +83,7 @@ test('property: no event has a file that looks like a backup, a segment or an un
     fc.property(names, fc.constantFrom(...outputKinds), (event, output) => {
       const name = `${eventFileStem(event, output)}${extensionOf(output)}`
       expect(backupBase(name), name).toBeUndefined()
-      expect(parsePublishedName(name) ?? parseTempName(name) ?? parseNoteName(name), name).toBeUndefined()
+      expect(parsePublishedName(name) ?? parseTempName(name) ?? parseManifestName(name), name).toBeUndefined()
       expect(parseSegmentName(name) ?? parseSnapshotName(name), name).toBeUndefined()
       expect(name).not.toMatch(/\.(gz|br|zst|tmp|lock|bin|wal|snap)$/)
       if (output === 'binary-file' || output === 'wal') expect(numberedBase(name), name).toBeUndefined()

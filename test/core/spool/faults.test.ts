@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { withInternals } from '../../../src/core/sink/internals.ts'
 import type { SpoolOptions } from '../../../src/core/spool/options.ts'
 import { Spool } from '../../../src/core/spool/spool.ts'
 import type { Disk } from '../../../src/io/disk.ts'
@@ -33,7 +34,8 @@ function stepByStep(faulty: FaultyDisk): void {
 }
 
 function createSpool(options: SpoolOptions, disk = createFaultyDisk().disk): Spool {
-  const spool = new Spool({ fallback: false, flushInterval: 0, timeout: '60s', ...options }, { disk })
+  const full = { fallback: false, flushInterval: 0, timeout: '60s', ...options } as const
+  const spool = withInternals({ disk }, () => new Spool(full))
   onTestFinished(async () => {
     await spool.close().catch(() => {})
   })
@@ -299,10 +301,8 @@ describe.skipIf(!native.canLock)('recovery (needs kernel locks)', () => {
     const faulty = createFaultyDisk()
     failNth(faulty, 'renameNoReplace', 1, 'EROFS', true)
     stepByStep(faulty)
-    const spool = new Spool(
-      { path, temp, prefix: 'dead-', fallback: false, timeout: '10s' },
-      { disk: faulty.disk }
-    )
+    const options = { path, temp, prefix: 'dead-', fallback: false, timeout: '10s' } as const
+    const spool = withInternals({ disk: faulty.disk }, () => new Spool(options))
     await spool.write(text)
     // What is in the temp file is not lost, so closing is no failure.
     await spool.close()

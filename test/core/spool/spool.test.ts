@@ -3,15 +3,17 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { withInternals } from '../../../src/core/sink/internals.ts'
 import type { SpoolOptions } from '../../../src/core/spool/options.ts'
-import { Spool, type SpoolInternals } from '../../../src/core/spool/spool.ts'
-import { realDisk } from '../../../src/io/disk.ts'
+import { Spool } from '../../../src/core/spool/spool.ts'
+import { type Disk, realDisk } from '../../../src/io/disk.ts'
 import { native } from '../../../src/native/index.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { hiddenNames, publishedNames, publishedText } from '../../helpers/spool.ts'
 
-function createSpool(options: SpoolOptions, internals?: SpoolInternals): Spool {
-  const spool = new Spool({ fallback: false, flushInterval: 0, timeout: '60s', ...options }, internals)
+function createSpool(options: SpoolOptions, { disk = realDisk }: { disk?: Disk } = {}): Spool {
+  const full = { fallback: false, flushInterval: 0, timeout: '60s', ...options } as const
+  const spool = withInternals({ disk }, () => new Spool(full))
   onTestFinished(async () => {
     await spool.close().catch(() => {})
   })

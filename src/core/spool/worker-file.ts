@@ -1,0 +1,246 @@
+// The temp file of a worker: what of the buffer is in it, how far the manifest speaks for it, how far it is durable. All
+// work is steps, to be repeated after a failure.
+import assert from 'node:assert'
+import { failpoint } from '../../io/failpoint.ts'
+import { fdatasync, type Steps, writeAll } from '../../io/steps.ts'
+import { isKnownAt } from './file-state.ts'
+import type { SpoolManifest } from './manifest.ts'
+import type { RecordBuffer } from './record-buffer.ts'
+import { removeTemp, syncNames, TempFile, type TempFileName, TempSyncError } from './temp-file.ts'
+import type { WorkerHost } from './worker-host.ts'
+import type { WorkerState } from './worker-state.ts'
+
+export interface Published {
+  readonly from: string
+  readonly to: string
+}
+
+export class WorkerFile {
+  readonly #index: number
+  readonly #host: WorkerHost
+  readonly #buffer: RecordBuffer
+  readonly #state: WorkerState
+  /** Closes a file now, or when no call on it can be under way any more. */
+  readonly #retire: (temp: TempFile) => void
+  #temp: TempFile | undefined
+  #manifest: SpoolManifest | undefined
+  #written = 0
+  /** Up to here the manifest speaks for the file. */
+  #covered = 0
+  #durable = 0
+  /** The file holds bytes of a record that was given up. */
+  #hasRest = false
+  /** How far any attempt has come with this content; only grows. */
+  #reached = 0
+
+  constructor(
+    index: number,
+    host: WorkerHost,
+    buffer: RecordBuffer,
+    state: WorkerState,
+    retire: (temp: TempFile) => void
+  ) {
+    this.#index = index
+    this.#host = host
+    this.#buffer = buffer
+    this.#state = state
+    this.#retire = retire
+  }
+
+  /** Whether everything complete would outlive the process. */
+  get isCovered(): boolean {
+    return this.#covered === this.#buffer.end
+  }
+
+  get reached(): number {
+    return this.#reached
+  }
+
+  /** Writes everything that has come, complete or not, to make room in the buffer. */
+  *spill(): Steps<void> {
+    yield* this.#writeOut(this.#buffer.fill)
+    this.#buffer.spilled()
+  }
+
+  /** The buffer has been rolled back: what is behind its end in the file is to be written again, or cut off. */
+  rolledBack(): void {
+    this.#hasRest ||= this.#temp !== undefined
+    this.#written = Math.min(this.#written, this.#buffer.end)
+  }
+
+  /** Hands the complete records to the kernel (`durable`: to the disk) without publishing them. */
+  *stage(durable: boolean): Steps<void> {
+    const { end } = this.#buffer
+    if ((durable ? this.#durable : this.#covered) === end && this.#state.phase !== 'suspect') return
+    const temp = yield* this.#settle()
+    const manifest = this.#manifest
+    if (!durable || temp === undefined || manifest === undefined) return
+    const isNew = this.#durable === 0
+    yield* this.#sync(temp)
+    yield* this.#syncManifest(manifest)
+    if (isNew) yield* syncNames(this.#host.folders, this.#host.folders.temp)
+    this.#durable = end
+  }
+
+  /** Publishes the complete records; undefined if there are none to publish. */
+  *publish(): Steps<Published | undefined> {
+    const temp = this.#buffer.end === 0 ? undefined : yield* this.#settle()
+    if (temp === undefined) {
+      this.discard()
+      return undefined
+    }
+    const { folders } = this.#host
+    const from = temp.path
+    try {
+      const to = yield* temp.publish(folders, this.#manifest, this.#buffer.content(), this.#hasRest)
+      return { from, to }
+    } catch (error) {
+      if (error instanceof TempSyncError || !isKnownAt(folders.disk, temp.fd, temp.path)) this.distrust()
+      throw error
+    }
+  }
+
+  /** The file has its final name: it is not ours any more. */
+  release(): void {
+    assert(this.#temp !== undefined && this.#state.phase === 'filed')
+    this.#retire(this.#temp)
+    this.#reset()
+    this.#state.become('buffered')
+  }
+
+  /** Its content has to go to a new file before anything else happens. */
+  distrust(): void {
+    if (this.#state.phase === 'filed') this.#state.become('suspect')
+  }
+
+  /** Removes what is left of a file without complete records. */
+  discard(): void {
+    if (this.#temp === undefined) return
+    this.#drop(this.#temp)
+    this.#reset()
+    this.#state.become('buffered')
+  }
+
+  /** Leaves the file as it is. */
+  abandon(): void {
+    if (this.#temp !== undefined) this.#retire(this.#temp)
+    this.#temp = undefined
+  }
+
+  /** Names the next file. Whoever finds it without its spool knows by the manifest what it is. */
+  nextName(): TempFileName {
+    this.#manifest = this.#host.manifest()
+    return {
+      base: `${this.#host.prefix}${this.#index}`,
+      worker: this.#index,
+      number: this.#host.nextNumber(),
+      instance: this.#manifest?.instance ?? this.#host.instance,
+      pid: process.pid,
+      reached: (position) => this.#advance(position)
+    }
+  }
+
+  /** All complete records in the file, and the manifest speaking for them. Undefined if they are lost. */
+  *#settle(): Steps<TempFile | undefined> {
+    if (this.#state.phase === 'suspect') yield* this.#copyToNew()
+    if (this.#buffer.end === 0) return undefined
+    const temp = yield* this.#writeOut(this.#buffer.end)
+    failpoint('spool-written')
+    if (!this.isCovered) this.#cover(temp)
+    failpoint('spool-noted')
+    return temp
+  }
+
+  *#writeOut(end: number): Steps<TempFile> {
+    if (this.#temp === undefined) {
+      this.#temp = yield* TempFile.create(this.#host.folders, this.nextName())
+      this.#state.become('filed')
+    }
+    const temp = this.#temp
+    const { base, bytes } = this.#buffer
+    if (this.#written < end) {
+      assert(this.#written >= base)
+      this.#host.folders.counters.writes++
+      yield* writeAll(temp.fd, bytes, this.#written - base, end - base, this.#written)
+      this.#written = end
+      this.#advance(end)
+    }
+    return temp
+  }
+
+  #cover(temp: TempFile): void {
+    const content = this.#buffer.content()
+    this.#manifest?.save(this.#index, { ...content, place: temp.place, file: temp.number })
+    this.#covered = content.end
+  }
+
+  // After a failed sync the pages of the old file are marked clean though the disk may not have them, so the
+  // buffer is used where it still has everything; else the checksum tells whether the old file reads back right.
+  *#copyToNew(): Steps<void> {
+    const { folders } = this.#host
+    const { base, bytes } = this.#buffer
+    const old = this.#temp!
+    if (base > 0) yield* this.#writeOut(this.#buffer.end)
+    const content = this.#buffer.content()
+    const fresh = yield* TempFile.create(folders, this.nextName())
+    let isIntact = true
+    try {
+      if (base === 0) yield* writeAll(fresh.fd, bytes, 0, content.end, 0)
+      else isIntact = yield* old.copyTo(fresh.fd, folders, content)
+      if (isIntact) this.#cover(fresh)
+      else this.#host.lost(content.records, content.end, `${old.path} does not read back as written`)
+      this.#temp = fresh
+    } finally {
+      // Also where the run was ended from outside: one of the two is of no use any more.
+      this.#drop(this.#temp === fresh ? old : fresh)
+    }
+    this.#written = content.end
+    this.#durable = 0
+    this.#hasRest = false
+    this.#state.become('filed')
+    if (isIntact) return
+    this.discard()
+    this.#buffer.reset()
+  }
+
+  *#sync(temp: TempFile): Steps<void> {
+    try {
+      yield* temp.sync(this.#host.folders)
+    } catch (error) {
+      if (error instanceof TempSyncError) this.distrust()
+      throw error
+    }
+  }
+
+  *#syncManifest(manifest: SpoolManifest): Steps<void> {
+    this.#host.folders.counters.syncs++
+    try {
+      yield* fdatasync(manifest.fd)
+    } catch (error) {
+      // Like a temp file it may have lost what was in it, so both are made anew.
+      this.#host.distrustManifest(manifest)
+      this.distrust()
+      throw error
+    }
+  }
+
+  #drop(temp: TempFile): void {
+    const { disk } = this.#host.folders
+    try {
+      if (isKnownAt(disk, temp.fd, temp.path)) removeTemp(disk, temp.path)
+    } catch (error) {
+      this.#host.folders.leftBehind(temp.path, error)
+    }
+    this.#retire(temp)
+  }
+
+  #advance(position: number): void {
+    this.#reached = Math.max(this.#reached, position)
+  }
+
+  #reset(): void {
+    this.#temp = undefined
+    this.#written = this.#covered = this.#durable = this.#reached = 0
+    this.#hasRest = false
+  }
+}

@@ -1,0 +1,61 @@
+// All tests of the native functions once more with an addon that ends the process at its first read or write outside an
+// object, use after free or undefined operation.
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync } from 'node:fs'
+import { isAbsolute, join } from 'node:path'
+import { expect, test } from 'vitest'
+
+const root = join(import.meta.dirname, '../../..')
+const compiler = process.env.CC ?? 'cc'
+
+/** The library that has to be loaded before everything else, or undefined where this compiler has none. */
+function runtime(): string | undefined {
+  const asked = spawnSync(compiler, ['-print-file-name=libasan.so'], { encoding: 'utf8' })
+  const path = asked.stdout?.trim()
+  return path !== undefined && isAbsolute(path) && existsSync(path) ? path : undefined
+}
+
+test('the addon makes no mistake that a sanitizer can see', { timeout: 600_000 }, (context) => {
+  if (process.env.LOGBOOM_LONG !== '1') context.skip('only in the long suite: npm run test:long')
+  if (process.env.LOGBOOM_NATIVE !== undefined) context.skip('LOGBOOM_NATIVE is set')
+  if (process.platform !== 'linux') context.skip(`no sanitizer is known for ${process.platform}`)
+  const library = runtime()
+  if (library === undefined) return context.skip(`${compiler} has no libasan.so`)
+  const build = [join(root, 'scripts/build-native.mjs'), '--sanitize=address,undefined']
+  const built = spawnSync(process.execPath, build, { encoding: 'utf8' })
+  expect([built.status, built.stderr]).toEqual([0, ''])
+  const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } }
+  const libc = header.glibcVersionRuntime === undefined ? '-musl' : ''
+  const binary = join(root, 'build/sanitized', `linux-${process.arch}${libc}`, 'logboom.node')
+  const env = {
+    ...process.env,
+    LOGBOOM_NATIVE: binary,
+    LD_PRELOAD: library,
+    // What Node itself leaves to the end of the process is no leak of ours.
+    ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=0:exitcode=99:detect_odr_violation=0',
+    UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1'
+  }
+  const vitest = join(root, 'node_modules/vitest/vitest.mjs')
+  const run = spawnSync(process.execPath, [vitest, 'run', 'test/native', '--testTimeout=120000'], {
+    cwd: root,
+    env,
+    encoding: 'utf8'
+  })
+  const report = run.stdout + run.stderr
+  expect(report).not.toMatch(/AddressSanitizer|runtime error:/)
+  expect(run.status, report.slice(-4000)).toBe(0)
+})
+
+test('a mistake would be seen', { timeout: 120_000 }, (context) => {
+  const library = runtime()
+  if (process.env.LOGBOOM_LONG !== '1') context.skip('only in the long suite: npm run test:long')
+  if (process.platform !== 'linux' || library === undefined) return context.skip('no sanitizer here')
+  // Memory that does not belong to the addon, given by a caller who lies about it: the sanitizer has to stop this.
+  const code = `#include <stdlib.h>
+    int main(void) { volatile char *bytes = malloc(8); free((void *)bytes); return bytes[3]; }`
+  mkdirSync(join(root, 'build/sanitized'), { recursive: true })
+  const program = join(root, 'build/sanitized/mistake')
+  const flags = ['-x', 'c', '-fsanitize=address', '-Wno-use-after-free', '-o', program, '-']
+  expect(spawnSync(compiler, flags, { input: code }).status).toBe(0)
+  expect(spawnSync(program, [], { encoding: 'utf8' }).stderr).toMatch(/heap-use-after-free/)
+})
