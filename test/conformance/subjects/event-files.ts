@@ -1,0 +1,99 @@
+// Event files in the conformance suite, once over each kind of file.
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { LoggerManager } from 'logboom'
+import { native } from '../../../src/native/index.ts'
+import type { Entry, Subject } from '../subject.ts'
+import { readPayloads } from './binary-file.ts'
+import { readDirect } from './direct-file.ts'
+import { readLines } from './rotating-file.ts'
+import { readEntries } from './wal.ts'
+
+/** Most records are of the first; the last is where lines without an event go. */
+const EVENTS = ['orders', 'orders', 'logins', 'default']
+const SHARD_BYTES = 64 * 1024
+
+interface Output {
+  readonly options: Record<string, unknown>
+  /** The records of one event in the order of its file. */
+  readonly readEvent: (folder: string, event: string) => string[]
+  readonly live: (folder: string) => string
+  readonly padding?: number
+  readonly stagingBytes?: number
+}
+
+const outputs: Record<string, Output> = {
+  'rotating-file': {
+    options: { maxBytes: 2_000, lock: native.canLock },
+    readEvent: (folder, event) => readLines(join(folder, `${event}.log`)),
+    live: (folder) => join(folder, 'orders.log')
+  },
+  'binary-file': {
+    options: { maxBytes: 2_000, lock: native.canLock },
+    readEvent: (folder, event) => readPayloads(join(folder, `${event}.log`)),
+    live: (folder) => join(folder, 'orders.log')
+  },
+  'direct-file': {
+    options: { maxBytes: 2 * SHARD_BYTES, bufferSize: 2 * SHARD_BYTES, numShards: 2 },
+    readEvent: (folder, event) => readDirect(join(folder, `${event}.log`)),
+    live: (folder) => join(folder, 'orders.log'),
+    padding: 8_000,
+    stagingBytes: 4 * SHARD_BYTES
+  },
+  wal: {
+    options: { segmentBytes: 4_096, durability: 'os' },
+    readEvent: (folder, event) => readEntries(join(folder, event, 'wal')),
+    live: (folder) => join(folder, 'orders', 'wal')
+  }
+}
+
+export const eventFiles: Subject[] = Object.entries(outputs).map(([output, how]) => ({
+  kind: 'event-files',
+  output,
+  options: (folder) => ({ dir: join(folder, 'events'), output, ...how.options }),
+  read: (folder) => merged(join(folder, 'events'), how),
+  line(index) {
+    const event = EVENTS[index % EVENTS.length]
+    const pad = 'x'.repeat((how.padding ?? 0) + ((index * 37) % 300))
+    return event === 'default' ? JSON.stringify({ id: index, pad }) : JSON.stringify({ event, id: index, pad })
+  },
+  stagingBytes: how.stagingBytes ?? 0,
+  entries,
+  livePath: (folder) => how.live(join(folder, 'events'))
+}))
+
+const entries: Record<string, Entry> = {
+  'logWithEvent, its message': {
+    call: (sink, value) => (sink as LoggerManager).logWithEvent('orders', value as string)
+  },
+  'logWithEvent, its event': {
+    call: (sink, value) => (sink as LoggerManager).logWithEvent(value as string, 'never stored')
+  },
+  'logBytesWithEvent, its data': {
+    takes: ['Uint8Array'],
+    call: (sink, value) => (sink as LoggerManager).logBytesWithEvent('orders', value as Uint8Array)
+  },
+  initializeEventLogger: {
+    call: (sink, value) => (sink as LoggerManager).initializeEventLogger(value as string)
+  },
+  closeEventLogger: { call: (sink, value) => (sink as LoggerManager).closeEventLogger(value as string) },
+  getEventStats: { call: (sink, value) => (sink as LoggerManager).getEventStats(value as string) }
+}
+
+/** The records of all events as one sequence: the files merged by number, each kept in its own order. */
+function merged(folder: string, { readEvent }: Output): string[] {
+  if (!existsSync(folder) || readdirSync(folder).length === 0) return []
+  const files = [...new Set(EVENTS)].map((event) =>
+    readEvent(folder, event).map((text) => {
+      const { id, event: found = 'default' } = JSON.parse(text)
+      if (found !== event) throw new Error(`a record of ${found} is in the file of ${event}`)
+      return { id: id as number, text }
+    })
+  )
+  const texts: string[] = []
+  for (;;) {
+    const next = files.filter((file) => file.length > 0).sort((a, b) => a[0].id - b[0].id)[0]
+    if (next === undefined) return texts
+    texts.push(next.shift()!.text)
+  }
+}
