@@ -11,15 +11,17 @@ export interface Subject {
   /** Options that place the sink in `folder`, small enough that a test reaches rotations. */
   options(folder: string): Record<string, unknown>
   /**
-   * The records in `folder`, in the order in which they were logged; notices of drops left out. Throws if anything
-   * is damaged.
+   * The records in `folder`, in the order in which they were logged, and notices of drops among them. Throws if
+   * anything is damaged.
    */
   read(folder: string): string[]
+  /** The records that would survive the death of the process, where that is more than `read` gives. */
+  readStored?(folder: string): string[]
   /** The text of record `index`, without its line end. */
   line(index: number): string
   /** Memory beside the queue, in which records wait, too. */
   readonly stagingBytes: number
-  /** Public entries that take data, beside `write`: refuse whatever is neither a text nor bytes (see `takes`). */
+  /** Public entries that take data, beside `write`: they refuse what they do not take. */
   readonly entries: Readonly<Record<string, Entry>>
   /** The file that is being written, or the folder of it; undefined where none stays. */
   livePath?(folder: string): string
@@ -30,8 +32,10 @@ export interface Subject {
 export interface Entry {
   /** Calls the entry with `value` in the place of data; may throw or reject. */
   call(sink: Sink, value: unknown): unknown
-  /** Values of the table of wrong types that this entry takes all the same. */
+  /** The types it takes, as `arguments.ts` calls them; default: texts only. */
   readonly takes?: readonly string[]
+  /** A value it takes, where it logs: after close it is refused, too. */
+  readonly good?: unknown
 }
 
 /** `rotating-file`, or `event-files over wal`. */

@@ -1,42 +1,4 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { WriteAheadLog } from '../../src/core/wal/write-ahead-log.ts'
-import { readLog } from '../helpers/wal-log.ts'
-import { sinkConformance } from './sink-conformance.ts'
+import { conformance } from './conformance.ts'
+import { wal } from './subjects/wal.ts'
 
-sinkConformance('wal', {
-  create: (folder, options, disk) =>
-    WriteAheadLog.openSync(
-      { walDir: join(folder, 'wal'), segmentBytes: 4_096, durability: 'os', fallback: false, ...options },
-      { disk }
-    ),
-  read: (folder) => {
-    const walDir = join(folder, 'wal')
-    if (!existsSync(walDir)) return []
-    return readLog(walDir)
-      .entries.map(({ text }) => text)
-      .filter((text) => !text.includes('logboom: '))
-  },
-  // Not close: the kernel closes whatever it answers, but the injected failure keeps the descriptor and its lock.
-  operations: [
-    'open',
-    'write',
-    'read',
-    'lstat',
-    'fstat',
-    'chmod',
-    'lock',
-    'rename',
-    'renameNoReplace',
-    'readdir',
-    'exists',
-    'mkdir',
-    'truncate',
-    'unlink',
-    'fallocate',
-    'fdatasync',
-    'fdatasyncAsync',
-    'fsync'
-  ],
-  healsAtOnce: true
-})
+conformance(wal)

@@ -11,6 +11,7 @@ export type Fault =
   | 'EROFS'
   | 'ENOLCK'
   | 'SHORT'
+  | 'SLOW'
 
 export const operations: readonly Operation[]
 export const faults: readonly Fault[]

@@ -4,8 +4,21 @@ import { realDisk } from '../../dist/io/disk.js'
 
 /** All operations of a disk; the place of one in this list is that of its rule. */
 export const operations = Object.keys(realDisk)
-/** What can go wrong. `SHORT`: a write takes only half. */
-export const faults = ['EIO', 'ENOSPC', 'EMFILE', 'EACCES', 'EINTR', 'EINVAL', 'EROFS', 'ENOLCK', 'SHORT']
+/** What can go wrong. `SHORT`: a write takes only half. `SLOW`: the call takes `SLOW_MS`. */
+export const faults = [
+  'EIO',
+  'ENOSPC',
+  'EMFILE',
+  'EACCES',
+  'EINTR',
+  'EINVAL',
+  'EROFS',
+  'ENOLCK',
+  'SHORT',
+  'SLOW'
+]
+/** Longer than anything that gives up too early. */
+export const SLOW_MS = 1_700
 
 /** The words of a rule: calls so far; the first call that fails and the first that does not any more; how it fails. */
 const WORDS = 4
@@ -22,7 +35,9 @@ export function createState() {
 /** The disk that follows the rules in `data.state`. */
 export function createDisk(data) {
   const words = new Int32Array(data.state)
-  return Object.fromEntries(operations.map((operation, index) => [operation, wrap(words, operation, index * WORDS)]))
+  return Object.fromEntries(
+    operations.map((operation, index) => [operation, wrap(words, operation, index * WORDS)])
+  )
 }
 
 /** Lets the calls of `operation` from number `from` on, before number `to`, fail; counts anew from 1. */
@@ -62,11 +77,18 @@ function wrap(words, operation, at) {
 }
 
 function fail(operation, fault, real, args) {
+  if (fault === 'SLOW') {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SLOW_MS)
+    return real(...args)
+  }
   if (fault === 'SHORT') return real(...shortened(operation, args))
   // The kernel frees the descriptor whatever it answers, and a lock goes with it.
   if (operation === 'close' || operation === 'unlock') real(...args)
   if (operation === 'preallocate') return false
-  const error = Object.assign(new Error(`${fault}: injected, ${operation}`), { code: fault, syscall: operation })
+  const error = Object.assign(new Error(`${fault}: injected, ${operation}`), {
+    code: fault,
+    syscall: operation
+  })
   if (operation.endsWith('Async')) return Promise.reject(error)
   throw error
 }

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { native } from '../../../src/native/index.ts'
-import { isRecord, record, type Subject } from '../subject.ts'
+import { record, type Subject } from '../subject.ts'
 
 export const binaryFile: Subject = {
   kind: 'binary-file',
@@ -26,7 +26,7 @@ export function readPayloads(path: string): string[] {
   const names = readdirSync(dirname(path))
   const backups = names.filter((name) => number(name) >= 0).sort((a, b) => number(a) - number(b))
   const files = names.includes(basename(path)) ? [...backups, basename(path)] : backups
-  return files.flatMap((name) => payloadsOf(readFileSync(join(dirname(path), name)), name)).filter(isRecord)
+  return files.flatMap((name) => payloadsOf(readFileSync(join(dirname(path), name)), name))
 }
 
 function payloadsOf(bytes: Buffer, name: string): string[] {

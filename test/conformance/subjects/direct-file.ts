@@ -3,15 +3,13 @@ import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { DirectFile } from 'logboom'
 import { directFiles, readDirectFile } from '../../helpers/direct-file-reader.ts'
-import { isRecord, record, type Subject } from '../subject.ts'
+import { record, type Subject } from '../subject.ts'
 
 /** So that 40 records need more than one file. */
 const PADDING = 4_000
 const SHARD_BYTES = 64 * 1024
 /** Both sets. */
 const STAGING_BYTES = 2 * 2 * SHARD_BYTES
-
-const bytesOnly = { takes: ['Uint8Array'] }
 
 export const directFile: Subject = {
   kind: 'direct-file',
@@ -25,8 +23,12 @@ export const directFile: Subject = {
   line: (index) => record(index, PADDING),
   stagingBytes: STAGING_BYTES,
   entries: {
-    log: { call: (sink, value) => (sink as DirectFile).log(value as string) },
-    logBytes: { ...bytesOnly, call: (sink, value) => (sink as DirectFile).logBytes(value as Uint8Array) }
+    log: { good: 'late', call: (sink, value) => (sink as DirectFile).log(value as string) },
+    logBytes: {
+      takes: ['Uint8Array'],
+      good: Buffer.from('late'),
+      call: (sink, value) => (sink as DirectFile).logBytes(value as Uint8Array)
+    }
   },
   livePath: (folder) => join(folder, 'app.log'),
   lockPath: (folder) => join(folder, '.app.log.lock')
@@ -41,5 +43,5 @@ export function readDirect(path: string): string[] {
     const { damage } = readDirectFile(file, (bytes) => texts.push(bytes.toString()))
     if (damage.length > 0) throw new Error(`${file}: ${JSON.stringify(damage[0])}`)
   }
-  return texts.filter(isRecord)
+  return texts
 }

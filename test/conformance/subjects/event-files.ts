@@ -47,23 +47,9 @@ const outputs: Record<string, Output> = {
   }
 }
 
-export const eventFiles: Subject[] = Object.entries(outputs).map(([output, how]) => ({
-  kind: 'event-files',
-  output,
-  options: (folder) => ({ dir: join(folder, 'events'), output, ...how.options }),
-  read: (folder) => merged(join(folder, 'events'), how),
-  line(index) {
-    const event = EVENTS[index % EVENTS.length]
-    const pad = 'x'.repeat((how.padding ?? 0) + ((index * 37) % 300))
-    return event === 'default' ? JSON.stringify({ id: index, pad }) : JSON.stringify({ event, id: index, pad })
-  },
-  stagingBytes: how.stagingBytes ?? 0,
-  entries,
-  livePath: (folder) => how.live(join(folder, 'events'))
-}))
-
 const entries: Record<string, Entry> = {
   'logWithEvent, its message': {
+    good: 'late',
     call: (sink, value) => (sink as LoggerManager).logWithEvent('orders', value as string)
   },
   'logWithEvent, its event': {
@@ -71,6 +57,7 @@ const entries: Record<string, Entry> = {
   },
   'logBytesWithEvent, its data': {
     takes: ['Uint8Array'],
+    good: Buffer.from('late'),
     call: (sink, value) => (sink as LoggerManager).logBytesWithEvent('orders', value as Uint8Array)
   },
   initializeEventLogger: {
@@ -80,20 +67,46 @@ const entries: Record<string, Entry> = {
   getEventStats: { call: (sink, value) => (sink as LoggerManager).getEventStats(value as string) }
 }
 
+export const eventFiles: Subject[] = Object.entries(outputs).map(([output, how]) => ({
+  kind: 'event-files',
+  output,
+  options: (folder) => ({ dir: join(folder, 'events'), output, ...how.options }),
+  read: (folder) => merged(join(folder, 'events'), how),
+  line(index) {
+    const event = EVENTS[index % EVENTS.length]
+    const pad = 'x'.repeat((how.padding ?? 0) + ((index * 37) % 300))
+    return event === 'default'
+      ? JSON.stringify({ id: index, pad })
+      : JSON.stringify({ event, id: index, pad })
+  },
+  stagingBytes: how.stagingBytes ?? 0,
+  entries,
+  livePath: (folder) => how.live(join(folder, 'events'))
+}))
+
 /** The records of all events as one sequence: the files merged by number, each kept in its own order. */
 function merged(folder: string, { readEvent }: Output): string[] {
   if (!existsSync(folder) || readdirSync(folder).length === 0) return []
-  const files = [...new Set(EVENTS)].map((event) =>
-    readEvent(folder, event).map((text) => {
-      const { id, event: found = 'default' } = JSON.parse(text)
+  const files = [...new Set(EVENTS)].map((event) => {
+    let last = -1
+    return readEvent(folder, event).map((text) => {
+      // A notice of drops has no number: it stays behind the record it follows.
+      const { id = last, event: found = 'default' } = JSON.parse(text)
       if (found !== event) throw new Error(`a record of ${found} is in the file of ${event}`)
+      last = id
       return { id: id as number, text }
     })
-  )
+  })
   const texts: string[] = []
   for (;;) {
     const next = files.filter((file) => file.length > 0).sort((a, b) => a[0].id - b[0].id)[0]
     if (next === undefined) return texts
     texts.push(next.shift()!.text)
   }
+}
+
+export function eventFilesOver(output: string): Subject {
+  const found = eventFiles.find((subject) => subject.output === output)
+  if (found === undefined) throw new Error(`no event files over ${output}`)
+  return found
 }

@@ -1,10 +1,10 @@
 // Rotating files in the conformance suite.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { RotatingFile } from 'logboom'
+import type { RotatingFile } from 'logboom'
 import { groupBackups } from '../../../src/formats/backup-name.ts'
 import { native } from '../../../src/native/index.ts'
-import { isRecord, record, type Subject } from '../subject.ts'
+import { record, type Subject } from '../subject.ts'
 
 export const rotatingFile: Subject = {
   kind: 'rotating-file',
@@ -12,7 +12,13 @@ export const rotatingFile: Subject = {
   read: (folder) => readLines(join(folder, 'app.log')),
   line: record,
   stagingBytes: 0,
-  entries: { writeLine: { call: (sink, value) => (sink as RotatingFile).writeLine(value as string) } },
+  entries: {
+    writeLine: {
+      takes: ['text', 'Uint8Array'],
+      good: 'late',
+      call: (sink, value) => (sink as RotatingFile).writeLine(value as string)
+    }
+  },
   livePath: (folder) => join(folder, 'app.log'),
   lockPath: (folder) => join(folder, '.app.log.lock')
 }
@@ -26,6 +32,6 @@ export function readLines(path: string): string[] {
   return files.flatMap((name) => {
     const lines = readFileSync(join(dirname(path), name), 'utf8').split('\n')
     if (lines.pop() !== '') throw new Error(`${name} ends within a line`)
-    return lines.filter(isRecord)
+    return lines
   })
 }

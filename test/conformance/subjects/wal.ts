@@ -3,9 +3,11 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { WriteAheadLog } from 'logboom'
 import { readLog } from '../../helpers/wal-log.ts'
-import { isRecord, record, type Subject } from '../subject.ts'
+import { record, type Subject } from '../subject.ts'
 
 type Batch = string[]
+
+const records = { takes: ['text', 'Uint8Array'] }
 
 export const wal: Subject = {
   kind: 'wal',
@@ -14,13 +16,21 @@ export const wal: Subject = {
   line: record,
   stagingBytes: 0,
   entries: {
-    log: { call: (sink, value) => (sink as WriteAheadLog).log(value as Batch) },
-    'log of one record': { call: (sink, value) => (sink as WriteAheadLog).log([value] as Batch) },
+    log: { takes: [], good: ['late'], call: (sink, value) => (sink as WriteAheadLog).log(value as Batch) },
+    'log of one record': { ...records, call: (sink, value) => (sink as WriteAheadLog).log([value] as Batch) },
     'log of a good record and one more': {
+      ...records,
       call: (sink, value) => (sink as WriteAheadLog).log(['never stored', value] as Batch)
     },
-    logSync: { call: (sink, value) => (sink as WriteAheadLog).logSync(value as Batch) },
-    'logSync of one record': { call: (sink, value) => (sink as WriteAheadLog).logSync([value] as Batch) }
+    logSync: {
+      takes: [],
+      good: ['late'],
+      call: (sink, value) => (sink as WriteAheadLog).logSync(value as Batch)
+    },
+    'logSync of one record': {
+      ...records,
+      call: (sink, value) => (sink as WriteAheadLog).logSync([value] as Batch)
+    }
   },
   livePath: (folder) => join(folder, 'wal'),
   lockPath: (folder) => join(folder, 'wal', '.lock')
@@ -29,7 +39,5 @@ export const wal: Subject = {
 /** The entries of a log, up to the last commit; throws if anything is damaged. */
 export function readEntries(walDir: string): string[] {
   if (!existsSync(walDir)) return []
-  return readLog(walDir)
-    .entries.map(({ text }) => text)
-    .filter(isRecord)
+  return readLog(walDir).entries.map(({ text }) => text)
 }
