@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished } from 'vitest'
-import type { Durability, Overflow, Sink, SinkEvents } from '../../src/core/sink/contract.ts'
+import type { Durability, Overflow, SinkEvents } from '../../src/core/sink/contract.ts'
+import type { InternalSink } from '../../src/core/sink/pumped-sink.ts'
 import { SinkStream } from '../../src/transports/sink-stream.ts'
 import {
   callsOf,
@@ -49,30 +50,29 @@ export class Bed {
   /** The events of the sinks made here, in order. */
   readonly events: { name: keyof SinkEvents; args: unknown[] }[] = []
   readonly #state = createState()
-  readonly #sinks: Sink[] = []
+  readonly #sinks: InternalSink[] = []
   readonly #rejections: unknown[] = []
   readonly #onRejection = (reason: unknown): void => void this.#rejections.push(reason)
 
-  constructor(subject: Subject) {
+  /** `isAlone`: nothing ends it with the test; `end` has to be called. */
+  constructor(subject: Subject, { isAlone = false } = {}) {
     this.subject = subject
     process.on('unhandledRejection', this.#onRejection)
-    onTestFinished(async () => {
-      this.heal()
-      await Promise.allSettled(this.#sinks.map((sink) => sink.close()))
-      await delay(0)
-      this.end()
-      expect(this.#rejections, 'promises that nobody else holds must not reject').toEqual([])
-    })
+    if (!isAlone) onTestFinished(() => this.end())
   }
 
-  /** Removes the folder; for tests with many beds. */
-  end(): void {
+  /** Closes every sink and removes the folder. */
+  async end(): Promise<void> {
+    this.heal()
+    await Promise.allSettled(this.#sinks.map((sink) => sink.close()))
+    await delay(0)
     process.off('unhandledRejection', this.#onRejection)
     rmSync(this.folder, { recursive: true, force: true })
+    expect(this.#rejections, 'promises that nobody else holds must not reject').toEqual([])
   }
 
   /** A sink, closed when the test ends. */
-  create(options: CommonOptions = {}): Sink {
+  create(options: CommonOptions = {}): InternalSink {
     const given = { fallback: false, flushInterval: 1, ...this.subject.options(this.folder), ...options }
     const sink = createSink(this.subject.kind, given, this.#state)
     for (const name of [
@@ -111,7 +111,7 @@ export class Bed {
   }
 
   /** Writes records one by one. */
-  log(sink: Sink, count: number, from = 0): void {
+  log(sink: InternalSink, count: number, from = 0): void {
     for (const line of this.lines(count, from)) sink.write(`${line}\n`)
   }
 
@@ -170,7 +170,7 @@ export class Acknowledged {
   readonly #stream: SinkStream
   #drained: Promise<void> | undefined
 
-  constructor(sink: Sink) {
+  constructor(sink: InternalSink) {
     this.#stream = new SinkStream(sink, true)
   }
 

@@ -10,13 +10,13 @@ import { recordTests } from './records.ts'
 import { nameOf, type Subject } from './subject.ts'
 
 export function conformance(subject: Subject): void {
-  describe(`${nameOf(subject)}:`, () => {
+  describe(`${nameOf(subject)}:`, async () => {
     recordTests(subject)
     argumentTests(subject)
     overflowTests(subject)
     lifeTests(subject)
     outsideTests(subject)
     failingSyncTests(subject)
-    faultTests(subject)
+    await faultTests(subject)
   })
 }

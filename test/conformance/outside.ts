@@ -3,6 +3,7 @@
 import {
   existsSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -128,6 +129,8 @@ function isFile(path: string): boolean {
 
 /** The records in the files; a folder or link in the place of a file holds none. */
 function readable(subject: Subject, folder: string): string[] {
+  const live = subject.livePath?.(folder) as string
+  if (lstatSync(live, { throwIfNoEntry: false })?.isSymbolicLink()) rmSync(live)
   try {
     return subject.read(folder)
   } catch (error) {

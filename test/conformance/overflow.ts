@@ -10,7 +10,7 @@ const QUEUE_BYTES = 20_000
 export function overflowTests(subject: Subject): void {
   const boundBytes = QUEUE_BYTES + subject.stagingBytes
   /** So many records are three times the bound. */
-  const manyRecords = Math.ceil((3 * boundBytes) / subject.line(0).length / 10) * 10
+  const manyRecords = Math.ceil((3 * boundBytes) / averageBytes(subject))
   const policies = (['drop-newest', 'drop-oldest'] as Overflow[]).filter((overflow) =>
     hasPolicy(subject, overflow)
   )
@@ -103,6 +103,11 @@ export function overflowTests(subject: Subject): void {
       expect(bed.read()).toEqual(bed.lines(logged))
     })
   })
+}
+
+function averageBytes(subject: Subject): number {
+  const lengths = Array.from({ length: 20 }, (_, index) => subject.line(index).length)
+  return lengths.reduce((sum, length) => sum + length, 0) / lengths.length
 }
 
 function hasPolicy(subject: Subject, overflow: Overflow): boolean {

@@ -1,7 +1,7 @@
 // Event files in the conformance suite, once over each kind of file.
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { LoggerManager } from 'logboom'
+import type { EventFiles } from 'logboom'
 import { native } from '../../../src/native/index.ts'
 import type { Entry, Subject } from '../subject.ts'
 import { readPayloads } from './binary-file.ts'
@@ -48,23 +48,21 @@ const outputs: Record<string, Output> = {
 }
 
 const entries: Record<string, Entry> = {
-  'logWithEvent, its message': {
+  'log, its data': {
+    takes: ['text', 'Uint8Array'],
     good: 'late',
-    call: (sink, value) => (sink as LoggerManager).logWithEvent('orders', value as string)
+    call: (sink, value) => (sink as EventFiles).log('orders', value as string)
   },
-  'logWithEvent, its event': {
-    call: (sink, value) => (sink as LoggerManager).logWithEvent(value as string, 'never stored')
+  'log, its event': { call: (sink, value) => (sink as EventFiles).log(value as string, 'never stored') },
+  open: { good: 'orders', call: (sink, value) => (sink as EventFiles).open(value as string) },
+  'close of an event': {
+    takes: ['text', 'undefined'],
+    call: (sink, value) => (sink as EventFiles).close(value as string)
   },
-  'logBytesWithEvent, its data': {
-    takes: ['Uint8Array'],
-    good: Buffer.from('late'),
-    call: (sink, value) => (sink as LoggerManager).logBytesWithEvent('orders', value as Uint8Array)
-  },
-  initializeEventLogger: {
-    call: (sink, value) => (sink as LoggerManager).initializeEventLogger(value as string)
-  },
-  closeEventLogger: { call: (sink, value) => (sink as LoggerManager).closeEventLogger(value as string) },
-  getEventStats: { call: (sink, value) => (sink as LoggerManager).getEventStats(value as string) }
+  'stats of an event': {
+    takes: ['text', 'undefined'],
+    call: (sink, value) => (sink as EventFiles).stats(value as string)
+  }
 }
 
 export const eventFiles: Subject[] = Object.entries(outputs).map(([output, how]) => ({
