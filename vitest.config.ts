@@ -1,11 +1,39 @@
+// The projects: `unit` is pure logic and formats and takes seconds; `suite` is the rest of the normal run. With
+// LOGBOOM_LONG=1 `long` stands in for `suite`: the same tests with campaigns, kills and sweeps at their full size.
+import { randomInt } from 'node:crypto'
 import { defineConfig } from 'vitest/config'
+
+const unit = [
+  'test/base/**/*.test.ts',
+  'test/io/**/*.test.ts',
+  'test/formats/**/*.test.ts',
+  'test/native/**/*.test.ts',
+  'test/core/queue/**/*.test.ts',
+  'test/core/sink/**/*.test.ts',
+  'test/core/rotating-file/period.test.ts',
+  'test/core/event-files/names.test.ts',
+  'test/readers/snapshot.test.ts',
+  'test/bench-verify.test.ts'
+]
+
+const isLong = process.env.LOGBOOM_LONG === '1'
+const seed = process.env.LOGBOOM_SEED ?? String(randomInt(2 ** 31))
+// Read by the setup file in each test process, and by what the tests start.
+process.env.LOGBOOM_SEED = seed
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
-    maxWorkers: 2
+    maxWorkers: 2,
+    setupFiles: ['test/helpers/setup.ts'],
+    projects: [
+      { extends: true, test: { name: 'unit', include: unit } },
+      {
+        extends: true,
+        test: { name: isLong ? 'long' : 'suite', include: ['test/**/*.test.ts'], exclude: unit }
+      }
+    ]
   }
 })

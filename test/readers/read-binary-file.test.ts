@@ -16,6 +16,7 @@ import { native } from '../../src/native/index.ts'
 import { readRecords } from '../../src/readers/read-records.ts'
 import { repairBinaryFile } from '../../src/repair/binary-file.ts'
 import { createFolder } from '../helpers/folder.ts'
+import { random } from '../helpers/random.ts'
 import { collect } from '../helpers/read.ts'
 
 const golden = new URL('../fixtures/golden/binary/', import.meta.url)
@@ -92,8 +93,8 @@ describe('reading a binary file', () => {
     const payloads = Array.from({ length: 200 }, (_, index) => `new ${index}`)
     for (const payload of payloads) {
       file.write(payload)
-      if (Math.random() < 0.2) await file.flush()
-      if (Math.random() < 0.05) await delay(20)
+      if (random() < 0.2) await file.flush()
+      if (random() < 0.05) await delay(20)
     }
     await file.flush()
     await expect.poll(() => seen.length, { timeout: 10_000 }).toBe(201)

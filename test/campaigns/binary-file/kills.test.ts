@@ -10,6 +10,7 @@ import { numberedBackups } from '../../../src/formats/numbered-name.ts'
 import { failpoints } from '../../../src/io/failpoint.ts'
 import { native } from '../../../src/native/index.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { random } from '../../helpers/random.ts'
 import { built } from '../../helpers/script.ts'
 
 const PROCESSES = 3
@@ -103,7 +104,7 @@ describe.skipIf(!native.canLock)('needs kernel locks', () => {
     }
     const running = Array.from({ length: PROCESSES }, started)
     for (let kill = 0; kill < KILLS; kill++) {
-      await delay(120 + Math.random() * 150)
+      await delay(120 + random() * 150)
       const at = kill % PROCESSES
       running[at].child.kill('SIGKILL')
       await ended(running[at].child)

@@ -9,6 +9,7 @@ import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
 import { Spool } from '../../../src/core/spool/spool.ts'
 import { native } from '../../../src/native/index.ts'
 import { createPoweredDisk, powerUnavailable } from '../../helpers/power.ts'
+import { random } from '../../helpers/random.ts'
 import { built } from '../../helpers/script.ts'
 import { hiddenNames, publishedText } from '../../helpers/spool.ts'
 
@@ -94,7 +95,7 @@ for (const kind of ['ext4', 'xfs'] as const) {
           text += data
         })
         await expect.poll(() => text.length, { timeout: 30_000 }).toBeGreaterThan(0)
-        await delay(Math.random() * 400)
+        await delay(random() * 400)
         // Only what was acknowledged before counts. In a real power cut nothing is after it, while here the process
         // runs on for some milliseconds, and ext4 and XFS may answer a sync with success whose transaction the cut
         // has just thrown away.

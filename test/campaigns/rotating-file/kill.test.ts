@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { groupBackups } from '../../../src/formats/backup-name.ts'
 import { type Failpoint, failpoints } from '../../../src/io/failpoint.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { random } from '../../helpers/random.ts'
 import { exact, verify } from '../../helpers/verify.ts'
 import { noLocks, sized, startWriter, type Writer, type WriterSettings } from '../../helpers/writers.ts'
 
@@ -43,9 +44,9 @@ describe.skipIf(noLocks)('writers killed at random (needs the locks of the addon
     const started = Date.now()
     for (let killed = 0; killed < kills; killed++) {
       while (alive.length < 3) startOne()
-      const victim = alive.splice(Math.floor(Math.random() * alive.length), 1)[0]
+      const victim = alive.splice(Math.floor(random() * alive.length), 1)[0]
       await victim.until(() => victim.acked > 0)
-      await sleep(Math.random() * 100)
+      await sleep(random() * 100)
       victim.child.kill('SIGKILL')
       await victim.exited
     }

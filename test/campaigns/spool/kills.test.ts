@@ -10,6 +10,7 @@ import { Spool } from '../../../src/core/spool/spool.ts'
 import { spoolFailpoints } from '../../../src/io/failpoint.ts'
 import { native } from '../../../src/native/index.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { random } from '../../helpers/random.ts'
 import { built } from '../../helpers/script.ts'
 import { hiddenNames } from '../../helpers/spool.ts'
 
@@ -121,12 +122,12 @@ async function campaign(path: string, temp: string, kills: number): Promise<void
   }
   for (let index = 0; index < 4; index++) start()
   for (let kill = 0; kill < kills; kill++) {
-    const [victim] = running.splice(Math.floor(Math.random() * running.length), 1)
+    const [victim] = running.splice(Math.floor(random() * running.length), 1)
     const deadline = performance.now() + 20_000
     for (let until = deadline; performance.now() < until; await delay(0)) {
       watcher.collect()
       // Killed at any moment of its work, but not before it works.
-      if (victim.acknowledged >= 0 && until === deadline) until = performance.now() + Math.random() * 200
+      if (victim.acknowledged >= 0 && until === deadline) until = performance.now() + random() * 200
     }
     await victim.kill()
     start()

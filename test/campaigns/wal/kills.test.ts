@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { walFailpoints } from '../../../src/io/failpoint.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { random } from '../../helpers/random.ts'
 import { checkAfterCrash, startWalWriter } from '../../helpers/wal-crash.ts'
 
 const kills = process.env.LOGBOOM_LONG === '1' ? 1000 : 50
@@ -18,7 +19,7 @@ test(`${kills} kills of a writer with several callers`, { timeout: 1_800_000 }, 
     rmSync(acks, { force: true })
     const settings = { options, acks, session: `s${kill}`, callers: 4, snapshots: kill % 3 === 0 }
     const { child, exited, stderr } = await startWalWriter(settings)
-    await delay(Math.random() * 60)
+    await delay(random() * 60)
     child.kill('SIGKILL')
     await exited
     expect(stderr()).toBe('')

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { createFolder } from '../../helpers/folder.ts'
 import type { LoopKind } from '../../helpers/mount.ts'
 import { createPoweredDisk, powerUnavailable } from '../../helpers/power.ts'
+import { random } from '../../helpers/random.ts'
 import { checkAfterCrash, startWalWriter } from '../../helpers/wal-crash.ts'
 
 const cuts = process.env.LOGBOOM_LONG === '1' ? 100 : 5
@@ -22,7 +23,7 @@ describe.each<LoopKind>(['ext4', 'xfs'])('%s', (kind) => {
       rmSync(acks, { force: true })
       const settings = { options, acks, session: `c${cut}`, callers: 4, snapshots: cut % 3 === 0 }
       const { child, exited } = await startWalWriter(settings)
-      await delay(Math.random() * 150)
+      await delay(random() * 150)
       // What is noted later is from a machine that would be dead: there ext4 may let a sync end well although its
       // journal was just aborted.
       const noted = existsSync(acks) ? readFileSync(acks, 'utf8') : ''

@@ -1,0 +1,4 @@
+import { conformance } from './conformance.ts'
+import { eventFilesOver } from './subjects/event-files.ts'
+
+conformance(eventFilesOver('rotating-file'))

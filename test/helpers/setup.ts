@@ -1,0 +1,11 @@
+// Runs before each test file: random numbers come from one seed, which is told when a test fails.
+import fc from 'fast-check'
+import { beforeEach } from 'vitest'
+import { seed, seedRandom } from './random.ts'
+
+fc.configureGlobal({ seed })
+
+beforeEach(({ onTestFailed, task }) => {
+  seedRandom(task.name)
+  onTestFailed(() => console.error(`The random numbers of this run again: LOGBOOM_SEED=${seed}`))
+})
