@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-// The command `logboom`: finds the command, parses its options, runs it, and turns what happens into an exit code.
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { errorMessage, systemCode } from '../base/errors.ts'
+// The command `logboom`: finds the command, parses its options, runs it, and turns what happens into an exit code.
+import { packageRoot } from '../base/package-root.ts'
 import { similar } from '../base/similar.ts'
 import {
   type CliOption,
@@ -86,7 +87,7 @@ function didYouMean(candidate: string | undefined): string {
 }
 
 function version(): string {
-  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
+  return JSON.parse(readFileSync(new URL('package.json', packageRoot), 'utf8')).version
 }
 
 async function print(text: string): Promise<ExitCode> {

@@ -1,7 +1,9 @@
 // The native functions of the package: the addon where a binary loads, else the portable fallback.
+
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { packageRoot } from '../base/package-root.ts'
 import { fallback } from './fallback.ts'
 
 /** What addon and fallback both provide; addon.c says how each works. */
@@ -130,15 +132,12 @@ export interface Native {
 function load(): Native {
   const chosen = process.env.LOGBOOM_NATIVE
   if (chosen === '0') return fallback
-  const require = createRequire(import.meta.url)
+  const require = createRequire(packageRoot)
   // A build for tests, which has to be that one or nothing.
   if (chosen?.endsWith('.node')) return { ...require(chosen), backend: 'addon', canLock: true }
   for (const libc of ['', '-musl']) {
-    const binary = new URL(
-      `../../prebuilds/${process.platform}-${process.arch}${libc}/logboom.node`,
-      import.meta.url
-    )
-    const file = fileURLToPath(binary)
+    const folder = `prebuilds/${process.platform}-${process.arch}${libc}`
+    const file = fileURLToPath(new URL(`${folder}/logboom.node`, packageRoot))
     if (!existsSync(file)) continue
     try {
       const addon: Native = { ...require(file), backend: 'addon', canLock: true }

@@ -6,6 +6,7 @@ import onExit from 'on-exit-leak-free'
 import ThreadStream from 'thread-stream'
 import { errorMessage, LogboomError } from '../base/errors.ts'
 import { cloneableOptions } from '../base/options.ts'
+import { builtFile } from '../base/package-root.ts'
 import { sleep } from '../base/sleep.ts'
 import type { Kind } from '../core/registry.ts'
 import { type DroppedEvent, forwardedEvents, type Overflow, type SinkStats } from '../core/sink/contract.ts'
@@ -71,7 +72,7 @@ export class WorkerLink extends EventEmitter {
     this.#options = options
     this.#drops = new Drops((event: DroppedEvent) => this.emit('dropped', event))
     this.#stream = new ThreadStream({
-      filename: new URL(`./pino/${options.kind}.js`, import.meta.url).href,
+      filename: builtFile(`transports/pino/${options.kind}.js`).href,
       workerData: cloneableOptions(options.sinkOptions),
       workerOpts: { name: `logboom/${options.kind}` }
     }) as unknown as Stream

@@ -1,9 +1,11 @@
 // The opening thread's side of a flusher: starts its thread, and again where it ended; asks it to flush, passes its
 // news on, ends it.
+
 import { randomUUID } from 'node:crypto'
 import { Worker } from 'node:worker_threads'
 import { monotonicMs } from '../../base/clock.ts'
 import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
+import { builtFile } from '../../base/package-root.ts'
 import type { DiskModule } from '../sink/internals.ts'
 import type { FlusherMessage, FlusherOptions, FlusherRequest } from './flusher-protocol.ts'
 import type { FlusherThreadData } from './flusher-thread.ts'
@@ -230,7 +232,7 @@ export class FlusherLink {
     }
     let worker: Worker
     try {
-      worker = new Worker(new URL('./flusher-thread.js', import.meta.url), {
+      worker = new Worker(builtFile('core/direct-file/flusher-thread.js'), {
         workerData,
         // The application's loaders and debug options are not for this thread.
         execArgv: [],
