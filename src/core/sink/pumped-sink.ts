@@ -6,7 +6,6 @@ import type { Pump } from './pump.ts'
 
 /**
  * What transports and other sinks of this package use of a sink, beyond its public face.
- * @internal
  */
 export interface InternalSink extends Sink {
   /** See `Pump.commit`. */

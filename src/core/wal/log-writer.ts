@@ -374,6 +374,7 @@ export class LogWriter {
     const { missingTo } = this.#takeNext(() => restore(this.#disk, this.supply, this.#standing(), hasContent))
     if (missingTo === 0n) return
     const released = this.#hooks.releasedIndex()
+    // biome-ignore lint/complexity/useMathMinMax: Math.min takes no bigint.
     this.#hooks.entriesLost(released + 1n, missingTo < durableIndex ? missingTo : durableIndex)
   }
 
