@@ -2,15 +2,15 @@
 // whole records from its queue to a target, and is the only one that says how far they have come (docs/design.md).
 import { requireData } from '../../base/bytes.ts'
 import { errorMessage, LogboomError } from '../../base/errors.ts'
-import { sleep } from '../../base/sleep.ts'
 import type { Dropped, RecordQueue } from '../queue/byte-queue.ts'
-import { linePieces } from '../queue/line-queue.ts'
 import type { Account } from './account.ts'
 import { addExitHandler, removeExitHandler } from './at-exit.ts'
 import type { Durability, FlushCallback, Overflow, SinkStats } from './contract.ts'
+import { Intake, sum } from './intake.ts'
 import { STALL_TIMEOUT_MS, settledWhileProgress } from './progress.ts'
 import { Retry } from './retry.ts'
 import { SinkLife } from './sink-state.ts'
+import { SuspectFile } from './suspect-file.ts'
 import { SyncScheduler } from './sync-scheduler.ts'
 import { DataSyncError, NotSyncableError, PermanentError, type SyncLevel, type Target } from './target.ts'
 import { Trouble } from './trouble.ts'
@@ -21,8 +21,6 @@ const MAX_BATCH_BYTES = 4 * 1024 * 1024
 const WRITE_NOW_BYTES = 256 * 1024
 /** So many, and the caller is asked to wait: the high-water mark of `write`. */
 const HIGH_WATER_BYTES = 4 * 1024 * 1024
-/** Near the bound of the queue, chunks are weighed in pieces of about this. */
-const PIECE_LENGTH = 64 * 1024
 /** A busy lock is tried again after so many more. */
 const TRY_AGAIN_BYTES = 64 * 1024
 /** A busy lock is nothing unusual: the thread is blocked for it just so long, and then a timer waits. */
@@ -56,6 +54,8 @@ export class Pump {
   readonly #highWaterBytes: number
   readonly #life = new SinkLife()
   readonly #trouble: Trouble
+  readonly #intake: Intake
+  readonly #suspect: SuspectFile
   readonly #syncs: SyncScheduler
   readonly #retry = new Retry(
     () => this.#tryAgain(),
@@ -64,12 +64,10 @@ export class Pump {
   #owed: Owed = 'nothing'
   #flushTimer: NodeJS.Timeout | undefined
   #tryAgainBytes = 0
-  /** A data sync failed: the file is to be left once the disk is known to work. */
-  #isSuspect = false
   /** Why the last sync failed. */
   #syncFailure: LogboomError | undefined
-  /** Records that were given up because the target failed for good. */
-  #givenUp: Dropped = { lines: 0, bytes: 0 }
+  /** The most that was ever written; what has to be written again does not count twice. */
+  #mostWritten = 0
   #stallMs = STALL_TIMEOUT_MS
   #closed: Promise<void> | undefined
 
@@ -83,6 +81,14 @@ export class Pump {
     this.#writeNowBytes = Math.min(WRITE_NOW_BYTES, options.maxBufferBytes / 2)
     this.#highWaterBytes = Math.min(HIGH_WATER_BYTES, options.maxBufferBytes / 2)
     this.#trouble = new Trouble(account, this.#life)
+    this.#suspect = new SuspectFile(target)
+    const life = this.#life
+    this.#intake = new Intake(account, queue, options.maxBufferBytes, options.overflow, {
+      get isOver() {
+        return life.isOver
+      },
+      makeRoom: (isBlocking) => this.#makeRoom(isBlocking)
+    })
     this.#syncs = new SyncScheduler(
       {
         get hasQueued() {
@@ -114,7 +120,7 @@ export class Pump {
 
   /** A sync has failed, and none has succeeded since: what is new may not be on disk. */
   get isSyncFailing(): boolean {
-    return this.#isSuspect || this.#trouble.has('sync')
+    return this.#suspect.isPresent || this.#trouble.has('sync')
   }
 
   /** Why writing fails at the moment. */
@@ -133,7 +139,11 @@ export class Pump {
       this.#target.open?.()
       this.#life.become('open')
     } catch (error) {
-      if (error instanceof LogboomError) throw error
+      if (error instanceof LogboomError) {
+        // What was opened on the way is not left open with nobody to close it.
+        void this.#target.close()
+        throw error
+      }
       this.#life.become('open')
       this.#fail('write', error)
     }
@@ -142,7 +152,9 @@ export class Pump {
 
   /** Accepts any piece of the stream of records. False means: above the high-water mark, 'drain' follows. */
   write(chunk: string | Uint8Array): boolean {
-    this.#accept(chunk)
+    requireData('write', chunk)
+    this.#refuseClosed()
+    this.#intake.accept(chunk)
     if (this.#queue.queuedBytes < this.#writeNowBytes) this.#schedule()
     else if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
     // While the lock is busy it is tried again now and then: a caller that never yields would starve the timer.
@@ -156,7 +168,9 @@ export class Pump {
    * host takes the answer for the acknowledgement.
    */
   commit(chunk: string | Uint8Array): boolean {
-    this.#accept(chunk)
+    requireData('commit', chunk)
+    this.#refuseClosed()
+    this.#intake.accept(chunk)
     if (this.#options.durability === 'none') {
       this.#schedule()
       return this.#isWelcome()
@@ -176,7 +190,7 @@ export class Pump {
   writeWhole(line: string | Uint8Array): boolean {
     requireData('writeLine', line)
     this.#refuseClosed()
-    this.#insert(Buffer.concat([Buffer.from(line as string), NEWLINE]))
+    this.#intake.insert(Buffer.concat([Buffer.from(line as string), NEWLINE]))
     if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
     return this.#isWelcome()
   }
@@ -184,7 +198,7 @@ export class Pump {
   /** Accepts lines with their ends. Where records are not lines, each is one, whatever line ends it holds inside. */
   writeRecords(lines: readonly Uint8Array[]): boolean {
     this.#refuseClosed()
-    for (const line of lines) this.#insert(line)
+    for (const line of lines) this.#intake.insert(line)
     if (this.#queue.queuedBytes < this.#writeNowBytes) this.#schedule()
     else if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
     return this.#isWelcome()
@@ -195,7 +209,7 @@ export class Pump {
     if (typeof to === 'function') return this.flush().then(() => to(), to)
     if (this.#closed !== undefined) return Promise.reject(this.#closedError())
     if (to !== undefined) requireLevel(to)
-    this.#finishLine()
+    this.#intake.finishLine()
     return this.flushLines(to)
   }
 
@@ -215,7 +229,7 @@ export class Pump {
   flushSync(to: Durability = this.#level): void {
     requireLevel(to)
     this.#refuseOver()
-    this.#finishLine()
+    this.#intake.finishLine()
     if (to === 'none') return
     this.#retry.clear()
     const waitMs = Math.min(this.#target.lockTimeoutMs, STALL_TIMEOUT_MS)
@@ -266,7 +280,7 @@ export class Pump {
     this.#trouble.fail(error)
     this.#clearFlush()
     this.#retry.clear()
-    this.#giveUp(this.#queue.clear())
+    this.#intake.giveUp(this.#queue.clear())
     this.#syncs.rejectAll(error)
     this.#drainIfDue()
   }
@@ -284,75 +298,12 @@ export class Pump {
     }
   }
 
-  #accept(chunk: string | Uint8Array): void {
-    requireData('write', chunk)
-    this.#refuseClosed()
-    if (chunk.length === 0 && this.#queue.takesLines) return
-    if (this.#life.state === 'failed') {
-      this.#giveUp(this.#queue.refuse(chunk))
-      return
-    }
-    const { maxBufferBytes } = this.#options
-    const mostBytes =
-      (typeof chunk === 'string' ? chunk.length * 3 : chunk.length) + this.#queue.overhead(chunk)
-    if (this.#queue.bytes + mostBytes <= maxBufferBytes) this.#push(chunk)
-    else if (this.#queue.takesLines) {
-      // Near the bound lines are weighed one by one or a few together, not with the whole chunk they came in.
-      for (const piece of linePieces(chunk, Math.min(PIECE_LENGTH, maxBufferBytes / 16)))
-        this.#acceptPiece(piece)
-    } else this.#acceptPiece(chunk)
-  }
-
-  #acceptPiece(piece: string | Uint8Array): void {
-    if (this.#makeRoom(piece)) this.#push(piece)
-    else this.#account.drop(this.#queue.refuse(piece))
-  }
-
-  #insert(line: Uint8Array): void {
-    const fits = this.#queue.bytes + line.length + this.#queue.overhead(line) <= this.#options.maxBufferBytes
-    if (this.#life.state === 'failed') this.#giveUp({ lines: 1, bytes: line.length })
-    else if (fits || this.#makeRoom(line)) this.#queue.insertLine(line)
-    else this.#account.drop({ lines: 1, bytes: line.length })
-  }
-
-  #giveUp(dropped: Dropped): void {
-    this.#account.drop(dropped)
-    this.#givenUp = add(this.#givenUp, dropped)
-  }
-
-  #push(chunk: string | Uint8Array): void {
-    const discarded = this.#queue.push(chunk)
-    if (discarded !== undefined) this.#account.drop(discarded)
-  }
-
-  /** False if the piece must be refused. One larger than the bound is taken when nothing else waits. */
-  #makeRoom(chunk: string | Uint8Array): boolean {
-    const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length
-    const bytes = length + this.#queue.overhead(chunk)
-    const limit = this.#options.maxBufferBytes
-    const fits = () => this.#queue.bytes + bytes <= limit || !(this.#queue.hasLines || this.#queue.hasKept)
-    if (fits()) return true
-    if (!this.#retry.isSet && this.#pump(BUSY_WAIT_MS) && this.#releaseKept() && fits()) return true
-    if (this.#options.overflow === 'drop-newest') return false
-    if (this.#options.overflow === 'drop-oldest') {
-      this.#account.drop(this.#queue.dropOldest(this.#queue.bytes + bytes - limit))
-      return true
-    }
-    // The caller went on although `write` returned false. Blocking its thread is all that is left that neither
-    // loses records nor grows without bound. It ends with a target that has failed for good.
-    while (!fits() && !this.#life.isOver) {
-      this.#retry.clear()
-      if (!(this.#pump(BLOCKED_WAIT_MS) && this.#releaseKept())) sleep(BLOCKED_WAIT_MS)
-    }
-    return !this.#life.isOver
-  }
-
   /** Writes every whole record; true if all were. */
   #pump(waitMs: number): boolean {
     this.#clearFlush()
     if (this.#life.isOver) return false
     try {
-      if (this.#isSuspect && this.#keeps) this.#leaveSuspect()
+      if (this.#suspect.isPresent && this.#keeps) this.#suspect.leave()
     } catch (error) {
       this.#fail('sync', error)
       return false
@@ -363,6 +314,7 @@ export class Pump {
           const bytes = this.#target.write(this.#queue.head(MAX_BATCH_BYTES), waitMs)
           if (bytes === 0) return this.#busy()
           this.#queue.consume(bytes, this.#keeps)
+          this.#mostWritten = Math.max(this.#mostWritten, this.#queue.writtenTotal)
         }
       } while (this.#queueDropNotice())
     } catch (error) {
@@ -424,14 +376,18 @@ export class Pump {
     return this.#syncs.syncNow(this.#level, waitMs)
   }
 
+  #makeRoom(isBlocking: boolean): boolean {
+    if (isBlocking) this.#retry.clear()
+    if (this.#retry.isSet) return false
+    return this.#pump(isBlocking ? BLOCKED_WAIT_MS : BUSY_WAIT_MS) && this.#releaseKept()
+  }
+
   /** What is kept for writing again takes room until it is on disk. */
   #releaseKept(): boolean {
     return !this.#keeps || this.#reachNow(BLOCKED_WAIT_MS)
   }
 
-  // After a failed fsync the kernel has marked the pages clean, so a second one would succeed and lie. The file is
-  // left for good, and what was not acknowledged there is written again to the next one; but not before the disk is
-  // known to work, or each attempt would leave a file with one more copy.
+  // What was not acknowledged in a file whose data sync failed is written again to the next one.
   #syncFailed(error: unknown): void {
     if (error instanceof PermanentError) {
       this.failForGood(error)
@@ -453,7 +409,7 @@ export class Pump {
     if (isDataLost) {
       this.#queue.rewind()
       this.#syncs.forget(this.#queue.writtenTotal)
-      this.#isSuspect = true
+      this.#suspect.begin(failure)
     }
     if (this.#keeps || (!isDataLost && this.#syncs.isAwaited)) {
       this.#fail('sync', failure)
@@ -467,24 +423,18 @@ export class Pump {
 
   /** Whether the file may have lost records that nobody has kept. */
   get #isDoubtful(): boolean {
-    return this.#isSuspect && !this.#keeps
+    return this.#suspect.isPresent && !this.#keeps
   }
 
   /** Leaves such a file if that is possible by now. What is in it is not known to be on disk, whatever a sync says. */
   #leaveDoubtful(): LogboomError {
+    const failure = this.#suspect.failure!
     try {
-      this.#leaveSuspect()
+      this.#suspect.leave()
     } catch (error) {
       this.#account.warnOf(error)
     }
-    return this.#syncFailure!
-  }
-
-  /** Leaves the file whose sync failed, if the disk works again; else throws. */
-  #leaveSuspect(): void {
-    this.#target.probe?.()
-    this.#target.quarantine?.()
-    this.#isSuspect = false
+    return failure
   }
 
   #busy(): false {
@@ -566,11 +516,6 @@ export class Pump {
     return !this.#target.isStaging && this.#retry.isSet && !this.#queue.hasLines && this.#syncs.isSynced(to)
   }
 
-  #finishLine(): void {
-    const discarded = this.#queue.finishLine()
-    if (discarded !== undefined) this.#account.drop(discarded)
-  }
-
   #refuseClosed(): void {
     if (this.#closed !== undefined) throw this.#closedError()
   }
@@ -586,7 +531,7 @@ export class Pump {
   }
 
   async #shutDown(): Promise<void> {
-    this.#finishLine()
+    this.#intake.finishLine()
     if (this.#life.state === 'opening') this.#life.become('open')
     if (!this.#isAtRest() && this.#life.state !== 'failed') {
       await settledWhileProgress(this.flushLines(), () => this.#progress(), this.#stallMs)
@@ -596,13 +541,13 @@ export class Pump {
     this.#clearFlush()
     this.#retry.clear()
     const queued = this.#queue.clear()
-    const unwritten = add(queued, await this.#target.close())
+    const unwritten = sum(queued, await this.#target.close())
     this.#life.become('closed')
     removeExitHandler(this)
     this.#syncs.rejectAll(this.#closedError())
     this.#account.drop(unwritten)
     this.#account.reportDrops()
-    const lost = add(this.#givenUp, unwritten)
+    const lost = sum(this.#intake.givenUp, unwritten)
     if (lost.lines === 0) return
     // Those who listen hear of it before those who wait.
     await new Promise((resolve) => process.nextTick(resolve))
@@ -618,13 +563,14 @@ export class Pump {
 
   /** Grows with whatever gets done. */
   #progress(): number {
-    return this.#queue.writtenTotal + (this.#target.pending?.().progress ?? 0)
+    return this.#mostWritten + this.#syncs.syncedTotal + (this.#target.pending?.().progress ?? 0)
   }
 
   #reportLost(lost: Dropped, cause: unknown): LogboomError {
     const { path } = this.#account
     const reason = cause === undefined ? '' : `: ${errorMessage(cause)}`
-    const message = `closed with ${lost.lines} records (${lost.bytes} bytes) not written to ${path}${reason}`
+    const what = lost.lines === 0 ? 'records' : `${lost.lines} records (${lost.bytes} bytes)`
+    const message = `closed with ${what} not written to ${path}${reason}`
     const error = new LogboomError('ERR_LOST', message, { path, cause })
     this.#account.notice(error.message, true)
     return error
@@ -634,8 +580,4 @@ export class Pump {
 function requireLevel(to: unknown): void {
   if (to === 'none' || to === 'os' || to === 'disk') return
   throw new LogboomError('ERR_ARGUMENT', `flush takes 'none', 'os' or 'disk', not ${String(to)}`)
-}
-
-function add(a: Dropped, b: Dropped): Dropped {
-  return { lines: a.lines + b.lines, bytes: a.bytes + b.bytes }
 }

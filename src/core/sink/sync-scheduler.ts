@@ -46,6 +46,11 @@ export class SyncScheduler {
     return this.#waiters.length > 0
   }
 
+  /** How far syncs have come; grows with each that proves something. */
+  get syncedTotal(): number {
+    return this.#synced.disk
+  }
+
   /** Whether all that was written through the queue is known to be at `to`. */
   isSynced(to: SyncLevel): boolean {
     if (to === 'os' && this.#writingReaches === 'os') return true
