@@ -56,6 +56,8 @@ export interface DecodeOptions {
    * to write the first frame.
    */
   readonly sealedOnly?: boolean
+  /** The bytes may not be what was written, so what no seal covers is reported and not returned. */
+  readonly isDoubtful?: boolean
 }
 
 /** A filler is smaller than the largest block of a device. */
@@ -81,7 +83,7 @@ export function* decodeSteps(
   const from = options.from ?? 0
   if (layout === undefined) yield* describeUnknown(source, from, options.sealedOnly === true)
   else if (layout === 'compact') yield* decodeFrames(source, from, source.size, layout)
-  else yield* decodeFlushes(source, from, layout === 'sealed', options.sealedOnly === true)
+  else yield* decodeFlushes(source, from, layout === 'sealed', options)
 }
 
 function* describeUnknown(
@@ -117,7 +119,7 @@ function* decodeFlushes(
   source: RandomSource,
   from: number,
   hasSeals: boolean,
-  sealedOnly: boolean
+  { sealedOnly = false, isDoubtful = false }: DecodeOptions
 ): Generator<DirectItem | BytesWanted, void, undefined> {
   let at = from
   let previous: Seal | undefined
@@ -130,7 +132,8 @@ function* decodeFlushes(
     }
     const next = yield* findNextSeal(source, at, hasSeals, place)
     if (next === undefined) {
-      if (!sealedOnly) yield* decodeUnsealed(source, at, hasSeals || previous !== undefined)
+      if (isDoubtful) yield damage('damaged', at, source.size - at, 'no seal covers these bytes')
+      else if (!sealedOnly) yield* decodeUnsealed(source, at, hasSeals || previous !== undefined)
       return
     }
     const { seal, start, isIntact } = next

@@ -1,5 +1,6 @@
 // The reader of direct files of every layout: ours, full capacity and compact.
 import { basename } from 'node:path'
+import { backupBase } from '../../formats/backup-name.ts'
 import {
   BLOCK_BYTES,
   decodeSeal,
@@ -20,6 +21,7 @@ import {
   layoutOf
 } from '../../formats/direct-file-layout.ts'
 import { bytesAt, checksum, type RandomSource, type Steps } from '../../formats/direct-file-source.ts'
+import type { SourceDamage } from '../engine/byte-source.ts'
 import { compressionOf } from '../engine/decompress.ts'
 import type { FileDecoder } from '../engine/file-format.ts'
 import { createFileReader } from '../engine/file-reader.ts'
@@ -92,7 +94,9 @@ class Decoder implements FileDecoder {
     const source = Object.assign(unpacked, { maxRecordBytes: this.#maxRecordBytes })
     try {
       const layout = await settle(source, layoutOf(source))
-      const end = yield* decodeRecords(source, layout, { ...options, progress: () => {} })
+      const isDoubtful = isInDoubt(file.path, unpacked.damage, layout)
+      const quiet = { ...options, progress: () => {} }
+      const end = yield* decodeRecords(source, isDoubtful ? 'sealed' : layout, quiet, isDoubtful)
       if (unpacked.damage !== undefined && !options.signal.aborted) {
         const { message: reason, unusedBytes: bytes } = unpacked.damage
         options.damaged({ file: options.file, offset: unpacked.size, bytes, reason })
@@ -104,16 +108,31 @@ class Decoder implements FileDecoder {
   }
 }
 
+/**
+ * Whether what was decompressed may be other bytes than were compressed: gzip has a checksum, which says nothing only
+ * where the data is damaged other than by a cut. The others need have none, so that only seals vouch for their content;
+ * files without seals are not ours, and their names tell.
+ */
+function isInDoubt(
+  path: string,
+  damage: SourceDamage | undefined,
+  layout: DirectLayout | undefined
+): boolean {
+  if (path.endsWith('.gz')) return damage?.isCut === false
+  return damage !== undefined || layout === 'sealed' || backupBase(basename(path)) !== undefined
+}
+
 async function* decodeRecords(
   source: AwaitedSource,
   layout: DirectLayout | undefined,
-  options: ScanOptions
+  options: ScanOptions,
+  isDoubtful = false
 ): AsyncGenerator<RecordBatch, number, undefined> {
   const isSealed = layout === 'sealed'
   let position =
     layout === undefined ? options.position : await settle(source, flushAt(source, options.position, layout))
   const sealedOnly = !options.final && (isSealed || layout === undefined)
-  for (const item of decodeSteps(source, { from: position, layout, sealedOnly })) {
+  for (const item of decodeSteps(source, { from: position, layout, sealedOnly, isDoubtful })) {
     if (options.signal.aborted) break
     if (item.type === 'wanted') await source.fetch(item.offset, item.length)
     else if (item.type === 'entries') {
