@@ -132,8 +132,9 @@ function* decodeFlushes(
     }
     const next = yield* findNextSeal(source, at, hasSeals, place)
     if (next === undefined) {
-      if (isDoubtful) yield damage('damaged', at, source.size - at, 'no seal covers these bytes')
-      else if (!sealedOnly) yield* decodeUnsealed(source, at, hasSeals || previous !== undefined)
+      if (sealedOnly) yield* describeRest(source, at)
+      else if (isDoubtful) yield damage('damaged', at, source.size - at, 'no seal covers these bytes')
+      else yield* decodeUnsealed(source, at, hasSeals || previous !== undefined)
       return
     }
     const { seal, start, isIntact } = next
@@ -164,6 +165,15 @@ function* decodeFlushes(
     yield { type: 'seal', seal, end: at }
   }
   if (source.size > at && !sealedOnly) yield damage('torn', at, source.size - at, 'file ends within a header')
+}
+
+/** Nothing is wrong with a flush that is being written, but bytes behind zeros are none. */
+function* describeRest(source: RandomSource, at: number): Generator<FrameItem, void, undefined> {
+  const bytes = source.size - at
+  if (!isEnd(yield* bytesAt(source, at, FRAME_HEADER_BYTES)) || (yield* allZero(source, at, source.size)))
+    return
+  const reason = 'bytes that are not zero behind the last flush'
+  yield { ...damage('damaged', at, bytes, reason), mayBeCompleted: true }
 }
 
 /** Size of the filler frame at `at`, which a writer put there because it needs a larger alignment; else 0. */

@@ -1,5 +1,6 @@
 // The reader of direct files of every layout: ours, full capacity and compact.
 import { basename } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { backupBase } from '../../formats/backup-name.ts'
 import {
   BLOCK_BYTES,
@@ -34,6 +35,8 @@ import { type AwaitedSource, EntryRecords, OpenFileSource, SMALL_READ_BYTES } fr
 
 /** No writer uses buffers so large; the length of a record of another format often looks like it. */
 const MAX_PLAUSIBLE_BYTES = 1 << 29
+/** A flush may reach the disk in pieces, in any order; what looks damaged at the end is looked at again after this. */
+const SETTLE_MS = 60
 /** A frame header and the length of the first entry. */
 const MIN_HEAD_BYTES = 12
 
@@ -86,7 +89,13 @@ class Decoder implements FileDecoder {
     const layout = this.#layout ?? (await settle(source, layoutOf(source)))
     // Other layouts are found out anew each time: the first flush of a file of ours has no seal at first.
     if (layout === 'sealed') this.#layout = layout
-    return yield* decodeRecords(source, layout, options)
+    return yield* decodeRecords(
+      source,
+      layout,
+      options,
+      false,
+      async () => options.follow || !(await isAtRest(file))
+    )
   }
 
   async *decodePacked(file: OpenFile, options: ScanOptions): AsyncGenerator<RecordBatch, number, undefined> {
@@ -108,6 +117,14 @@ class Decoder implements FileDecoder {
   }
 }
 
+/** Whether nobody has written to a file for a moment. */
+async function isAtRest({ handle }: OpenFile): Promise<boolean> {
+  const before = await handle.stat({ bigint: true })
+  await sleep(SETTLE_MS)
+  const after = await handle.stat({ bigint: true })
+  return before.size === after.size && before.mtimeNs === after.mtimeNs
+}
+
 /**
  * Whether what was decompressed may be other bytes than were compressed: gzip has a checksum, which says nothing only
  * where the data is damaged other than by a cut. The others need have none, so that only seals vouch for their content;
@@ -126,7 +143,8 @@ async function* decodeRecords(
   source: AwaitedSource,
   layout: DirectLayout | undefined,
   options: ScanOptions,
-  isDoubtful = false
+  isDoubtful = false,
+  isBeingWritten: () => Promise<boolean> = async () => false
 ): AsyncGenerator<RecordBatch, number, undefined> {
   const isSealed = layout === 'sealed'
   let position =
@@ -142,6 +160,7 @@ async function* decodeRecords(
       if (!isSealed) position = item.position + item.bytes.length
     } else if (item.type === 'damage') {
       const { offset, bytes, reason } = item
+      if (item.mayBeCompleted === true && (await isBeingWritten())) continue
       options.damaged({ file: options.file, offset, bytes, reason })
       // Nothing that is appended makes a file of another format one of ours.
       if (layout === undefined) position = source.size
