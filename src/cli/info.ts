@@ -5,7 +5,7 @@ import type { Command } from './command.ts'
 import { expandInputs, formatOption, inputFormat } from './inputs.ts'
 import { Output } from './output.ts'
 import { forEachInput, forEachLog } from './read-inputs.ts'
-import { formatBytes, formatTable } from './units.ts'
+import { formatBytes, formatTable, formatTime } from './units.ts'
 
 export const info: Command = {
   name: 'info',
@@ -37,7 +37,7 @@ log has a lock file, the process that wrote last is named, and whether it was in
 function toJson(found: LogInfo): string {
   const files = found.files.map(({ mtimeMs, ...file }) => ({
     ...file,
-    modified: new Date(mtimeMs).toISOString()
+    modified: formatTime(mtimeMs)
   }))
   return `${JSON.stringify({ ...found, files })}\n`
 }
@@ -48,7 +48,7 @@ function toText({ path, format, files, details }: LogInfo): string {
     `  ${file.live ? 'live' : file.compression || 'plain'}`,
     formatBytes(file.size),
     ...(counted ? [`${file.records} records`] : []),
-    new Date(file.mtimeMs).toISOString(),
+    formatTime(file.mtimeMs),
     file.path
   ])
   const total = files.reduce((sum, { size }) => sum + size, 0)

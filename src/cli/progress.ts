@@ -1,5 +1,6 @@
 // A progress bar on stderr, for work that takes long and only if somebody looks: stderr is a terminal and stdout
 // is not.
+import { monotonicMs } from '../base/clock.ts'
 import { formatBytes } from './units.ts'
 
 const BAR_WIDTH = 30
@@ -8,7 +9,7 @@ const INTERVAL_MS = 100
 
 export class Progress {
   readonly #total: number
-  readonly #startedAtMs = Date.now()
+  readonly #startedAtMs = monotonicMs()
   #done = 0
   #shownAtMs = 0
 
@@ -23,7 +24,7 @@ export class Progress {
 
   add(bytes: number): void {
     this.#done += bytes
-    const now = Date.now()
+    const now = monotonicMs()
     if (now - this.#startedAtMs < FIRST_AFTER_MS || now - this.#shownAtMs < INTERVAL_MS) return
     this.#shownAtMs = now
     process.stderr.write(`\r\x1b[K${this.#text((now - this.#startedAtMs) / 1000)}`)

@@ -1,6 +1,8 @@
 // Sizes and tables for people.
 import { printable } from '../base/printable.ts'
 
+/** `Date` knows no later time, and no earlier one before 1970. */
+const MAX_TIME_MS = 8.64e15
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
 
 /** For example '12.3 MiB'. */
@@ -12,6 +14,11 @@ export function formatBytes(bytes: number): string {
     unit++
   }
   return `${unit === 0 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`
+}
+
+/** A time of a file, which may be any number. */
+export function formatTime(ms: number): string {
+  return Math.abs(ms) <= MAX_TIME_MS ? new Date(ms).toISOString() : `${Math.round(ms / 1000)} s since 1970`
 }
 
 /** Columns aligned with two spaces between them, every cell printable; `right` are the numbers of those aligned to the right. */

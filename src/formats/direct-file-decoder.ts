@@ -56,6 +56,8 @@ export interface DecodeOptions {
    * to write the first frame.
    */
   readonly sealedOnly?: boolean
+  /** The bytes may not be what was written, so what no seal covers is reported and not returned. */
+  readonly isDoubtful?: boolean
 }
 
 /** A filler is smaller than the largest block of a device. */
@@ -81,7 +83,7 @@ export function* decodeSteps(
   const from = options.from ?? 0
   if (layout === undefined) yield* describeUnknown(source, from, options.sealedOnly === true)
   else if (layout === 'compact') yield* decodeFrames(source, from, source.size, layout)
-  else yield* decodeFlushes(source, from, layout === 'sealed', options.sealedOnly === true)
+  else yield* decodeFlushes(source, from, layout === 'sealed', options)
 }
 
 function* describeUnknown(
@@ -117,7 +119,7 @@ function* decodeFlushes(
   source: RandomSource,
   from: number,
   hasSeals: boolean,
-  sealedOnly: boolean
+  { sealedOnly = false, isDoubtful = false }: DecodeOptions
 ): Generator<DirectItem | BytesWanted, void, undefined> {
   let at = from
   let previous: Seal | undefined
@@ -130,7 +132,9 @@ function* decodeFlushes(
     }
     const next = yield* findNextSeal(source, at, hasSeals, place)
     if (next === undefined) {
-      if (!sealedOnly) yield* decodeUnsealed(source, at, hasSeals || previous !== undefined)
+      if (sealedOnly) yield* describeRest(source, at)
+      else if (isDoubtful) yield damage('damaged', at, source.size - at, 'no seal covers these bytes')
+      else yield* decodeUnsealed(source, at, hasSeals || previous !== undefined)
       return
     }
     const { seal, start, isIntact } = next
@@ -161,6 +165,15 @@ function* decodeFlushes(
     yield { type: 'seal', seal, end: at }
   }
   if (source.size > at && !sealedOnly) yield damage('torn', at, source.size - at, 'file ends within a header')
+}
+
+/** Nothing is wrong with a flush that is being written, but bytes behind zeros are none. */
+function* describeRest(source: RandomSource, at: number): Generator<FrameItem, void, undefined> {
+  const bytes = source.size - at
+  if (!isEnd(yield* bytesAt(source, at, FRAME_HEADER_BYTES)) || (yield* allZero(source, at, source.size)))
+    return
+  const reason = 'bytes that are not zero behind the last flush'
+  yield { ...damage('damaged', at, bytes, reason), mayBeCompleted: true }
 }
 
 /** Size of the filler frame at `at`, which a writer put there because it needs a larger alignment; else 0. */

@@ -38,6 +38,8 @@ export interface DirectDamage {
   readonly reason: string
   /** Number of records lost, where a seal tells. */
   readonly records?: bigint
+  /** At the end of a file that grows: what a writer may be about to complete. */
+  readonly mayBeCompleted?: boolean
 }
 
 export type FrameItem = EntryBatch | DirectDamage | BytesWanted

@@ -16,10 +16,13 @@ export interface ByteSource {
 export class SourceDamage extends Error {
   /** How many bytes, as stored, could not be used. */
   readonly unusedBytes: number
+  /** The end is missing: what was returned is as it was written. Otherwise nothing vouches for it. */
+  readonly isCut: boolean
 
-  constructor(reason: string, unusedBytes: number) {
+  constructor(reason: string, unusedBytes: number, isCut = false) {
     super(reason)
     this.unusedBytes = unusedBytes
+    this.isCut = isCut
   }
 }
 

@@ -129,10 +129,10 @@ export class DecompressedSource implements ByteSource {
     const error = this.#error
     // Cut short: the engine has seen and returned everything there is. In a careful pass: nothing more to gain.
     if (this.#state === 'fed' || this.#failedAt !== undefined) {
-      const reason =
-        systemCode(error) === 'Z_BUF_ERROR' ? 'compressed data is cut short' : errorMessage(error)
+      const isCut = systemCode(error) === 'Z_BUF_ERROR'
+      const reason = isCut ? 'compressed data is cut short' : errorMessage(error)
       const used = this.#returned === 0 ? 0 : this.#state === 'fed' ? size : this.#stepAt
-      throw new SourceDamage(reason, Math.max(0, size - used))
+      throw new SourceDamage(reason, Math.max(0, size - used), isCut)
     }
     this.#failedAt = this.#stepAt
     this.#drop = this.#returned

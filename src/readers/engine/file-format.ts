@@ -123,8 +123,8 @@ export function scanOptions(
   position: number,
   final: boolean
 ): ScanOptions {
-  const { maxRecordBytes, reuseBuffers, signal, damaged, progress } = context
-  return { file, position, final, maxRecordBytes, reuseBuffers, signal, damaged, progress }
+  const { follow, maxRecordBytes, reuseBuffers, signal, damaged, progress } = context
+  return { file, position, final, follow, maxRecordBytes, reuseBuffers, signal, damaged, progress }
 }
 
 /** The records that begin at `offset` or later. Returns what `batches` returns. */

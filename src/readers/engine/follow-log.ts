@@ -1,6 +1,8 @@
 // Follows a log like `tail -F`: through rotation, deletion, truncation and a file that is not there yet, every
 // record once and in order.
 
+import { monotonicMs } from '../../base/clock.ts'
+import { LogboomError } from '../../base/errors.ts'
 import type { ReadContext, RecordBatch } from '../reader.ts'
 import { ChangeWatch } from './change-watch.ts'
 import {
@@ -15,7 +17,7 @@ import {
 import type { FinishedFile } from './log-files.ts'
 import type { OpenFile } from './open-file.ts'
 import { sameContent } from './same-content.ts'
-import { identityAt, isSameFile, takeSnapshot } from './snapshot.ts'
+import { identityAt, isSameFile, type Snapshot, takeSnapshot } from './snapshot.ts'
 
 // Programs that are told to reopen their log after the rotation still write to the old file for a moment.
 const RETIRED_MS = 5000
@@ -66,12 +68,17 @@ export async function* followLog(
       }
       // Whoever rotates does it after the last write to the old file, so now it can be read to its end.
       if (current !== undefined) yield* readNew(format, current, context)
-      const { finished, live } = await takeSnapshot(format.find, path)
+      const snapshot = await snapshotOfFile(format, path)
+      if (snapshot === undefined) {
+        await changes.wait()
+        continue
+      }
+      const { finished, live } = snapshot
       next = live
       const between = finished.filter(({ key }) => !seen.has(key))
       seen = new Set(finished.map(({ key }) => key))
       const own = current && (await findOwn(between, current.open))
-      if (current !== undefined) retired.push({ ...current, retiredAtMs: Date.now() })
+      if (current !== undefined) retired.push({ ...current, retiredAtMs: monotonicMs() })
       current = live && (await grow(format, live, context, 0))
       for (const file of between) {
         if (file !== own && !(yield* readFinished(format, file, context))) return
@@ -81,6 +88,16 @@ export async function* followLog(
     changes.close()
     for (const { open } of current === undefined ? retired : [...retired, current]) await open.handle.close()
     await next?.handle.close()
+  }
+}
+
+/** Undefined while something that is no file is at the path: it is waited for, as for a file that is not there. */
+async function snapshotOfFile(format: FileFormat, path: string): Promise<Snapshot | undefined> {
+  try {
+    return await takeSnapshot(format.find, path)
+  } catch (error) {
+    if (error instanceof LogboomError && error.code === 'ERR_NOT_FILE') return undefined
+    throw error
   }
 }
 
@@ -131,7 +148,7 @@ async function* dismiss(
   context: ReadContext
 ): AsyncGenerator<RecordBatch, Growing[], undefined> {
   const old = retired.filter(
-    ({ retiredAtMs }, at) => Date.now() - retiredAtMs > RETIRED_MS || at < retired.length - MAX_RETIRED
+    ({ retiredAtMs }, at) => monotonicMs() - retiredAtMs > RETIRED_MS || at < retired.length - MAX_RETIRED
   )
   for (const file of old) {
     yield* readNew(format, file, context, true)

@@ -31,6 +31,8 @@ export interface ScanOptions {
   readonly position: number
   /** Nothing will be appended to the file: what is left at its end is its last record, or damage. */
   readonly final: boolean
+  /** The file is looked at again when it has grown. */
+  readonly follow: boolean
   readonly maxRecordBytes: number
   readonly reuseBuffers: boolean
   readonly signal: AbortSignal

@@ -1,7 +1,11 @@
 // The files of a log at one moment, although it may be rotated at any time.
 import { stat } from 'node:fs/promises'
+import { LogboomError } from '../../base/errors.ts'
 import type { FindLogFiles, FinishedFile } from './log-files.ts'
 import { isMissing, type OpenFile, openFile, readError } from './open-file.ts'
+
+/** Nobody rotates so often in the time a folder is listed; a path that changes at every look is no log. */
+const MAX_TURNS = 100
 
 /** All files of a log at one moment, oldest first. */
 export interface Snapshot {
@@ -15,7 +19,7 @@ export interface Snapshot {
  * all, so the live file is opened before and must still be in its place afterwards.
  */
 export async function takeSnapshot(find: FindLogFiles, path: string): Promise<Snapshot> {
-  for (;;) {
+  for (let turn = 0; turn < MAX_TURNS; turn++) {
     const live = await openFile(path)
     let kept = false
     try {
@@ -27,6 +31,9 @@ export async function takeSnapshot(find: FindLogFiles, path: string): Promise<Sn
       if (!kept) await live?.handle.close()
     }
   }
+  throw new LogboomError('ERR_IO', `${path} was replaced ${MAX_TURNS} times while its files were listed`, {
+    path
+  })
 }
 
 /** What tells one file from another, whatever its name, as long as it is open or exists. */

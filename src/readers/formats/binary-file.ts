@@ -32,7 +32,8 @@ export const binaryFileReader = createFileReader({
   details: describeWriter,
   repair: async (path) => {
     const { finished, live } = await findNumberedFiles(path)
-    const files = finished.map(({ paths }) => paths[0])
+    // What is compressed cannot be cut; `verify` tells of it.
+    const files = finished.map(({ paths }) => paths[0]).filter((file) => compressionOf(basename(file)) === '')
     return await repairBinaryFile(live === undefined ? files : [...files, live])
   }
 })

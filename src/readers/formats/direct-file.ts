@@ -1,5 +1,7 @@
 // The reader of direct files of every layout: ours, full capacity and compact.
 import { basename } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { backupBase } from '../../formats/backup-name.ts'
 import {
   BLOCK_BYTES,
   decodeSeal,
@@ -20,6 +22,7 @@ import {
   layoutOf
 } from '../../formats/direct-file-layout.ts'
 import { bytesAt, checksum, type RandomSource, type Steps } from '../../formats/direct-file-source.ts'
+import type { SourceDamage } from '../engine/byte-source.ts'
 import { compressionOf } from '../engine/decompress.ts'
 import type { FileDecoder } from '../engine/file-format.ts'
 import { createFileReader } from '../engine/file-reader.ts'
@@ -32,6 +35,8 @@ import { type AwaitedSource, EntryRecords, OpenFileSource, SMALL_READ_BYTES } fr
 
 /** No writer uses buffers so large; the length of a record of another format often looks like it. */
 const MAX_PLAUSIBLE_BYTES = 1 << 29
+/** A flush may reach the disk in pieces, in any order; what looks damaged at the end is looked at again after this. */
+const SETTLE_MS = 60
 /** A frame header and the length of the first entry. */
 const MIN_HEAD_BYTES = 12
 
@@ -84,7 +89,13 @@ class Decoder implements FileDecoder {
     const layout = this.#layout ?? (await settle(source, layoutOf(source)))
     // Other layouts are found out anew each time: the first flush of a file of ours has no seal at first.
     if (layout === 'sealed') this.#layout = layout
-    return yield* decodeRecords(source, layout, options)
+    return yield* decodeRecords(
+      source,
+      layout,
+      options,
+      false,
+      async () => options.follow || !(await isAtRest(file))
+    )
   }
 
   async *decodePacked(file: OpenFile, options: ScanOptions): AsyncGenerator<RecordBatch, number, undefined> {
@@ -92,7 +103,9 @@ class Decoder implements FileDecoder {
     const source = Object.assign(unpacked, { maxRecordBytes: this.#maxRecordBytes })
     try {
       const layout = await settle(source, layoutOf(source))
-      const end = yield* decodeRecords(source, layout, { ...options, progress: () => {} })
+      const isDoubtful = isInDoubt(file.path, unpacked.damage, layout)
+      const quiet = { ...options, progress: () => {} }
+      const end = yield* decodeRecords(source, isDoubtful ? 'sealed' : layout, quiet, isDoubtful)
       if (unpacked.damage !== undefined && !options.signal.aborted) {
         const { message: reason, unusedBytes: bytes } = unpacked.damage
         options.damaged({ file: options.file, offset: unpacked.size, bytes, reason })
@@ -104,16 +117,40 @@ class Decoder implements FileDecoder {
   }
 }
 
+/** Whether nobody has written to a file for a moment. */
+async function isAtRest({ handle }: OpenFile): Promise<boolean> {
+  const before = await handle.stat({ bigint: true })
+  await sleep(SETTLE_MS)
+  const after = await handle.stat({ bigint: true })
+  return before.size === after.size && before.mtimeNs === after.mtimeNs
+}
+
+/**
+ * Whether what was decompressed may be other bytes than were compressed: gzip has a checksum, which says nothing only
+ * where the data is damaged other than by a cut. The others need have none, so that only seals vouch for their content;
+ * files without seals are not ours, and their names tell.
+ */
+function isInDoubt(
+  path: string,
+  damage: SourceDamage | undefined,
+  layout: DirectLayout | undefined
+): boolean {
+  if (path.endsWith('.gz')) return damage?.isCut === false
+  return damage !== undefined || layout === 'sealed' || backupBase(basename(path)) !== undefined
+}
+
 async function* decodeRecords(
   source: AwaitedSource,
   layout: DirectLayout | undefined,
-  options: ScanOptions
+  options: ScanOptions,
+  isDoubtful = false,
+  isBeingWritten: () => Promise<boolean> = async () => false
 ): AsyncGenerator<RecordBatch, number, undefined> {
   const isSealed = layout === 'sealed'
   let position =
     layout === undefined ? options.position : await settle(source, flushAt(source, options.position, layout))
   const sealedOnly = !options.final && (isSealed || layout === undefined)
-  for (const item of decodeSteps(source, { from: position, layout, sealedOnly })) {
+  for (const item of decodeSteps(source, { from: position, layout, sealedOnly, isDoubtful })) {
     if (options.signal.aborted) break
     if (item.type === 'wanted') await source.fetch(item.offset, item.length)
     else if (item.type === 'entries') {
@@ -123,6 +160,7 @@ async function* decodeRecords(
       if (!isSealed) position = item.position + item.bytes.length
     } else if (item.type === 'damage') {
       const { offset, bytes, reason } = item
+      if (item.mayBeCompleted === true && (await isBeingWritten())) continue
       options.damaged({ file: options.file, offset, bytes, reason })
       // Nothing that is appended makes a file of another format one of ours.
       if (layout === undefined) position = source.size

@@ -18,10 +18,11 @@ const HEAD_FRAME_BYTES = 11
 export const walReader: Reader = {
   format: 'wal',
   unit: 'folder',
-  detect: ({ kind, names, head }) =>
+  detect: ({ kind, name, names, head }) =>
     kind === 'folder'
       ? names.some((name) => parseSegmentName(name) !== undefined)
-      : kind === 'file' && isSegment(head),
+      : // Damage at its start leaves a segment its name.
+        kind === 'file' && (isSegment(head) || (head.length > 0 && parseSegmentName(name) !== undefined)),
   list: async (path) => listFiles(await placesAt(path)),
   read: readWal,
   info: describeWal,
@@ -81,7 +82,9 @@ async function describeWal(
 
 function detailsOf(replay: WalReplay, places: readonly SegmentPlace[], all: boolean): LogInfo['details'] {
   const details: Record<string, string | number> = {
-    writer: replay.foreign ? 'a raft group' : 'logboom or alike'
+    writer: replay.foreign
+      ? 'another program: its entries can be read, and not be appended to'
+      : 'logboom, or a program that writes as it does'
   }
   const first = places[0]?.segment.index ?? 0n
   details['first index'] = String(first === 0n ? 1n : first)
@@ -132,7 +135,9 @@ function notesOf(replay: WalReplay, last: boolean): string[] {
   const notes: string[] = []
   if (last && replay.marked && replay.lastIndex > replay.commit) {
     const count = replay.lastIndex - replay.commit
-    notes.push(`${count} entries behind the commit mark ${replay.commit}: an incomplete batch, or a raft log`)
+    notes.push(
+      `${count} entries behind the commit mark ${replay.commit}: an incomplete batch, or a log of another program`
+    )
   }
   if (last && replay.replaced > 0) notes.push(`${replay.replaced} entries were replaced by later ones`)
   if (replay.damage?.kind === 'torn') notes.push('an interrupted write: opening the log cuts it off')
