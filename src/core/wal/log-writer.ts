@@ -373,12 +373,11 @@ export class LogWriter {
 
   #restore(): void {
     const hasContent = this.#segment.size() >= this.#unsynced.durableEnd
-    const { durableIndex } = this
     this.#hooks.prepareFolder()
     const { missingTo } = this.#takeNext(() => restore(this.#disk, this.supply, this.#standing(), hasContent))
     if (missingTo === 0n) return
     const released = this.#hooks.releasedIndex()
-    this.#hooks.entriesLost(released + 1n, missingTo < durableIndex ? missingTo : durableIndex)
+    this.#hooks.entriesLost(released + 1n, missingTo)
   }
 
   /** Begins a new segment. If that does not work the old one simply goes on. */
