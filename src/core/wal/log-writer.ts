@@ -372,7 +372,7 @@ export class LogWriter {
   }
 
   #restore(): void {
-    const hasContent = this.#segment.size() >= this.#unsynced.durableEnd
+    const hasContent = !this.#segment.isShortened
     this.#hooks.prepareFolder()
     const { missingTo } = this.#takeNext(() => restore(this.#disk, this.supply, this.#standing(), hasContent))
     if (missingTo === 0n) return

@@ -38,7 +38,7 @@ async function tryOpen(options: { walDir: string; fallback: false; segmentBytes?
   const log = new WriteAheadLog(options)
   const events: { name: string; code: string | undefined }[] = []
   for (const name of ['repaired', 'warning'] as const) {
-    log.on(name, (event) => events.push({ name, code: 'code' in event ? event.code : undefined }))
+    log.on(name, (event: { code?: string }) => events.push({ name, code: event.code }))
   }
   const error = await log.start().then(
     () => undefined,
