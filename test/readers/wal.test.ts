@@ -151,6 +151,90 @@ describe('readRecords', () => {
   })
 })
 
+describe('a reader behind a release', () => {
+  async function behind(onCorrupt: 'throw' | 'skip-file') {
+    const walDir = join(createFolder(), 'wal')
+    const log = await WriteAheadLog.open({ walDir, segmentBytes: 4096, fallback: false })
+    onTestFinished(() => log.close())
+    const fill = async (count: number): Promise<void> => {
+      for (let i = 0; i < count; i++) await log.log([`${log.lastIndex + 1n} ${'x'.repeat(500)}`])
+    }
+    const release = async (): Promise<void> => (await log.createSnapshot())!.release()
+    await fill(60)
+    const signal = AbortSignal.timeout(15_000)
+    const reader = readRecords(walDir, { follow: true, onCorrupt, signal })
+    const found: bigint[] = []
+    let error: unknown
+    try {
+      for await (const { index } of reader) {
+        found.push(index!)
+        if (found.length === 5) {
+          await release()
+          await fill(60)
+          await release()
+          await fill(10)
+        }
+        if (index === 130n) break
+      }
+    } catch (caught) {
+      error = caught
+    }
+    return { found, error, damage: reader.stats().damage }
+  }
+
+  it('is told which entries were removed, by an error that is not ERR_CORRUPT', async () => {
+    const { found, error } = await behind('throw')
+    expect(error).toMatchObject({ code: 'ERR_NOT_FOUND' })
+    expect(String(error)).toContain(`entries ${found.at(-1)! + 1n} to `)
+  })
+
+  it('goes on where damage is passed over, and the gap is noted', async () => {
+    const { found, error, damage } = await behind('skip-file')
+    expect(error).toBeUndefined()
+    expect(found.at(-1)).toBe(130n)
+    const gap = found.findIndex((index, i) => i > 0 && index !== found[i - 1] + 1n)
+    expect(damage.length).toBe(1)
+    expect(damage[0].reason).toBe(
+      `entries ${found[gap - 1] + 1n} to ${found[gap] - 1n} were removed after a snapshot before they were read`
+    )
+  })
+})
+
+it('damage with whole batches behind it is not taken for the end, followed or not', async () => {
+  const { walDir, names, lines } = await createLog(36)
+  const path = join(walDir, names.at(-1)!)
+  const content = readFileSync(path)
+  const at = content.indexOf(Buffer.from(lines[33].slice(0, 6)))
+  const frame = content.subarray(0, at).lastIndexOf(Buffer.from([0x08, 0x02, 0x10])) - 8
+  content.fill(0, frame, frame + 8)
+  writeFileSync(path, Buffer.concat([content, Buffer.alloc(100_000)]))
+  const once = await collect(walDir)
+  expect(once.lines).toEqual(lines.slice(0, once.lines.length))
+  expect(once.error).toMatchObject({ code: 'ERR_CORRUPT', path })
+  const followed = await collect(walDir, { follow: true, signal: AbortSignal.timeout(10_000) })
+  expect(followed.error).toMatchObject({ code: 'ERR_CORRUPT', path })
+})
+
+it('reading and verifying a log that is written to as fast as possible reports no damage', {
+  timeout: 30_000
+}, async () => {
+  const walDir = join(createFolder(), 'wal')
+  const log = await WriteAheadLog.open({ walDir, segmentBytes: 4_000_000, fallback: false, durability: 'os' })
+  let isOver = false
+  const writing = (async () => {
+    const batch = Array.from({ length: 200 }, (_, i) => `${i} ${'x'.repeat(2000)}`)
+    while (!isOver) await log.log(batch)
+  })()
+  for (let round = 0; round < 10; round++) {
+    expect((await collect(walDir, { from: { last: 10 } })).error).toBeUndefined()
+    expect((await reports(walDir)).flatMap(({ damage }) => damage)).toEqual([])
+    await (await log.createSnapshot())?.release()
+  }
+  isOver = true
+  await writing
+  await log.close()
+})
+
 describe('info, verify and repair', () => {
   it('describe the log', async () => {
     const { walDir, names } = await createLog()

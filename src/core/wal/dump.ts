@@ -5,7 +5,11 @@ import { WalEncoder } from '../../formats/wal-encoder.ts'
 import type { Disk } from '../../io/disk.ts'
 import { openFile } from '../../io/open-file.ts'
 import { reencode } from './reencode.ts'
+import { writeAll } from './write-all.ts'
 import type { WalRecords } from './writer-contract.ts'
+
+/** Beyond that an existing file is refused rather than another name looked for. */
+const MAX_DUMPS = 10_000
 
 export interface DumpContent {
   metadata: Uint8Array | undefined
@@ -23,10 +27,11 @@ export interface DumpContent {
 export function writeDump(disk: Disk, path: string, mode: number, content: DumpContent): string {
   const bytes = encodeDump(content)
   let target = path
-  for (let number = 1; disk.exists(target); number++) target = `${path}.${number}`
+  for (let number = 1; number < MAX_DUMPS && disk.exists(target); number++) target = `${path}.${number}`
+  if (disk.exists(target)) throw new Error(`${path} and ${MAX_DUMPS - 1} more with numbers exist`)
   const file = openFile(disk, target, constants.O_RDWR, { mode, dirMode: 0o700, mkdir: true })
   try {
-    for (let at = 0; at < bytes.length; ) at += disk.write(file.fd, bytes, at, bytes.length - at, at)
+    writeAll(disk, file.fd, bytes, 0)
     disk.fsync(file.fd)
   } finally {
     file.release()

@@ -14,8 +14,11 @@ import { type Savepoint, Unsynced } from './unsynced.ts'
 import type { IndexRange, WalRecords, WriterCounters, WriterHooks, WriterOptions } from './writer-contract.ts'
 import { WriterLife } from './writer-state.ts'
 
-/** What is appended without a sync is acknowledged by the kernel alone: so often it is looked where the file is. */
-const LOOK_EVERY_MS = 100
+/**
+ * Before something is acknowledged it is looked whether the file is where readers will find it; not more often than this,
+ * because who takes it away so shortly before could have done so as shortly after.
+ */
+const LOOK_EVERY_MS = 10
 
 /** A place in what was appended, to go back to. */
 interface Mark extends Savepoint {
@@ -39,7 +42,7 @@ export class LogWriter {
   /** Where a segment lies that could be neither used nor removed. */
   #stray: string | undefined
   #running: Promise<void> | undefined
-  #lookedMs = 0
+  #lookedMs = Number.NEGATIVE_INFINITY
 
   constructor(
     disk: Disk,
@@ -214,7 +217,8 @@ export class LogWriter {
   }
 
   #mark(): Mark {
-    return { ...this.#unsynced.savepoint(), nextIndex: this.nextIndex }
+    const { turn, length, crc } = this.#unsynced.savepoint()
+    return { turn, length, crc, nextIndex: this.nextIndex }
   }
 
   /** Writes the tail from `from` on to the segment, or all that is kept to a new one. */
@@ -271,16 +275,16 @@ export class LogWriter {
     this.#hooks.warning(this.#ioError(error))
   }
 
-  /** Looks now and then where the file is that is written to without syncing. */
+  /** Looks where the file is that is written to without syncing. */
   #look(): void {
-    const now = monotonicMs()
-    if (now - this.#lookedMs < LOOK_EVERY_MS || !this.#life.isSound) return
-    this.#lookedMs = now
-    if (!this.#isInPlace()) this.#moveOn()
+    if (this.#life.isSound && !this.#isInPlace()) this.#moveOn()
   }
 
   /** Nothing is acknowledged for a file that nobody can find. */
-  #isInPlace(): boolean {
+  #isInPlace(isUrgent = false): boolean {
+    const now = monotonicMs()
+    if (!isUrgent && now - this.#lookedMs < LOOK_EVERY_MS) return true
+    this.#lookedMs = now
     const fate = this.#segment.fate()
     if (fate === 'sound') return true
     const { path } = this.#segment
@@ -368,14 +372,12 @@ export class LogWriter {
   }
 
   #restore(): void {
-    const hasContent = this.#segment.size() >= this.#unsynced.durableEnd
-    const { durableIndex } = this
+    const hasContent = !this.#segment.isShortened
     this.#hooks.prepareFolder()
     const { missingTo } = this.#takeNext(() => restore(this.#disk, this.supply, this.#standing(), hasContent))
     if (missingTo === 0n) return
     const released = this.#hooks.releasedIndex()
-    // biome-ignore lint/complexity/useMathMinMax: Math.min takes no bigint.
-    this.#hooks.entriesLost(released + 1n, missingTo < durableIndex ? missingTo : durableIndex)
+    this.#hooks.entriesLost(released + 1n, missingTo)
   }
 
   /** Begins a new segment. If that does not work the old one simply goes on. */
@@ -392,7 +394,7 @@ export class LogWriter {
 
   #finishSegment(): void {
     try {
-      if (this.#isInPlace()) this.#segment.truncate(this.#segment.used)
+      if (this.#isInPlace(true)) this.#segment.truncate(this.#segment.used)
     } catch (error) {
       this.#break(error)
     }

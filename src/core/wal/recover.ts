@@ -2,10 +2,10 @@
 // incomplete batch cut off. Anything else that is wrong is reported, not touched.
 import { join } from 'node:path'
 import { laterIndex, listSegments, type SegmentName, SNAPSHOT, type WalSnapshot } from '../../formats/wal.ts'
-import type { WalPosition, WalReplay } from '../../formats/wal-replay.ts'
+import type { WalDamage, WalPosition, WalReplay } from '../../formats/wal-replay.ts'
 import type { Disk } from '../../io/disk.ts'
 import { isRefusal, judgeLog, refusalError } from './judge.ts'
-import { keepBroken } from './keep-broken.ts'
+import { cutTorn, keepBroken } from './keep-broken.ts'
 import { scanLog } from './scan-log.ts'
 
 export interface Recovered {
@@ -16,8 +16,8 @@ export interface Recovered {
   metadata: Uint8Array | undefined
   /** Index of the last released snapshot; 0 if there is none. */
   snapshotIndex: bigint
-  /** If something was cut off: where, how many bytes, the copy, and what is lost beyond a torn tail. */
-  repaired: { path: string; bytes: number; copy: string; reason: string | undefined } | undefined
+  /** If something was cut off: where, how many bytes, and if whole batches were among them, why and where they are. */
+  repaired: { path: string; bytes: number; lost: { copy: string; reason: string } | undefined } | undefined
 }
 
 /** Undefined if the folder holds no segment. Throws `ERR_CORRUPT` or `ERR_FORMAT`. */
@@ -32,13 +32,22 @@ export function recoverLog(
   const verdict = judgeLog(replay, segments, snapshots[0]?.index ?? 0n)
   if (isRefusal(verdict)) throw refusalError(folder, verdict)
   const { end } = verdict
-  let repaired: Recovered['repaired']
-  if (verdict.isCut) {
-    const path = join(folder, end.segment.name)
-    const reason = replay.damage?.intactAt === undefined ? undefined : replay.damage.reason
-    repaired = { path, ...keepBroken(disk, folder, end.segment.name, end.offset), reason }
-  }
+  const repaired = verdict.isCut ? cutOff(disk, folder, end, replay.damage) : undefined
   return { segments, end, metadata: replay.metadata, snapshotIndex, repaired }
+}
+
+function cutOff(
+  disk: Disk,
+  folder: string,
+  { segment, offset }: WalPosition,
+  damage: WalDamage | undefined
+): Recovered['repaired'] {
+  const path = join(folder, segment.name)
+  if (damage?.intactAt === undefined) {
+    return { path, bytes: cutTorn(disk, folder, segment.name, offset), lost: undefined }
+  }
+  const { bytes, copy } = keepBroken(disk, folder, segment.name, offset)
+  return { path, bytes, lost: { copy, reason: damage.reason } }
 }
 
 /** A snapshot counts only if the log says so, too: a crash may come between its file and its record. */

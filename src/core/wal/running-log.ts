@@ -139,10 +139,10 @@ export class RunningLog {
   #tellRepaired({ recovered }: OpenLog): void {
     const repaired = recovered?.repaired
     if (repaired === undefined) return
-    const { path, bytes, copy, reason } = repaired
+    const { path, bytes, lost } = repaired
     this.#account.repaired(path, bytes)
-    if (reason === undefined) return
-    const message = `${path} was damaged (${reason}): ${bytes} bytes were cut off, everything is kept in ${copy}`
+    if (lost === undefined) return
+    const message = `${path} was damaged (${lost.reason}): ${bytes} bytes were cut off, everything is kept in ${lost.copy}`
     this.#account.warn('ERR_CORRUPT', message, path)
   }
 

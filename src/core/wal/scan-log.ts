@@ -18,11 +18,13 @@ export class SegmentReader {
   readonly #disk: Disk
   readonly #fd: number
   readonly #replay: WalReplay
+  readonly #last: boolean
   readonly #follows: boolean
 
   constructor(disk: Disk, folder: string, segment: SegmentName, replay: WalReplay, last: boolean) {
     this.#disk = disk
     this.#replay = replay
+    this.#last = last
     const path = join(folder, segment.name)
     this.#fd = openForReading(disk, path)
     try {
@@ -48,6 +50,12 @@ export class SegmentReader {
       this.#replay.decoder.filled(bytes)
     }
     return step
+  }
+
+  /** Looks again behind the last sound record; false if the segment cannot follow the one before. */
+  resume(): boolean {
+    if (this.#follows) this.#replay.resume(this.#disk.fstat(this.#fd).size, this.#last)
+    return this.#follows
   }
 
   close(): void {

@@ -121,12 +121,12 @@ export class Segment {
       return 'sound'
     }
     if (found === undefined || !this.#file.is(found)) return 'moved'
-    return found.size < this.used ? 'cut' : 'sound'
+    return found.size < this.#leastBytes ? 'cut' : 'sound'
   }
 
-  /** Size of the open file, wherever it is. */
-  size(): number {
-    return this.#disk.fstat(this.#file.fd).size
+  /** Whether the open file, wherever it is, was shortened: what it held may be gone, although later writes extend it. */
+  get isShortened(): boolean {
+    return this.#disk.fstat(this.#file.fd).size < this.#leastBytes
   }
 
   /** Reads from the open file, wherever it is. Returns the bytes read. */
@@ -197,6 +197,7 @@ export class Segment {
       this.#counters.syncs++
       this.#disk.fsync(file.fd)
       this.used = length
+      this.#allocatedTo = length
     } finally {
       file.release()
     }
@@ -244,6 +245,10 @@ export class Segment {
       }
     }
     this.#syncFile = undefined
+  }
+
+  get #leastBytes(): number {
+    return Math.max(this.used, this.#allocatedTo)
   }
 
   #lock(): void {

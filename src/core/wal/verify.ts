@@ -1,12 +1,15 @@
 // Reads a whole log and reports every damage with file, offset and kind, and whether it can be opened; changes nothing.
 // The one verifier of the class and the command.
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { listSegments, type SegmentName } from '../../formats/wal.ts'
 import { type WalDamage, WalReplay } from '../../formats/wal-replay.ts'
 import { type Disk, realDisk } from '../../io/disk.ts'
 import { aheadOf, isRefusal, judgeLog } from './judge.ts'
 import { SegmentReader } from './scan-log.ts'
 import { findSnapDir, listSnapshots } from './snapshot-files.ts'
+
+const SETTLE_MS = 20
+const SETTLE_TURNS = 5
 
 export interface WalReport {
   /** True if nothing is wrong. */
@@ -139,7 +142,7 @@ async function verifySegment(
   const before = replay.entries
   let firstIndex = 0n
   let reported = 0
-  try {
+  const readOn = async (): Promise<void> => {
     for (let step = reader.next(); step === 'record' || step === 'more'; step = reader.next()) {
       if (step === 'record') {
         if (replay.entries > before) firstIndex ||= replay.lastIndex
@@ -147,8 +150,17 @@ async function verifySegment(
       }
       progress?.(reader.readBytes - reported)
       reported = reader.readBytes
-      if (signal?.aborted === true) break
+      if (signal?.aborted === true) return
       await nextTurn()
+    }
+  }
+  try {
+    await readOn()
+    // The last segment may be being written: what was only half there is looked at again.
+    for (let turn = 0; last && replay.damage !== undefined && turn < SETTLE_TURNS; turn++) {
+      await sleep(SETTLE_MS)
+      if (signal?.aborted === true || !reader.resume()) break
+      await readOn()
     }
   } finally {
     reader.close()

@@ -1,0 +1,195 @@
+// Opening a log: what is refused, what lies in the way, and what must be on disk first.
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { withInternals } from '../../../src/core/sink/internals.ts'
+import type { WriteAheadLogOptions } from '../../../src/core/wal/options.ts'
+import { WriteAheadLog } from '../../../src/core/wal/write-ahead-log.ts'
+import { createFaultyDisk } from '../../helpers/faulty-disk.ts'
+import { createFolder } from '../../helpers/folder.ts'
+import { segmentsOf, writeLog } from '../../helpers/wal-damage.ts'
+import { readLog } from '../../helpers/wal-log.ts'
+
+async function openLog(options: WriteAheadLogOptions): Promise<WriteAheadLog> {
+  const log = await WriteAheadLog.open({ fallback: false, ...options })
+  onTestFinished(() => log.close().catch(() => {}))
+  return log
+}
+
+describe('the lock file', () => {
+  const content = 'somebody else needs this. '.repeat(20)
+
+  it.each(['a hard link', 'a foreign file', 'a short foreign file', 'a folder', 'a symbolic link'])(
+    '%s in its place is refused and left as it is',
+    async (what) => {
+      const folder = createFolder()
+      const walDir = join(folder, 'wal')
+      const victim = join(folder, 'victim')
+      const lock = join(walDir, '.lock')
+      mkdirSync(walDir)
+      const text = what === 'a short foreign file' ? '1234\n' : content
+      writeFileSync(victim, text)
+      if (what === 'a hard link') linkSync(victim, lock)
+      else if (what === 'a folder') mkdirSync(lock)
+      else if (what === 'a symbolic link') symlinkSync(victim, lock)
+      else writeFileSync(lock, text)
+      const code = what === 'a symbolic link' ? 'ERR_SYMLINK' : 'ERR_NOT_FILE'
+      await expect(WriteAheadLog.open({ walDir, fallback: false })).rejects.toMatchObject({ code })
+      await expect(new WriteAheadLog({ walDir, fallback: false }).repair()).rejects.toMatchObject({ code })
+      expect(readFileSync(victim, 'utf8')).toBe(text)
+      if (what.endsWith('file')) expect(readFileSync(lock, 'utf8')).toBe(text)
+    }
+  )
+
+  it.each(['', '12', '4711 some', '4711 some.host\n', '4711 some.host\n\n\n', '\0'.repeat(20)])(
+    'what a writer has left there, %j, is in nobody’s way',
+    async (text) => {
+      const walDir = join(createFolder(), 'wal')
+      mkdirSync(walDir)
+      writeFileSync(join(walDir, '.lock'), text)
+      await (await openLog({ walDir })).close()
+      await (await openLog({ walDir })).close()
+    }
+  )
+
+  it('is signed on a full disk and by short writes', async () => {
+    const faulty = createFaultyDisk()
+    const walDir = join(createFolder(), 'wal')
+    await writeLog({ walDir, fallback: false }, ['a'])
+    let writes = 0
+    faulty.fault = (operation) => (operation === 'write' && writes++ === 0 ? 'SHORT' : undefined)
+    const log = await withInternals({ disk: faulty.disk }, () => openLog({ walDir }))
+    expect(readFileSync(join(walDir, '.lock'), 'utf8')).toMatch(new RegExp(`^${process.pid} \\S+\\n$`))
+    await log.close()
+  })
+})
+
+describe('things of others in the way', () => {
+  it('a sub-folder in the temporary folder, or a file in its place, does not keep a log from being made', async () => {
+    for (const prepare of [
+      (path: string) => mkdirSync(join(path, 'sub'), { recursive: true }),
+      (path: string) => writeFileSync(path, 'a file'),
+      (path: string) => {
+        mkdirSync(path)
+        writeFileSync(join(path, 'notes.txt'), 'of somebody else')
+      }
+    ]) {
+      const folder = createFolder()
+      const walDir = join(folder, 'wal')
+      prepare(`${walDir}.tmp`)
+      const log = await openLog({ walDir })
+      await log.log(['a'])
+      expect(readLog(walDir).entries.length).toBe(1)
+      expect(readdirSync(folder).toSorted()).toEqual(['wal', 'wal.tmp'])
+    }
+  })
+
+  it('a folder called 0.tmp in the log’s folder or that of its snapshots is left alone', async () => {
+    const folder = createFolder()
+    const walDir = join(folder, 'wal')
+    mkdirSync(join(walDir, '0.tmp', 'sub'), { recursive: true })
+    mkdirSync(join(folder, 'snap', '0.tmp'), { recursive: true })
+    const log = await openLog({ walDir, segmentBytes: 4096 })
+    for (let i = 0; i < 30; i++) await log.log(['x'.repeat(400)])
+    await (await log.createSnapshot())!.release()
+    await log.close()
+    expect(readdirSync(walDir)).toContain('0.tmp')
+    expect((await openLog({ walDir })).snapshotIndex).toBe(30n)
+  })
+
+  it('what a writer that died left unfinished is used or removed', async () => {
+    const walDir = join(createFolder(), 'wal')
+    mkdirSync(`${walDir}.tmp`)
+    writeFileSync(join(`${walDir}.tmp`, '0.tmp'), 'half a segment')
+    writeFileSync(join(`${walDir}.tmp`, '.lock'), '1 host\n')
+    const log = await openLog({ walDir })
+    await log.close()
+    writeFileSync(join(walDir, '3.tmp'), 'left')
+    const again = await openLog({ walDir })
+    await again.close()
+    expect(readdirSync(walDir).toSorted()).toEqual(['.lock', segmentsOf(walDir)[0].slice(walDir.length + 1)])
+  })
+})
+
+it('the folder of the log and the one above are synced before anything is acknowledged', async () => {
+  const folder = createFolder()
+  for (const prepare of ['nothing', 'a log', 'an empty folder']) {
+    const faulty = createFaultyDisk()
+    const walDir = join(folder, prepare.replaceAll(' ', '-'), 'wal')
+    if (prepare === 'a log') await writeLog({ walDir, fallback: false }, ['a'])
+    if (prepare === 'an empty folder') mkdirSync(walDir, { recursive: true })
+    const names = new Map<number, string>()
+    const synced: string[] = []
+    const disk = {
+      ...faulty.disk,
+      open: (path: string, flags: number, mode: number) => {
+        const fd = faulty.disk.open(path, flags, mode)
+        names.set(fd, path)
+        return fd
+      },
+      fsync: (fd: number) => {
+        synced.push(names.get(fd) ?? '')
+        faulty.disk.fsync(fd)
+      }
+    }
+    const log = await withInternals({ disk }, () => openLog({ walDir }))
+    const expected = prepare === 'nothing' ? `${walDir}.tmp` : walDir
+    expect(synced, prepare).toContain(expected)
+    expect(synced, prepare).toContain(join(walDir, '..'))
+    await log.close()
+  }
+})
+
+it('a folder above that cannot be listed is no reason to refuse a log', async () => {
+  const faulty = createFaultyDisk()
+  const folder = createFolder()
+  const walDir = join(folder, 'wal')
+  faulty.fault = (operation, _, [path]) => (operation === 'open' && path === folder ? 'EACCES' : undefined)
+  const log = await withInternals({ disk: faulty.disk }, () => openLog({ walDir }))
+  await log.log(['a'])
+  await log.close()
+  const again = await withInternals({ disk: faulty.disk }, () => openLog({ walDir }))
+  expect(again.lastIndex).toBe(1n)
+})
+
+it('a name that leaves no room for what is put behind it is refused at once', () => {
+  const folder = createFolder()
+  for (const length of [251, 252, 255, 300]) {
+    expect(() => new WriteAheadLog({ walDir: join(folder, 'n'.repeat(length)) })).toThrow(/ERR_OPTION/)
+    expect(
+      () => new WriteAheadLog({ walDir: join(folder, 'wal'), snapDir: join(folder, 's'.repeat(length)) })
+    ).toThrow(/ERR_OPTION/)
+  }
+  expect(() => new WriteAheadLog({ walDir: `/${'deep/'.repeat(820)}wal` })).toThrow(/ERR_OPTION/)
+})
+
+it('the longest name that is taken works through rotation, release and repair', async () => {
+  const walDir = join(createFolder(), 'n'.repeat(250))
+  const log = await openLog({ walDir, segmentBytes: 4096 })
+  for (let i = 0; i < 30; i++) await log.log(['x'.repeat(400)])
+  await (await log.createSnapshot())!.release()
+  await log.close()
+  rmSync(segmentsOf(walDir).at(-1)!)
+  expect(await new WriteAheadLog({ walDir }).verify()).toMatchObject({ ok: false })
+  await new WriteAheadLog({ walDir, fallback: false }).repair()
+  expect((await openLog({ walDir })).lastIndex).toBe(30n)
+})
+
+it('what lies in the place of a segment and is no file is refused with a code, by verify as well', async () => {
+  const walDir = join(createFolder(), 'wal')
+  await writeLog({ walDir, segmentBytes: 4096, fallback: false }, Array(20).fill('x'.repeat(400)))
+  const path = segmentsOf(walDir)[1]
+  const content = readFileSync(path)
+  for (const [place, code] of [
+    [() => mkdirSync(path), 'ERR_NOT_FILE'],
+    [() => symlinkSync('/dev/zero', path), 'ERR_SYMLINK']
+  ] as const) {
+    rmSync(path, { recursive: true })
+    place()
+    await expect(WriteAheadLog.open({ walDir, fallback: false })).rejects.toMatchObject({ code })
+    await expect(new WriteAheadLog({ walDir }).verify()).rejects.toMatchObject({ code })
+  }
+  rmSync(path)
+  writeFileSync(path, content)
+  await openLog({ walDir })
+})
