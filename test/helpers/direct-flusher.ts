@@ -1,6 +1,7 @@
 // A flusher on the thread of the test, with a disk that can fail.
 import { randomUUID } from 'node:crypto'
 import { onTestFinished } from 'vitest'
+import { createJournal } from '../../src/core/direct-file/flush-journal.ts'
 import { Flusher } from '../../src/core/direct-file/flusher.ts'
 import type { FlusherMessage, FlusherOptions } from '../../src/core/direct-file/flusher-protocol.ts'
 import { parseDirectFileOptions } from '../../src/core/direct-file/options.ts'
@@ -49,7 +50,8 @@ export function createFlusher(
   const flusherOptions: FlusherOptions = {
     ...parsed,
     flushIntervalMs: parsed.flushInterval,
-    flushTimeoutMs: parsed.flushTimeout
+    flushTimeoutMs: parsed.flushTimeout,
+    journal: createJournal(1)
   }
   const flusher = new Flusher(
     memory,

@@ -49,7 +49,6 @@ export class DirectFile extends PumpedSink {
         recovered: () => this.pump.targetRecovered(),
         failed: (error) => this.pump.failForGood(error),
         lost: (dropped) => this.#target.lost(dropped),
-        files: () => {},
         notice: (message) => account.notice(message, true)
       },
       undefined,

@@ -31,12 +31,13 @@ export class FlushAccount {
     this.#statistics[statistic.flushErrors]++
   }
 
-  /** A flush is on disk: `bytes` of file for `records`, after `ms` of writing. */
-  countFlush(records: number, bytes: number, ms: number): void {
+  /** A flush is on disk: `bytes` of file for `records`, after `ms` of writing; its seal tells of `dropped`. */
+  countFlush(records: number, bytes: number, ms: number, dropped: number): void {
     const statistics = this.#statistics
     if (!Number.isSafeInteger(records) || records < 0) throw new Error(`${records} is no number of records`)
     statistics[statistic.records] += records
     statistics[statistic.bytesWritten] += bytes
+    statistics[statistic.sealedDropped] += dropped
     statistics[statistic.writeMs] += ms
     statistics[statistic.longestWriteMs] = Math.max(statistics[statistic.longestWriteMs], ms)
     this.progress()
@@ -47,8 +48,21 @@ export class FlushAccount {
     this.#statistics[statistic.lost] += records
   }
 
-  /** So many bytes are held for files that cannot be written. */
-  holds(bytes: number): void {
+  /** Drops that seals tell of. */
+  get sealedDropped(): number {
+    return this.#statistics[statistic.sealedDropped]
+  }
+
+  /** What the memory of an earlier flusher held has gone with it. Returns the number of records. */
+  takeHeld(): number {
+    const records = this.#statistics[statistic.held]
+    this.holds(0, 0)
+    return records
+  }
+
+  /** So much is held for files that cannot be written. */
+  holds(bytes: number, records: number): void {
+    this.#statistics[statistic.held] = records
     Atomics.store(this.#words, control.heldKib, Math.ceil(bytes / 1024))
   }
 

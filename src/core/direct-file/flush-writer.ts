@@ -1,5 +1,4 @@
 // Writes one flush: frames of the items, a filler where the alignment wants it, and the seal that closes it.
-import { randomBytes } from 'node:crypto'
 import { monotonicMs } from '../../base/clock.ts'
 import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
 import {
@@ -73,7 +72,8 @@ interface Unknown {
 export class FlushWriter {
   readonly #disk: Disk
   readonly #account: FlushAccount
-  readonly #writerId = randomBytes(8).readBigUInt64LE()
+  /** In every seal. */
+  readonly writerId: bigint
   readonly #tail = privatePages(2 * PAGE_BYTES)
   #chunk: Buffer | undefined
   readonly #callBytes = new Stride()
@@ -82,7 +82,8 @@ export class FlushWriter {
   #at = 0
   #unsyncedBytes = 0
 
-  constructor(disk: Disk, account: FlushAccount) {
+  constructor(disk: Disk, account: FlushAccount, writerId: bigint) {
+    this.writerId = writerId
     this.#disk = disk
     this.#account = account
   }
@@ -152,7 +153,7 @@ export class FlushWriter {
     if (!Number.isSafeInteger(records) || records < 0) throw new Error(`a flush of ${records} records`)
     if (!Number.isSafeInteger(dropped) || dropped < 0) throw new Error(`${dropped} records dropped`)
     encodeSeal(this.#tail, gapBytes, {
-      writerId: this.#writerId,
+      writerId: this.writerId,
       sequence,
       flushOffset: BigInt(start),
       records: BigInt(records),
@@ -166,7 +167,7 @@ export class FlushWriter {
     const end = start + frames + gapBytes + SEAL_BYTES
     if (end !== this.#at) throw new Error(`a flush ends at ${this.#at}, not at ${end}`)
     place.reach.written = place.reach.synced = 0
-    this.#account.countFlush(records, end - start, monotonicMs() - startedMs)
+    this.#account.countFlush(records, end - start, monotonicMs() - startedMs, dropped)
     return end
   }
 

@@ -7,6 +7,7 @@ import { monotonicMs } from '../../base/clock.ts'
 import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
 import { builtFile } from '../../base/package-root.ts'
 import type { DiskModule } from '../sink/internals.ts'
+import { createJournal } from './flush-journal.ts'
 import type { FlusherMessage, FlusherOptions, FlusherRequest } from './flusher-protocol.ts'
 import type { FlusherThreadData } from './flusher-thread.ts'
 import {
@@ -38,7 +39,7 @@ const START_LIMIT_MS = 10_000
 /** Why a thread could not be started that may start later. */
 const PASSING = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'])
 
-export interface FlusherLinkOptions extends FlusherOptions {
+export interface FlusherLinkOptions extends Omit<FlusherOptions, 'journal' | 'isRestart'> {
   readonly diskModule?: DiskModule | undefined
 }
 
@@ -59,6 +60,8 @@ export class FlusherLink {
   readonly handle: DirectFileHandle
   readonly memory: SharedMemory
   readonly #options: FlusherLinkOptions
+  /** See flush-journal.ts. */
+  readonly journal: SharedArrayBuffer
   readonly #news: LinkNews
   /** What a new thread has to be told before anything else. */
   readonly #resend: () => readonly FlusherRequest[]
@@ -88,6 +91,7 @@ export class FlusherLink {
     this.handle = { ...handle, buffer: createMemory(handle.shape), channel: `logboom-${randomUUID()}` }
     this.memory = new SharedMemory(this.handle)
     this.#options = options
+    this.journal = createJournal(options.group?.maxFiles ?? 1)
     this.#news = news
     this.#resend = resend
     this.#start()
@@ -226,7 +230,7 @@ export class FlusherLink {
     const { diskModule, ...options } = this.#options
     const workerData: FlusherThreadData = {
       handle: this.handle,
-      options: { ...options, isRestart: start > 1 },
+      options: { ...options, journal: this.journal, isRestart: start > 1 },
       start,
       diskModule
     }
@@ -296,7 +300,7 @@ export class FlusherLink {
     }
     const delayMs = Math.min(RESTART_MIN_MS * 2 ** Math.max(0, this.#deaths - 1), RESTART_MAX_MS)
     this.#restartAtMs = monotonicMs() + (isPassing ? RESTART_MAX_MS : delayMs)
-    this.#restartTimer = setTimeout(() => this.look(), this.#restartAtMs - monotonicMs() + 1)
+    this.#restartTimer = setTimeout(() => this.#start(), this.#restartAtMs - monotonicMs())
     if (this.#refs === 0) this.#restartTimer.unref()
     this.#news.ended(error)
   }
@@ -309,7 +313,9 @@ export class FlusherLink {
     this.#failure = new LogboomError('ERR_IO', message, { path, cause })
     Atomics.store(words, control.state, runState.failed)
     for (let shard = 0; shard < 2 * handle.shape.shards; shard++) {
-      Atomics.or(words, this.memory.shardWord(0, shard), SEALED)
+      const index = this.memory.shardWord(0, shard)
+      Atomics.or(words, index, SEALED)
+      Atomics.store(words, index + 2, 1)
     }
     statistics[statistic.lost] += openRecords(this.memory)
     Atomics.notify(words, control.flushed)

@@ -12,7 +12,11 @@ export interface FlusherOptions extends FrameFileOptions {
     readonly maxOpenFiles: number
     readonly idleCloseMs: number
     readonly maxHeldBytes: number
+    /** The numbers of files are below this. */
+    readonly maxFiles: number
   }
+  /** See flush-journal.ts. */
+  readonly journal: SharedArrayBuffer
   /** An earlier thread ended in the middle of its work on the same memory. */
   readonly isRestart?: boolean
 }
@@ -52,7 +56,6 @@ export type FlusherMessage =
   | { readonly type: 'recovered' }
   /** Accepted records that will not be written, already counted. */
   | { readonly type: 'lost'; readonly records: number }
-  | { readonly type: 'files'; readonly changes: Float64Array }
   /** Everything logged before flush `number` was asked for is on disk, or counted as lost. */
   | { readonly type: 'flushed'; readonly number: number }
   /** Request 'close' of this number is carried out. */

@@ -3,6 +3,7 @@ import { monotonicMs } from '../../base/clock.ts'
 import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import { FlushAccount } from './flush-account.ts'
+import { FlushJournal, LATE_ROUND } from './flush-journal.ts'
 import type { FlushItem, FlushTarget, TargetNews } from './flush-target.ts'
 import { FlushWriter } from './flush-writer.ts'
 import type { FlusherOptions, FlusherPort } from './flusher-protocol.ts'
@@ -21,11 +22,11 @@ import {
   statistic,
   threadState
 } from './shared-memory.ts'
+import { openRecords } from './statistics.ts'
 import { watchDisk } from './watched-disk.ts'
 
 const RETRY_MIN_MS = 50
 const RETRY_MAX_MS = 500
-const REPORT_INTERVAL_MS = 1_000
 const LEAST_IDLE_CHECK_MS = 100
 /** Late copies are looked at so often while the file closes. */
 const LATE_POLL_MS = 5
@@ -41,6 +42,7 @@ export class Flusher {
   readonly #toClose = new Map<number, number[]>()
   readonly #collector: ShardCollector
   readonly #large: LargeRecords
+  readonly #journal: FlushJournal
   /** Collected and not yet settled; see `FlushTarget`. */
   readonly #items: FlushItem[] = []
   #itemsEpoch: number | undefined
@@ -54,7 +56,6 @@ export class Flusher {
   #reopens: number
   #nextFlushAtMs = Number.POSITIVE_INFINITY
   #nextIdleCheckAtMs = Number.POSITIVE_INFINITY
-  #nextReportAtMs = 0
 
   constructor(memory: SharedMemory, options: FlusherOptions, realDisk: Disk, port: FlusherPort) {
     const { words } = memory
@@ -64,6 +65,9 @@ export class Flusher {
     this.#port = port
     this.#account = new FlushAccount(memory)
     this.#large = new LargeRecords(memory)
+    const { isRestart = false } = options
+    const flushed = Atomics.load(words, control.flushed)
+    this.#journal = new FlushJournal(options.journal, isRestart, flushed)
     const news: TargetNews = {
       rotated: (event, isQuarantine) => port.send({ type: 'rotated', ...event, isQuarantine }),
       warning: (code, message, path) => port.send({ type: 'warning', code, message, path }),
@@ -72,21 +76,30 @@ export class Flusher {
       lost: (records) => this.#countLost(records)
     }
     if (options.group === undefined) {
-      const writer = new FlushWriter(disk, this.#account)
-      this.#target = new FrameFile(disk, options.path, options, news, this.#account, writer)
+      const writer = new FlushWriter(disk, this.#account, this.#journal.writerId)
+      const file = this.#journal.file(0)
+      this.#target = new FrameFile(disk, options.path, options, news, this.#account, writer, file, isRestart)
     } else {
-      this.#target = this.#group = new GroupFile(disk, { ...options, ...options.group }, news, this.#account)
+      this.#target = this.#group = new GroupFile(
+        disk,
+        { ...options, ...options.group },
+        news,
+        this.#account,
+        this.#journal,
+        isRestart
+      )
     }
     this.#collector = new ShardCollector(
       memory,
       options.flushTimeoutMs,
       (id, kib) => this.#large.take(id, kib),
-      options.isRestart
+      isRestart
     )
     this.#rotations = 0
     this.#reopens = 0
-    if (options.isRestart) {
-      this.#countedDropped = this.#droppedRecords()
+    if (isRestart) {
+      this.#countLost(this.#account.takeHeld())
+      this.#countedDropped = this.#account.sealedDropped
       this.#rotations = Atomics.load(words, control.rotateAsked)
       this.#reopens = Atomics.load(words, control.reopenAsked)
     }
@@ -103,7 +116,8 @@ export class Flusher {
     Atomics.notify(words, control.thread)
     // Having come so far is progress, too: starting may take long on a machine that has much to do.
     this.#account.progress()
-    this.#attempt(() => this.#target.open())
+    // That a file can be opened says nothing of records that ended an earlier thread.
+    if (!this.#options.isRestart || openRecords(this.#memory) === 0) this.#attempt(() => this.#target.open())
     for (;;) {
       const seen = Atomics.load(words, control.wake)
       this.step()
@@ -146,7 +160,6 @@ export class Flusher {
     if (this.#target.holds) this.#attempt(() => this.#target.writeHeld())
     this.#closeAskedFiles()
     this.#reportLost()
-    if (isAsked || isClosing || monotonicMs() >= this.#nextReportAtMs) this.#reportFiles()
     // One file's trouble keeps no other from being written, but it keeps a flush of all of them from being true.
     if (this.#target.holds) return false
     if (isAsked) {
@@ -206,7 +219,6 @@ export class Flusher {
       // What was written is sealed; what was not is counted by whoever closes.
     }
     this.#reportLost()
-    this.#reportFiles()
     this.#large.close()
     Atomics.store(words, control.state, runState.closed)
     Atomics.notify(words, control.state)
@@ -238,11 +250,13 @@ export class Flusher {
       const { items, lost, missing } = this.#collector.collectLate()
       this.#memory.statistics[statistic.goneDropped] += lost
       this.#countLost(missing)
+      if (this.#items.length === 0 && items.length > 0) this.#journal.begin(LATE_ROUND)
       this.#items.push(...items)
     }
     this.#countDropped()
     if (this.#items.length > 0) {
       if (!this.#write()) return false
+      this.#journal.endLate()
       this.#collector.forget()
     } else if (isClosing && this.#target.hasDropped && this.#group === undefined) {
       return this.#attempt(() => this.#target.write([]))
@@ -269,12 +283,15 @@ export class Flusher {
       const { items, lost, missing } = this.#collector.collect(epoch)
       statistics[statistic.goneDropped] += lost
       this.#countLost(missing)
+      // What is left in the list is of late copies, and part of the round now.
+      if (this.#items.length === 0) this.#journal.begin(epoch)
       this.#items.push(...items)
       this.#itemsEpoch = epoch
     }
     const isUsedEpoch = this.#items.length > 0
     this.#countDropped()
     if (isUsedEpoch && !this.#write()) return false
+    this.#journal.endLate()
     this.#collector.forget()
     if (isClosing) this.#collector.retire(epoch)
     else this.#collector.reset(epoch)
@@ -297,8 +314,6 @@ export class Flusher {
   #write(): boolean {
     const isDone = this.#attempt(() => this.#target.write(this.#items))
     if (isDone && this.#items.length > 0) throw new Error('a target has left something in the list')
-    // With thousands of files a report is large; nobody needs it more often.
-    if (monotonicMs() >= this.#nextReportAtMs) this.#reportFiles()
     return isDone
   }
 
@@ -388,15 +403,8 @@ export class Flusher {
       if (group.holdsOf(tag)) continue
       group.closeOf(tag)
       this.#toClose.delete(tag)
-      this.#reportFiles()
       for (const number of numbers) this.#port.send({ type: 'fileClosed', number })
     }
-  }
-
-  #reportFiles(): void {
-    this.#nextReportAtMs = monotonicMs() + REPORT_INTERVAL_MS
-    const changes = this.#group?.takeChanges()
-    if (changes !== undefined && changes.length > 0) this.#port.send({ type: 'files', changes })
   }
 }
 

@@ -7,10 +7,12 @@ import type { Disk, FileStat } from '../../io/disk.ts'
 import { type OpenFile, syncFolder } from '../../io/open-file.ts'
 import { AsideNames } from './aside-names.ts'
 import { DirectOpener, fillUp, inspect } from './direct-open.ts'
+import { cutTail, findTail } from './file-tail.ts'
 import type { FlushAccount } from './flush-account.ts'
+import type { FileJournal } from './flush-journal.ts'
 import { type FlushItem, type FrameFileOptions, isLarge, type TargetNews } from './flush-target.ts'
 import { BrokenBlock, FlushFailure, type FlushWriter, type Reach } from './flush-writer.ts'
-import { salvage, splitBlock } from './split-block.ts'
+import { salvage, skipRecords, splitBlock } from './split-block.ts'
 
 /** Turns of `write` without an item written: after a rotation, a split, another alignment, another file. */
 const MAX_IDLE_TURNS = 10
@@ -23,8 +25,6 @@ const MAX_IDLE_TURNS = 10
 type State = 'closed' | 'open' | 'unclean' | 'doubtful'
 
 export class FrameFile {
-  /** Of this file alone. */
-  readonly counters = { records: 0, bytes: 0, rotations: 0 }
   readonly #disk: Disk
   readonly #path: string
   /** Shared by all files of a group. */
@@ -38,7 +38,9 @@ export class FrameFile {
   readonly #reach: Reach = { written: 0, synced: 0 }
   #state: State = 'closed'
   #file: OpenFile | undefined
-  #sequence = 0n
+  readonly #journal: FileJournal
+  /** An earlier flusher wrote the file, and ended nobody knows where. */
+  #isUnknown: boolean
   #dropped = 0
   #size = 0
   #allocated = 0
@@ -52,7 +54,9 @@ export class FrameFile {
     options: FrameFileOptions,
     news: TargetNews,
     account: FlushAccount,
-    writer: FlushWriter
+    writer: FlushWriter,
+    journal: FileJournal,
+    isRestart = false
   ) {
     this.#disk = disk
     this.#path = path
@@ -60,6 +64,8 @@ export class FrameFile {
     this.#news = news
     this.#account = account
     this.#writer = writer
+    this.#journal = journal
+    this.#isUnknown = isRestart
     this.#syncs = options.sync ?? true
     this.#opener = new DirectOpener(disk, path, options, (code, message) => news.warning(code, message, path))
     this.#asideNames = new AsideNames(disk, path)
@@ -88,6 +94,7 @@ export class FrameFile {
   open(): void {
     if (this.#file !== undefined) return
     const path = this.#path
+    if (this.#isUnknown) this.#takeOver()
     const isNew = this.#prepare()
     const left = this.#left
     const file = this.#opener.open((opened) => left !== undefined && opened.is(left))
@@ -99,14 +106,22 @@ export class FrameFile {
       throw error
     }
     this.#file = file
-    this.#allocated = this.#size
+    this.#journal.size = this.#allocated = this.#size
     this.#enter('open')
     this.#preallocate()
   }
 
-  /** Writes `items` as one flush, or several where a rotation comes between. See `FlushTarget`. */
-  write(items: FlushItem[]): void {
+  /**
+   * Writes `items` as one flush, or several where a rotation comes between. See `FlushTarget`. `isRound` is false for
+   * records that an earlier round left.
+   */
+  write(items: FlushItem[], isRound = true): void {
     let idleTurns = 0
+    if (isRound && items.length > 0) {
+      if (this.#isUnknown) this.open()
+      skipRecords(items, this.#journal.takeSkip(), (item) => this.#news.released(item))
+      if (items.length === 0) return
+    }
     do {
       if (idleTurns++ === MAX_IDLE_TURNS) throw new Error(`${this.#path} changes all the time`)
       this.#becomeOpen()
@@ -114,7 +129,7 @@ export class FrameFile {
       if (count === 0 && items.length > 0) {
         if (this.#size > 0) this.#turnOver()
         else items.splice(0, 1, ...splitBlock(items[0], this.#roomOf(0)))
-      } else if (this.#writeFlush(items, count)) {
+      } else if (this.#writeFlush(items, count, isRound)) {
         const written = items.splice(0, count)
         for (const item of written) if (isLarge(item)) this.#news.released(item)
         idleTurns = 0
@@ -200,6 +215,22 @@ export class FrameFile {
     this.#enter('closed')
   }
 
+  // What an earlier flusher has on disk and could not note any more is noted; half a flush of its is taken back.
+  #takeOver(): void {
+    const { size } = this.#journal
+    const found = findTail(this.#disk, this.#path, size, this.#writer.writerId)
+    if (found !== undefined) {
+      const { seal, endsAt } = found
+      if (seal !== undefined && seal.sequence === BigInt(this.#journal.sequence + 1)) {
+        const records = Number(seal.records)
+        const bytes = endsAt - Number(seal.flushOffset)
+        this.#journal.endFlush(endsAt, bytes, records)
+        this.#account.countFlush(records, bytes, 0, Number(seal.dropped))
+      } else cutTail(this.#disk, this.#path, size, this.#options)
+    }
+    this.#isUnknown = false
+  }
+
   /** Looks at what is at the path; true if that is nothing. Throws `ERR_FORMAT` if it is no direct file. */
   #prepare(): boolean {
     const path = this.#path
@@ -268,7 +299,7 @@ export class FrameFile {
   }
 
   /** False if it has to be tried in another way, at once. */
-  #writeFlush(items: readonly FlushItem[], count: number): boolean {
+  #writeFlush(items: readonly FlushItem[], count: number, isRound: boolean): boolean {
     const { isDirect, alignment } = this.#opener
     const start = this.#size
     const place = {
@@ -281,8 +312,10 @@ export class FrameFile {
       reach: this.#reach
     }
     const before = this.#account.records
+    this.#journal.beginFlush(isRound)
     try {
-      this.#size = this.#writer.write(items.slice(0, count), place, this.#sequence + 1n, this.#dropped)
+      const sequence = BigInt(this.#journal.sequence + 1)
+      this.#size = this.#writer.write(items.slice(0, count), place, sequence, this.#dropped)
     } catch (error) {
       this.#failed(error)
       if (error instanceof BrokenBlock) {
@@ -297,10 +330,8 @@ export class FrameFile {
       }
       throw error.error
     }
-    this.#sequence++
+    this.#journal.endFlush(this.#size, this.#size - start, this.#account.records - before)
     this.#dropped = 0
-    this.counters.records += this.#account.records - before
-    this.counters.bytes += this.#size - start
     this.#preallocate()
     return true
   }
@@ -364,7 +395,7 @@ export class FrameFile {
   }
 
   #countRotation(): void {
-    this.counters.rotations++
+    this.#journal.countRotation()
     this.#account.countRotation()
   }
 }

@@ -5,15 +5,13 @@ import { monotonicMs } from '../../base/clock.ts'
 import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import type { FlushAccount } from './flush-account.ts'
+import type { FlushJournal } from './flush-journal.ts'
 import type { FlushItem, FlushTarget, FrameFileOptions, TargetNews } from './flush-target.ts'
 import { isLarge } from './flush-target.ts'
 import { FlushWriter } from './flush-writer.ts'
 import { FrameFile } from './frame-file.ts'
 import { HeldRecords } from './held-records.ts'
 import { type TaggedPart, TagSorter } from './tag-sorter.ts'
-
-/** Numbers per file in `takeChanges`: its number, then records, bytes, rotations and lost records since the last. */
-export const CHANGE_FIELDS = 5
 
 /** Not a matter of one file: every other one has, or will have, the same. */
 const EVERYBODYS = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM'])
@@ -29,10 +27,8 @@ interface Member {
   readonly file: FrameFile
   readonly path: string
   usedAtMs: number
-  lost: number
   /** A refusal was reported and nothing was written since. */
   isRefused: boolean
-  reported: { records: number; bytes: number; rotations: number; lost: number }
 }
 
 /** A list that was sorted, as far as it is not settled yet. */
@@ -48,6 +44,8 @@ export class GroupFile implements FlushTarget {
   readonly #memberNews: TargetNews
   readonly #account: FlushAccount
   readonly #writer: FlushWriter
+  readonly #journal: FlushJournal
+  readonly #isRestart: boolean
   readonly #sorter = new TagSorter()
   readonly #held: HeldRecords
   readonly #paths = new Map<number, string>()
@@ -59,16 +57,24 @@ export class GroupFile implements FlushTarget {
   #maxOpenFiles: number
   #round: Round | undefined
   #heldFailure: FlushTarget['heldFailure']
-  readonly #changed = new Set<number>()
 
-  constructor(disk: Disk, options: GroupOptions, news: TargetNews, account: FlushAccount) {
+  constructor(
+    disk: Disk,
+    options: GroupOptions,
+    news: TargetNews,
+    account: FlushAccount,
+    journal: FlushJournal,
+    isRestart = false
+  ) {
     this.#disk = disk
     this.#options = options
     this.#news = news
     // An item of the list is given back by the group, when all files have their part of the list.
     this.#memberNews = { ...news, released: () => {} }
     this.#account = account
-    this.#writer = new FlushWriter(disk, account)
+    this.#writer = new FlushWriter(disk, account, journal.writerId)
+    this.#journal = journal
+    this.#isRestart = isRestart
     this.#held = new HeldRecords(options.maxHeldBytes)
     this.#maxOpenFiles = options.maxOpenFiles
   }
@@ -118,25 +124,6 @@ export class GroupFile implements FlushTarget {
   closeOf(tag: number): void {
     const member = this.#open.get(tag)
     if (member !== undefined) this.#close(tag, member)
-  }
-
-  /** What has changed since the last call; numbers only, as there may be thousands of files. */
-  takeChanges(): Float64Array {
-    const changes = new Float64Array(CHANGE_FIELDS * this.#changed.size)
-    let at = 0
-    for (const tag of this.#changed) {
-      const member = this.#members.get(tag)!
-      const now = { ...member.file.counters, lost: member.lost }
-      const { records, bytes, rotations, lost } = member.reported
-      changes.set(
-        [tag, now.records - records, now.bytes - bytes, now.rotations - rotations, now.lost - lost],
-        at
-      )
-      member.reported = now
-      at += CHANGE_FIELDS
-    }
-    this.#changed.clear()
-    return changes
   }
 
   write(items: FlushItem[]): void {
@@ -210,7 +197,7 @@ export class GroupFile implements FlushTarget {
   #writeHeldOf(tag: number, member: Member): unknown {
     const held = this.#held.of(tag)
     if (held === undefined) return undefined
-    const error = this.#attempt(tag, member, () => member.file.write(held))
+    const error = this.#attempt(tag, member, () => member.file.write(held, false))
     this.#held.settle(tag)
     return error
   }
@@ -236,14 +223,13 @@ export class GroupFile implements FlushTarget {
   #lose(tag: number, member: Member, items: readonly FlushItem[]): void {
     const records = recordsOf(items)
     if (records === 0) return
-    member.lost += records
+    this.#journal.file(tag).countLost(records)
     member.file.countDropped(records)
-    this.#changed.add(tag)
     this.#news.lost(records, tag)
   }
 
   #updateHeldFailure(): void {
-    this.#account.holds(this.#held.bytes)
+    this.#account.holds(this.#held.bytes, this.#held.records)
     if (this.#held.isEmpty) this.#heldFailure = undefined
   }
 
@@ -270,7 +256,6 @@ export class GroupFile implements FlushTarget {
       }
     }
     member.isRefused = false
-    this.#changed.add(tag)
     return undefined
   }
 
@@ -279,12 +264,19 @@ export class GroupFile implements FlushTarget {
     const path = this.#paths.get(tag)
     if (found !== undefined || path === undefined) return found
     const member = {
-      file: new FrameFile(this.#disk, path, this.#options, this.#memberNews, this.#account, this.#writer),
+      file: new FrameFile(
+        this.#disk,
+        path,
+        this.#options,
+        this.#memberNews,
+        this.#account,
+        this.#writer,
+        this.#journal.file(tag),
+        this.#isRestart
+      ),
       path,
       usedAtMs: 0,
-      lost: 0,
-      isRefused: false,
-      reported: { records: 0, bytes: 0, rotations: 0, lost: 0 }
+      isRefused: false
     }
     this.#members.set(tag, member)
     return member
@@ -306,7 +298,6 @@ export class GroupFile implements FlushTarget {
 
   #close(tag: number, member: Member): void {
     this.#open.delete(tag)
-    this.#changed.add(tag)
     try {
       member.file.close()
     } catch {

@@ -28,6 +28,13 @@ export class HeldRecords {
     return this.#bytes
   }
 
+  /** Of all files. */
+  get records(): number {
+    let sum = 0
+    for (const { items } of this.#byTag.values()) for (const { records } of items) sum += records ?? 0
+    return sum
+  }
+
   tags(): number[] {
     return [...this.#byTag.keys()]
   }

@@ -83,6 +83,10 @@ export const statistic = {
   goneRecords: 12,
   /** Accepted records that were given up. */
   lost: 13,
+  /** Records held in the flusher's own memory for files that cannot be written. */
+  held: 14,
+  /** Dropped records that seals tell of. */
+  sealedDropped: 15,
   /** From here on: records written from each shard. */
   shardRecords: 16
 } as const

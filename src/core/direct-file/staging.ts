@@ -27,8 +27,6 @@ export interface StagingNews {
   failed(error: PermanentError): void
   /** Accepted records were given up. */
   lost(dropped: Dropped): void
-  /** See `GroupFile.takeChanges`. */
-  files(changes: Float64Array): void
   /** What could not be written when the process ended. */
   notice(message: string): void
 }
@@ -127,6 +125,8 @@ export class Staging {
     this.#flushing++
     try {
       await this.link.flush()
+    } catch (error) {
+      throw this.failure ?? error
     } finally {
       this.#flushing--
     }
@@ -134,7 +134,11 @@ export class Staging {
 
   /** A wait as long as that of a closing file is one that goes on while the disk does. */
   flushNow(waitMs: number): void {
-    this.link.flushNow(waitMs >= STALL_MS ? undefined : waitMs)
+    try {
+      this.link.flushNow(waitMs >= STALL_MS ? undefined : waitMs)
+    } catch (error) {
+      throw this.failure ?? error
+    }
   }
 
   // Whoever looks takes a number that stays the same for a standstill. A thread that gets no processor stands, too,
@@ -180,8 +184,7 @@ export class Staging {
 
   #hear(message: FlusherMessage): void {
     const { type } = message
-    if (type === 'files') this.#news.files(message.changes)
-    else if (type === 'warning') this.#news.warning(message.code, message.message, message.path)
+    if (type === 'warning') this.#news.warning(message.code, message.message, message.path)
     else if (type === 'lost') {
       this.#told += message.records
       this.#news.lost({ lines: message.records, bytes: 0 })

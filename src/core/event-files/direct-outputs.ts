@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto'
 import { basename, dirname, extname, join } from 'node:path'
 import { BACKUP_SUFFIX_BYTES, MAX_NAME_BYTES } from '../../base/file-name.ts'
+import { fileTotals } from '../direct-file/flush-journal.ts'
 import type { FlusherRequest } from '../direct-file/flusher-protocol.ts'
-import { CHANGE_FIELDS } from '../direct-file/group-file.ts'
 import { instancePath, parseDirectFileOptions } from '../direct-file/options.ts'
 import { Staging } from '../direct-file/staging.ts'
 import { type FlushMetrics, flusherStats, flushMetrics } from '../direct-file/statistics.ts'
@@ -22,6 +22,8 @@ export class DirectOutputs implements Outputs {
   readonly #entries: EventEntry[] = []
   /** Drops of each event that the flusher knows. */
   readonly #reported: number[] = []
+  /** Records of each event that the flusher has given up, as far as they are counted. */
+  readonly #lost: number[] = []
   readonly #instance: string
 
   constructor(options: ParsedEventFilesOptions, news: OutputNews) {
@@ -40,6 +42,8 @@ export class DirectOutputs implements Outputs {
             // One descriptor is that of the lock.
             maxOpenFiles: options.own.maxOpenFiles - 1,
             idleCloseMs: options.own.idleClose,
+            // The default event is not counted.
+            maxFiles: options.own.maxEvents + 2,
             maxHeldBytes: Math.floor(file.maxBufferBytes * HELD_SHARE)
           }
         }
@@ -51,7 +55,6 @@ export class DirectOutputs implements Outputs {
         recovered: () => news.recovered(),
         failed: (error) => news.failed(error),
         lost: (dropped) => news.dropped(dropped),
-        files: (changes) => this.#update(changes),
         notice: (message) => news.warning('ERR_LOST', message, options.folder)
       },
       () => this.#known()
@@ -96,9 +99,16 @@ export class DirectOutputs implements Outputs {
     return this.#staging.pending()
   }
 
-  close(): Promise<Dropped> {
+  async close(): Promise<Dropped> {
     this.#reportDrops()
-    return this.#staging.close()
+    const dropped = await this.#staging.close()
+    for (const entry of this.#entries) {
+      if (entry === undefined) continue
+      this.update(entry)
+      const rest = entry.accepted - entry.written.records
+      if (rest > 0) countDropped(entry, rest)
+    }
+    return dropped
   }
 
   totals(): OutputTotals {
@@ -106,8 +116,17 @@ export class DirectOutputs implements Outputs {
     return { writes, syncs, rotations, repairs: 0, errors }
   }
 
-  // The flusher tells after each flush.
-  update(): void {}
+  update(entry: EventEntry): void {
+    if (this.#entries[entry.tag] === undefined) return
+    const { lost, ...written } = fileTotals(this.#staging.link.journal, entry.tag)
+    Object.assign(entry.written, written)
+    const news = lost - this.#lost[entry.tag]
+    if (news === 0) return
+    this.#lost[entry.tag] = lost
+    // The flusher has told the file's seal.
+    this.#reported[entry.tag] += news
+    countDropped(entry, news)
+  }
 
   get metrics(): FlushMetrics {
     return flushMetrics(this.#staging.link.memory)
@@ -117,6 +136,7 @@ export class DirectOutputs implements Outputs {
     if (this.#entries[entry.tag] !== undefined) return
     this.#entries[entry.tag] = entry
     this.#reported[entry.tag] = 0
+    this.#lost[entry.tag] = 0
     const path = this.#pathOf(entry)
     this.#staging.link.request({ type: 'add', tag: entry.tag, path })
     this.#staging.upkeep.begin(path)
@@ -149,24 +169,11 @@ export class DirectOutputs implements Outputs {
   #reportDrops(): void {
     for (const entry of this.#entries) {
       if (entry === undefined) continue
+      this.update(entry)
       const count = entry.dropped - this.#reported[entry.tag]
       if (count === 0) continue
       this.#reported[entry.tag] = entry.dropped
       this.#staging.link.request({ type: 'dropped', tag: entry.tag, count })
-    }
-  }
-
-  #update(changes: Float64Array): void {
-    for (let at = 0; at < changes.length; at += CHANGE_FIELDS) {
-      const entry = this.#entries[changes[at]]
-      if (entry === undefined) continue
-      entry.written.records += changes[at + 1]
-      entry.written.bytes += changes[at + 2]
-      entry.written.rotations += changes[at + 3]
-      const lost = changes[at + 4]
-      if (lost === 0) continue
-      countDropped(entry, lost)
-      this.#reported[entry.tag] += lost
     }
   }
 }

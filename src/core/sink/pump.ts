@@ -391,6 +391,8 @@ export class Pump {
   #syncFailed(error: unknown): void {
     if (error instanceof PermanentError) {
       this.failForGood(error)
+      // The sink may have failed before, while those whom this sync covers were not among those who wait.
+      this.#syncs.rejectAll(error)
       return
     }
     const failure = this.#asFailure(error)
