@@ -1,6 +1,7 @@
 // The open file of one event: a sink of its own, and what its event needs to know of it.
 import { monotonicMs } from '../../base/clock.ts'
 import { systemCode } from '../../base/errors.ts'
+import type { Dropped } from '../queue/byte-queue.ts'
 import type { SinkEvents, WarningEvent } from '../sink/contract.ts'
 import type { InternalSink } from '../sink/pumped-sink.ts'
 import type { SyncLevel } from '../sink/target.ts'
@@ -14,7 +15,7 @@ export interface EventFileNews {
   degraded(file: EventFile, event: WarningEvent): void
   recovered(file: EventFile): void
   /** Records it had accepted will not be written. */
-  dropped(file: EventFile, ...event: SinkEvents['dropped']): void
+  dropped(file: EventFile, dropped: Dropped): void
 }
 
 const WRITTEN = ['records', 'bytes', 'rotations'] as const
@@ -23,8 +24,10 @@ const TOTALS = ['writes', 'syncs', 'rotations', 'repairs', 'errors'] as const
 export class EventFile {
   readonly entry: EventEntry
   readonly #sink: InternalSink
+  readonly #news: EventFileNews
   /** What of it the event knows. */
   readonly #counted: EventEntry['written'] = { records: 0, bytes: 0, rotations: 0 }
+  #dropped = 0
   /** Where it is in a list of `OpenFiles`. */
   at = 0
   usedAtMs = 0
@@ -40,6 +43,7 @@ export class EventFile {
   constructor(entry: EventEntry, sink: InternalSink, news: EventFileNews) {
     this.entry = entry
     this.#sink = sink
+    this.#news = news
     sink.on('rotated', news.rotated)
     sink.on('repaired', news.repaired)
     sink.on('warning', news.warning)
@@ -51,7 +55,11 @@ export class EventFile {
       this.trouble = undefined
       news.recovered(this)
     })
-    sink.on('dropped', (event) => news.dropped(this, event))
+    // How many they are is asked for, because events come late and seldom; how large they were only they know.
+    sink.on('dropped', ({ bytes }) => {
+      this.count()
+      news.dropped(this, { lines: 0, bytes })
+    })
   }
 
   /** Bytes it was given and has not written. */
@@ -121,6 +129,9 @@ export class EventFile {
       written[name] += stats[name] - this.#counted[name]
       this.#counted[name] = stats[name]
     }
+    const lines = stats.dropped - this.#dropped
+    this.#dropped = stats.dropped
+    if (lines > 0) this.#news.dropped(this, { lines, bytes: 0 })
     if (totals !== undefined) for (const name of TOTALS) totals[name] += stats[name]
   }
 }

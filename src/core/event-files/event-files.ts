@@ -97,8 +97,8 @@ export class EventFiles extends PumpedSink {
   override stats(event: string): EventStats
   override stats(event?: string): SinkStats | EventStats {
     if (event !== undefined) return this.#statsOf(event)
-    const stats = super.stats()
     const totals = this.#outputs.totals()
+    const stats = super.stats()
     for (const name of ['writes', 'syncs', 'rotations', 'repairs', 'errors'] as const)
       stats[name] += totals[name]
     for (const entry of this.#events.all()) {

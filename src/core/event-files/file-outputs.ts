@@ -19,21 +19,22 @@ import type { ParsedEventFilesOptions } from './options.ts'
 import { placeOf } from './output-kind.ts'
 import { countDropped, type EventEntry, type OutputNews, type Outputs, type OutputTotals } from './outputs.ts'
 import { isObstacle, isWholeDisk, Refusals } from './refusals.ts'
-import { syncClosed } from './sync-closed.ts'
+import { syncClosed, syncClosedNow } from './sync-closed.ts'
 
 /** So much is handed over without waiting for `flushInterval`. */
 const HAND_OVER_BYTES = 4 * 1024 * 1024
-/** Of the memory for records half is the sink's queue; the rest is shared by the buffer and the files. */
-const MEMORY_SHARES = 4
-const MIN_BUFFER_BYTES = 64 * 1024
+/** Of the memory for records half is the sink's queue, a quarter this buffer; the files share the last one. */
+const BUFFER_SHARE = 1 / 4
+const FILE_SHARE = 1 / 8
 /** A place among the open files is waited for so long; then other events come first. */
 const PLACE_WAIT_MS = 20
 /** The thread is given back to others after so much work at once. */
 const SLICE_MS = 20
 /** What could not be handed over is tried again after this. */
 const TRY_AGAIN_MS = 50
-/** A caller who allows less is served in the background, many records at a time. */
-const MIN_SYNCHRONOUS_MS = 1_000
+/** A caller who allows less is served at once only where that takes a few system calls; else in the background. */
+const PATIENT_MS = 1_000
+const FEW_EVENTS = 8
 
 export class FileOutputs implements Outputs {
   readonly metrics = new FlushMeter()
@@ -43,6 +44,10 @@ export class FileOutputs implements Outputs {
   readonly #files: OpenFiles
   readonly #buffer: EventBuffer
   readonly #refusals = new Refusals()
+  /** The policy where memory is full. */
+  readonly #blocks: boolean
+  /** What a single file may hold where records are dropped. */
+  readonly #fileBytes: number
   readonly #idleTimer: NodeJS.Timeout
   /** Files that said they are in trouble. */
   readonly #troubled = new Set<EventFile>()
@@ -81,12 +86,12 @@ export class FileOutputs implements Outputs {
         warning: ({ code, message, path }) => news.warning(code, message, path),
         degraded: (file, event) => this.#degraded(file, event),
         recovered: (file) => this.#recovered(file),
-        dropped: (file, { count, bytes }) => this.#drop(file.entry, { lines: count, bytes })
+        dropped: (file, dropped) => this.#drop(file.entry, dropped)
       }
     )
-    this.#buffer = new EventBuffer(
-      Math.max(MIN_BUFFER_BYTES, Math.floor(options.maxBufferBytes / MEMORY_SHARES))
-    )
+    this.#blocks = options.overflow === 'block'
+    this.#fileBytes = Math.max(1, Math.floor(options.maxBufferBytes * FILE_SHARE))
+    this.#buffer = new EventBuffer(Math.max(1, Math.floor(options.maxBufferBytes * BUFFER_SHARE)))
     const { idleClose } = options.own
     const everyMs = Math.max(100, idleClose / 4)
     this.#idleTimer = setInterval(() => this.#files.closeIdle(monotonicMs() - idleClose), everyMs).unref()
@@ -95,8 +100,8 @@ export class FileOutputs implements Outputs {
   add(entry: EventEntry, data: Uint8Array, start: number, end: number): boolean {
     if (!this.#buffer.add(entry, data, start, end)) {
       this.metrics.blockedSwaps++
-      this.#startRound()
-      return false
+      this.#makeRoom()
+      if (!this.#buffer.add(entry, data, start, end)) return false
     }
     if (this.#buffer.bytes >= Math.min(HAND_OVER_BYTES, this.#buffer.capacity / 2)) this.#startRound()
     else this.#schedule(this.#options.checked.flushInterval)
@@ -133,12 +138,12 @@ export class FileOutputs implements Outputs {
   flushNow(to: SyncLevel, waitMs: number): void {
     const isIdle = to === 'os' && this.#buffer.bytes === 0 && this.#files.queuedBytes === 0
     if (isIdle) return
-    if (waitMs < MIN_SYNCHRONOUS_MS) throw this.#notNow()
+    if (waitMs < PATIENT_MS && !this.#isQuick()) throw this.#notNow()
     const untilMs = monotonicMs() + waitMs
     this.#handOverNow(waitMs)
     let failure: unknown
     for (const file of this.#files.list) {
-      if (to === 'os' && file.queuedBytes === 0) continue
+      if (file.queuedBytes === 0 && (to === 'os' || file.isSynced)) continue
       // Files that are in trouble may each block for the time of a lock.
       if (file.isLagging && monotonicMs() > untilMs) {
         failure ??= this.#notNow()
@@ -151,6 +156,7 @@ export class FileOutputs implements Outputs {
       }
     }
     if (failure !== undefined) throw failure
+    if (to === 'disk') syncClosedNow(this.#internals.disk, this.#options.folder, this.#unsynced)
     if (this.#buffer.bytes > 0) throw this.#notNow()
   }
 
@@ -166,8 +172,6 @@ export class FileOutputs implements Outputs {
     await this.#round
     for (const entry of this.#buffer.entries()) this.#dropWaiting(entry)
     await this.#files.closeAll()
-    // What files say of their end reaches us a tick later.
-    await new Promise((resolve) => setImmediate(resolve))
     return this.#lost
   }
 
@@ -185,8 +189,8 @@ export class FileOutputs implements Outputs {
     const place = {
       ...placeOf(output, folder, entry.name),
       fallback: false,
-      // The bound is that of all files and kept here; a file of its own must never block for it.
-      maxBufferBytes: Math.max(this.#options.maxBufferBytes, MEMORY_SHARES * this.#buffer.capacity)
+      // Where nothing is dropped the bound is kept here, and no file must block for one of its own.
+      maxBufferBytes: this.#blocks ? this.#options.maxBufferBytes : this.#fileBytes
     }
     return withInternals(this.#internals, () => fileKinds[output].create(checkedFor(checked, place) as never))
   }
@@ -201,6 +205,15 @@ export class FileOutputs implements Outputs {
 
   #startRound(): void {
     void this.#runRound()
+  }
+
+  /** Hands over, to files that are open, what can be; the others have to wait for the round that this begins. */
+  #makeRoom(): void {
+    for (const entry of this.#buffer.entries()) {
+      if (this.#files.get(entry) !== undefined) this.#handOver(entry)
+    }
+    this.#buffer.compact(true)
+    if (this.#buffer.bytes > 0) this.#startRound()
   }
 
   /** Hands over what was added so far; what comes meanwhile is handed over by the next round. */
@@ -298,6 +311,7 @@ export class FileOutputs implements Outputs {
     this.#passed(entry)
     file.writeNow()
     if (file.isLagging) {
+      file.count()
       // Said by event only after the next ones have been opened in vain.
       if (isOutOfDescriptors(file.failureCode)) this.#files.shrink()
       return
@@ -309,12 +323,15 @@ export class FileOutputs implements Outputs {
   /** Whether a file that cannot write now may take the records that wait for it. If not, they may be dropped. */
   #hasRoomFor(file: EventFile): boolean {
     const { entry } = file
-    const mostBytes = this.#buffer.capacity
-    if (this.#files.queuedBytes + this.#buffer.bytesOf(entry) <= mostBytes) return true
+    const othersBytes = this.#files.queuedBytes - file.queuedBytes
+    // The file itself drops what is more than its share.
+    if (!this.#blocks && othersBytes <= this.#fileBytes) return true
+    const bytes = othersBytes + file.queuedBytes + this.#buffer.bytesOf(entry)
+    if (bytes <= 2 * this.#fileBytes) return true
     // One event must not hold up the others: where they can be written, it alone pays. Where none can, or the cause
-    // is the disk, all of them wait, and the policy of the sink says what that means.
-    const othersWork = this.#tookAllAtMs > (file.laggingSinceMs ?? 0) && !isWholeDisk(file.trouble?.code)
-    if (!othersWork && this.#options.overflow === 'block') return false
+    // is the disk, all of them wait, and so does the caller.
+    const othersWork = this.#tookAllAtMs > (file.laggingSinceMs ?? 0) && !isWholeDisk(file.failureCode)
+    if (!othersWork && this.#blocks) return false
     const reason = file.trouble?.message ?? 'its lock is held by somebody else'
     this.#news.warning(
       'ERR_OVERFLOW',
@@ -387,6 +404,20 @@ export class FileOutputs implements Outputs {
     }
   }
 
+  /** Whether everything can probably be written right now. */
+  #isQuick(): boolean {
+    const entries = this.#buffer.entries()
+    const isReady = (entry: EventEntry): boolean => {
+      if (this.#files.get(entry) !== undefined) return true
+      return !this.#files.isFull && this.#files.closingOf(entry) === undefined
+    }
+    return (
+      entries.length <= FEW_EVENTS &&
+      entries.every(isReady) &&
+      !this.#files.list.some((file) => file.isLagging)
+    )
+  }
+
   /** Without waiting for places: for callers who hold this thread. */
   #handOverNow(waitMs: number): void {
     const untilMs = monotonicMs() + waitMs
@@ -410,7 +441,7 @@ export class FileOutputs implements Outputs {
   }
 
   #drop(entry: EventEntry, dropped: Dropped): void {
-    if (dropped.lines === 0) return
+    if (dropped.lines === 0 && dropped.bytes === 0) return
     countDropped(entry, dropped.lines)
     if (!this.#isClosed) this.#news.dropped(dropped)
     else this.#lost = { lines: this.#lost.lines + dropped.lines, bytes: this.#lost.bytes + dropped.bytes }

@@ -164,6 +164,8 @@ export class OpenFiles {
     add(this.#closing, file)
     await file.close(hurry).catch((error) => this.#options.closeFailed(file, error))
     if (earlier !== undefined) await earlier
+    // What it lost is said by event a tick later than its promise is settled.
+    await new Promise((resolve) => setImmediate(resolve))
     file.count(this.#closedTotals)
     this.#closedBytes += file.bytesWritten
     if (!file.isSynced) this.#options.closedUnsynced(file)
