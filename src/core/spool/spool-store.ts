@@ -44,7 +44,9 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
   readonly #clock: SpoolClock
   #manifest: SpoolManifest | undefined
   /** Manifests that somebody removed, or that are not trusted any more, while files they speak of were open. */
-  readonly #oldManifests: SpoolManifest[] = []
+  #oldManifests: SpoolManifest[] = []
+  /** The manifest that each worker's temp file has. */
+  readonly #used: (SpoolManifest | undefined)[] = []
   #number = 0
   #recovering: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
@@ -134,6 +136,11 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     return this.#manifest
   }
 
+  usesManifest(worker: number, manifest: SpoolManifest | undefined): void {
+    this.#used[worker] = manifest
+    if (this.#oldManifests.length > 0) this.#removeUnused()
+  }
+
   distrustManifest(manifest: SpoolManifest): void {
     if (manifest === this.#manifest) this.#leaveManifest()
   }
@@ -218,14 +225,9 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     for (const manifest of this.#oldManifests.splice(0)) manifest.leave()
     const manifest = this.#manifest
     this.#manifest = undefined
-    try {
-      if (keepManifest) manifest?.leave()
-      else manifest?.remove()
-    } catch (error) {
-      // Whoever finds it later finds that nothing is left to recover.
-      const code = systemCode(error) ?? 'ERR_IO'
-      this.#account.warn(code, `cannot remove a manifest: ${errorMessage(error)}`, this.folders.temp)
-    }
+    if (manifest === undefined) return
+    if (keepManifest) manifest.leave()
+    else this.#removeManifest(manifest)
   }
 
   *#syncFile(path: string): Steps<void> {
@@ -248,16 +250,36 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     this.#manifest = undefined
   }
 
+  // With the manifest, which every temp file needs anyway. Whatever else it is may pass; such a manifest is not used.
   #refuseUnsyncable(): void {
+    if (this.#isSyncable) return
     const manifest = this.manifest()
-    if (manifest === undefined || this.#isSyncable) return
+    if (manifest === undefined) return
     try {
       this.#disk.fdatasync(manifest.fd)
       this.#isSyncable = true
     } catch (error) {
+      if (!this.#used.includes(manifest)) this.distrustManifest(manifest)
+      this.#removeUnused()
       if (cannotSync(error)) throw new NotSyncableError(this.folders.temp, error)
-      // Whatever else it is may pass, but not what the manifest lost.
-      this.distrustManifest(manifest)
+    }
+  }
+
+  #removeUnused(): void {
+    const isUsed = (manifest: SpoolManifest): boolean => this.#used.includes(manifest)
+    for (const manifest of this.#oldManifests) {
+      if (!isUsed(manifest)) this.#removeManifest(manifest)
+    }
+    this.#oldManifests = this.#oldManifests.filter(isUsed)
+  }
+
+  #removeManifest(manifest: SpoolManifest): void {
+    try {
+      manifest.remove()
+    } catch (error) {
+      // Whoever finds it later finds that nothing is left to recover.
+      const code = systemCode(error) ?? 'ERR_IO'
+      this.#account.warn(code, `cannot remove a manifest: ${errorMessage(error)}`, this.folders.temp)
     }
   }
 
