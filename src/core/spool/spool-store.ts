@@ -99,6 +99,15 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     this.#timer.unref()
   }
 
+  /** After a failure: somebody may have removed the folders. */
+  reopen(): void {
+    try {
+      this.open()
+    } catch {
+      // What is wrong shows again in the work itself.
+    }
+  }
+
   makeFolders(): void {
     const { path, temp, mkdir, dirMode } = this.#options
     for (const folder of path === temp ? [path] : [path, temp]) {
@@ -120,7 +129,10 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
 
   manifest(): SpoolManifest | undefined {
     // Without locks a manifest would look like that of a dead spool to everybody else.
-    if (!native.canLock) return undefined
+    if (!native.canLock) {
+      this.makeFolders()
+      return undefined
+    }
     if (this.#manifest?.isThere) return this.#manifest
     this.makeFolders()
     this.#leaveManifest()

@@ -117,6 +117,21 @@ describe.each<[Kind, 'os' | 'disk']>([
     expect(spool.stats()).toMatchObject({ records: 60, dropped: 0 })
   })
 
+  test('the folder is removed under files that are full: the same', async () => {
+    const path = join(createFolder(), 'spool')
+    const options = { path, durability, size: 300, workers: 2 }
+    const spool = kind === 'lines' ? createLines(options) : createSpool(options)
+    const collected: string[] = []
+    for (let round = 0; round < 3; round++) {
+      for (const record of records.slice(round * 20, round * 20 + 20)) void spool.write(record)
+      await spool.flush()
+      collected.push(publishedText(path))
+      rmSync(path, { recursive: true })
+    }
+    await spool.close()
+    expect(sorted(collected.join(''))).toEqual(sorted(records.join('')))
+  })
+
   test.skipIf(!canMount)('a disk that is full when the spool is opened is waited for', async () => {
     const path = mountTmpfs('4m')
     const makeSpace = fill(path)
