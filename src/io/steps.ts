@@ -50,7 +50,16 @@ export function* syncFolder(disk: Disk, folder: string): Steps<void> {
   } catch (error) {
     throw new FolderSyncError(folder, error)
   } finally {
+    closeFolder(disk, fd)
+  }
+}
+
+// Nothing was written through the descriptor, so nothing can be wrong with closing it.
+function closeFolder(disk: Disk, fd: number): void {
+  try {
     disk.close(fd)
+  } catch {
+    // It is free all the same.
   }
 }
 

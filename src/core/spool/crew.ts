@@ -177,7 +177,7 @@ export class Crew {
     }
     let isFirst = true
     const work = async (): Promise<void> => {
-      if (!isFirst) reopen(store)
+      if (!isFirst) store.reopen()
       isFirst = false
       await worker.run(steps())
     }
@@ -247,13 +247,5 @@ export class Crew {
       if (this.#host.retry.hasGivenUp && worker.publications === publications) throw this.#host.gaveUp()
     }
     await this.#busy[worker.index]
-  }
-}
-
-function reopen(store: SpoolStore): void {
-  try {
-    store.open()
-  } catch {
-    // What is wrong shows again in the work itself.
   }
 }

@@ -44,7 +44,9 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
   readonly #clock: SpoolClock
   #manifest: SpoolManifest | undefined
   /** Manifests that somebody removed, or that are not trusted any more, while files they speak of were open. */
-  readonly #oldManifests: SpoolManifest[] = []
+  #oldManifests: SpoolManifest[] = []
+  /** The manifest that each worker's temp file has. */
+  readonly #used: (SpoolManifest | undefined)[] = []
   #number = 0
   #recovering: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
@@ -97,6 +99,15 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     this.#timer.unref()
   }
 
+  /** After a failure: somebody may have removed the folders. */
+  reopen(): void {
+    try {
+      this.open()
+    } catch {
+      // What is wrong shows again in the work itself.
+    }
+  }
+
   makeFolders(): void {
     const { path, temp, mkdir, dirMode } = this.#options
     for (const folder of path === temp ? [path] : [path, temp]) {
@@ -118,7 +129,10 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
 
   manifest(): SpoolManifest | undefined {
     // Without locks a manifest would look like that of a dead spool to everybody else.
-    if (!native.canLock) return undefined
+    if (!native.canLock) {
+      this.makeFolders()
+      return undefined
+    }
     if (this.#manifest?.isThere) return this.#manifest
     this.makeFolders()
     this.#leaveManifest()
@@ -132,6 +146,11 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
       path
     })
     return this.#manifest
+  }
+
+  usesManifest(worker: number, manifest: SpoolManifest | undefined): void {
+    this.#used[worker] = manifest
+    if (this.#oldManifests.length > 0) this.#removeUnused()
   }
 
   distrustManifest(manifest: SpoolManifest): void {
@@ -218,14 +237,9 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     for (const manifest of this.#oldManifests.splice(0)) manifest.leave()
     const manifest = this.#manifest
     this.#manifest = undefined
-    try {
-      if (keepManifest) manifest?.leave()
-      else manifest?.remove()
-    } catch (error) {
-      // Whoever finds it later finds that nothing is left to recover.
-      const code = systemCode(error) ?? 'ERR_IO'
-      this.#account.warn(code, `cannot remove a manifest: ${errorMessage(error)}`, this.folders.temp)
-    }
+    if (manifest === undefined) return
+    if (keepManifest) manifest.leave()
+    else this.#removeManifest(manifest)
   }
 
   *#syncFile(path: string): Steps<void> {
@@ -248,16 +262,36 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     this.#manifest = undefined
   }
 
+  // With the manifest, which every temp file needs anyway. Whatever else it is may pass; such a manifest is not used.
   #refuseUnsyncable(): void {
+    if (this.#isSyncable) return
     const manifest = this.manifest()
-    if (manifest === undefined || this.#isSyncable) return
+    if (manifest === undefined) return
     try {
       this.#disk.fdatasync(manifest.fd)
       this.#isSyncable = true
     } catch (error) {
+      if (!this.#used.includes(manifest)) this.distrustManifest(manifest)
+      this.#removeUnused()
       if (cannotSync(error)) throw new NotSyncableError(this.folders.temp, error)
-      // Whatever else it is may pass, but not what the manifest lost.
-      this.distrustManifest(manifest)
+    }
+  }
+
+  #removeUnused(): void {
+    const isUsed = (manifest: SpoolManifest): boolean => this.#used.includes(manifest)
+    for (const manifest of this.#oldManifests) {
+      if (!isUsed(manifest)) this.#removeManifest(manifest)
+    }
+    this.#oldManifests = this.#oldManifests.filter(isUsed)
+  }
+
+  #removeManifest(manifest: SpoolManifest): void {
+    try {
+      manifest.remove()
+    } catch (error) {
+      // Whoever finds it later finds that nothing is left to recover.
+      const code = systemCode(error) ?? 'ERR_IO'
+      this.#account.warn(code, `cannot remove a manifest: ${errorMessage(error)}`, this.folders.temp)
     }
   }
 

@@ -32,6 +32,7 @@ export class SpoolTarget implements Target {
   readonly #publishing: Publishing
   readonly #lost: Dropped = { lines: 0, bytes: 0 }
   #current = 0
+  #hasFailed = false
   #timer: NodeJS.Timeout | undefined
 
   constructor(
@@ -57,6 +58,7 @@ export class SpoolTarget implements Target {
   write(records: Buffer): number {
     let at = 0
     try {
+      this.#reopenAfterFailure()
       while (at < records.length) {
         this.#publishIfFull()
         const worker = this.#workers[this.#current]
@@ -66,6 +68,7 @@ export class SpoolTarget implements Target {
         this.#publishIfFull()
       }
     } catch (error) {
+      this.#hasFailed = true
       if (error instanceof NotSyncableError) throw permanent(error)
       if (at === 0) throw error
       // What was staged is safe; a file that could not be published is tried again before the next line.
@@ -107,6 +110,7 @@ export class SpoolTarget implements Target {
   /** Publishes everything. Throws the first error, after all were tried. */
   publishAll(): void {
     const failures: unknown[] = []
+    this.#reopenAfterFailure()
     for (const worker of this.#workers) {
       try {
         if (worker.pendingBytes > 0) this.#publish(worker)
@@ -114,7 +118,8 @@ export class SpoolTarget implements Target {
         failures.push(error)
       }
     }
-    if (failures.length > 0) throw failures[0]
+    this.#hasFailed = failures.length > 0
+    if (this.#hasFailed) throw failures[0]
   }
 
   /** The same; false if something stays in its temp file, which is then reported. */
@@ -174,6 +179,13 @@ export class SpoolTarget implements Target {
       worker.rollbackTo(savepoint)
       throw error
     }
+  }
+
+  /** Somebody may have removed the folders. */
+  #reopenAfterFailure(): void {
+    if (!this.#hasFailed) return
+    this.#hasFailed = false
+    this.#store.reopen()
   }
 
   #publishIfFull(): void {

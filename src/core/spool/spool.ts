@@ -260,6 +260,8 @@ export class Spool extends EventEmitter<SinkEvents> {
     this.#life.become('closed')
     removeExitHandler(this)
     const lost = this.#health.settle()
+    // Those who listen hear of it before those who wait.
+    await new Promise((resolve) => process.nextTick(resolve))
     if (lost !== undefined) throw lost
     if (this.#store.isUnsynced)
       throw this.#asSyncError(failure?.cause ?? new Error('the folder could not be synced'))

@@ -154,6 +154,7 @@ export class WorkerFile {
   *#writeOut(end: number): Steps<TempFile> {
     if (this.#temp === undefined) {
       this.#temp = yield* TempFile.create(this.#host.folders, this.nextName())
+      this.#host.usesManifest(this.#index, this.#manifest)
       this.#state.become('filed')
     }
     const temp = this.#temp
@@ -182,6 +183,7 @@ export class WorkerFile {
     const old = this.#temp!
     if (base > 0) yield* this.#writeOut(this.#buffer.end)
     const content = this.#buffer.content()
+    const before = this.#manifest
     const fresh = yield* TempFile.create(folders, this.nextName())
     let isIntact = true
     try {
@@ -192,8 +194,11 @@ export class WorkerFile {
       this.#temp = fresh
     } finally {
       // Also where the run was ended from outside: one of the two is of no use any more.
-      this.#drop(this.#temp === fresh ? old : fresh)
+      const isDone = this.#temp === fresh
+      this.#drop(isDone ? old : fresh)
+      if (!isDone) this.#manifest = before
     }
+    this.#host.usesManifest(this.#index, this.#manifest)
     this.#written = content.end
     this.#durable = 0
     this.#hasRest = false
@@ -240,6 +245,7 @@ export class WorkerFile {
 
   #reset(): void {
     this.#temp = undefined
+    this.#host.usesManifest(this.#index, undefined)
     this.#written = this.#covered = this.#durable = this.#reached = 0
     this.#hasRest = false
   }

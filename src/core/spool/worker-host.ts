@@ -10,6 +10,8 @@ export interface WorkerHost {
   readonly size: number
   /** The manifest, present as long as there is a temp file; undefined where the platform has no locks. */
   manifest(): SpoolManifest | undefined
+  /** The manifest that speaks for the temp file of a worker, if it has one; others are removed when nobody needs them. */
+  usesManifest(worker: number, manifest: SpoolManifest | undefined): void
   /** It may not be on disk, whatever a second sync says. */
   distrustManifest(manifest: SpoolManifest): void
   /** Names temp files where there are no manifests. */

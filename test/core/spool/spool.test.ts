@@ -382,6 +382,14 @@ describe('life cycle and options', () => {
     ['workers', 257],
     ['size', 0],
     ['permission', 400],
+    ['permission', 0],
+    ['mode', 0o044],
+    ['mode', 0o200],
+    ['prefix', '.'],
+    ['prefix', '.hidden-'],
+    ['prefix', 'a\0b'],
+    ['temp', `/tmp/${'t'.repeat(256)}`],
+    ['temp', '/t'.repeat(1950)],
     ['timeout', Number.NaN],
     ['unknown', 1]
   ])('option %s = %s is refused', (name, value) => {
