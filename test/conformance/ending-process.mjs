@@ -3,11 +3,16 @@
 import { readFileSync, writeSync } from 'node:fs'
 import { sinks } from '../../dist/core/registry.js'
 import { withInternals } from '../../dist/core/sink/internals.js'
+import { realDisk } from '../../dist/io/disk.js'
 import { createDisk, createState, setRule } from '../helpers/shared-faulty-disk.mjs'
 
 const { kind, options, linesPath, end } = JSON.parse(process.argv[2])
 const state = createState()
-const sink = withInternals({ disk: createDisk({ state }), faults: state }, () => sinks[kind].create(options))
+const url = new URL('../helpers/shared-faulty-disk.mjs', import.meta.url).href
+const sink = withInternals(
+  { disk: createDisk(realDisk, { state }), threadDisk: { url, data: { state } } },
+  () => sinks[kind].create(options)
+)
 if (end === 'exit on a full disk') {
   for (const operation of [
     'write',
