@@ -42,6 +42,11 @@ export const writes: readonly Operation[] = [
 /** Every operation that makes a file's data durable. */
 export const dataSyncs: readonly Operation[] = ['fdatasync', 'fdatasyncAsync', 'writeSynced']
 
+/** Every operation by which the subject makes anything durable. */
+export function syncsOf(subject: Subject): Operation[] {
+  return [...dataSyncs, 'fsync', 'fsyncAsync', ...(subject.syncs ?? [])]
+}
+
 const FOREVER = 2 ** 31 - 1
 
 export class Bed {

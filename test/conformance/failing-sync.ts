@@ -25,7 +25,7 @@ export function failingSyncTests(subject: Subject): void {
       const acknowledged = numbersOf(bed.read())
       expect(acknowledged).toEqual(numbersOf(bed.lines(logged)))
       const filesBefore = countFiles(bed.folder)
-      bed.failAll(dataSyncs, 'EIO')
+      bed.failAll([...dataSyncs, ...(subject.syncs ?? [])], 'EIO')
       const late = logged++
       expect(host.write(`${bed.line(late)}\n`)).toBe(false)
       await new Promise((resolve) => setTimeout(resolve, TROUBLE_MS))

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Sink } from '../../src/core/sink/contract.ts'
 import { until } from '../helpers/until.ts'
 import { Bed, canCountFiles, numbersOf, writes } from './bed.ts'
-import type { Subject } from './subject.ts'
+import { isRecord, type Subject } from './subject.ts'
 
 const LINES = 30
 /** Closing gives up when nothing at all was written for some seconds. */
@@ -110,10 +110,11 @@ export function lifeTests(subject: Subject): void {
   })
 }
 
-/** These take long, so all subjects run them at the same time. */
-export function closeOnFullDisk(subject: Subject): void {
-  it('rejects with the exact number of records lost, the same every time, and is silent afterwards', async () => {
-    const bed = new Bed(subject)
+/** Takes as long as closing waits, so all subjects do it at the same time. */
+export async function closeOnFullDisk(subject: Subject): Promise<void> {
+  const bed = new Bed(subject, { isAlone: true })
+  const kept = (): number[] => numbersOf((subject.readStored ?? subject.read)(bed.folder).filter(isRecord))
+  try {
     const sink = bed.create()
     bed.log(sink, 10)
     await sink.flush()
@@ -126,8 +127,8 @@ export function closeOnFullDisk(subject: Subject): void {
     )
     expect(performance.now() - start).toBeLessThan(CLOSE_MS)
     const { dropped, queuedBytes, state } = sink.stats()
-    const kept = numbersOf(bed.subject.readStored?.(bed.folder) ?? bed.read())
-    expect({ code: error?.code, sum: kept.length + dropped, queuedBytes, state }).toEqual({
+    const numbers = kept()
+    expect({ code: error?.code, sum: numbers.length + dropped, queuedBytes, state }).toEqual({
       code: 'ERR_LOST',
       sum: 10 + LINES,
       queuedBytes: 0,
@@ -140,9 +141,11 @@ export function closeOnFullDisk(subject: Subject): void {
     bed.heal()
     await new Promise((resolve) => setTimeout(resolve, 300))
     expect(bed.allCalls()).toEqual(calls)
-    expect(numbersOf(bed.subject.readStored?.(bed.folder) ?? bed.read())).toEqual(kept)
+    expect(kept()).toEqual(numbers)
     if (canCountFiles) expect(bed.openFiles()).toEqual([])
-  })
+  } finally {
+    await bed.end()
+  }
 }
 
 function expectClosed(sink: Sink, subject: Subject): void {

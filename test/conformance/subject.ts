@@ -1,7 +1,9 @@
 // What the conformance suite has to know of a sink. Everything else it does through the contract
 // (src/core/sink/contract.ts).
+import { lstatSync } from 'node:fs'
 import type { Kind } from '../../src/core/registry.ts'
 import type { Sink } from '../../src/core/sink/contract.ts'
+import type { Operation } from '../helpers/shared-faulty-disk.mjs'
 
 export interface Subject {
   /** As in the registry. */
@@ -19,6 +21,8 @@ export interface Subject {
   readStored?(folder: string): string[]
   /** The text of record `index`, without its line end. */
   line(index: number): string
+  /** Operations that sync beside those that are called so: writes of files that are opened with O_DSYNC. */
+  readonly syncs?: readonly Operation[]
   /** Memory beside the queue, in which records wait, too. */
   readonly stagingBytes: number
   /** Public entries that take data, beside `write`: they refuse what they do not take. */
@@ -51,4 +55,9 @@ export function record(index: number, padding = 0): string {
 /** Not a line in which a sink tells of drops. */
 export function isRecord(text: string): boolean {
   return !text.includes('logboom: ')
+}
+
+/** Whether a file is there; not a link to one. What is put in the place of a log by a test holds no records. */
+export function isRegular(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isFile() === true
 }

@@ -86,7 +86,7 @@ for (const subject of subjects) {
         const folder = createFolder()
         const target = `logboom/${subject.kind}`
         const host = await start(
-          { target, options: { ...subject.options(folder), fallback: false } },
+          { target, options: { ...subject.options(folder), fallback: false, flushInterval: 20 } },
           subject.kind
         )
         for (let id = 0; id < RECORDS / 2; id++) host.log(id)
@@ -108,7 +108,7 @@ for (const subject of subjects) {
         const folder = createFolder()
         const target = `logboom/${subject.kind}`
         const host = await start(
-          { target, options: { ...subject.options(folder), fallback: false } },
+          { target, options: { ...subject.options(folder), fallback: false, flushInterval: 60_000 } },
           subject.kind
         )
         for (let round = 0; round < 5; round++) {

@@ -16,7 +16,7 @@ export type Fault =
 export const operations: readonly Operation[]
 export const faults: readonly Fault[]
 export function createState(): SharedArrayBuffer
-export function createDisk(data: { state: SharedArrayBuffer }): Disk
+export function createDisk(realDisk: unknown, data: { state: SharedArrayBuffer }): Disk
 export function setRule(
   state: SharedArrayBuffer,
   operation: Operation,

@@ -32,11 +32,14 @@ export function createState() {
   return new SharedArrayBuffer(operations.length * WORDS * 4)
 }
 
-/** The disk that follows the rules in `data.state`. */
-export function createDisk(data) {
+/** The disk that follows the rules in `data.state`; also what a thread makes its disk with. */
+export function createDisk(realDisk, data) {
   const words = new Int32Array(data.state)
   return Object.fromEntries(
-    operations.map((operation, index) => [operation, wrap(words, operation, index * WORDS)])
+    operations.map((operation, index) => [
+      operation,
+      wrap(realDisk[operation], words, operation, index * WORDS)
+    ])
   )
 }
 
@@ -64,8 +67,7 @@ export function callsOf(state, operation) {
   return Atomics.load(new Int32Array(state), operations.indexOf(operation) * WORDS + CALLS)
 }
 
-function wrap(words, operation, at) {
-  const real = realDisk[operation]
+function wrap(real, words, operation, at) {
   return (...args) => {
     const call = Atomics.add(words, at + CALLS, 1) + 1
     const kind = Atomics.load(words, at + FAULT)

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { native } from '../../../src/native/index.ts'
-import { record, type Subject } from '../subject.ts'
+import { isRegular, record, type Subject } from '../subject.ts'
 
 export const binaryFile: Subject = {
   kind: 'binary-file',
@@ -23,7 +23,7 @@ export function readPayloads(path: string): string[] {
     const found = new RegExp(`^${stem}\\.(\\d+)\\.${extension}$`).exec(name)
     return found === null ? -1 : Number(found[1])
   }
-  const names = readdirSync(dirname(path))
+  const names = readdirSync(dirname(path)).filter((name) => isRegular(join(dirname(path), name)))
   const backups = names.filter((name) => number(name) >= 0).sort((a, b) => number(a) - number(b))
   const files = names.includes(basename(path)) ? [...backups, basename(path)] : backups
   return files.flatMap((name) => payloadsOf(readFileSync(join(dirname(path), name)), name))

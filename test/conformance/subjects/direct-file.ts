@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { DirectFile } from 'logboom'
 import { directFiles, readDirectFile } from '../../helpers/direct-file-reader.ts'
-import { record, type Subject } from '../subject.ts'
+import { isRegular, record, type Subject } from '../subject.ts'
 
 /** So that 40 records need more than one file. */
 const PADDING = 4_000
@@ -21,6 +21,7 @@ export const directFile: Subject = {
   }),
   read: (folder) => readDirect(join(folder, 'app.log')),
   line: (index) => record(index, PADDING),
+  syncs: ['write', 'writev', 'writevHashed'],
   stagingBytes: STAGING_BYTES,
   entries: {
     log: { good: 'late', call: (sink, value) => (sink as DirectFile).log(value as string) },
@@ -39,7 +40,7 @@ export function readDirect(path: string): string[] {
   if (!existsSync(dirname(path))) return []
   const texts: string[] = []
   for (const file of directFiles(path)) {
-    if (!existsSync(file) || statSync(file).size === 0) continue
+    if (!isRegular(file) || statSync(file).size === 0) continue
     const { damage } = readDirectFile(file, (bytes) => texts.push(bytes.toString()))
     if (damage.length > 0) throw new Error(`${file}: ${JSON.stringify(damage[0])}`)
   }

@@ -20,6 +20,7 @@ interface Output {
   readonly live: (folder: string) => string
   readonly padding?: number
   readonly stagingBytes?: number
+  readonly syncs?: Subject['syncs']
 }
 
 const outputs: Record<string, Output> = {
@@ -38,7 +39,8 @@ const outputs: Record<string, Output> = {
     readEvent: (folder, event) => readDirect(join(folder, `${event}.log`)),
     live: (folder) => join(folder, 'orders.log'),
     padding: 8_000,
-    stagingBytes: 4 * SHARD_BYTES
+    stagingBytes: 4 * SHARD_BYTES,
+    syncs: ['write', 'writev', 'writevHashed']
   },
   wal: {
     options: { segmentBytes: 4_096, durability: 'os' },
@@ -77,6 +79,7 @@ export const eventFiles: Subject[] = Object.entries(outputs).map(([output, how])
       ? JSON.stringify({ id: index, pad })
       : JSON.stringify({ event, id: index, pad })
   },
+  syncs: how.syncs ?? [],
   stagingBytes: how.stagingBytes ?? 0,
   entries,
   livePath: (folder) => how.live(join(folder, 'events'))

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path'
 import type { RotatingFile } from 'logboom'
 import { groupBackups } from '../../../src/formats/backup-name.ts'
 import { native } from '../../../src/native/index.ts'
-import { record, type Subject } from '../subject.ts'
+import { isRegular, record, type Subject } from '../subject.ts'
 
 export const rotatingFile: Subject = {
   kind: 'rotating-file',
@@ -26,7 +26,7 @@ export const rotatingFile: Subject = {
 /** The lines of a text log and its backups; throws if the last one has no end. */
 export function readLines(path: string): string[] {
   if (!existsSync(dirname(path))) return []
-  const names = readdirSync(dirname(path))
+  const names = readdirSync(dirname(path)).filter((name) => isRegular(join(dirname(path), name)))
   const backups = groupBackups(basename(path), names).map(({ name }) => name)
   const files = names.includes(basename(path)) ? [...backups, basename(path)] : backups
   return files.flatMap((name) => {

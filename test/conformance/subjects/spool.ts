@@ -10,6 +10,7 @@ export const spool: Subject = {
   read: (folder) => readPublished(join(folder, 'spool')),
   readStored: (folder) => [...readPublished(join(folder, 'spool')), ...readTemp(join(folder, 'spool'))],
   line: record,
+  syncs: ['publishFile'],
   stagingBytes: 0,
   entries: {}
 }

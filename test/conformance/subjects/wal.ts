@@ -1,5 +1,5 @@
 // Write-ahead logs in the conformance suite.
-import { existsSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import type { WriteAheadLog } from 'logboom'
 import { readLog } from '../../helpers/wal-log.ts'
@@ -38,6 +38,6 @@ export const wal: Subject = {
 
 /** The entries of a log, up to the last commit; throws if anything is damaged. */
 export function readEntries(walDir: string): string[] {
-  if (!existsSync(walDir)) return []
+  if (!lstatSync(walDir, { throwIfNoEntry: false })?.isDirectory()) return []
   return readLog(walDir).entries.map(({ text }) => text)
 }

@@ -1,0 +1,26 @@
+// Runs the same work for all subjects at the same time, where it mostly waits, and makes a test of each.
+import { beforeAll, it } from 'vitest'
+import { nameOf, type Subject } from './subject.ts'
+import { subjects } from './subjects/index.ts'
+
+/** Call it within a `describe`. `work` must not use hooks of the running test, there being none. */
+export function allAtOnce(timeoutMs: number, work: (subject: Subject) => Promise<void>): void {
+  const outcomes = new Map<Subject, Promise<unknown>>()
+  beforeAll(() => {
+    for (const subject of subjects) {
+      outcomes.set(
+        subject,
+        work(subject).then(
+          () => undefined,
+          (error) => error ?? new Error('rejected with nothing')
+        )
+      )
+    }
+  })
+  for (const subject of subjects) {
+    it(nameOf(subject), { timeout: timeoutMs }, async () => {
+      const error = await outcomes.get(subject)
+      if (error !== undefined) throw error
+    })
+  }
+}
