@@ -4,8 +4,7 @@ import { LogboomError } from './errors.ts'
 
 /** Throws `ERR_ARGUMENT` unless `data` is a text or bytes (Buffer, Uint8Array, of any realm). */
 export function requireData(entry: string, data: unknown): asserts data is string | Uint8Array {
-  if (typeof data !== 'string' && !isBytes(data))
-    throw argumentError(entry, 'a text or a Uint8Array', data)
+  if (typeof data !== 'string' && !isBytes(data)) throw argumentError(entry, 'a text or a Uint8Array', data)
 }
 
 /** Throws `ERR_ARGUMENT` unless `data` is bytes. */
