@@ -38,13 +38,15 @@ const bundle = await rolldown({
   external: (id) => !id.startsWith('.') && !id.startsWith('/'),
   treeshake: true
 })
-for (const file of readdirSync(dist, { recursive: true, encoding: 'utf8' })) {
-  if (file.endsWith('.js')) rmSync(join(dist, file))
-}
-await bundle.write({
+const { output } = await bundle.write({
   dir: dist,
   format: 'esm',
   entryFileNames: '[name].js',
   chunkFileNames: 'chunks/[name]-[hash].js'
 })
 await bundle.close()
+// Only now, so that a program that runs meanwhile finds its files.
+const written = new Set(output.map(({ fileName }) => fileName))
+for (const file of readdirSync(dist, { recursive: true, encoding: 'utf8' })) {
+  if (file.endsWith('.js') && !written.has(file)) rmSync(join(dist, file))
+}

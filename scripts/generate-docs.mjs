@@ -1,5 +1,6 @@
-// Writes the parts of the docs that come from the code, so that they cannot disagree with it: the option tables
-// of docs/<kind>.md and docs/reading.md, docs/errors.md, docs/cli.md, and the README's figures from bench/results. Usage: npm run docs
+// Writes what comes from the code, so that it cannot disagree with it: the option tables of docs/<kind>.md and
+// docs/reading.md, docs/errors.md, docs/cli.md, the README's figures from bench/results; and from the registry of sinks
+// their pino targets, winston transports and package exports. Usage: npm run docs
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { errorTable } from '../dist/base/errors.js'
@@ -76,6 +77,70 @@ Failing I/O is not thrown: sinks keep the records, try again, and say so by the 
 
 ${sections.join('\n')}`
 }
+
+function pinoTarget({ kind }) {
+  const name = kind.replace(/-(.)/g, (_, letter) => letter.toUpperCase())
+  return `// Generated from the registry of sinks by \`npm run docs\`: pino target \`logboom/${kind}\`, also the worker of our own
+// transports.
+import { ${name} } from '../../core/${kind}/kind.ts'
+import { createTarget } from './create-target.ts'
+
+export default createTarget(${name})
+`
+}
+
+function takesNoOptions(check) {
+  try {
+    check({})
+    return true
+  } catch {
+    return false
+  }
+}
+
+function winstonTransports(kinds) {
+  const imports = kinds
+    .map(({ kind, check }) => `import { ${check.name} } from '../../core/${kind}/options.ts'`)
+    .concat(`import type { KindOptions } from '../../core/registry.ts'`)
+    .sort((a, b) => (a.split("'")[1] < b.split("'")[1] ? -1 : 1))
+  const classes = kinds.map(({ kind, stem, summary, check }) => {
+    const isFree = takesNoOptions(check)
+    return `export type ${stem}TransportOptions = KindOptions['${kind}'] & WinstonOptions
+
+/** ${summary} */
+export class ${stem}Transport extends SinkTransport<'${kind}'> {
+  constructor(options: ${stem}TransportOptions${isFree ? ' = {}' : ''}) {
+    super('${kind}', ${check.name}, options)
+  }
+}
+`
+  })
+  return `// Generated from the registry of sinks by \`npm run docs\`: \`logboom/winston\`, the winston transports.
+${imports.join('\n')}
+import type { QueryOptions } from './query.ts'
+import { SinkTransport, type WinstonOptions } from './sink-transport.ts'
+
+export type { QueryOptions, WinstonOptions }
+
+${classes.join('\n')}`
+}
+
+function packageExports(text, kinds) {
+  const manifest = JSON.parse(text)
+  const entry = (file) => ({ types: `./dist/${file}.d.ts`, default: `./dist/${file}.js` })
+  manifest.exports = {
+    '.': entry('index'),
+    ...Object.fromEntries(kinds.map(({ kind }) => [`./${kind}`, entry(`transports/pino/${kind}`)])),
+    './winston': entry('transports/winston/index'),
+    './package.json': './package.json'
+  }
+  return `${JSON.stringify(manifest, undefined, 2)}\n`
+}
+
+const kinds = Object.values(sinks)
+for (const kind of kinds) update(`src/transports/pino/${kind.kind}.ts`, () => pinoTarget(kind))
+update('src/transports/winston/index.ts', () => winstonTransports(kinds))
+update('package.json', (text) => packageExports(text, kinds))
 
 for (const [kind, { options }] of Object.entries(sinks))
   fill(`docs/${kind}.md`, 'options', optionTable(options))

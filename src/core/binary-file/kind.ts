@@ -6,6 +6,8 @@ import { type BinaryFileOptions, binaryFileOptions, parseBinaryFileOptions } fro
 
 export const binaryFile = {
   kind: 'binary-file',
+  stem: 'BinaryFile',
+  summary: 'Logs each line as a length-prefixed record, from a worker thread.',
   options: binaryFileOptions,
   check: parseBinaryFileOptions,
   create: (options: BinaryFileOptions) => withInternals({ source: 'lines' }, () => new BinaryFile(options))

@@ -1,12 +1,15 @@
 // The sink kind `event-files`. Transports write lines, so their files are text unless told otherwise.
 import type { SinkKind } from '../sink/sink-kind.ts'
 import { EventFiles } from './event-files.ts'
-import { type EventFilesOptions, eventFilesOptions, parseEventFilesOptions } from './options.ts'
+import { type EventFilesOptions, eventFilesOptions, parseEventFilesTransportOptions } from './options.ts'
 
 export const eventFiles = {
   kind: 'event-files',
+  stem: 'EventFiles',
+  summary:
+    'Logs each event to a file of its own, from a worker thread; the event is a field of the JSON line.',
   options: eventFilesOptions,
-  check: (options: unknown) => parseEventFilesOptions(options, 'rotating-file'),
+  check: parseEventFilesTransportOptions,
   create: (options: EventFilesOptions) => new EventFiles(withOutput(options))
 } satisfies SinkKind
 

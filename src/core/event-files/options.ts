@@ -154,3 +154,8 @@ function tableOf(kind: OutputKind): { specs: OptionSpecs; elsewhere: ReadonlyMap
 function withoutPlace(specs: OptionSpecs): OptionSpecs {
   return Object.fromEntries(Object.entries(specs).filter(([name]) => !places.some((each) => each === name)))
 }
+
+/** The same for transports, which write lines: their files are text unless told otherwise. */
+export function parseEventFilesTransportOptions(input: unknown): ParsedEventFilesOptions {
+  return parseEventFilesOptions(input, 'rotating-file')
+}

@@ -5,6 +5,8 @@ import { RotatingFile } from './rotating-file.ts'
 
 export const rotatingFile = {
   kind: 'rotating-file',
+  stem: 'RotatingFile',
+  summary: 'Logs to a rotating text file that any number of processes share, from a worker thread.',
   options: rotatingFileOptions,
   check: parseRotatingFileOptions,
   create: (options: RotatingFileOptions) => new RotatingFile(options)

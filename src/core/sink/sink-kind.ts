@@ -14,8 +14,15 @@ export interface CheckedOptions {
 export interface SinkKind {
   /** Its name in targets, commands and docs. */
   readonly kind: string
+  /** What the names of its winston transport and its types begin with. */
+  readonly stem: string
+  /** What its transport does, in a sentence. */
+  readonly summary: string
   readonly options: OptionSpecs
-  /** Checks the options without opening anything. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`. */
+  /**
+   * Checks the options without opening anything. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`. An export of the kind's
+   * `options.ts`, so that a transport need not load the sink.
+   */
   readonly check: (options: unknown) => CheckedOptions
   /** Checks the options and opens the sink. */
   readonly create: (options: never) => InternalSink

@@ -5,6 +5,8 @@ import { SpoolLines } from './spool-lines.ts'
 
 export const spool = {
   kind: 'spool',
+  stem: 'Spool',
+  summary: 'Collects lines in complete, unique files for programs that collect them, from a worker thread.',
   options: spoolOptions,
   check: parseSpoolOptions,
   create: (options: SpoolOptions) => new SpoolLines(options)

@@ -5,6 +5,8 @@ import { WriteAheadLog } from './write-ahead-log.ts'
 
 export const wal = {
   kind: 'wal',
+  stem: 'Wal',
+  summary: 'Logs to a write-ahead log, from a worker thread.',
   options: walOptions,
   check: parseWalOptions,
   create: (options: ConstructorParameters<typeof WriteAheadLog>[0]) => WriteAheadLog.openSync(options)

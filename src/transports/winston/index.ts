@@ -1,7 +1,7 @@
-// `logboom/winston`: the winston transports.
+// Generated from the registry of sinks by `npm run docs`: `logboom/winston`, the winston transports.
 import { parseBinaryFileOptions } from '../../core/binary-file/options.ts'
 import { parseDirectFileOptions } from '../../core/direct-file/options.ts'
-import { parseEventFilesOptions } from '../../core/event-files/options.ts'
+import { parseEventFilesTransportOptions } from '../../core/event-files/options.ts'
 import type { KindOptions } from '../../core/registry.ts'
 import { parseRotatingFileOptions } from '../../core/rotating-file/options.ts'
 import { parseSpoolOptions } from '../../core/spool/options.ts'
@@ -29,15 +29,6 @@ export class DirectFileTransport extends SinkTransport<'direct-file'> {
   }
 }
 
-export type EventFilesTransportOptions = KindOptions['event-files'] & WinstonOptions
-
-/** Logs each event to a file of its own, from a worker thread; the event is a field of the JSON line. */
-export class EventFilesTransport extends SinkTransport<'event-files'> {
-  constructor(options: EventFilesTransportOptions) {
-    super('event-files', (input) => parseEventFilesOptions(input, 'rotating-file'), options)
-  }
-}
-
 export type SpoolTransportOptions = KindOptions['spool'] & WinstonOptions
 
 /** Collects lines in complete, unique files for programs that collect them, from a worker thread. */
@@ -62,5 +53,14 @@ export type WalTransportOptions = KindOptions['wal'] & WinstonOptions
 export class WalTransport extends SinkTransport<'wal'> {
   constructor(options: WalTransportOptions) {
     super('wal', parseWalOptions, options)
+  }
+}
+
+export type EventFilesTransportOptions = KindOptions['event-files'] & WinstonOptions
+
+/** Logs each event to a file of its own, from a worker thread; the event is a field of the JSON line. */
+export class EventFilesTransport extends SinkTransport<'event-files'> {
+  constructor(options: EventFilesTransportOptions) {
+    super('event-files', parseEventFilesTransportOptions, options)
   }
 }
