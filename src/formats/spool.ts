@@ -33,6 +33,8 @@ const HEADER_CRC_AT = 4092
 const PATH_AT = 36
 export const SLOT_BYTES = 512
 const SLOT_CRC_AT = 44
+/** The number of a temp file is 8 hex digits of its name. */
+const MAX_FILE = 0xffff_ffff
 /** A manifest is never read beyond the slots of so many workers. */
 export const MAX_WORKERS = 256
 
@@ -60,8 +62,9 @@ export interface TempName {
   readonly file: number
 }
 
-const TEMP = /^\.(.*\d)-(\d+)-([0-9a-f]{16})([0-9a-f]{8})\.tmp$/s
-const MANIFEST = /^\.spool-(\d+)-([0-9a-f]{16})\.note$/
+// The id of a process has 32 bits.
+const TEMP = /^\.(.*\d)-(\d{1,10})-([0-9a-f]{16})([0-9a-f]{8})\.tmp$/s
+const MANIFEST = /^\.spool-(\d{1,10})-([0-9a-f]{16})\.note$/
 // Times of this century have 19 digits.
 const PUBLISHED = /^(.*\d)_(\d{19})\.log$/s
 
@@ -164,12 +167,10 @@ function decodeSlot(manifest: Buffer, at: number): ManifestSlot | undefined {
   if (manifest.length < at + SLOT_BYTES || manifest.readUInt32LE(at) !== SLOT_MAGIC) return undefined
   if (native.crc32c(manifest, 0, at, at + SLOT_CRC_AT) !== manifest.readUInt32LE(at + SLOT_CRC_AT))
     return undefined
-  return {
-    place: manifest.readUInt32LE(at + 4),
-    generation: Number(manifest.readBigUInt64LE(at + 8)),
-    file: Number(manifest.readBigUInt64LE(at + 16)),
-    end: Number(manifest.readBigUInt64LE(at + 24)),
-    records: Number(manifest.readBigUInt64LE(at + 32)),
-    crc: manifest.readUInt32LE(at + 40)
-  }
+  const numberAt = (from: number) => Number(manifest.readBigUInt64LE(at + from))
+  const [generation, file, end, records] = [8, 16, 24, 32].map(numberAt)
+  // What no spool can have counted was not written by one.
+  if (![generation, end, records].every(Number.isSafeInteger) || file > MAX_FILE) return undefined
+  const place = manifest.readUInt32LE(at + 4)
+  return { place, generation, file, end, records, crc: manifest.readUInt32LE(at + 40) }
 }

@@ -33,13 +33,21 @@ const SNAPSHOT_FOLDER = 'snap'
 /** Of how many backups, from the newest on, the first bytes are looked at when the live file does not tell. */
 const MAX_BACKUPS_ASKED = 4
 const NOTHING = Buffer.alloc(0)
+const EMPTY_RECORD = Buffer.alloc(4)
 
-/** The logs at `path`. Throws `ERR_OPTION` for an unknown format, `ERR_FORMAT` if no reader knows the path. */
-export async function findLogs(path: string, format: string): Promise<FoundLogs> {
+/**
+ * The logs at `path`. Throws `ERR_OPTION` for an unknown format, `ERR_FORMAT` if no reader knows the path. Logs of a
+ * folder whose paths are `known` are left out.
+ */
+export async function findLogs(
+  path: string,
+  format: string,
+  known: ReadonlySet<string> = new Set()
+): Promise<FoundLogs> {
   const reader = format === 'auto' ? undefined : requireReader(format)
   const kind = await kindOf(path)
   if (kind.is === 'other') throw notFile(path, kind.what)
-  if (kind.is === 'folder') return await findInFolder(path, reader)
+  if (kind.is === 'folder') return await findInFolder(path, reader, known)
   const found = await new LogFinder(dirname(path), reader).find(basename(path))
   if (found === undefined) return { kind: 'missing', logs: [], isEmpty: true, notes: [], failures: [] }
   const { log, isEmpty, notes } = found
@@ -69,12 +77,17 @@ function notFile(path: string, what: string): LogboomError {
   return new LogboomError('ERR_NOT_FILE', `${path} is not a regular file, but ${what}`, { path })
 }
 
-async function findInFolder(path: string, reader: Reader | undefined): Promise<FoundLogs> {
+async function findInFolder(
+  path: string,
+  reader: Reader | undefined,
+  known: ReadonlySet<string>
+): Promise<FoundLogs> {
   const entries = await entriesIn(path)
   const one = await folderLog(path, entries, reader)
   if (one !== undefined) return { kind: 'log', logs: [one], isEmpty: false, notes: [], failures: [] }
-  const found = await logsIn(path, entries, reader)
-  if (reader?.unit !== 'folder' || found.logs.length > 0) return { kind: 'folder', isEmpty: false, ...found }
+  const found = await logsIn(path, entries, reader, known)
+  if (reader?.unit !== 'folder' || found.logs.length + known.size > 0)
+    return { kind: 'folder', isEmpty: false, ...found }
   // Its reader says what is missing, and waits for it when it follows.
   return { kind: 'log', logs: [{ path, reader }], isEmpty: false, notes: [], failures: [] }
 }
@@ -116,7 +129,8 @@ function folderProbe(path: string, { files }: FolderEntries): Probe {
 async function logsIn(
   folder: string,
   entries: FolderEntries,
-  reader: Reader | undefined
+  reader: Reader | undefined,
+  known: ReadonlySet<string>
 ): Promise<Pick<FoundLogs, 'logs' | 'notes' | 'failures'>> {
   const notes: Note[] = entries.others
     .filter(({ name }) => !isHidden(name))
@@ -127,6 +141,7 @@ async function logsIn(
   const logs: FoundLog[] = []
   for (const name of [...new Set([...own, ...entries.folders])].filter((each) => !isHidden(each)).sort()) {
     const path = join(folder, name)
+    if (known.has(path)) continue
     try {
       const kind = await kindOf(path)
       if (kind.is === 'other') notes.push({ path, text: `no log, but ${kind.what}` })
@@ -251,12 +266,15 @@ class LogFinder {
     })
     if (this.#wanted !== undefined) return found(this.#wanted)
     const reader = detectReader(probe)
-    if (reader.takesAnything !== true || !probe.head.includes(0)) return found(reader)
-    // No text begins like this; its first bytes may be damaged.
+    const hasNul = probe.head.includes(0)
+    // No text is like this, and empty records are more likely a hole: the first bytes of the file may be damaged.
+    const isOdd = reader.takesAnything === true ? hasNul : probe.head.indexOf(EMPTY_RECORD) === 0
+    if (!isOdd) return found(reader)
     for (const each of readers) {
       if (each.mark === undefined) continue
       if (probe.tail.includes(each.mark) || (await holdsMark(path, each.mark))) return found(each)
     }
+    if (reader.takesAnything !== true) return found(reader)
     return found(reader, [
       { path, text: `holds NUL bytes and is in no known format; it is read as ${reader.format}` }
     ])

@@ -95,7 +95,7 @@ async function* followFolder(
   merger.run(async () => {
     while (!signal.aborted) {
       await pause(signal)
-      if (!signal.aborted) add(await findLogs(folder, format), 'start')
+      if (!signal.aborted) add(await findLogs(folder, format, known), 'start')
     }
   })
   merger.close()

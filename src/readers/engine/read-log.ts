@@ -106,7 +106,8 @@ async function lastRecords(
       offsets[(found + at) % keep] = offsetAt(batch, at)
     found += length
   }
-  if (found === 0) return { offset: 0, count: 0 }
+  // All of them: what is damaged before the first one belongs to it.
+  if (found <= count) return { offset: 0, count: found }
   if (count === 0) return { offset: offsets[0] + 1, count: 0 }
-  return { offset: offsets[found > keep ? found % keep : 0], count: Math.min(found, count) }
+  return { offset: offsets[found > keep ? found % keep : 0], count }
 }

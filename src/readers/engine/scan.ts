@@ -57,13 +57,19 @@ export async function* scan(
     if (bytesRead === undefined) break
     eof = bytesRead === 0
     if (eof && !options.final) break
-    const bytes = buffer.add(bytesRead)
-    const found = scanner.scan(bytes, position, eof)
-    for (const damage of found.damage ?? []) options.damaged({ file: options.file, ...damage })
-    if (found.records !== undefined) yield new ScannedBatch(options.file, bytes, position, found.records)
-    position += found.consumed
-    if (found.ended === true) break
-    buffer.consume(found.consumed, found.records !== undefined)
+    buffer.add(bytesRead)
+    for (let again = true; again; ) {
+      const bytes = buffer.rest()
+      const found = scanner.scan(bytes, position, eof)
+      for (const damage of found.damage ?? []) options.damaged({ file: options.file, ...damage })
+      if (found.records !== undefined) yield new ScannedBatch(options.file, bytes, position, found.records)
+      position += found.consumed
+      if (found.ended === true) return position
+      buffer.consume(found.consumed, found.records !== undefined)
+      // A scan may end behind a damage, with records at hand that no further read would bring up.
+      const isPastDamage = (found.damage?.length ?? 0) > 0
+      again = isPastDamage && found.consumed > 0 && found.consumed < bytes.length
+    }
   }
   return position
 }
@@ -142,9 +148,13 @@ class ScanBuffer {
     return this.#buffer.subarray(this.#end)
   }
 
-  /** `length` bytes were read. Returns all that is not consumed. */
-  add(length: number): Buffer {
+  /** `length` bytes were read. */
+  add(length: number): void {
     this.#end += length
+  }
+
+  /** All that is not consumed. */
+  rest(): Buffer {
     return this.#buffer.subarray(this.#start, this.#end)
   }
 

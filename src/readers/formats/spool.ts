@@ -30,7 +30,8 @@ export const spoolReader: Reader = {
     const files = await this.list(path)
     if (!options.count) return { format: 'spool', path, files, details: {} }
     const counted: (LogFile & { records: number })[] = []
-    for (const file of files) counted.push({ ...file, records: await countLines(file.path, options.signal) })
+    for (const file of files)
+      counted.push({ ...file, records: await countLines(file.path, createContext(options)) })
     return { format: 'spool', path, files: counted, details: {} }
   },
   async *verify(path, context) {
@@ -94,16 +95,23 @@ async function findBegin(
   }
   let wanted = from.last
   for (let at = files.length - 1; at >= 0 && wanted > 0; at--) {
-    const lines = await countLines(files[at], context.signal)
+    const lines = await countLines(files[at], context)
     if (lines >= wanted) return { file: at, from: { last: wanted } }
     wanted -= lines
   }
   return { file: from.last === 0 ? files.length : 0, from: 'start' }
 }
 
-async function countLines(file: string, signal?: AbortSignal): Promise<number> {
+/** Damage is no matter here: it is met when the file is read. */
+async function countLines(file: string, { signal, maxRecordBytes }: ReadContext): Promise<number> {
   let lines = 0
-  const context = createContext({ reuseBuffers: true, includeUnterminated: true, signal })
+  const context = createContext({
+    reuseBuffers: true,
+    includeUnterminated: true,
+    onCorrupt: 'skip-file',
+    maxRecordBytes,
+    signal
+  })
   for await (const batch of readFile(file, context)) lines += batchLength(batch)
   return lines
 }

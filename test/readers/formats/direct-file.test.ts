@@ -106,6 +106,47 @@ describe('a damaged direct file', () => {
   })
 })
 
+test('a file whose small first frames are zeroed is still known for what it is', async () => {
+  const records = ['one', 'two', 'three', 'four']
+  const bytes = buildDirectFile(records.map((text) => [[Buffer.from(text)]]))
+  for (const zeroed of [512, 1024, 1536]) {
+    const path = write(Buffer.from(bytes).fill(0, 0, zeroed))
+    const { lines, stats, error } = await collect(path, { onCorrupt: 'skip-file' })
+    expect(error).toBeUndefined()
+    expect(lines.slice(-2)).toEqual(['three', 'four'])
+    expect(lines.filter((line) => !records.includes(line))).toEqual([])
+    expect(stats.damage.length).toBeGreaterThan(0)
+  }
+})
+
+test('a small file with a byte inserted, or missing, anywhere invents nothing and hides nothing', async () => {
+  const records = ['first record', 'second', 'third', 'the fourth and last']
+  const bytes = buildDirectFile([
+    [[Buffer.from(records[0]), Buffer.from(records[1])]],
+    [[Buffer.from(records[2])]],
+    [[Buffer.from(records[3])]]
+  ])
+  for (let at = 0; at < bytes.length; at += 7) {
+    for (const shifted of [
+      Buffer.concat([bytes.subarray(0, at), Buffer.from('!'), bytes.subarray(at)]),
+      Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 1)])
+    ]) {
+      const path = write(shifted)
+      const { lines, stats } = await collect(path, { format: 'direct-file', onCorrupt: 'skip-file' })
+      expect(
+        lines.filter((line) => !records.includes(line)),
+        `at ${at}`
+      ).toEqual([])
+      if (lines.length < records.length) {
+        const backup = `${path}.20260101-000000.0`
+        writeFileSync(backup, shifted)
+        const finished = await collect(backup, { format: 'direct-file', onCorrupt: 'skip-file' })
+        expect(stats.damage.length + finished.stats.damage.length, `at ${at}`).toBeGreaterThan(0)
+      }
+    }
+  }
+})
+
 test('records that a text log of NUL bytes holds are text, and the reader is told', async () => {
   const path = write(Buffer.from('one\0\ntwo\n'))
   const { lines, error, stats } = await collect(path)
