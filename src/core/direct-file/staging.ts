@@ -150,7 +150,7 @@ export class Staging {
     if (progress !== this.#seenProgress || (isWorking && ++this.#looks % WORKING_LOOKS !== 0))
       this.#progress++
     this.#seenProgress = progress
-    return { bytes: bytesInMemory(this.link.memory), progress: this.#progress }
+    return { bytes: this.#isClosed ? 0 : bytesInMemory(this.link.memory), progress: this.#progress }
   }
 
   /** Writes what is left unless that has been waited for in vain; resolves with what could not be written. */
