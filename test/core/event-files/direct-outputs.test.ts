@@ -57,7 +57,7 @@ describe('an event whose file cannot be had', () => {
       expect(read(dir, 'bad')).toEqual(['after'])
       // The first seal says what is missing.
       expect(readDirectFile(join(dir, 'bad.log')).sealedDropped).toBe(15)
-      expect(events.stats()).toMatchObject({ dropped: 15, records: 4 })
+      expect(events.stats().dropped).toBe(15)
     }
   )
 })
