@@ -26,7 +26,7 @@ export function createDisk(realDisk, { words, operations, faults, match }) {
       return run(...args)
     }
     if (fault === 'SLOW') {
-      Atomics.wait(words, HITS, Atomics.load(words, HITS), 300)
+      Atomics.wait(words, HITS, Atomics.load(words, HITS), 500)
       return run(...args)
     }
     throw Object.assign(new Error(`${fault}: injected, ${operation}`), { code: fault })

@@ -18,6 +18,7 @@ export class PathLock {
   readonly #disk: Disk
   readonly #path: string
   readonly #lock: Lock | undefined
+  #isHeld = false
 
   /**
    * Throws `ERR_LOCKED` if somebody else has `path`, and refusals of the lock file. Where the folder cannot be written
@@ -40,13 +41,20 @@ export class PathLock {
     throw refusal
   }
 
+  /** Whether it was held when it was last looked at. */
+  get isHeld(): boolean {
+    return this.#isHeld || this.#lock === undefined
+  }
+
   /** Whether the lock is held on the file that is at its place now; takes it where it is free. */
   isMine(): boolean {
     const lock = this.#lock
     if (lock === undefined) return true
+    this.#isHeld = false
     try {
       const state = lock.acquire(0)
       if (state === undefined) return false
+      this.#isHeld = true
       if (state.pid !== process.pid) lock.save({ ...state, pid: process.pid, writing: false })
     } catch (error) {
       if (error instanceof LogboomError) throw error

@@ -17,6 +17,7 @@ import { DirectWriter } from './writer.ts'
 
 /** Of time in which the flusher works without getting anything on disk, one in so many looks counts. */
 const WORKING_LOOKS = 8
+const LOCK_RETRY_MS = 500
 
 export interface StagingNews {
   rotated(event: { from: string; to: string; bytes: number }): void
@@ -47,6 +48,8 @@ export class Staging {
   readonly #path: string
   readonly #news: StagingNews
   readonly #lock: PathLock | undefined
+  #lockTimer: NodeJS.Timeout | undefined
+  #warnedOfLock = false
   #isDegraded = false
   /** Flushes that somebody waits for. */
   #flushing = 0
@@ -108,6 +111,9 @@ export class Staging {
   /** To be called when everything else of the sink is set up: at exit it has its turn after the pump. */
   start(): void {
     addExitHandler(this)
+    if (this.#lock?.isHeld ?? true) return
+    // There was no room for its file, or no descriptor.
+    this.#lockTimer = setInterval(() => this.#holdLock(), LOCK_RETRY_MS).unref()
   }
 
   /** Why nothing will be written any more. */
@@ -123,6 +129,7 @@ export class Staging {
 
   async flush(): Promise<void> {
     this.#flushing++
+    if (this.#lockTimer !== undefined) this.#holdLock()
     try {
       await this.link.flush()
     } catch (error) {
@@ -150,7 +157,7 @@ export class Staging {
     if (progress !== this.#seenProgress || (isWorking && ++this.#looks % WORKING_LOOKS !== 0))
       this.#progress++
     this.#seenProgress = progress
-    return { bytes: bytesInMemory(this.link.memory), progress: this.#progress }
+    return { bytes: this.#isClosed ? 0 : bytesInMemory(this.link.memory), progress: this.#progress }
   }
 
   /** Writes what is left unless that has been waited for in vain; resolves with what could not be written. */
@@ -160,6 +167,7 @@ export class Staging {
     const lost = await this.link.close(this.#flushing > 0)
     await this.upkeep.stop()
     this.#isClosed = true
+    clearInterval(this.#lockTimer)
     removeExitHandler(this)
     this.#lock?.close()
     this.#told += lost
@@ -218,15 +226,21 @@ export class Staging {
 
   /** With the folder the file of the lock may have gone, or there was no room for it. */
   #holdLock(): void {
-    let isMine = false
+    const lock = this.#lock
+    if (lock === undefined) return
     try {
-      isMine = this.#lock?.isMine() ?? true
-    } catch {
-      // What lies in its place is no lock file.
+      if (!lock.isMine() && !this.#warnedOfLock) {
+        this.#warnedOfLock = true
+        const message = `${this.#path} is written by this process, and another holds its lock`
+        this.#news.warning('ERR_LOCKED', message, this.#path)
+      }
+    } catch (error) {
+      if (!this.#warnedOfLock) this.#news.warning('ERR_LOCKED', String(error), this.#path)
+      this.#warnedOfLock = true
     }
-    if (isMine) return
-    const message = `${this.#path} is written by this process, and its lock is held by another or cannot be had`
-    this.#news.warning('ERR_LOCKED', message, this.#path)
+    if (!lock.isHeld) return
+    clearInterval(this.#lockTimer)
+    this.#lockTimer = undefined
   }
 }
 
