@@ -14,6 +14,8 @@ import type { SpoolStore } from './spool-store.ts'
 import { SpoolWorker } from './spool-worker.ts'
 
 const TAKEN = Promise.resolve(true)
+/** Far more calls of `flushSync` than there can be while one file is published. */
+const OVERTAKEN_ATTEMPTS = 1000
 
 export interface CrewHost {
   readonly disk: Disk
@@ -214,16 +216,18 @@ export class Crew {
 
   async #publishing(worker: SpoolWorker): Promise<void> {
     if (this.#host.retry.hasGivenUp) return
-    try {
-      const isPublished = await worker.publishAside().catch(() => false)
-      if (!isPublished) {
-        if (this.#host.retry.hasGivenUp) return
+    const isPublished = await worker.publishAside().catch(() => false)
+    for (let attempt = 0; !isPublished && attempt < OVERTAKEN_ATTEMPTS; attempt++) {
+      if (this.#host.retry.hasGivenUp) return
+      try {
         await this.attempt(worker, () => worker.publish())
+        break
+      } catch (error) {
+        // Given up by close, which accounts for what is left; or overtaken by flushSync, which may have failed.
+        if (!(error instanceof Superseded)) return
       }
-      this.#succeeded(worker)
-    } catch {
-      // Overtaken by flushSync, or given up by close, which accounts for what is left.
     }
+    this.#succeeded(worker)
   }
 
   #succeeded(worker: SpoolWorker): void {

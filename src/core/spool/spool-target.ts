@@ -13,6 +13,8 @@ import { SpoolWorker } from './spool-worker.ts'
 import { TempSyncError } from './temp-file.ts'
 
 const NEWLINE = 10
+/** A publication comes once in `flushInterval` or with a full file. */
+const OVERTAKEN_ATTEMPTS = 100
 
 /** What publishing tells the sink. */
 export interface Publishing {
@@ -80,7 +82,7 @@ export class SpoolTarget implements Target {
   async sync(to: SyncLevel): Promise<void> {
     if (to === 'os') return
     try {
-      for (const worker of this.#workers) await runUnlessOvertaken(worker)
+      for (const worker of this.#workers) await makeDurable(worker)
       await run(this.#disk, this.#store.syncPublished(), () => true)
     } catch (error) {
       throw this.#asFailure(error)
@@ -222,12 +224,15 @@ export class SpoolTarget implements Target {
   }
 }
 
-async function runUnlessOvertaken(worker: SpoolWorker): Promise<void> {
-  try {
-    await worker.run(worker.stage(true))
-  } catch (error) {
-    // Published in the meantime, with what that takes for durability.
-    if (!(error instanceof Superseded)) throw error
+/** Makes durable what a worker holds, also if a publication overtakes that: it may have failed. */
+async function makeDurable(worker: SpoolWorker): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await worker.run(worker.stage(true))
+      return
+    } catch (error) {
+      if (!(error instanceof Superseded) || attempt === OVERTAKEN_ATTEMPTS) throw error
+    }
   }
 }
 

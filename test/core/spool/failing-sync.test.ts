@@ -85,6 +85,41 @@ describe('fdatasync fails for a while', () => {
   })
 })
 
+test.skipIf(!native.canLock)(
+  'lines are not acknowledged because a publication overtook their sync and failed, too',
+  async () => {
+    const path = createFolder()
+    const faulty = createFaultyDisk()
+    const lines = createLines({ path, durability: 'disk', flushInterval: 1 }, faulty.disk)
+    lines.write('x\n')
+    await lines.flush()
+    const works = failing(faulty, 'fdatasyncAsync', 'fdatasync')
+    let isDrained = false
+    lines.on('drain', () => {
+      isDrained = true
+    })
+    expect(lines.commit('y\n')).toBe(false)
+    await failuresOf(faulty, 10)
+    expect(isDrained).toBe(false)
+    works()
+    await expect.poll(() => isDrained).toBe(true)
+    await lines.close()
+    expect(publishedText(path)).toBe('x\ny\n')
+  }
+)
+
+test('a full file that flushSync overtook and could not publish is published all the same', async () => {
+  const path = createFolder()
+  const faulty = createFaultyDisk()
+  const spool = createSpool({ path, durability: 'disk', size: 10, workers: 1 }, faulty.disk)
+  const works = failing(faulty, 'fdatasyncAsync', 'fdatasync')
+  expect(await spool.write('more than ten bytes')).toBe(true)
+  expect(() => spool.flushSync()).toThrow('sync')
+  await failuresOf(faulty, 4)
+  works()
+  await expect.poll(() => publishedText(path)).toBe('more than ten bytes')
+})
+
 describe('the folder', () => {
   test('cannot be opened: asked for again by itself, nothing is published twice', async () => {
     const path = createFolder()
