@@ -13,7 +13,7 @@ const FLUSH_MS = 10_000
 const isLong = process.env.LOGBOOM_LONG === '1'
 
 /** What each kind of operation can fail with. */
-const fitting: readonly [RegExp, readonly Fault[]][] = [
+export const fitting: readonly [RegExp, readonly Fault[]][] = [
   [/^(write|writeAsync|writeSynced|writev)$/, ['EIO', 'ENOSPC', 'EINTR', 'SHORT']],
   [/^writevHashed$/, ['EIO', 'ENOSPC', 'EINTR']],
   [/^(fallocate|preallocate|publishFile)$/, ['EIO', 'ENOSPC']],
