@@ -2,7 +2,7 @@
 import { readlink } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { LogboomError } from '../base/errors.ts'
-import { readError } from './engine/open-file.ts'
+import { failureNote, readError } from './engine/open-file.ts'
 import { endsOf, entriesIn, type FolderEntries, holdsMark, kindOf } from './engine/probe.ts'
 import type { Note, Probe, Reader } from './reader.ts'
 import { readerOf, readers } from './registry.ts'
@@ -146,7 +146,10 @@ async function logsIn(
       const kind = await kindOf(path)
       if (kind.is === 'other') notes.push({ path, text: `no log, but ${kind.what}` })
       else if (kind.is === 'folder') {
-        const log = await walIn(path, reader)
+        const log = await walIn(path, reader).catch((error) => {
+          // Most folders are no logs, so this is no log that is missed.
+          notes.push(failureNote(error, path))
+        })
         if (log !== undefined) logs.push({ ...log, event: name })
       } else if (own.includes(name)) {
         const found = await finder.find(name)
