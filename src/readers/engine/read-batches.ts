@@ -1,10 +1,11 @@
 // The batches of whatever is at a path: the part of reading that `readRecords` and the CLI share.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LogboomError } from '../../base/errors.ts'
-import { type FoundLog, type FoundLogs, findLogs } from '../find-logs.ts'
+import { type FoundLogs, findLogs } from '../find-logs.ts'
 import type { Note, ReadContext, RecordBatch } from '../reader.ts'
 import { BatchMerger } from './batch-merger.ts'
 import { notFound } from './context.ts'
+import type { FoundLog } from './log-finder.ts'
 import { failureNote } from './open-file.ts'
 
 // How often a followed folder is searched for new logs, and a missing path is looked for.
