@@ -8,8 +8,9 @@ import {
   emptyReport,
   notFound
 } from '../readers/engine/context.ts'
+import type { FoundLog } from '../readers/engine/log-finder.ts'
 import { readBatches } from '../readers/engine/read-batches.ts'
-import { type FoundLog, findLogs, readerOfStream } from '../readers/find-logs.ts'
+import { findLogs, readerOfStream } from '../readers/find-logs.ts'
 import type { OnCorrupt, RecordBatch } from '../readers/reader.ts'
 import { complain, type ExitCode, exitCodes, tell } from './command.ts'
 import { Progress } from './progress.ts'

@@ -1,6 +1,6 @@
 // Folders of logs: which files are logs, which are backups of which, and what is neither.
-import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,7 +9,7 @@ import { WriteAheadLog } from '../../src/core/wal/write-ahead-log.ts'
 import { formatBackupName } from '../../src/formats/backup-name.ts'
 import { encodeRecord, maxRecordBytes } from '../../src/formats/binary-file.ts'
 import { readRecords } from '../../src/readers/read-records.ts'
-import { runCli, startCli } from '../helpers/cli.ts'
+import { cliPath, runCli, startCli } from '../helpers/cli.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { collect } from '../helpers/read.ts'
 
@@ -176,18 +176,26 @@ describe('what is no log', () => {
     }
   })
 
-  test.skipIf(process.getuid?.() === 0)(
-    'a file that may not be read is an error after all others',
-    async () => {
-      const folder = await createOdd((path) => {
-        writeFileSync(path, 'secret\n')
-        chmodSync(path, 0)
-      })
-      const { lines, error } = await collect(folder)
-      expect([lines, error?.code]).toEqual([['first', 'last'], 'ERR_IO'])
-      expect(await runCli(['cat', folder])).toMatchObject({ stdout: 'first\nlast\n', code: 3 })
-    }
-  )
+  test('a file that may not be read is an error after all others, a folder is told', async () => {
+    const folder = await createOdd((path) => {
+      for (const secret of [path, `${path}2`]) {
+        writeFileSync(secret, 'secret\n')
+        chmodSync(secret, 0)
+      }
+    })
+    mkdirSync(join(folder, 'private'), { mode: 0 })
+    chmodSync(folder, 0o755)
+    // Root may read everything.
+    const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
+    const run = spawnSync(process.execPath, [cliPath, 'cat', folder], { encoding: 'utf8', ...user })
+    expect(run).toMatchObject({ stdout: 'first\nlast\n', status: 3 })
+    for (const name of ['m.log', 'm.log2', 'private']) expect(run.stderr).toContain(`${join(folder, name)}`)
+    expect(run.stderr).toContain('[ERR_IO]')
+    rmdirSync(join(folder, 'private'))
+    const verified = spawnSync(process.execPath, [cliPath, 'verify', folder], { encoding: 'utf8', ...user })
+    expect(verified.status).toBe(3)
+    expect(verified.stdout.match(/^ok /gm)).toHaveLength(2)
+  })
 
   test('folders that are no logs are passed over', async () => {
     const folder = createFolder()

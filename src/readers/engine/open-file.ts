@@ -3,6 +3,7 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
+import type { Note } from '../reader.ts'
 
 /** An open file and its identity, which a rename keeps and a new file of the same name does not share. */
 export interface OpenFile {
@@ -53,6 +54,12 @@ function notFile(path: string, stats: Stats): LogboomError {
 export function isMissing(error: unknown): boolean {
   const code = systemCode(error)
   return code === 'ENOENT' || code === 'ENOTDIR'
+}
+
+/** Tells of a file or folder that could not be read where others could. */
+export function failureNote(error: unknown, folder: string): Note {
+  const { path, cause } = error instanceof LogboomError ? error : { path: undefined, cause: error }
+  return { path: path ?? folder, text: `cannot be read: ${systemCode(cause) ?? errorMessage(error)}` }
 }
 
 /** An `ERR_IO` for a failed read. */

@@ -1,10 +1,12 @@
 // The batches of whatever is at a path: the part of reading that `readRecords` and the CLI share.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LogboomError } from '../../base/errors.ts'
-import { type FoundLog, type FoundLogs, findLogs } from '../find-logs.ts'
+import { type FoundLogs, findLogs } from '../find-logs.ts'
 import type { Note, ReadContext, RecordBatch } from '../reader.ts'
 import { BatchMerger } from './batch-merger.ts'
 import { notFound } from './context.ts'
+import type { FoundLog } from './log-finder.ts'
+import { failureNote } from './open-file.ts'
 
 // How often a followed folder is searched for new logs, and a missing path is looked for.
 const LOOK_AGAIN_MS = 200
@@ -52,6 +54,8 @@ async function* readAll(
       failed.push(error)
     }
   }
+  // One error can be thrown; none of the others is to be hidden.
+  for (const error of failed.slice(1)) context.note(failureNote(error, path))
   if (failed.length > 0) throw failed[0]
 }
 
@@ -89,7 +93,7 @@ async function* followFolder(
       merger.add(reader.read(path, { ...context, from, signal }), event)
     }
     for (const note of notes) tell(note)
-    for (const { path, message } of failures) tell({ path: path ?? folder, text: message })
+    for (const failure of failures) tell(failureNote(failure, folder))
   }
   add(first, context.from)
   merger.run(async () => {

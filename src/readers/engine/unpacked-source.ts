@@ -5,8 +5,8 @@ import { SourceDamage } from './byte-source.ts'
 import { compressionOf, DecompressedSource } from './decompress.ts'
 import { type OpenFile, readError } from './open-file.ts'
 
-/** Larger than what most writers flush at once, which is looked at two or three times. */
-const WINDOW_BYTES = 16 * 1024 * 1024
+/** Larger than what writers flush at once unless told otherwise, which is looked at two or three times. */
+const WINDOW_BYTES = 64 * 1024 * 1024
 const CHUNK_BYTES = 256 * 1024
 
 export class UnpackedSource {
@@ -20,16 +20,25 @@ export class UnpackedSource {
   #pieces: Buffer[] = []
   #start = 0
   #end = 0
+  readonly #reuse: boolean
+  /** Memory of pieces that were dropped, if it may be used again. */
+  #spare: Buffer[] = []
+  #joined: Buffer = Buffer.alloc(0)
 
-  private constructor(file: OpenFile, size: number, damage: SourceDamage | undefined) {
+  private constructor(file: OpenFile, reuse: boolean, size: number, damage: SourceDamage | undefined) {
     this.#file = file
+    this.#reuse = reuse
     this.size = size
     this.damage = damage
   }
 
-  /** Reads the file once to learn how much it holds; `onInput` is told of compressed bytes as they are used. */
+  /**
+   * Reads the file once to learn how much it holds; `onInput` is told of compressed bytes as they are used. `reuse`:
+   * nobody needs what was read once he asks for what lies behind it.
+   */
   static async open(
     file: OpenFile,
+    reuse: boolean,
     signal: AbortSignal,
     onInput: (bytes: number) => void
   ): Promise<UnpackedSource> {
@@ -38,16 +47,16 @@ export class UnpackedSource {
     let size = 0
     try {
       for (let count = 1; count > 0 && !signal.aborted; size += count) count = await stream.read(piece)
-      return new UnpackedSource(file, size, undefined)
+      return new UnpackedSource(file, reuse, size, undefined)
     } catch (error) {
-      if (error instanceof SourceDamage) return new UnpackedSource(file, size, error)
+      if (error instanceof SourceDamage) return new UnpackedSource(file, reuse, size, error)
       throw readError(file.path, error)
     } finally {
       stream.close()
     }
   }
 
-  /** Undefined if they are not in the window; then `fetch` brings them there. */
+  /** May be overwritten by the next call. Undefined if they are not in the window; then `fetch` brings them there. */
   read(offset: number, length: number): Buffer | undefined {
     const end = Math.min(offset + length, this.size)
     if (end <= offset) return Buffer.alloc(0)
@@ -60,7 +69,15 @@ export class UnpackedSource {
       if (from < to) parts.push(piece.subarray(from, to))
       at += piece.length
     }
-    return parts.length === 1 ? parts[0] : Buffer.concat(parts)
+    return parts.length === 1 ? parts[0] : this.#join(parts, end - offset)
+  }
+
+  #join(parts: readonly Buffer[], length: number): Buffer {
+    if (!this.#reuse) return Buffer.concat(parts, length)
+    if (this.#joined.length < length) this.#joined = Buffer.allocUnsafeSlow(length)
+    let at = 0
+    for (const part of parts) at += part.copy(this.#joined, at)
+    return this.#joined.subarray(0, length)
   }
 
   async fetch(offset: number, length: number): Promise<void> {
@@ -68,14 +85,15 @@ export class UnpackedSource {
     if (this.#stream === undefined || offset < this.#start) this.#restart()
     const stream = this.#stream as DecompressedSource
     while (this.#end < end) {
-      // New memory, because records that were handed out lie in the old.
-      const piece = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+      const piece = this.#spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES)
       const count = await stream.read(piece)
       if (count === 0) throw new Error(`${this.#file.path} has become shorter while it was read`)
       this.#pieces.push(piece.subarray(0, count))
       this.#end += count
       while (this.#end - this.#start > WINDOW_BYTES && this.#start + this.#pieces[0].length <= offset) {
-        this.#start += (this.#pieces.shift() as Buffer).length
+        const dropped = this.#pieces.shift() as Buffer
+        this.#start += dropped.length
+        if (this.#reuse) this.#spare.push(Buffer.from(dropped.buffer))
       }
     }
   }

@@ -99,7 +99,7 @@ class Decoder implements FileDecoder {
   }
 
   async *decodePacked(file: OpenFile, options: ScanOptions): AsyncGenerator<RecordBatch, number, undefined> {
-    const unpacked = await UnpackedSource.open(file, options.signal, options.progress)
+    const unpacked = await UnpackedSource.open(file, options.reuseBuffers, options.signal, options.progress)
     const source = Object.assign(unpacked, { maxRecordBytes: this.#maxRecordBytes })
     try {
       const layout = await settle(source, layoutOf(source))
