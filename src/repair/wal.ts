@@ -9,6 +9,7 @@ import { freeCopyName, keepBroken } from '../core/wal/keep-broken.ts'
 import { scanLog } from '../core/wal/scan-log.ts'
 import { Segment, WHOLE_FILE } from '../core/wal/segment.ts'
 import { findSnapDir, listSnapshots } from '../core/wal/snapshot-files.ts'
+import { syncEntries } from '../core/wal/sync-entries.ts'
 import {
   laterIndex,
   listSegments,
@@ -17,12 +18,13 @@ import {
   segmentName,
   TERM,
   WAL_FILE_MODE,
+  WAL_FOLDER_MODE,
   type WalSnapshot
 } from '../formats/wal.ts'
 import { CONF_STATE, WalEncoder } from '../formats/wal-encoder.ts'
 import type { WalPosition, WalReplay } from '../formats/wal-replay.ts'
 import { type Disk, realDisk } from '../io/disk.ts'
-import { openFile, syncFolder } from '../io/open-file.ts'
+import { makeFolders, openFile } from '../io/open-file.ts'
 import { native } from '../native/index.ts'
 
 export interface RepairedSegment {
@@ -41,9 +43,12 @@ export function repairLog(
   snapDir?: string,
   foreignOwner: ForeignOwner = 'allow'
 ): RepairedSegment[] {
+  const snapshots = listSnapshots(disk, snapDir ?? findSnapDir(disk, folder))
+  // A folder that is gone is made again where its snapshots say that there was a log.
+  if (snapshots.length > 0 && !disk.exists(folder)) makeFolders(disk, folder, WAL_FOLDER_MODE)
   const lock = FolderLock.acquire(disk, folder, foreignOwner)
   try {
-    return new Repair(disk, folder, snapDir ?? findSnapDir(disk, folder)).run()
+    return new Repair(disk, folder, snapshots).run()
   } finally {
     lock.release()
   }
@@ -56,10 +61,10 @@ class Repair {
   readonly #repaired: RepairedSegment[] = []
   #metadata: Uint8Array | undefined
 
-  constructor(disk: Disk, folder: string, snapDir: string) {
+  constructor(disk: Disk, folder: string, snapshots: readonly WalSnapshot[]) {
     this.#disk = disk
     this.#folder = folder
-    this.#snapshots = listSnapshots(disk, snapDir)
+    this.#snapshots = snapshots
   }
 
   run(): RepairedSegment[] {
@@ -69,7 +74,7 @@ class Repair {
     for (let turn = 0; turn <= 2 * segments.length + 2; turn++) {
       if (!this.#step()) break
     }
-    if (this.#repaired.length > 0) syncFolder(this.#disk, this.#folder)
+    if (this.#repaired.length > 0) syncEntries(this.#disk, this.#folder)
     return this.#repaired
   }
 
@@ -167,7 +172,7 @@ class Repair {
       segment.write(encoder.bytes)
       segment.syncNow()
       segment.rename(segmentName(0n, index + 1n))
-      syncFolder(this.#disk, this.#folder)
+      syncEntries(this.#disk, this.#folder)
     } finally {
       segment.close()
     }

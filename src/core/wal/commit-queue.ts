@@ -12,6 +12,8 @@ const MAX_GROUP_BYTES = 4 * 1024 * 1024
 const SHORT_SYNC_MS = 0.5
 /** After a longer one so many groups go to the other thread before it is tried here again. */
 const CAREFUL_GROUPS = 64
+/** Where nothing is waited for, so many groups are acknowledged before others have their turn. */
+const GROUPS_PER_TURN = 16
 
 /** A caller that must be blocked is blocked for this long before the disk is tried again. */
 const BLOCKED_WAIT_MS = 50
@@ -45,6 +47,7 @@ export class CommitQueue {
   #acknowledgedOne = false
   #carefulGroups = CAREFUL_GROUPS
   #appended = 0
+  #groupsInTurn = 0
 
   constructor(hooks: CommitHooks, shortSyncMs = SHORT_SYNC_MS) {
     this.#hooks = hooks
@@ -182,7 +185,13 @@ export class CommitQueue {
 
   async #settleElsewhere(): Promise<void> {
     const started = performance.now()
-    await this.#hooks.settle()
+    const settled = this.#hooks.settle()
+    if (settled === undefined) {
+      // Callers that await each batch would else never let anybody else have a turn.
+      if (++this.#groupsInTurn % GROUPS_PER_TURN === 0) await nextTurn()
+      return
+    }
+    await settled
     if (performance.now() - started > this.#shortSyncMs) this.#carefulGroups = CAREFUL_GROUPS
     else this.#carefulGroups--
   }

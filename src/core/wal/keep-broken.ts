@@ -3,7 +3,8 @@ import { constants } from 'node:fs'
 import { join } from 'node:path'
 import { WAL_FILE_MODE } from '../../formats/wal.ts'
 import type { Disk } from '../../io/disk.ts'
-import { openFile, syncFolder } from '../../io/open-file.ts'
+import { openFile } from '../../io/open-file.ts'
+import { syncEntries } from './sync-entries.ts'
 import { writeAll } from './write-all.ts'
 
 const CHUNK_BYTES = 1024 * 1024
@@ -39,7 +40,7 @@ function cut(disk: Disk, folder: string, path: string, length: number, copy: str
   const file = openFile(disk, path, constants.O_RDWR, ACCESS)
   try {
     const end = copyFile(disk, file.fd, copy)
-    if (copy !== undefined) syncFolder(disk, folder)
+    if (copy !== undefined) syncEntries(disk, folder)
     disk.truncate(file.fd, length)
     disk.fsync(file.fd)
     return Math.max(0, end - length)

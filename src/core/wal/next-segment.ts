@@ -4,10 +4,10 @@ import { listSegments, MEMBER, segmentName, TERM } from '../../formats/wal.ts'
 import { CONF_STATE, WalEncoder } from '../../formats/wal-encoder.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
-import { syncFolder } from '../../io/open-file.ts'
 import { freeCopyName } from './keep-broken.ts'
 import type { Segment } from './segment.ts'
 import type { SegmentSupply } from './segment-supply.ts'
+import { syncEntries } from './sync-entries.ts'
 import type { Unsynced } from './unsynced.ts'
 
 const COPY_BYTES = 1024 * 1024
@@ -124,7 +124,7 @@ function put(
     segment.rename(name)
     isNamed = true
     failpoint('wal-renamed')
-    syncFolder(disk, walDir)
+    syncEntries(disk, walDir)
   } catch (error) {
     if (!supply.discard(segment) && isNamed) throw new StraySegment(segment.path, error)
     throw error

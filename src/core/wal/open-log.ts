@@ -5,13 +5,14 @@ import { segmentName, type WalSnapshot } from '../../formats/wal.ts'
 import { WalEncoder } from '../../formats/wal-encoder.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
-import { cannotSync, makeFolders, syncFolder } from '../../io/open-file.ts'
+import { makeFolders } from '../../io/open-file.ts'
 import { FolderLock } from './folder-lock.ts'
 import { aheadOf } from './judge.ts'
 import type { ParsedWalOptions } from './options.ts'
 import { type Recovered, recoverLog } from './recover.ts'
 import { Segment, type SegmentCounters } from './segment.ts'
 import { findSnapDir, listSnapshots } from './snapshot-files.ts'
+import { syncEntries, syncParent } from './sync-entries.ts'
 import { removeTemporary } from './temp-name.ts'
 
 export interface OpenLog {
@@ -59,7 +60,7 @@ export function openLog(disk: Disk, options: ParsedWalOptions, counters: Segment
     const segment = Segment.openAt(disk, walDir, end, options, counters)
     try {
       // Whoever made the folder or the last segment may have died before their names were on disk.
-      syncFolder(disk, walDir)
+      syncEntries(disk, walDir)
       syncParent(disk, walDir)
     } catch (error) {
       segment.close()
@@ -69,16 +70,6 @@ export function openLog(disk: Disk, options: ParsedWalOptions, counters: Segment
   } catch (error) {
     lock.release()
     throw error
-  }
-}
-
-/** Makes the name of the folder durable. */
-export function syncParent(disk: Disk, walDir: string): void {
-  try {
-    syncFolder(disk, join(walDir, '..'))
-  } catch (error) {
-    // The folder above may belong to somebody else, who does not let it be listed.
-    if (systemCode(error) !== 'EACCES' && !cannotSync(error)) throw error
   }
 }
 
@@ -171,7 +162,7 @@ function createFirst(disk: Disk, folder: string, options: ParsedWalOptions, coun
     segment.write(encoder.bytes)
     segment.syncNow()
     segment.rename(segmentName(0n, 0n))
-    syncFolder(disk, folder)
+    syncEntries(disk, folder)
     return { segment, position: { crc: encoder.crc, index: 0n }, metadata: options.metadata }
   } catch (error) {
     segment.close()

@@ -8,9 +8,10 @@ import { encodeSnapshotFile, parseSnapshotName, snapshotName } from '../../forma
 import { compare, TERM } from '../../formats/wal.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
-import { makeFolders, openFile, syncFolder } from '../../io/open-file.ts'
+import { makeFolders, openFile } from '../../io/open-file.ts'
 import type { LogWriter } from './log-writer.ts'
 import { Reserve } from './reserve.ts'
+import { syncEntries } from './sync-entries.ts'
 import { writeAll } from './write-all.ts'
 
 /** The last one, and the one before it should the last one be damaged. */
@@ -128,7 +129,7 @@ export class ReleaseNote {
       throw error
     }
     this.#own.add(index)
-    syncFolder(this.#disk, snapDir)
+    syncEntries(this.#disk, snapDir)
   }
 
   #removeQuietly(path: string): void {

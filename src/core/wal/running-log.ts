@@ -3,17 +3,18 @@ import { basename, dirname, join } from 'node:path'
 import { errorMessage, type LogboomError } from '../../base/errors.ts'
 import { laterIndex } from '../../formats/wal.ts'
 import type { Disk } from '../../io/disk.ts'
-import { makeFolders, syncFolder } from '../../io/open-file.ts'
+import { makeFolders } from '../../io/open-file.ts'
 import type { Account } from '../sink/account.ts'
 import { writeDump } from './dump.ts'
 import { FolderLock } from './folder-lock.ts'
 import { LogWriter } from './log-writer.ts'
-import { type OpenLog, openLog, syncParent } from './open-log.ts'
+import { type OpenLog, openLog } from './open-log.ts'
 import type { ParsedWalOptions } from './options.ts'
 import type { PatienceLimits } from './patience.ts'
 import { ReleaseNote } from './release-note.ts'
 import { Retention } from './retention.ts'
 import { Snapshots } from './snapshots.ts'
+import { syncEntries, syncParent } from './sync-entries.ts'
 import type { WalRecords, WriterHooks } from './writer-contract.ts'
 
 /** What the log tells the sink that owns it. */
@@ -118,7 +119,7 @@ export class RunningLog {
     const lock = FolderLock.acquire(this.#disk, walDir, foreignOwner)
     this.#lock.release()
     this.#lock = lock
-    syncFolder(this.#disk, walDir)
+    syncEntries(this.#disk, walDir)
   }
 
   #dump(encoded: Uint8Array[], crc: number): void {

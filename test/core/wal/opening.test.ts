@@ -1,5 +1,14 @@
 // Opening a log: what is refused, what lies in the way, and what must be on disk first.
-import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  constants,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { withInternals } from '../../../src/core/sink/internals.ts'
@@ -150,6 +159,30 @@ it('a folder above that cannot be listed is no reason to refuse a log', async ()
   await log.close()
   const again = await withInternals({ disk: faulty.disk }, () => openLog({ walDir }))
   expect(again.lastIndex).toBe(1n)
+})
+
+it('a file system that cannot sync folders is no reason to refuse a log', async () => {
+  const faulty = createFaultyDisk()
+  const walDir = join(createFolder(), 'wal')
+  const folders = new Set<number>()
+  const disk = {
+    ...faulty.disk,
+    open: (path: string, flags: number, mode: number) => {
+      const fd = faulty.disk.open(path, flags, mode)
+      if ((flags & constants.O_DIRECTORY) !== 0) folders.add(fd)
+      else folders.delete(fd)
+      return fd
+    },
+    fsync: (fd: number) => {
+      if (folders.has(fd)) throw Object.assign(new Error('EINVAL: no sync of folders'), { code: 'EINVAL' })
+      faulty.disk.fsync(fd)
+    }
+  }
+  const log = await withInternals({ disk }, () => openLog({ walDir, segmentBytes: 4096 }))
+  for (let i = 0; i < 30; i++) await log.log(['x'.repeat(400)])
+  await (await log.createSnapshot())!.release()
+  expect(folders.size).toBeGreaterThan(0)
+  expect(log.stats()).toMatchObject({ errors: 0, state: 'open' })
 })
 
 it('a name that leaves no room for what is put behind it is refused at once', () => {

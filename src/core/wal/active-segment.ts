@@ -1,0 +1,277 @@
+// The segment of a log that is appended to: writes, syncs, looks after its file, and gives way to the next one when it is
+// full, has failed or was taken away. What is not on disk yet is kept in memory, so that it can be written again there.
+import { monotonicMs } from '../../base/clock.ts'
+import { errorMessage, LogboomError } from '../../base/errors.ts'
+import type { Disk } from '../../io/disk.ts'
+import { failpoint } from '../../io/failpoint.ts'
+import { beginNext, restore, type Standing, StraySegment, type Successor } from './next-segment.ts'
+import type { Segment } from './segment.ts'
+import { SegmentSupply } from './segment-supply.ts'
+import { Unsynced } from './unsynced.ts'
+import type { WriterCounters, WriterHooks, WriterOptions } from './writer-contract.ts'
+import { WriterLife } from './writer-state.ts'
+
+/**
+ * Before something is acknowledged it is looked whether the file is where readers will find it; not more often than this,
+ * because who takes it away so shortly before could have done so as shortly after.
+ */
+const LOOK_EVERY_MS = 10
+
+/** What only the owner of the segment knows. */
+export interface SegmentOwner {
+  /** Index of the last entry that was appended. */
+  lastIndex(): bigint
+  /** Writing works again, after a failure. */
+  movedOn(): void
+}
+
+export class ActiveSegment {
+  /** Index of the last entry that is on disk. */
+  durableIndex: bigint
+  readonly supply: SegmentSupply
+  readonly unsynced: Unsynced
+  readonly #disk: Disk
+  readonly #options: WriterOptions
+  readonly #counters: WriterCounters
+  readonly #hooks: WriterHooks
+  readonly #owner: SegmentOwner
+  readonly #life = new WriterLife()
+  #segment: Segment
+  /** Where a segment lies that could be neither used nor removed. */
+  #stray: string | undefined
+  #lookedMs = Number.NEGATIVE_INFINITY
+
+  constructor(
+    disk: Disk,
+    options: WriterOptions,
+    counters: WriterCounters,
+    hooks: WriterHooks,
+    owner: SegmentOwner,
+    segment: Segment,
+    position: { crc: number; index: bigint }
+  ) {
+    this.#disk = disk
+    this.#options = options
+    this.#counters = counters
+    this.#hooks = hooks
+    this.#owner = owner
+    this.#segment = segment
+    this.durableIndex = position.index
+    this.supply = new SegmentSupply(disk, options, counters)
+    this.unsynced = new Unsynced(position.crc, segment.used)
+  }
+
+  /** Whether records may be appended to it; else it must be left first. */
+  get isSound(): boolean {
+    return this.#life.isSound
+  }
+
+  get isFull(): boolean {
+    return this.#segment.used >= this.#options.segmentBytes
+  }
+
+  /** Begins to prepare the next one when it is time. */
+  prepareNext(): void {
+    this.supply.consider(this.#segment)
+  }
+
+  /** Writes the tail from `from` on to the segment, or all that is kept to a new one. */
+  write(from: number): void {
+    const { tail } = this.unsynced
+    if (this.#life.isSound) {
+      try {
+        this.#segment.write(tail.bytes.subarray(from))
+        failpoint('wal-written')
+        return
+      } catch (error) {
+        this.#break(error)
+      }
+    }
+    this.leave()
+  }
+
+  /** Writes and syncs the tail in one call, where it is all there is to sync; false if it is not on disk. */
+  writeAloneNow(): boolean {
+    const { tail } = this.unsynced
+    if (this.#life.state !== 'healthy') return false
+    try {
+      this.#segment.writeNow(tail.bytes)
+    } catch (error) {
+      this.#break(error)
+      return false
+    }
+    failpoint('wal-synced')
+    if (!this.#isInPlace()) return false
+    this.#allDurable(this.#segment.used, tail.crc)
+    return true
+  }
+
+  /** Syncs on this thread; false if it must be left instead. */
+  syncNow(): boolean {
+    if (!this.#life.isSound) return false
+    try {
+      this.#segment.syncNow()
+      failpoint('wal-synced')
+    } catch (error) {
+      this.#break(error)
+      return false
+    }
+    if (!this.#isInPlace()) return false
+    this.#allDurable(this.#segment.used, this.unsynced.tail.crc)
+    return true
+  }
+
+  /** Syncs in the background what was appended up to now; false if the segment must be left instead. */
+  async sync(): Promise<boolean> {
+    if (!this.#life.isSound) return false
+    const lastIndex = this.#owner.lastIndex()
+    const covered = this.unsynced.beginSync(this.#segment.used)
+    this.#life.become('syncing')
+    try {
+      await this.#segment.sync()
+      failpoint('wal-synced')
+    } catch (error) {
+      // It may have been left, and all that was in it be on disk, meanwhile.
+      if (!this.unsynced.isAwaiting(covered)) return true
+      this.unsynced.distrust()
+      if (this.#life.isSound) this.#break(error)
+      return false
+    }
+    if (!this.unsynced.isAwaiting(covered)) return true
+    if (this.#life.isSound && !this.#isInPlace()) return false
+    if (!this.unsynced.confirm(covered)) return true
+    this.durableIndex = lastIndex
+    if (this.#life.state === 'syncing') this.#life.become('healthy')
+    return true
+  }
+
+  /** Looks where the file is that is written to without syncing. */
+  look(): void {
+    if (this.#life.isSound && !this.#isInPlace()) this.leave()
+  }
+
+  /**
+   * Leaves a failed segment: cuts it to what is on disk, and writes all that is kept to a new one, durably. May be
+   * called again after it threw. A failed sync is never repeated on the same file: the kernel has marked its pages
+   * clean, so it would succeed and lie.
+   */
+  leave(): void {
+    this.#removeStray()
+    if (this.#life.state !== 'lost' && this.#segment.fate() === 'moved') this.#life.become('lost')
+    if (this.#life.state === 'lost') {
+      this.#restore()
+      return
+    }
+    if (this.#life.state === 'broken') {
+      // A sync that is running may be about to cover what is cut off here.
+      this.unsynced.distrust()
+      this.#segment.seal(this.unsynced.durableEnd)
+      this.#life.become('sealed')
+      failpoint('wal-sealed')
+    }
+    this.#takeNext(() => beginNext(this.#disk, this.supply, this.#standing()))
+  }
+
+  /** Begins the next one behind a full one, all of which is on disk. Throws if that does not work; then it goes on, if it is sound. */
+  finish(): void {
+    try {
+      if (this.#isInPlace(true)) this.#segment.truncate(this.#segment.used)
+    } catch (error) {
+      this.#break(error)
+    }
+    if (!this.#life.isSound) this.leave()
+    else this.#takeNext(() => beginNext(this.#disk, this.supply, this.#standing()))
+  }
+
+  /** Nothing is written any more. */
+  fail(): void {
+    this.#life.become('failed')
+  }
+
+  /** Frees everything but what is prepared. */
+  close(): void {
+    if (this.#life.isSound) this.#segment.finish()
+    else this.#segment.close()
+  }
+
+  #restore(): void {
+    const hasContent = !this.#segment.isShortened
+    this.#hooks.prepareFolder()
+    const { missingTo } = this.#takeNext(() => restore(this.#disk, this.supply, this.#standing(), hasContent))
+    if (missingTo === 0n) return
+    const released = this.#hooks.releasedIndex()
+    this.#hooks.entriesLost(released + 1n, missingTo)
+  }
+
+  /** Nothing is acknowledged for a file that nobody can find. */
+  #isInPlace(isUrgent = false): boolean {
+    const now = monotonicMs()
+    if (!isUrgent && now - this.#lookedMs < LOOK_EVERY_MS) return true
+    this.#lookedMs = now
+    const fate = this.#segment.fate()
+    if (fate === 'sound') return true
+    const { path } = this.#segment
+    const what = fate === 'moved' ? 'was removed, moved or replaced' : 'was shortened'
+    this.#counters.errors++
+    this.unsynced.distrust()
+    this.#life.become('lost')
+    this.#hooks.warning(new LogboomError('ERR_IO', `${path} ${what} while it was written to`, { path }))
+    return false
+  }
+
+  #break(error: unknown): void {
+    this.#counters.errors++
+    this.#life.become('broken')
+    this.#hooks.warning(ioError(this.#options.walDir, error))
+  }
+
+  #standing(): Standing {
+    const { walDir, metadata } = this.#options
+    const releasedIndex = this.#hooks.releasedIndex()
+    const { durableIndex } = this
+    return { walDir, metadata, old: this.#segment, unsynced: this.unsynced, durableIndex, releasedIndex }
+  }
+
+  #takeNext(begin: () => Successor): Successor {
+    let next: Successor
+    try {
+      next = begin()
+    } catch (error) {
+      if (error instanceof StraySegment) {
+        this.#stray = error.path
+        // The old one must not go on while another one is in the place behind it.
+        if (this.#life.isSound) this.#break(error)
+      }
+      throw error
+    }
+    const old = this.#segment
+    const bytes = old.used
+    old.close()
+    this.#segment = next.segment
+    if (this.#life.state !== 'healthy') this.#life.become('healthy')
+    this.#owner.movedOn()
+    this.#counters.rotations++
+    this.#allDurable(next.segment.used, next.crc)
+    this.#hooks.rotated(old.path, next.segment.path, bytes)
+    return next
+  }
+
+  #removeStray(): void {
+    if (this.#stray === undefined) return
+    if (!this.supply.remove(this.#stray)) throw new Error(`${this.#stray} cannot be removed`)
+    this.#stray = undefined
+  }
+
+  /** Everything kept is on disk now, and ends at `end` of the segment. */
+  #allDurable(end: number, crc: number): void {
+    this.durableIndex = this.#owner.lastIndex()
+    this.unsynced.allDurable(end, crc)
+    if (this.#life.state === 'syncing') this.#life.become('healthy')
+  }
+}
+
+/** The error of the system as one of ours. */
+export function ioError(walDir: string, error: unknown): LogboomError {
+  if (error instanceof LogboomError) return error
+  return new LogboomError('ERR_IO', `${walDir}: ${errorMessage(error)}`, { path: walDir, cause: error })
+}
