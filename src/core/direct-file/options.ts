@@ -5,6 +5,7 @@ import * as v from 'valibot'
 import { requireNameRoom } from '../../base/file-name.ts'
 import {
   count,
+  durability,
   duration,
   type OptionsInput,
   type OptionsOutput,
@@ -72,6 +73,12 @@ export const directFileOptions = {
     '`exclusive`: a second process gets `ERR_LOCKED`. `per-process`: `.<host>-<pid>` is put before the extension.'
   ),
   ...commonOptions({ durability: 'os', flushInterval: '10s' }),
+  durability: option(
+    "`'none'`, `'os'`, `'disk'`",
+    durability,
+    'os',
+    "What a transport acknowledges: with `'none'` what is in memory, else what is on disk. `flush()` is about the disk in any case; event files are synced with `'disk'` only."
+  ),
   flushInterval: option(
     'duration',
     duration,

@@ -11,6 +11,7 @@ import winston from 'winston'
 import { native } from '../../../src/native/index.ts'
 import { readDirectFile, readTexts } from '../../helpers/direct-file-reader.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { until } from '../../helpers/until.ts'
 
 const long = process.env.LOGBOOM_LONG === '1'
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -204,7 +205,8 @@ test('flushInterval bounds how long a record waits', async () => {
   const path = join(createFolder(), 'app.log')
   const file = new DirectFile({ path, flushInterval: '50ms' })
   file.log('x')
-  await new Promise((resolve) => setTimeout(resolve, 500))
+  // Without anybody asking for it.
+  await until(() => existsSync(path) && readTexts(path).length === 1)
   expect(readTexts(path)).toEqual(['x'])
   await file.close()
 })

@@ -1,9 +1,11 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import type { Worker } from 'node:worker_threads'
+import { expect, onTestFinished, test } from 'vitest'
 import { DirectFile, EventFiles, withInternals } from '../../helpers/built.ts'
 import { directFiles, readDirectFile, readTexts } from '../../helpers/direct-file-reader.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { random } from '../../helpers/random.ts'
 import { createThreadFaults, type ThreadFaults } from '../../helpers/thread-faults.ts'
 import { until } from '../../helpers/until.ts'
 
@@ -132,4 +134,25 @@ test('a thread that cannot be started for lack of descriptors is started when th
   await file.flush()
   await file.close()
   expect(readAll(path)).toEqual(['one'])
+})
+
+test('a thread that is terminated at random moments under load costs nothing', async () => {
+  const workers: Worker[] = []
+  const note = (worker: Worker): void => void workers.push(worker)
+  process.on('worker', note)
+  onTestFinished(() => void process.off('worker', note))
+  const { file, path } = open(createThreadFaults(), { bufferSize: '2m', flushInterval: 2, maxBytes: '3m' })
+  let count = 0
+  for (let round = 0; round < 12; round++) {
+    const batches = 1 + Math.floor(random() * 8)
+    for (let batch = 0; batch < batches; batch++) {
+      for (let index = 0; index < 500; index++) file.log(`${count++} ${'x'.repeat(count % 2_000)}`)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await workers.at(-1)!.terminate()
+  }
+  await file.close()
+  expect(workers.length).toBeGreaterThan(6)
+  expect(numbersOf(readAll(path))).toEqual({ count, different: count, isInOrder: true })
+  expect(file.stats()).toMatchObject({ records: count, dropped: 0 })
 })

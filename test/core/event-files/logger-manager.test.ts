@@ -279,8 +279,8 @@ test('wrong options are refused by name', () => {
   expect(() => new LoggerManager({ dir, output: 'spool' } as unknown as EventFilesOptions)).toThrow(
     /output.*ERR_OPTION/
   )
-  expect(() => new LoggerManager({ dir, maxBackups: 3 } as EventFilesOptions)).toThrow(
-    /maxBackups.*ERR_OPTION/
+  expect(() => new LoggerManager({ dir, rotateEvery: 'daily' } as EventFilesOptions)).toThrow(
+    /rotateEvery.*rotating-file.*ERR_OPTION/
   )
   expect(() => new LoggerManager({ dir, output: 'rotating-file', maxBytes: -1 })).toThrow(
     /maxBytes.*ERR_OPTION/
