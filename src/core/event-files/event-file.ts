@@ -104,6 +104,16 @@ export class EventFile {
     else this.laggingSinceMs ??= now
   }
 
+  /** The same before the next attempt is due, and waiting for a lock. */
+  tryNow(): void {
+    try {
+      this.#sink.flushSync('os')
+    } catch {
+      // It goes on trying, and says so by event.
+    }
+    this.writeNow()
+  }
+
   async flush(to: SyncLevel): Promise<void> {
     await this.#sink.flushLines(to)
     if (to === 'disk') this.isSynced = true
