@@ -381,8 +381,8 @@ export class FileOutputs implements Outputs {
       this.#saidDescriptors = true
       return
     }
-    // Something else is in its place, and waiting would not help.
-    if (isObstacle(code) && this.#files.get(file.entry) === file) {
+    // Something else is in its place and was there before, so waiting would not help.
+    if (isObstacle(code) && file.bytesWritten === 0 && this.#files.get(file.entry) === file) {
       this.#replace(file, message)
       return
     }

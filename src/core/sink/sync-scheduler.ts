@@ -135,7 +135,8 @@ export class SyncScheduler {
     }
     if (failures !== this.#failures) {
       this.#waiters.unshift(...covered)
-      return false
+      // Nobody else asks a staging target again.
+      return this.#writingReaches === 'none'
     }
     // The host looks at `isSynced` when it is told.
     this.#isSyncing = false
