@@ -31,8 +31,7 @@ export class EventFile {
   /** Where it is in a list of `OpenFiles`. */
   at = 0
   usedAtMs = 0
-  /** When it was first found unable to take everything; undefined while it keeps up. */
-  laggingSinceMs: number | undefined
+  #laggingSinceMs: number | undefined
   /** Why, if its sink said so. */
   trouble: WarningEvent | undefined
   /** Resolves when it is closed; undefined while it is open. */
@@ -72,6 +71,13 @@ export class EventFile {
     return this.#sink.stats().bytes
   }
 
+  /** When it was first found unable to write everything; undefined while it keeps up. */
+  get laggingSinceMs(): number | undefined {
+    // It may have caught up by itself.
+    if (this.#laggingSinceMs !== undefined && this.queuedBytes === 0) this.#laggingSinceMs = undefined
+    return this.#laggingSinceMs
+  }
+
   get isLagging(): boolean {
     return this.laggingSinceMs !== undefined
   }
@@ -100,8 +106,17 @@ export class EventFile {
     if (this.queuedBytes > 0) this.#sink.writeNow()
     const now = monotonicMs()
     this.usedAtMs = now
-    if (this.queuedBytes === 0) this.laggingSinceMs = undefined
-    else this.laggingSinceMs ??= now
+    if (this.queuedBytes > 0) this.#laggingSinceMs ??= now
+  }
+
+  /** The same before the next attempt is due, and waiting for a lock. */
+  tryNow(): void {
+    try {
+      this.#sink.flushSync('os')
+    } catch {
+      // It goes on trying, and says so by event.
+    }
+    this.writeNow()
   }
 
   async flush(to: SyncLevel): Promise<void> {

@@ -47,7 +47,7 @@ export class EventFiles extends PumpedSink {
       // The other half of the memory is for what was routed and is not yet written.
       { durability, flushInterval: 0, maxBufferBytes: Math.max(1, Math.floor(maxBufferBytes / 2)), overflow },
       new LineQueue(),
-      new EventTarget(options.own.eventKey, this.#events, this.#outputs)
+      new EventTarget(options, this.#events, this.#outputs)
     )
     this.attach(pump)
     pump.open()

@@ -2,14 +2,23 @@
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
 import { LogboomError, systemCode } from '../../base/errors.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
-import { DataSyncError, NotSyncableError, type SyncLevel, type Target } from '../sink/target.ts'
+import {
+  DataSyncError,
+  NotSyncableError,
+  PermanentError,
+  type SyncLevel,
+  type Target
+} from '../sink/target.ts'
 import type { EventTable } from './event-table.ts'
 import { LineEvents } from './line-events.ts'
+import type { ParsedEventFilesOptions } from './options.ts'
 import type { Outputs } from './outputs.ts'
 
 /** A pump that allows a batch more time than this has a caller who is to be blocked. */
 const SHORT_WAIT_MS = 10
 const TRY_AGAIN_MS = 100
+/** What an error's message ends with. */
+const CODE = / \[ERR_[A-Z_]+\]$/
 
 export class EventTarget implements Target {
   /** Waiting is back-pressure. */
@@ -18,10 +27,12 @@ export class EventTarget implements Target {
   readonly #lines: LineEvents
   readonly #events: EventTable
   readonly #outputs: Outputs
+  readonly #isDurable: boolean
   #isClosed = false
 
-  constructor(eventKey: string, events: EventTable, outputs: Outputs) {
-    this.#lines = new LineEvents(eventKey)
+  constructor({ own, checked }: ParsedEventFilesOptions, events: EventTable, outputs: Outputs) {
+    this.#lines = new LineEvents(own.eventKey)
+    this.#isDurable = checked.durability === 'disk'
     this.#events = events
     this.#outputs = outputs
   }
@@ -61,7 +72,13 @@ export class EventTarget implements Target {
   }
 
   syncNow(to: SyncLevel, waitMs: number): void {
-    this.#outputs.flushNow(to, waitMs)
+    try {
+      this.#outputs.flushNow(to, waitMs)
+    } catch (error) {
+      // Files that are synced by themselves keep what is not on disk, and write it again by themselves.
+      if (!(error instanceof DataSyncError) || !this.#isDurable) throw error
+      throw new LogboomError('ERR_IO', error.message.replace(CODE, ''), { path: error.path, cause: error })
+    }
   }
 
   pending(): { bytes: number; progress: number } {
@@ -76,6 +93,7 @@ export class EventTarget implements Target {
 
 /** Whether a flush that failed so will not succeed: what it covers cannot be promised any more. */
 function isFinal(error: unknown): boolean {
-  if (error instanceof DataSyncError || error instanceof NotSyncableError) return true
+  if (error instanceof DataSyncError || error instanceof NotSyncableError || error instanceof PermanentError)
+    return true
   return error instanceof LogboomError && systemCode(error) === 'ERR_UNSUPPORTED'
 }

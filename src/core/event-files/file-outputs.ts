@@ -111,6 +111,8 @@ export class FileOutputs implements Outputs {
   // The caller does not let this thread get to closing files, so more than `maxOpenFiles` may be open for a while.
   waitForRoom(): void {
     const before = this.#buffer.bytes
+    // Their own timers do not get to run.
+    for (const file of [...this.#files.list]) if (file.isLagging) file.tryNow()
     this.#handOverNow(TRY_AGAIN_MS)
     this.#buffer.compact(true)
     if (this.#buffer.bytes === before) sleep(TRY_AGAIN_MS)
@@ -379,8 +381,8 @@ export class FileOutputs implements Outputs {
       this.#saidDescriptors = true
       return
     }
-    // Something else is in its place, and waiting would not help.
-    if (isObstacle(code) && this.#files.get(file.entry) === file) {
+    // Something else is in its place and was there before, so waiting would not help.
+    if (isObstacle(code) && file.bytesWritten === 0 && this.#files.get(file.entry) === file) {
       this.#replace(file, message)
       return
     }

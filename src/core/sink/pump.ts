@@ -101,6 +101,7 @@ export class Pump {
         syncNow: (to, waitMs) => target.syncNow(to, waitMs),
         synced: (to, total) => this.#synced(to, total),
         syncFailed: (error) => this.#syncFailed(error),
+        unproven: () => this.#syncUnproven(),
         isOwed: () => this.#owed === 'acknowledgement'
       },
       target.isStaging ? 'none' : 'os',
@@ -421,6 +422,14 @@ export class Pump {
     // goes on.
     this.#account.warnOf(failure)
     this.#syncs.rejectAll(failure, 'disk')
+  }
+
+  #syncUnproven(): void {
+    if (!this.#keeps && this.#syncFailure !== undefined) this.#syncs.rejectAll(this.#syncFailure, 'disk')
+    // The failure may have been made good on this thread already, so that no retry is due.
+    setImmediate(() => {
+      if (this.#syncs.isAwaited && !this.#retry.isSet) this.#tryAgain()
+    })
   }
 
   /** Whether the file may have lost records that nobody has kept. */

@@ -13,6 +13,8 @@ export interface SyncHost {
   /** What was written up to the mark `total` is at `to`, as far as it is known to be of this sink. */
   synced(to: SyncLevel, total: number): void
   syncFailed(error: unknown): void
+  /** A sync succeeded that another one, failed meanwhile, makes worthless; who waited for it waits again. */
+  unproven(): void
   /** Somebody waits for 'drain', which follows a sync of everything. */
   isOwed(): boolean
 }
@@ -135,6 +137,7 @@ export class SyncScheduler {
     }
     if (failures !== this.#failures) {
       this.#waiters.unshift(...covered)
+      this.#host.unproven()
       return false
     }
     // The host looks at `isSynced` when it is told.
