@@ -158,7 +158,7 @@ export class Crew {
   /** Ends what workers wait for; resolves when they have noticed. */
   async release(): Promise<void> {
     for (const stream of this.#streams) stream.destroy()
-    for (const worker of this.workers) worker.settleAside(false)
+    for (const worker of this.workers) worker.giveUpAside()
     await Promise.all(this.#busy)
   }
 

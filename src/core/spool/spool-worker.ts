@@ -25,7 +25,6 @@ export class SpoolWorker {
   /** Left while a call on them may still be running. */
   #toClose: TempFile[] = []
   #publishedBytes = 0
-  #asideEnded: ((isPublished: boolean) => void) | undefined
 
   constructor(index: number, host: WorkerHost) {
     this.index = index
@@ -121,7 +120,6 @@ export class SpoolWorker {
     const to = targetPath(folders, name.base)
     return new Promise((resolve) => {
       const ended = (isPublished: boolean): void => {
-        this.#asideEnded = undefined
         this.#state.become('buffered')
         folders.counters.writes++
         if (isPublished) this.#published(from, to)
@@ -134,14 +132,18 @@ export class SpoolWorker {
       } finally {
         if (!hasBegun) this.#state.become('buffered')
       }
-      if (hasBegun) this.#asideEnded = resolve
-      else resolve(false)
+      if (!hasBegun) resolve(false)
     })
   }
 
   /** Ends what `publishAside` began: at once if it has not begun, and if it has, only with `wait`. */
   settleAside(wait: boolean): void {
     this.#aside.settle(wait)
+  }
+
+  /** Ends it for good, whatever it is doing. */
+  giveUpAside(): void {
+    this.#aside.giveUp()
   }
 
   /** Publishes the pending records. To be repeated after a failure; what has its name is never published again. */
@@ -190,9 +192,7 @@ export class SpoolWorker {
   /** Gives up: what is not published stays in the temp file as far as it came. */
   abandon(): void {
     this.#epoch++
-    this.#aside.abandon()
-    this.#asideEnded?.(false)
-    this.#asideEnded = undefined
+    this.giveUpAside()
     this.#file.abandon()
     this.#state.become('abandoned')
   }
