@@ -116,6 +116,7 @@ export const realDisk = {
   ): number | undefined => native.publishFile(temp, target, mode, data, length, done),
   settlePublication: (publication: number, wait: boolean): boolean | undefined =>
     native.settlePublication(publication, wait),
+  abandonPublication: (publication: number): boolean => native.abandonPublication(publication),
   /** Renames a file or folder, replacing a file or an empty folder at `to`. */
   rename: (from: string, to: string): void => fs.renameSync(from, to),
   /** Reserves blocks for a range and extends the file over it with zeros; EOPNOTSUPP where that is not possible. */

@@ -153,8 +153,21 @@ static napi_value settle_publication(napi_env env, napi_callback_info info) {
   return succeeded;
 }
 
+// abandonPublication(number): boolean; for one that `settlePublication` could not settle
+static napi_value abandon_publication(napi_env env, napi_callback_info info) {
+  arguments args = arguments_of(env, info, 1);
+  uint32_t number = take_uint32(&args);
+  environment *own = environment_of(&args);
+  if (args.failed) return NULL;
+  publish_task *task = own->files.tasks;
+  while (task != NULL && task->number != number) task = task->next;
+  if (task == NULL || task->settled) return throw_system_error(env, "abandonPublication", EINVAL);
+  return give_bool(env, publisher_abandon(own->files.publisher, task->work));
+}
+
 const binding publish_bindings[] = {
     {"publishFile", publish_file},
     {"settlePublication", settle_publication},
+    {"abandonPublication", abandon_publication},
     {NULL, NULL},
 };

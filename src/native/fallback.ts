@@ -240,6 +240,7 @@ export const fallback: Native = {
   renameNoReplace,
   publishFile: () => undefined,
   settlePublication: () => false,
+  abandonPublication: () => true,
   stat,
   crc32c,
   writevHashed,

@@ -47,6 +47,11 @@ export interface Native {
    */
   settlePublication(publication: number, wait: boolean): boolean | undefined
   /**
+   * For one that is under way and cannot be waited for: whenever it goes on, nothing is published. False if it is too
+   * late for that. Throws EINVAL once a result was given.
+   */
+  abandonPublication(publication: number): boolean
+  /**
    * Stores device, inode, size, modification time (ns since 1970), number of names, mode and owner of a file, given by
    * path or descriptor, in the first seven `fields`; false if nothing is at the path. Node's own makes garbage of two kilobytes per call.
    */

@@ -11,12 +11,14 @@
 #include "platform.h"
 #include "thread.h"
 
-enum state { WAITING, RUNNING, ENDED };
+// NAMING: on its way to its final name, which nobody can hold up any more.
+enum state { WAITING, RUNNING, NAMING, ENDED };
 
 struct publication {
   publication *next;
   enum state state;
   bool succeeded;
+  bool abandoned;
   char *temp;
   char *target;
   mode_t mode;
@@ -55,13 +57,21 @@ static int create(const char *path) {
   return fd;
 }
 
-static bool publish(const publication *work) {
+static bool may_be_named(publisher *thread, publication *work) {
+  pthread_mutex_lock(&thread->mutex);
+  bool may = !work->abandoned;
+  if (may) work->state = NAMING;
+  pthread_mutex_unlock(&thread->mutex);
+  return may;
+}
+
+static bool publish(publisher *thread, publication *work) {
   int fd = create(work->temp);
   if (fd == -1) return false;
   bool done = write_all(fd, work->bytes, work->length) && fchmod(fd, work->mode) == 0;
   // Over a network a full disk may show only here. The descriptor is free even if a signal came in between.
   if (close(fd) == -1 && errno != EINTR) done = false;
-  done = done && platform_rename_no_replace(work->temp, work->target) == 0;
+  done = done && may_be_named(thread, work) && platform_rename_no_replace(work->temp, work->target) == 0;
   if (!done) unlink(work->temp);
   return done;
 }
@@ -84,7 +94,7 @@ static void *run(void *data) {
     publication *work = take_first(thread);
     work->state = RUNNING;
     pthread_mutex_unlock(&thread->mutex);
-    bool succeeded = publish(work);
+    bool succeeded = publish(thread, work);
     pthread_mutex_lock(&thread->mutex);
     work->succeeded = succeeded;
     work->state = ENDED;
@@ -170,10 +180,18 @@ enum settlement publisher_settle(publisher *thread, publication *work, bool wait
     if (work->next == NULL) thread->end = place;
     work->state = ENDED;
   }
-  while (wait && work->state == RUNNING) pthread_cond_wait(&thread->ended, &thread->mutex);
-  if (work->state == RUNNING) result = IS_RUNNING;
+  while (wait && work->state != ENDED) pthread_cond_wait(&thread->ended, &thread->mutex);
+  if (work->state != ENDED) result = IS_RUNNING;
   pthread_mutex_unlock(&thread->mutex);
   return result;
+}
+
+bool publisher_abandon(publisher *thread, publication *work) {
+  pthread_mutex_lock(&thread->mutex);
+  work->abandoned = true;
+  bool succeeds = work->state == NAMING || (work->state == ENDED && work->succeeded);
+  pthread_mutex_unlock(&thread->mutex);
+  return !succeeds;
 }
 
 bool publication_succeeded(const publication *work) { return work->succeeded; }

@@ -28,6 +28,9 @@ enum settlement { NEVER_BEGINS, HAS_ENDED, IS_RUNNING };
 // called for what has ended.
 enum settlement publisher_settle(publisher *thread, publication *work, bool wait);
 
+// Work under way is not to be published any more, whenever it goes on. False if it is too late for that.
+bool publisher_abandon(publisher *thread, publication *work);
+
 // Of work that has ended: whether the file is at `target`. If not, nothing is left of it.
 bool publication_succeeded(const publication *work);
 

@@ -264,6 +264,22 @@ describe.skipIf(native.backend === 'fallback')('publishFile (needs the addon)', 
     expect(readdirSync(folder).filter((name) => name.startsWith('.'))).toEqual([])
   })
 
+  test('abandoned while it is written it is never published, and nothing is left of it', async () => {
+    const folder = createFolder()
+    const [temp, target] = [join(folder, 'temp'), join(folder, 'target')]
+    const large = Buffer.alloc(300 * 1024 * 1024, 'x')
+    let publication = 0
+    const done = new Promise<boolean>((resolve) => {
+      publication = native.publishFile(temp, target, 0o600, large, large.length, resolve) as number
+    })
+    while (!existsSync(temp));
+    expect(native.settlePublication(publication, false)).toBeUndefined()
+    expect(native.abandonPublication(publication)).toBe(true)
+    expect(await done).toBe(false)
+    expect(readdirSync(folder)).toEqual([])
+    expect(() => native.abandonPublication(publication)).toThrow('EINVAL')
+  })
+
   test('keeps the process alive until it is done, and not longer', () => {
     const folder = createFolder()
     const code = `

@@ -49,10 +49,11 @@ export class BackgroundPublication {
     if (isPublished !== undefined) this.#end(isPublished)
   }
 
-  /** Nobody waits for it any more. */
-  abandon(): void {
+  /** Ends it for good: what is under way is not published later, unless it is too late to stop that. */
+  giveUp(): void {
     clearTimeout(this.#patience)
-    this.#underWay = undefined
+    this.settle(false)
+    if (this.#underWay !== undefined) this.#end(!this.#disk.abandonPublication(this.#underWay.publication))
   }
 
   #end(isPublished: boolean): void {

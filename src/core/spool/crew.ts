@@ -25,7 +25,7 @@ export interface CrewHost {
   readonly retry: RetryLoop
   /** A worker has become idle. */
   idle(): void
-  /** A worker holds something that `flushInterval` is for. */
+  /** A worker holds something that `flushInterval` is for; asked again only after `publishIdle`. */
   pending(): void
   /** Why what was taken will not be published. */
   gaveUp(): LogboomError
@@ -41,6 +41,8 @@ export class Crew {
   /** One for each worker: only a publication that succeeds, with its sync, shows that the trouble is over. */
   readonly #backoffs: readonly Backoff[]
   readonly #streams = new Set<Readable>()
+  /** `host.pending` was called, and `publishIdle` not since. */
+  #isPendingSaid = false
   #current = 0
 
   constructor(count: number, host: CrewHost) {
@@ -71,9 +73,11 @@ export class Crew {
 
   /** Resolves true when an idle worker has taken the record, false if it was discarded. */
   give(worker: SpoolWorker, record: SpoolRecord): Promise<boolean> {
-    if (isWhole(record) && worker.put(record)) {
-      if (worker.isFull) this.#publish(worker)
-      else this.#host.pending()
+    // Nearly every record ends here, so what is called for it is little.
+    const { buffer } = worker
+    if (isWhole(record) && buffer.put(record)) {
+      if (buffer.isFull) this.#publish(worker)
+      else if (!this.#isPendingSaid) this.#pending()
       return TAKEN
     }
     return new Promise((resolve, reject) => {
@@ -88,7 +92,7 @@ export class Crew {
           else resolve(false)
         }
         if (worker.isFull) await this.#publishing(worker)
-        else if (worker.pendingBytes > 0) this.#host.pending()
+        else if (worker.pendingBytes > 0) this.#pending()
       })
     })
   }
@@ -101,7 +105,7 @@ export class Crew {
       this.#host.account.drop({ lines: 1, bytes: 0 })
       return false
     }
-    if (worker.put(record)) return true
+    if (worker.buffer.put(record)) return true
     worker.beginRecord()
     try {
       for (const piece of piecesOf(record)) {
@@ -123,6 +127,7 @@ export class Crew {
   /** Publishes what idle workers hold; true if some are busy that hold something, too. */
   publishIdle(): boolean {
     let isLeft = false
+    this.#isPendingSaid = false
     for (const worker of this.workers) {
       if (worker.pendingBytes === 0) continue
       if (this.#busy[worker.index] === undefined) this.#publish(worker)
@@ -153,7 +158,7 @@ export class Crew {
   /** Ends what workers wait for; resolves when they have noticed. */
   async release(): Promise<void> {
     for (const stream of this.#streams) stream.destroy()
-    for (const worker of this.workers) worker.settleAside(false)
+    for (const worker of this.workers) worker.giveUpAside()
     await Promise.all(this.#busy)
   }
 
@@ -208,6 +213,11 @@ export class Crew {
     } finally {
       if (!isWhole(record)) this.#streams.delete(record)
     }
+  }
+
+  #pending(): void {
+    this.#isPendingSaid = true
+    this.#host.pending()
   }
 
   #publish(worker: SpoolWorker): void {

@@ -13,7 +13,7 @@ import { SpoolManifest } from './manifest.ts'
 import type { ParsedSpoolOptions } from './options.ts'
 import { type RecoveryHost, recover } from './recovery.ts'
 import { SpoolClock } from './spool-clock.ts'
-import { type Content, type SpoolFolders, syncNames } from './temp-file.ts'
+import { type Extent, type SpoolFolders, syncNames } from './temp-file.ts'
 import type { WorkerHost } from './worker-host.ts'
 
 const RECOVERY_INTERVAL_MS = 10_000
@@ -169,7 +169,7 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     return this.#manifest?.instance === instance
   }
 
-  published(from: string, to: string, content: Content): void {
+  published(from: string, to: string, content: Extent): void {
     const { counters } = this.#account
     counters.records += content.records
     counters.bytes += content.end
@@ -179,7 +179,7 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     this.#account.announce('rotated', { from, to, bytes: content.end })
   }
 
-  recoveredFile(from: string, to: string, content: Content): void {
+  recoveredFile(from: string, to: string, content: Extent): void {
     this.recoveredFiles++
     this.#account.announce('rotated', { from, to, bytes: content.end })
   }

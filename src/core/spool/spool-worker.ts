@@ -11,10 +11,11 @@ import { WorkerState } from './worker-state.ts'
 
 export class SpoolWorker {
   readonly index: number
+  /** Takes records; what it refuses has to come in pieces. */
+  readonly buffer: RecordBuffer
   /** Files published so far. */
   publications = 0
   readonly #host: WorkerHost
-  readonly #buffer: RecordBuffer
   readonly #state = new WorkerState()
   readonly #file: WorkerFile
   readonly #aside: BackgroundPublication
@@ -24,28 +25,27 @@ export class SpoolWorker {
   /** Left while a call on them may still be running. */
   #toClose: TempFile[] = []
   #publishedBytes = 0
-  #asideEnded: ((isPublished: boolean) => void) | undefined
 
   constructor(index: number, host: WorkerHost) {
     this.index = index
     this.#host = host
-    this.#buffer = new RecordBuffer(host.size)
+    this.buffer = new RecordBuffer(host.size)
     this.#aside = new BackgroundPublication(host.folders.disk)
-    this.#file = new WorkerFile(index, host, this.#buffer, this.#state, (temp) => this.#retire(temp))
+    this.#file = new WorkerFile(index, host, this.buffer, this.#state, (temp) => this.#retire(temp))
   }
 
   /** Bytes of complete records that are not published. */
   get pendingBytes(): number {
-    return this.#buffer.end
+    return this.buffer.end
   }
 
   get pendingRecords(): number {
-    return this.#buffer.records
+    return this.buffer.records
   }
 
   /** Whether it has to be published. */
   get isFull(): boolean {
-    return this.#buffer.isFull
+    return this.buffer.isFull
   }
 
   /** Whether the manifest speaks for every pending record, so that they outlive the process. */
@@ -55,7 +55,7 @@ export class SpoolWorker {
 
   /** Changes whenever something gets done, and never because the same is tried again. */
   get progress(): number {
-    return this.#publishedBytes + this.#buffer.fill + this.#file.reached
+    return this.#publishedBytes + this.buffer.fill + this.#file.reached
   }
 
   get hasTemp(): boolean {
@@ -67,19 +67,14 @@ export class SpoolWorker {
     return this.#epoch
   }
 
-  /** Takes a record into the buffer. False if it has no room: take it in pieces. */
-  put(record: string | Uint8Array): boolean {
-    return this.#buffer.put(record)
-  }
-
   /** Begins a record that comes in pieces. Nothing of it counts until `endRecord`. */
   beginRecord(): void {
-    this.#buffer.beginRecord()
+    this.buffer.beginRecord()
   }
 
   /** Copies what has room of `piece` from `at` on; returns how many bytes. At 0 the buffer must be spilled. */
   append(piece: Uint8Array, at: number): number {
-    return this.#buffer.append(piece, at)
+    return this.buffer.append(piece, at)
   }
 
   /** Writes the full buffer out to make room for the rest of a long record. */
@@ -88,21 +83,21 @@ export class SpoolWorker {
   }
 
   endRecord(records = 1): void {
-    this.#buffer.endRecord(records)
+    this.buffer.endRecord(records)
   }
 
   /** Forgets the bytes behind the last complete record. The file is cut when it is published. */
   rollback(): void {
-    if (this.#buffer.rollback()) this.#file.rolledBack()
+    if (this.buffer.rollback()) this.#file.rolledBack()
   }
 
   savepoint(): Savepoint {
-    return this.#buffer.savepoint()
+    return this.buffer.savepoint()
   }
 
   /** Forgets everything put after `savepoint`. */
   rollbackTo(savepoint: Savepoint): void {
-    this.#buffer.rollbackTo(savepoint)
+    this.buffer.rollbackTo(savepoint)
     this.#file.rolledBack()
   }
 
@@ -118,14 +113,13 @@ export class SpoolWorker {
    */
   async publishAside(): Promise<boolean> {
     const { folders, isCopying } = this.#host
-    const { end, bytes } = this.#buffer
+    const { end, bytes } = this.buffer
     if (this.#state.phase !== 'buffered' || end === 0 || folders.durable || isCopying) return false
     const name = this.#file.nextName()
     const from = tempPath(folders, name)
     const to = targetPath(folders, name.base)
     return new Promise((resolve) => {
       const ended = (isPublished: boolean): void => {
-        this.#asideEnded = undefined
         this.#state.become('buffered')
         folders.counters.writes++
         if (isPublished) this.#published(from, to)
@@ -138,8 +132,7 @@ export class SpoolWorker {
       } finally {
         if (!hasBegun) this.#state.become('buffered')
       }
-      if (hasBegun) this.#asideEnded = resolve
-      else resolve(false)
+      if (!hasBegun) resolve(false)
     })
   }
 
@@ -148,11 +141,16 @@ export class SpoolWorker {
     this.#aside.settle(wait)
   }
 
+  /** Ends it for good, whatever it is doing. */
+  giveUpAside(): void {
+    this.#aside.giveUp()
+  }
+
   /** Publishes the pending records. To be repeated after a failure; what has its name is never published again. */
   *publish(): Steps<void> {
     const published = yield* this.#file.publish()
     if (published === undefined) {
-      this.#buffer.reset()
+      this.buffer.reset()
       return
     }
     this.#file.release()
@@ -194,20 +192,18 @@ export class SpoolWorker {
   /** Gives up: what is not published stays in the temp file as far as it came. */
   abandon(): void {
     this.#epoch++
-    this.#aside.abandon()
-    this.#asideEnded?.(false)
-    this.#asideEnded = undefined
+    this.giveUpAside()
     this.#file.abandon()
     this.#state.become('abandoned')
   }
 
   #published(from: string, to: string): void {
-    const content = this.#buffer.content()
+    const { end, records } = this.buffer
     // Twice, as while it was pending: what was taken and what was reached.
-    this.#publishedBytes += 2 * content.end
-    this.#buffer.reset()
+    this.#publishedBytes += 2 * end
+    this.buffer.reset()
     this.publications++
-    this.#host.published(from, to, content)
+    this.#host.published(from, to, { end, records })
   }
 
   #retire(temp: TempFile): void {

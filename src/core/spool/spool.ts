@@ -44,6 +44,7 @@ export class Spool extends EventEmitter<SinkEvents> {
   readonly #health: SpoolHealth
   readonly #retry = new RetryLoop()
   #flushTimer: NodeJS.Timeout | undefined
+  #hasFailed = false
   #closed: Promise<void> | undefined
 
   /** Opens the folders. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`; other failures are retried. */
@@ -86,13 +87,13 @@ export class Spool extends EventEmitter<SinkEvents> {
       const error = recordError(record)
       if (error !== undefined) return refused(error)
     }
-    if (this.#waiting.length === 0 && !this.#life.isOver) {
+    if (this.#waiting.length === 0 && !this.#hasFailed) {
       const worker = this.#crew.idle()
       if (worker !== undefined) return this.#crew.give(worker, record)
     }
     // A stream that fails while it waits says so when it is read; until then nobody else listens.
     if (!isWhole(record)) record.on('error', () => {})
-    if (this.#life.isOver) {
+    if (this.#hasFailed) {
       this.#account.drop({ lines: 1, bytes: sizeOf(record) })
       return Promise.resolve(false)
     }
@@ -235,6 +236,7 @@ export class Spool extends EventEmitter<SinkEvents> {
   /** Nothing will ever be written: ends every wait. */
   #failForGood(error: LogboomError): void {
     if (this.#life.isOver) return
+    this.#hasFailed = true
     this.#health.fail(error)
     this.#retry.giveUp()
     for (const waiting of this.#waiting.clear()) waiting.resolve(false)

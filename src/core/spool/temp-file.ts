@@ -39,10 +39,14 @@ export interface SpoolFolders {
   leftBehind(path: string, error: unknown): void
 }
 
-/** The complete part of a temp file. */
-export interface Content {
+/** How much of a file is complete. */
+export interface Extent {
   readonly end: number
   readonly records: number
+}
+
+/** The complete part of a temp file. */
+export interface Content extends Extent {
   readonly crc: number
 }
 

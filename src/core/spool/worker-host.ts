@@ -1,7 +1,7 @@
 // What a worker needs of its spool.
 import type { Steps } from '../../io/steps.ts'
 import type { SpoolManifest } from './manifest.ts'
-import type { Content, SpoolFolders } from './temp-file.ts'
+import type { Extent, SpoolFolders } from './temp-file.ts'
 
 export interface WorkerHost {
   readonly folders: SpoolFolders
@@ -20,7 +20,7 @@ export interface WorkerHost {
   readonly isCopying: boolean
   /** The number of the next temp file. */
   nextNumber(): number
-  published(from: string, to: string, content: Content): void
+  published(from: string, to: string, content: Extent): void
   lost(records: number, bytes: number, reason: string): void
   /** Makes durable what is published, as far as it has to be. Throws what stands in the way, to be asked again. */
   syncPublished(): Steps<void>

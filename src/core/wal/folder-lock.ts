@@ -4,6 +4,7 @@ import { constants } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { LogboomError } from '../../base/errors.ts'
+import { isAlive } from '../../base/process.ts'
 import type { Disk } from '../../io/disk.ts'
 import { type OpenFile, openFile } from '../../io/open-file.ts'
 import { native } from '../../native/index.ts'
@@ -123,15 +124,6 @@ function take(disk: Disk, file: OpenFile, key: string, owner: string): boolean {
   if (native.canLock) return disk.lock(file.fd, SLOT, 0)
   const pid = Number.parseInt(owner, 10)
   return !Number.isInteger(pid) || pid === process.pid || !isAlive(pid)
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
 }
 
 function locked(folder: string, text: string): LogboomError {

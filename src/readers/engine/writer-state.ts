@@ -1,6 +1,7 @@
 // Who wrote to a shared log last, read from its lock file.
 import { basename, dirname, join } from 'node:path'
 import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
+import { isAlive } from '../../base/process.ts'
 import { decodeLockState, lockFileBytes, lockFileName } from '../../formats/lock-file.ts'
 import { openFile } from './open-file.ts'
 
@@ -47,15 +48,4 @@ function reasonOf(error: unknown): string {
   const code = systemCode((error as Error).cause)
   if (code === 'EACCES') return 'not readable'
   return code === 'ELOOP' ? 'a symbolic link, not followed' : errorMessage(error)
-}
-
-/** Processes of other containers and machines look as if they were not running. */
-function isAlive(pid: number): boolean {
-  if (pid === 0) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return systemCode(error) === 'EPERM'
-  }
 }

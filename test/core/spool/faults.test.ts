@@ -145,6 +145,7 @@ describe('a file that is published in the background', () => {
       get(disk, name: Operation) {
         if (name === 'publishFile') return () => 1
         if (name === 'settlePublication') return () => (hasBegun ? undefined : false)
+        if (name === 'abandonPublication') return () => true
         return disk[name]
       }
     })
