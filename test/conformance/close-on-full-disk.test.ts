@@ -1,7 +1,8 @@
-import { describe } from 'vitest'
 import { allAtOnce } from './all-at-once.ts'
 import { closeOnFullDisk } from './life.ts'
 
-describe('close on a disk that stays full rejects with the exact number of records lost, and is silent afterwards:', () => {
-  allAtOnce(60_000, closeOnFullDisk)
-})
+allAtOnce(
+  'close on a disk that stays full rejects with the exact number of records lost, and is silent afterwards:',
+  60_000,
+  closeOnFullDisk
+)

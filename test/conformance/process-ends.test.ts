@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { describe, expect } from 'vitest'
+import { expect } from 'vitest'
 import { allAtOnce } from './all-at-once.ts'
 import { numbersOf } from './bed.ts'
 import { isRecord, type Subject } from './subject.ts'
@@ -19,6 +19,8 @@ const STOPPED_MS = 3_000
 const EXIT_MS = 25_000
 const TIMEOUT_MS = 60_000
 
+const all = Array.from({ length: LINES }, (_, index) => index)
+
 interface Started {
   readonly child: ChildProcessByStdio<null, Readable, Readable>
   readonly folder: string
@@ -29,18 +31,18 @@ interface Started {
 }
 
 for (const end of ['process.exit', 'the natural end', 'an uncaught exception']) {
-  describe(`what was logged in the last moment is in the files after ${end}:`, () => {
-    allAtOnce(TIMEOUT_MS, (subject) =>
-      withProcess(subject, end, async ({ folder, exited, told }) => {
-        expect(await exited, told()).toBe(end === 'an uncaught exception' ? 1 : 0)
-        expect(numbersIn(subject, folder)).toEqual(all)
-      })
-    )
-  })
+  allAtOnce(`what was logged in the last moment is in the files after ${end}:`, TIMEOUT_MS, (subject) =>
+    withProcess(subject, end, async ({ folder, exited, told }) => {
+      expect(await exited, told()).toBe(end === 'an uncaught exception' ? 1 : 0)
+      expect(numbersIn(subject, folder)).toEqual(all)
+    })
+  )
 }
 
-describe('close writes everything, though the process was stopped for a while meanwhile:', () => {
-  allAtOnce(TIMEOUT_MS, (subject) =>
+allAtOnce(
+  'close writes everything, though the process was stopped for a while meanwhile:',
+  TIMEOUT_MS,
+  (subject) =>
     withProcess(subject, 'close', async ({ child, folder, exited, told }) => {
       await once(child.stdout, 'data')
       child.kill('SIGSTOP')
@@ -49,11 +51,12 @@ describe('close writes everything, though the process was stopped for a while me
       expect(await exited, told()).toBe(7)
       expect(numbersIn(subject, folder)).toEqual(all)
     })
-  )
-})
+)
 
-describe('an exit on a disk that stays full ends in time and tells how many records are lost:', () => {
-  allAtOnce(TIMEOUT_MS, (subject) =>
+allAtOnce(
+  'an exit on a disk that stays full ends in time and tells how many records are lost:',
+  TIMEOUT_MS,
+  (subject) =>
     withProcess(subject, 'exit on a full disk', async ({ folder, exited, told }) => {
       const startMs = performance.now()
       await exited
@@ -63,10 +66,7 @@ describe('an exit on a disk that stays full ends in time and tells how many reco
       const sum = lost.reduce((total, found) => total + Number(found[1]), 0) + kept.length
       expect(sum, told()).toBe(LINES)
     })
-  )
-})
-
-const all = Array.from({ length: LINES }, (_, index) => index)
+)
 
 async function withProcess(
   subject: Subject,
