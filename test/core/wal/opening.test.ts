@@ -50,7 +50,7 @@ describe('the lock file', () => {
     }
   )
 
-  it.each(['', '12', '4711 some', '4711 some.host\n', '4711 some.host\n\n\n', '\0'.repeat(20)])(
+  it.each(['', '12', '9999999 some', '9999999 some.host\n', '9999999 some.host\n\n\n', '\0'.repeat(20)])(
     'what a writer has left there, %j, is in nobody’s way',
     async (text) => {
       const walDir = join(createFolder(), 'wal')
@@ -110,7 +110,7 @@ describe('things of others in the way', () => {
     const walDir = join(createFolder(), 'wal')
     mkdirSync(`${walDir}.tmp`)
     writeFileSync(join(`${walDir}.tmp`, '0.tmp'), 'half a segment')
-    writeFileSync(join(`${walDir}.tmp`, '.lock'), '1 host\n')
+    writeFileSync(join(`${walDir}.tmp`, '.lock'), '9999999 host\n')
     const log = await openLog({ walDir })
     await log.close()
     writeFileSync(join(walDir, '3.tmp'), 'left')
