@@ -1,5 +1,6 @@
 // Opening a log: what is refused, what lies in the way, and what must be on disk first.
 import {
+  chownSync,
   constants,
   linkSync,
   mkdirSync,
@@ -225,4 +226,22 @@ it('what lies in the place of a segment and is no file is refused with a code, b
   rmSync(path)
   writeFileSync(path, content)
   await openLog({ walDir })
+})
+
+describe.skipIf(process.getuid?.() !== 0)('files of another user', () => {
+  it.each(['.lock', 'the last segment'])(
+    '%s is refused with ERR_OWNER, unless that is wanted',
+    async (what) => {
+      const walDir = join(createFolder(), 'wal')
+      await writeLog({ walDir, fallback: false }, ['a'])
+      const path = what === '.lock' ? join(walDir, '.lock') : segmentsOf(walDir)[0]
+      chownSync(path, 12345, 12345)
+      const before = readFileSync(path)
+      await expect(WriteAheadLog.open({ walDir, fallback: false })).rejects.toMatchObject({
+        code: 'ERR_OWNER'
+      })
+      expect(readFileSync(path).equals(before)).toBe(true)
+      expect((await openLog({ walDir, foreignOwner: 'allow' })).lastIndex).toBe(1n)
+    }
+  )
 })
