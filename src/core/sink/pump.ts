@@ -354,7 +354,7 @@ export class Pump {
     if (to === 'disk') {
       this.#queue.release(total)
       if (this.#trouble.has('sync')) {
-        this.#retry.reset()
+        this.#retry.worked()
         this.#trouble.end('sync')
       }
     }

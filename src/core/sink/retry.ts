@@ -55,9 +55,14 @@ export class Retry {
     this.#busy.reset()
   }
 
-  /** Everything works. */
+  /** Everything works, and nothing is left to do. */
   reset(): void {
     this.turned()
+    this.#failure.reset()
+  }
+
+  /** What failed works again. An attempt that is planned still takes place, as records may wait for it. */
+  worked(): void {
     this.#failure.reset()
   }
 

@@ -1,5 +1,6 @@
 // Faults at random for a long time: every kind in turn lives through lives of its sink in one folder, while the disk
-// fails here and there. LOGBOOM_SOAK_MINUTES says for how long (half a minute; in the long run ten).
+// fails here and there. LOGBOOM_SOAK_MINUTES says for how long (half a minute; in the long run ten),
+// LOGBOOM_SOAK_ONLY for which sinks (a part of their names).
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import type { InternalSink } from '../../../src/core/sink/pumped-sink.ts'
@@ -12,6 +13,8 @@ import type { Operation } from '../../helpers/shared-faulty-disk.mjs'
 
 const isLong = process.env.LOGBOOM_LONG === '1'
 const minutes = Number(process.env.LOGBOOM_SOAK_MINUTES ?? (isLong ? 10 : 0.5))
+const only = process.env.LOGBOOM_SOAK_ONLY ?? ''
+const chosen = subjects.filter((subject) => nameOf(subject).includes(only))
 const LIVES = 4
 const MAX_RECORDS = 60
 const MAX_FAULT_MS = 300
@@ -26,7 +29,7 @@ it(`keeps every record of every kind for ${minutes} minutes of faults at random`
   const deadlineMs = performance.now() + minutes * 60_000
   const totals = { episodes: 0, lives: 0, faults: 0, records: 0 }
   for (let index = 0; performance.now() < deadlineMs; index++) {
-    await episode(subjects[index % subjects.length], totals)
+    await episode(chosen[index % chosen.length], totals)
     totals.episodes++
   }
   console.log(`soak: ${JSON.stringify(totals)}`)
@@ -42,9 +45,11 @@ async function episode(
   const story: string[] = []
   let logged = 0
   let mayRepeat = false
+  let present: InternalSink | undefined
   try {
     for (let life = 0; life < LIVES; life++) {
       const sink = bed.create({ durability })
+      present = sink
       const host = new Acknowledged(sink)
       for (let part = 0; part < 3; part++) {
         const faults = beginFaults(bed, story)
@@ -72,7 +77,9 @@ async function episode(
     else expect(numbers).toEqual(expected)
     totals.records += logged
   } catch (error) {
-    const what = `${nameOf(subject)}, ${durability}, ${logged} records, ${story.join('; ')}`
+    const stats = JSON.stringify(present?.stats())
+    const last = JSON.stringify(bed.events.filter(({ name }) => name !== 'drain').slice(-5))
+    const what = `${nameOf(subject)}, ${durability}, ${logged} records, ${story.join('; ')}; ${stats}; ${last}`
     throw new Error(`${what}: ${(error as Error).message}`, { cause: error })
   } finally {
     await bed.end()

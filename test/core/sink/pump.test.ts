@@ -136,6 +136,29 @@ test('an error that is no failed data sync makes the sync be asked again, and no
   await pump.close()
 })
 
+test('what comes while a sync is tried again is written, although another sync ends the trouble', async () => {
+  const { pump, target } = create({ durability: 'disk' })
+  let endSync = (): void => {}
+  target.sync = () => new Promise((resolve) => (endSync = resolve))
+  pump.write('one\n')
+  const flushed = pump.flush()
+  await until(() => target.lines.length === 1)
+  // A folder that cannot be synced, on the thread, while the other sync is under way.
+  target.syncNow = () => {
+    throw Object.assign(new Error('EACCES: folder'), { code: 'EACCES' })
+  }
+  pump.commit('two\n')
+  expect(pump.stats().state).toBe('degraded')
+  pump.write('three\n')
+  endSync()
+  target.sync = async () => {}
+  await flushed
+  await until(() => target.lines.length === 3, { what: 'all lines to be written' })
+  await pump.flush()
+  expect(pump.stats().state).toBe('open')
+  await pump.close()
+})
+
 test("'drain' follows a commit only when its records have the sink's durability, whoever writes them", async () => {
   const { pump, target, events } = create({ durability: 'disk' })
   target.isBusy = true
