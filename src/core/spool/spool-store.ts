@@ -1,23 +1,22 @@
 // What the workers of one spool share: folders, manifest, names, recovery, and what of the published files is durable.
 import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
-import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
+import { errorMessage, systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import { cannotSync, makeFolders } from '../../io/open-file.ts'
-import { fdatasync, open, type Steps } from '../../io/steps.ts'
+import type { Steps } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
 import type { Account } from '../sink/account.ts'
 import { NotSyncableError } from '../sink/target.ts'
-import { closeQuietly } from './file-state.ts'
-import { SpoolManifest } from './manifest.ts'
+import type { SpoolManifest } from './manifest.ts'
+import { Manifests } from './manifests.ts'
 import type { ParsedSpoolOptions } from './options.ts'
+import { PublishedFiles } from './published-files.ts'
 import { type RecoveryHost, recover } from './recovery.ts'
 import { SpoolClock } from './spool-clock.ts'
-import { type Extent, type SpoolFolders, syncNames } from './temp-file.ts'
+import type { Extent, SpoolFolders } from './temp-file.ts'
 import type { WorkerHost } from './worker-host.ts'
 
 const RECOVERY_INTERVAL_MS = 10_000
-const MAX_UNSYNCED = 4096
 /** So many different complaints are remembered, so that each is made once. */
 const MAX_SAID = 100
 
@@ -42,11 +41,8 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
   readonly #disk: Disk
   readonly #account: Account
   readonly #clock: SpoolClock
-  #manifest: SpoolManifest | undefined
-  /** Manifests that somebody removed, or that are not trusted any more, while files they speak of were open. */
-  #oldManifests: SpoolManifest[] = []
-  /** The manifest that each worker's temp file has. */
-  readonly #used: (SpoolManifest | undefined)[] = []
+  readonly #manifests: Manifests
+  readonly #published: PublishedFiles
   #number = 0
   #recovering: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
@@ -55,11 +51,6 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
   /** A sync in the folder of the temp files has succeeded. */
   #isSyncable = false
   readonly #said = new Set<string>()
-  /** Published files that were not synced, at most one more than `MAX_UNSYNCED`. */
-  #unsynced: string[] = []
-  /** Names published since the folder was synced last, and how many at that time. */
-  #names = 0
-  #syncedNames = 0
   /** Whether it was said that the folder cannot be synced at the moment. */
   #isUnsyncedSaid = false
 
@@ -68,6 +59,7 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     this.#disk = disk
     this.#account = account
     this.#clock = new SpoolClock(now)
+    this.#manifests = new Manifests(options, disk, account)
     this.lost = lost
     this.prefix = options.prefix
     this.size = options.size
@@ -84,6 +76,7 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
       leftBehind: (path, error) =>
         account.warn('ERR_IO', `cannot remove ${path}: ${errorMessage(error)}`, path)
     }
+    this.#published = new PublishedFiles(this.folders)
   }
 
   /**
@@ -133,28 +126,18 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
       this.makeFolders()
       return undefined
     }
-    if (this.#manifest?.isThere) return this.#manifest
+    const current = this.#manifests.current()
+    if (current !== undefined) return current
     this.makeFolders()
-    this.#leaveManifest()
-    const { dev, ino } = this.#disk.stat(this.folders.target)
-    const { permission, workers, path } = this.#options
-    this.#manifest = SpoolManifest.create(this.#disk, this.folders.temp, {
-      permission,
-      workers,
-      dev,
-      ino,
-      path
-    })
-    return this.#manifest
+    return this.#manifests.create()
   }
 
   usesManifest(worker: number, manifest: SpoolManifest | undefined): void {
-    this.#used[worker] = manifest
-    if (this.#oldManifests.length > 0) this.#removeUnused()
+    this.#manifests.use(worker, manifest)
   }
 
   distrustManifest(manifest: SpoolManifest): void {
-    if (manifest === this.#manifest) this.#leaveManifest()
+    this.#manifests.distrust(manifest)
   }
 
   get isCopying(): boolean {
@@ -166,7 +149,7 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
   }
 
   isOwn(instance: string): boolean {
-    return this.#manifest?.instance === instance
+    return this.#manifests.isOwn(instance)
   }
 
   published(from: string, to: string, content: Extent): void {
@@ -174,8 +157,7 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     counters.records += content.records
     counters.bytes += content.end
     counters.rotations++
-    this.#names++
-    if (!this.folders.durable && this.#unsynced.length <= MAX_UNSYNCED) this.#unsynced.push(to)
+    this.#published.add(to)
     this.#account.announce('rotated', { from, to, bytes: content.end })
   }
 
@@ -198,7 +180,7 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
 
   /** Whether a published file may not be on disk yet, though that was promised. */
   get isUnsynced(): boolean {
-    return this.folders.durable && this.#syncedNames < this.#names
+    return this.folders.durable && this.#published.areNamesUnsynced
   }
 
   unsynced(error: unknown): void {
@@ -208,21 +190,9 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     this.#account.warn('ERR_SYNC', `${this.folders.target}: ${errorMessage(error)}`)
   }
 
-  /** Makes durable what was published and is not yet. Throws if those files are too many to remember. */
+  /** See `PublishedFiles.sync`. */
   *syncPublished(): Steps<void> {
-    const names = this.#names
-    const paths = [...this.#unsynced]
-    if (this.#syncedNames === names && paths.length === 0) return
-    if (paths.length > MAX_UNSYNCED) {
-      const message = `more than ${MAX_UNSYNCED} files were published unsynced; use durability: 'disk'`
-      throw new LogboomError('ERR_UNSUPPORTED', message, { path: this.folders.target })
-    }
-    for (const path of paths) yield* this.#syncFile(path)
-    yield* syncNames(this.folders, this.folders.target)
-    // Another run of this may have done the same meanwhile.
-    const synced = new Set(paths)
-    this.#unsynced = this.#unsynced.filter((path) => !synced.has(path))
-    this.#syncedNames = Math.max(this.#syncedNames, names)
+    yield* this.#published.sync()
     this.#isUnsyncedSaid = false
   }
 
@@ -234,32 +204,7 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     this.#isClosed = true
     clearInterval(this.#timer)
     await this.#recovering
-    for (const manifest of this.#oldManifests.splice(0)) manifest.leave()
-    const manifest = this.#manifest
-    this.#manifest = undefined
-    if (manifest === undefined) return
-    if (keepManifest) manifest.leave()
-    else this.#removeManifest(manifest)
-  }
-
-  *#syncFile(path: string): Steps<void> {
-    const found = this.#disk.lstat(path)
-    // Collected and removed in the meantime: no longer ours to keep. What took its place is none of ours either.
-    if (found === undefined || !found.isFile) return
-    const fd = yield* open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK, 0)
-    try {
-      this.#account.counters.syncs++
-      yield* fdatasync(fd)
-    } catch (error) {
-      throw cannotSync(error) ? new NotSyncableError(path, error) : error
-    } finally {
-      closeQuietly(this.#disk, fd)
-    }
-  }
-
-  #leaveManifest(): void {
-    if (this.#manifest !== undefined) this.#oldManifests.push(this.#manifest)
-    this.#manifest = undefined
+    this.#manifests.close(keepManifest)
   }
 
   // With the manifest, which every temp file needs anyway. Whatever else it is may pass; such a manifest is not used.
@@ -271,27 +216,8 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
       this.#disk.fdatasync(manifest.fd)
       this.#isSyncable = true
     } catch (error) {
-      if (!this.#used.includes(manifest)) this.distrustManifest(manifest)
-      this.#removeUnused()
+      this.#manifests.distrust(manifest)
       if (cannotSync(error)) throw new NotSyncableError(this.folders.temp, error)
-    }
-  }
-
-  #removeUnused(): void {
-    const isUsed = (manifest: SpoolManifest): boolean => this.#used.includes(manifest)
-    for (const manifest of this.#oldManifests) {
-      if (!isUsed(manifest)) this.#removeManifest(manifest)
-    }
-    this.#oldManifests = this.#oldManifests.filter(isUsed)
-  }
-
-  #removeManifest(manifest: SpoolManifest): void {
-    try {
-      manifest.remove()
-    } catch (error) {
-      // Whoever finds it later finds that nothing is left to recover.
-      const code = systemCode(error) ?? 'ERR_IO'
-      this.#account.warn(code, `cannot remove a manifest: ${errorMessage(error)}`, this.folders.temp)
     }
   }
 
