@@ -354,7 +354,9 @@ export class Pump {
     if (to === 'disk') {
       this.#queue.release(total)
       if (this.#trouble.has('sync')) {
-        this.#retry.reset()
+        // What waits for a write that failed meanwhile still needs the attempt that is due.
+        if (!this.#queue.hasLines) this.#retry.reset()
+        else if (!this.#retry.isSet) this.#retry.failed()
         this.#trouble.end('sync')
       }
     }
