@@ -14,9 +14,11 @@ import {
   oneOf,
   option,
   optionalOption,
+  optionError,
   parseOptions,
   path,
-  requireObject
+  requireObject,
+  size
 } from '../../base/options.ts'
 import type { fileKinds } from '../file-kinds.ts'
 import { fileOptions } from '../shared-file/file-options.ts'
@@ -127,9 +129,28 @@ export function parseEventFilesOptions(input: unknown, defaultOutput: OutputKind
   const child = Object.fromEntries(
     Object.entries(input).filter(([name]) => !Object.hasOwn(eventFilesOptions, name))
   )
+  if (kind === 'direct-file') refuseIdleRetention(child)
   const stem = eventFileStem(defaultEvent, kind) as string
   const checked = fileOptions[kind].check({ ...child, ...placeOf(kind, folder, stem) }) as CheckedChild
   return { ...checked, own, folder, output: kind, child, checked, path }
+}
+
+/** Direct files are not rotated unless told to, and what is about backups would silently do nothing. */
+function refuseIdleRetention(options: Record<string, unknown>): void {
+  const { maxBytes } = options
+  if (maxBytes !== undefined && parseSize(maxBytes) !== 0) return
+  for (const name of ['maxBackups', 'maxAge', 'maxTotalBytes', 'compress']) {
+    const value = options[name]
+    if (value === undefined || value === 0 || value === false) continue
+    const rule =
+      "has no meaning without 'maxBytes', as files are never rotated (those of output: 'rotating-file' are, at 10 MiB)"
+    throw optionError('event-files', name, rule, value)
+  }
+}
+
+function parseSize(value: unknown): number | undefined {
+  const result = v.safeParse(size, value)
+  return result.success ? result.output : undefined
 }
 
 /** For each output: every option there is with it, and those that belong to other outputs. */

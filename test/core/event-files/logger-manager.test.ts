@@ -271,6 +271,31 @@ test('many events from a caller that does not yield: written once, and the files
   await manager.close()
 })
 
+test('options of another output, of nowhere and of no use are told apart', () => {
+  const dir = createFolder()
+  const told = (options: object): string => {
+    try {
+      new LoggerManager({ dir, ...options } as EventFilesOptions)
+    } catch (error) {
+      expect((error as { code?: string }).code).toBe('ERR_OPTION')
+      return (error as Error).message
+    }
+    throw new Error('nothing was thrown')
+  }
+  expect(told({ rotateEvery: 'daily' })).toContain("it is an option of output: 'rotating-file'")
+  expect(told({ output: 'rotating-file', numShards: 4 })).toContain(
+    "it is an option of output: 'direct-file'"
+  )
+  expect(told({ maxOpenFile: 3 })).toContain("did you mean 'maxOpenFiles'?")
+  expect(told({ rotateEveri: 'daily' })).toContain("did you mean 'rotateEvery'? It is an option of output")
+  expect(told({ property: 'event' })).toContain("did you mean 'eventKey'?")
+  expect(told({ walDir: 'x' })).toContain("did you mean 'dir'?")
+  expect(told({ maxBackups: 3 })).toContain("has no meaning without 'maxBytes'")
+  expect(told({ qqqqqq: 1 })).toMatch(/known options: .*dir.*eventKey.*maxOpenFiles/)
+  expect(told({ path: 'x' })).toContain('give one of them')
+  expect(told({ dir: undefined })).toContain("option 'dir' is required")
+})
+
 test('wrong options are refused by name', () => {
   const dir = createFolder()
   expect(() => new LoggerManager({} as EventFilesOptions)).toThrow(/'dir'.*ERR_OPTION/)
