@@ -3,12 +3,16 @@ import type { TestContext } from 'vitest'
 
 const knownFailing: readonly { readonly test: RegExp; readonly reason: string }[] = [
   {
+    test: /event-files over wal: a sync that fails for a while/,
+    reason: 'degraded and recovered come twice'
+  },
+  {
     test: /event-files over wal: records wait for a folder/,
     reason: 'never written, and close does not end within a minute'
   },
   {
     test: /event-files over direct-file: .* replaced by a (folder|link)/,
-    reason: 'records are missing that are neither acknowledged nor counted as dropped'
+    reason: 'records of that event are acknowledged, and neither in its file nor counted as dropped'
   },
   {
     test: /event-files over .*blocks a caller that ignores back-pressure/,
