@@ -10,14 +10,19 @@ const reports = readdirSync(folder)
 
 let passed = 0
 let failed = 0
+let conformance = 0
 for (const [name, report] of reports) {
   passed += report.numPassedTests
   failed += report.numFailedTests
   for (const suite of report.testResults) {
+    if (suite.name.includes('/test/conformance/')) {
+      conformance += suite.assertionResults.filter(({ status }) => status === 'passed').length
+    }
     for (const test of suite.assertionResults) {
       if (test.status === 'failed') console.log(`failed (${name}): ${test.fullName}`)
     }
   }
 }
+console.log(`${conformance} of the tests that passed are conformance tests`)
 if (status !== '0' && failed === 0) failed = 1
 console.log(`${passed} passed, ${failed} failed`)

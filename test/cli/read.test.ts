@@ -15,6 +15,7 @@ import { describe, expect, test } from 'vitest'
 import { formatBackupName } from '../../src/formats/backup-name.ts'
 import { cliPath, runCli, startCli } from '../helpers/cli.ts'
 import { createFolder } from '../helpers/folder.ts'
+import { until } from '../helpers/until.ts'
 
 const backup = (number: number) => formatBackupName('app.log', 1_700_000_000, number)
 
@@ -170,20 +171,17 @@ describe('logboom tail', () => {
     child.stdout.on('data', (chunk) => {
       out += chunk
     })
-    const until = async (end: string) => {
-      for (let at = 0; at < 500 && !out.endsWith(end); at++) await sleep(10)
-      expect(out.endsWith(end)).toBe(true)
-    }
-    await until('5\n')
+    const untilEnd = (end: string) => until(() => out.endsWith(end))
+    await untilEnd('5\n')
     renameSync(path, join(folder, backup(11)))
     writeFileSync(path, '6\n')
-    await until('6\n')
+    await untilEnd('6\n')
     truncateSync(path)
     appendFileSync(path, '7\n8\n')
-    await until('8\n')
+    await untilEnd('8\n')
     rmSync(path)
     writeFileSync(path, '9\n')
-    await until('9\n')
+    await untilEnd('9\n')
     expect(out).toBe('5\n6\n7\n8\n9\n')
     child.kill('SIGINT')
     const signal = await new Promise((resolve) => child.once('exit', (_code, by) => resolve(by)))
@@ -198,11 +196,11 @@ describe('logboom tail', () => {
     child.stdout.on('data', (chunk) => {
       out += chunk
     })
-    for (let at = 0; at < 500 && out.length < 2; at++) await sleep(10)
+    await until(() => out.length >= 2)
     writeFileSync(join(folder, 'b.log'), 'b\n')
-    for (let at = 0; at < 500 && out.length < 4; at++) await sleep(10)
+    await until(() => out.length >= 4)
     appendFileSync(join(folder, 'a.log'), 'c\n')
-    for (let at = 0; at < 500 && out.length < 6; at++) await sleep(10)
+    await until(() => out.length >= 6)
     expect(out).toBe('a\nb\nc\n')
   })
 

@@ -18,6 +18,7 @@ import { native } from '../../src/native/index.ts'
 import { cliPath, runCli, startCli } from '../helpers/cli.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { collect } from '../helpers/read.ts'
+import { until } from '../helpers/until.ts'
 
 // Without kernel locks a log has a single writer.
 const pipe = ['pipe', 'rotating-file', ...(native.canLock ? [] : ['--no-lock'])]
@@ -72,9 +73,9 @@ describe('logboom pipe rotating-file', () => {
       const expected = lines(3000)
       child.stdin.write(`${expected.join('\n')}\n`)
       child.stdin.on('error', () => {})
-      for (let at = 0; at < 500 && !existsSync(path); at++) await sleep(10)
+      await until(() => existsSync(path))
       // The pipe is empty once everything has been read; what is read must then not depend on timing.
-      for (let at = 0; at < 500 && child.stdin.writableLength > 0; at++) await sleep(10)
+      await until(() => child.stdin.writableLength === 0)
       await sleep(200)
       child.kill(signal)
       const [, by] = await once(child, 'exit')

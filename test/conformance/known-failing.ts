@@ -3,8 +3,53 @@ import type { TestContext } from 'vitest'
 
 const knownFailing: readonly { readonly test: RegExp; readonly reason: string }[] = [
   {
+    test: /event-files over wal: a sync that fails for a while/,
+    reason: 'degraded and recovered come twice'
+  },
+  {
+    test: /event-files over wal: records wait for a folder/,
+    reason: 'never written, and close does not end within a minute'
+  },
+  {
+    test: /event-files over direct-file: .* replaced by a (folder|link)/,
+    reason: 'records of that event are acknowledged, and neither in its file nor counted as dropped'
+  },
+  {
     test: /event-files over .*blocks a caller that ignores back-pressure/,
     reason: 'the thread is blocked for ever once the disk has failed for a while, although it works again'
+  },
+  {
+    test: /event-files over (rotating-file|binary-file|wal).* survives the failure of .*(EMFILE|durability disk)/,
+    reason: 'flush does not settle within ten seconds of one failure'
+  },
+  {
+    test: /an exit on a disk that stays full .* event-files over/,
+    reason: 'says that 0 records are lost'
+  },
+  {
+    test: /(process.exit|an uncaught exception|the natural end): direct-file/,
+    reason: 'what does not fit in the shared memory is not written'
+  },
+  {
+    test: /close on a disk that stays full .* event-files over direct-file/,
+    reason: 'takes longer than closing may'
+  },
+  {
+    test: /close on a disk that stays full .* (event-files over )?wal/,
+    reason: 'records that a flush to "os" has covered are cut off, and not counted'
+  },
+  {
+    test: /wal: survives the failure of fdatasync .* durability os/,
+    reason: 'records that a flush to "os" has covered cannot be read while syncs fail'
+  },
+  { test: /wal: .* is refused by flush /, reason: 'null is taken' },
+  {
+    test: /wal: close beside flushes under way/,
+    reason: 'flushes are rejected, although close writes what they cover'
+  },
+  {
+    test: /wal: when its live file is replaced by (an empty file|a link)/,
+    reason: 'records are acknowledged that nothing can read'
   }
 ]
 

@@ -6,6 +6,7 @@ import { describe, expect, onTestFinished, type TestContext, test } from 'vitest
 import { native } from '../../src/native/index.ts'
 import { readDirectFile } from '../helpers/direct-file-reader.ts'
 import { canMount, fill, type LoopKind, loopUnavailable, mountTmpfs, run } from '../helpers/mount.ts'
+import { until } from '../helpers/until.ts'
 
 /** A file system of `type` on a loop device with sectors of `sectorBytes`; skips the test where there can be none. */
 function mountLoop(context: TestContext, type: LoopKind, sectorBytes: number): string {
@@ -130,8 +131,7 @@ describe.skipIf(!canMount)('file systems (need root and loop devices)', () => {
     const free = fill(folder)
     for (let id = 0; id < 1_000; id++) file.log(`${id}:${'x'.repeat(500)}`)
     const flushed = file.flush()
-    await new Promise((resolve) => setTimeout(resolve, 300))
-    expect(file.stats().state).toBe('degraded')
+    await until(() => file.stats().state === 'degraded')
     const started = performance.now()
     free()
     await flushed

@@ -2,13 +2,13 @@ import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { handleSignals, target, workerStream } from 'logboom'
 import pino from 'pino'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { groupBackups } from '../../src/formats/backup-name.ts'
 import { native } from '../../src/native/index.ts'
 import { createFolder } from '../helpers/folder.ts'
+import { until } from '../helpers/until.ts'
 
 /** With what the types of thread-stream leave out. */
 type Stream = ReturnType<typeof pino.transport> & { closed: boolean; ref(): void }
@@ -155,7 +155,7 @@ describe('pino target', () => {
     stream.on('message', (message: unknown) => messages.push(message))
     const remove = handleSignals(stream, { reopenOnSignal: 'SIGHUP' })
     process.kill(process.pid, 'SIGHUP')
-    await delay(100)
+    await until(() => messages.length > 0)
     remove()
     expect(messages).toEqual([{ type: 'reopen' }])
     expect(process.listenerCount('SIGHUP')).toBe(0)

@@ -7,6 +7,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import winston from 'winston'
 import { native } from '../../src/native/index.ts'
 import { createFolder } from '../helpers/folder.ts'
+import { until } from '../helpers/until.ts'
 
 interface Setup {
   logger: winston.Logger
@@ -64,7 +65,7 @@ describe('winston transport', () => {
     const [event] = await rotated
     expect(event).toMatchObject({ from: expect.stringContaining('app.log'), bytes: expect.any(Number) })
     await transport.flush()
-    await delay(10)
+    await until(() => logged === 50)
     expect(logged).toBe(50)
     expect(await transport.stats()).toMatchObject({ records: 50, dropped: 0, state: 'open' })
   })
@@ -104,7 +105,7 @@ describe('winston transport', () => {
     })
     const logger = winston.createLogger({ transports: [blocked, sibling] })
     for (let id = 0; id < 1_000; id++) logger.info('hello', { id })
-    await delay(100)
+    await until(() => seen.length === 1_000)
     expect(seen).toHaveLength(1_000)
     mkdirSync(join(folder, 'missing'))
     await blocked.flush()
@@ -174,8 +175,7 @@ describe('winston transport', () => {
       logger.info('hello', { id })
       if (id % 10 === 0) await transport.flush()
     }
-    const until = Date.now() + 10_000
-    while (seen.length < 30 && Date.now() < until) await delay(20)
+    await until(() => seen.length >= 30)
     ;(follower as unknown as { destroy(): void }).destroy()
     expect(seen).toEqual(Array.from({ length: 30 }, (_, id) => id))
   })

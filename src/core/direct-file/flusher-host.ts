@@ -157,8 +157,9 @@ export class FlusherHost {
     }
     this.#worker = worker
     this.#enter('running')
-    if (!this.#isHeld) worker.unref()
     worker.on('message', (message: FlusherMessage) => this.#news.message(message))
+    // After it: a listener of messages holds the process, too.
+    if (!this.#isHeld) worker.unref()
     worker.on('error', (error) => {
       if (worker === this.#worker) this.#cause = error
     })
