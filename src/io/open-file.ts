@@ -5,6 +5,8 @@ import { dirname } from 'node:path'
 import { LogboomError, systemCode } from '../base/errors.ts'
 import { native } from '../native/index.ts'
 import type { Disk, FileStat } from './disk.ts'
+import { closeQuietly } from './quietly.ts'
+import { syncFolder as folderSync, run, runNow } from './steps.ts'
 
 export interface OpenOptions {
   /** Permission bits of a new file. */
@@ -51,12 +53,7 @@ export class OpenFile {
     this.#users--
     if (this.#users > 0) return
     native.forget(this.fd)
-    try {
-      this.#disk.close(this.fd)
-    } catch {
-      // The descriptor is gone whatever close(2) says, and nothing was promised that rests on it: what is durable
-      // was synced before.
-    }
+    closeQuietly(this.#disk, this.fd)
   }
 }
 
@@ -99,7 +96,7 @@ function adopt(disk: Disk, path: string, fd: number, options: OpenOptions, prepa
     refuseOthers(path, stat, options)
     return new OpenFile(disk, path, fd, stat)
   } catch (error) {
-    disk.close(fd)
+    closeQuietly(disk, fd)
     throw error
   }
 }
@@ -145,22 +142,12 @@ export function cannotSync(error: unknown): boolean {
   )
 }
 
-/** Like `syncFolder`, off this thread. */
-export async function syncFolderAsync(disk: Disk, folder: string): Promise<void> {
-  const fd = await disk.openAsync(folder, constants.O_RDONLY | constants.O_DIRECTORY, 0)
-  try {
-    await disk.fsyncAsync(fd)
-  } finally {
-    disk.close(fd)
-  }
-}
-
 /** Makes the entries of a folder durable (fsync(2) of the folder itself). */
 export function syncFolder(disk: Disk, folder: string): void {
-  const fd = disk.open(folder, constants.O_RDONLY | constants.O_DIRECTORY, 0)
-  try {
-    disk.fsync(fd)
-  } finally {
-    disk.close(fd)
-  }
+  runNow(disk, folderSync(disk, folder))
+}
+
+/** Like `syncFolder`, off this thread. */
+export function syncFolderAsync(disk: Disk, folder: string): Promise<void> {
+  return run(disk, folderSync(disk, folder), () => true)
 }

@@ -1,8 +1,9 @@
 // File work written once and run in two ways: without blocking the thread, or at once where a process ends.
 // The work is a generator that yields the calls that may take long; short ones it makes itself.
 import { constants } from 'node:fs'
-import { errorMessage } from '../base/errors.ts'
+import { errorMessage, systemCode } from '../base/errors.ts'
 import type { Disk } from './disk.ts'
+import { closeQuietly, removeQuietly } from './quietly.ts'
 
 /** The calls of `Disk` that have a twin `<name>Async`. */
 type SlowCall = 'open' | 'write' | 'read' | 'fsync' | 'fdatasync'
@@ -50,23 +51,17 @@ export function* syncFolder(disk: Disk, folder: string): Steps<void> {
   } catch (error) {
     throw new FolderSyncError(folder, error)
   } finally {
-    closeFolder(disk, fd)
+    closeQuietly(disk, fd)
   }
 }
 
-// Nothing was written through the descriptor, so nothing can be wrong with closing it.
-function closeFolder(disk: Disk, fd: number): void {
-  try {
-    disk.close(fd)
-  } catch {
-    // It is free all the same.
-  }
-}
-
-/** fsync of a folder failed; `cause` is the system's error. */
+/** fsync of a folder failed; `cause` is the system's error, and `code` that of it. */
 export class FolderSyncError extends Error {
+  readonly code: string | undefined
+
   constructor(folder: string, cause: unknown) {
     super(`sync of ${folder} failed: ${errorMessage(cause)}`, { cause })
+    this.code = systemCode(cause)
   }
 }
 
@@ -115,6 +110,6 @@ export async function run<T>(disk: Disk, steps: Steps<T>, isCurrent: () => boole
 export class Superseded extends Error {}
 
 function undoOpen(disk: Disk, fd: number, path: string, flags: number): void {
-  disk.close(fd)
-  if ((flags & constants.O_EXCL) !== 0) disk.unlink(path)
+  closeQuietly(disk, fd)
+  if ((flags & constants.O_EXCL) !== 0) removeQuietly(disk, path)
 }

@@ -7,6 +7,7 @@ import { type BackupCompression, COMPRESSIONS } from '../../formats/backup-name.
 import { completeEnd, decodeLength, LENGTH_BYTES, MAX_PAYLOAD_BYTES } from '../../formats/binary-file.ts'
 import { numberedBackups } from '../../formats/numbered-name.ts'
 import type { Disk } from '../../io/disk.ts'
+import { closeQuietly } from '../../io/quietly.ts'
 import { unpackNow } from './unpack.ts'
 
 const PIECE_BYTES = 256 * 1024
@@ -51,7 +52,7 @@ export function* readPayloads(
       yield* settle(host, readOpen(disk, path, live, host.liveSize(live)), onCorrupt)
       return
     } finally {
-      if (live !== undefined) disk.close(live)
+      if (live !== undefined) closeQuietly(disk, live)
     }
   }
   if (!found) throw new LogboomError('ERR_NOT_FOUND', `there is no binary file at ${path}`, { path })
@@ -113,7 +114,7 @@ function* readFile(
     })()
     return yield* settle(host, records, onCorrupt)
   } finally {
-    if (fd !== undefined) disk.close(fd)
+    if (fd !== undefined) closeQuietly(disk, fd)
   }
 }
 

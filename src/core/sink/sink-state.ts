@@ -1,6 +1,6 @@
 // The life of a sink as one explicit state. Every change goes through `become`, which knows what may follow what
 // (docs/design.md has the diagram).
-import assert from 'node:assert'
+import { StateMachine } from '../../base/state-machine.ts'
 import type { SinkState } from './contract.ts'
 
 const next: Record<SinkState, readonly SinkState[]> = {
@@ -12,20 +12,14 @@ const next: Record<SinkState, readonly SinkState[]> = {
   closed: []
 }
 
-export class SinkLife {
-  #state: SinkState = 'opening'
-
-  get state(): SinkState {
-    return this.#state
+export class SinkLife extends StateMachine<SinkState> {
+  constructor() {
+    super('a sink', next, 'opening')
   }
 
   /** Nothing is written any more, whatever comes. */
   get isOver(): boolean {
-    return this.#state === 'closing' || this.#state === 'closed' || this.#state === 'failed'
-  }
-
-  become(state: SinkState): void {
-    assert(next[this.#state].includes(state), `a sink that is ${this.#state} cannot become ${state}`)
-    this.#state = state
+    const { state } = this
+    return state === 'closing' || state === 'closed' || state === 'failed'
   }
 }

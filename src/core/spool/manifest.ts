@@ -18,9 +18,10 @@ import {
   slotOffset
 } from '../../formats/spool.ts'
 import type { Disk } from '../../io/disk.ts'
+import { closeQuietly, removeQuietly } from '../../io/quietly.ts'
 import { runNow, writeAll } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
-import { closeQuietly, isAt, removeQuietly } from './file-state.ts'
+import { isAt } from './file-state.ts'
 import { manifestRefusal } from './ownership.ts'
 
 const LOCK_SLOT = 0

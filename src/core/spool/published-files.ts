@@ -2,9 +2,9 @@
 import { constants } from 'node:fs'
 import { LogboomError } from '../../base/errors.ts'
 import { cannotSync } from '../../io/open-file.ts'
+import { closeQuietly } from '../../io/quietly.ts'
 import { fdatasync, open, type Steps } from '../../io/steps.ts'
 import { NotSyncableError } from '../sink/target.ts'
-import { closeQuietly } from './file-state.ts'
 import { type SpoolFolders, syncNames } from './temp-file.ts'
 
 const MAX_UNSYNCED = 4096

@@ -7,7 +7,7 @@ import { RecordBuffer, type Savepoint } from './record-buffer.ts'
 import { type TempFile, targetPath, tempPath } from './temp-file.ts'
 import { WorkerFile } from './worker-file.ts'
 import type { WorkerHost } from './worker-host.ts'
-import { WorkerState } from './worker-state.ts'
+import { WorkerLife } from './worker-state.ts'
 
 export class SpoolWorker {
   readonly index: number
@@ -16,7 +16,7 @@ export class SpoolWorker {
   /** Files published so far. */
   publications = 0
   readonly #host: WorkerHost
-  readonly #state = new WorkerState()
+  readonly #life = new WorkerLife()
   readonly #file: WorkerFile
   readonly #aside: BackgroundPublication
   /** Counts the takeovers by `publishNow`, which end asynchronous runs. */
@@ -31,7 +31,7 @@ export class SpoolWorker {
     this.#host = host
     this.buffer = new RecordBuffer(host.size)
     this.#aside = new BackgroundPublication(host.folders.disk)
-    this.#file = new WorkerFile(index, host, this.buffer, this.#state, (temp) => this.#retire(temp))
+    this.#file = new WorkerFile(index, host, this.buffer, this.#life, (temp) => this.#retire(temp))
   }
 
   /** Bytes of complete records that are not published. */
@@ -59,7 +59,7 @@ export class SpoolWorker {
   }
 
   get hasTemp(): boolean {
-    return this.#state.phase !== 'buffered'
+    return this.#life.state !== 'buffered'
   }
 
   /** Changes whenever `publishNow` or `abandon` ends what was under way. */
@@ -114,23 +114,23 @@ export class SpoolWorker {
   async publishAside(): Promise<boolean> {
     const { folders, isCopying } = this.#host
     const { end, bytes } = this.buffer
-    if (this.#state.phase !== 'buffered' || end === 0 || folders.durable || isCopying) return false
+    if (this.#life.state !== 'buffered' || end === 0 || folders.durable || isCopying) return false
     const name = this.#file.nextName()
     const from = tempPath(folders, name)
     const to = targetPath(folders, name.base)
     return new Promise((resolve) => {
       const ended = (isPublished: boolean): void => {
-        this.#state.become('buffered')
+        this.#life.become('buffered')
         folders.counters.writes++
         if (isPublished) this.#published(from, to)
         resolve(isPublished)
       }
-      this.#state.become('aside')
+      this.#life.become('aside')
       let hasBegun = false
       try {
         hasBegun = this.#aside.begin(from, to, folders.permission, bytes, end, ended)
       } finally {
-        if (!hasBegun) this.#state.become('buffered')
+        if (!hasBegun) this.#life.become('buffered')
       }
       if (!hasBegun) resolve(false)
     })
@@ -194,7 +194,7 @@ export class SpoolWorker {
     this.#epoch++
     this.giveUpAside()
     this.#file.abandon()
-    this.#state.become('abandoned')
+    this.#life.become('abandoned')
   }
 
   #published(from: string, to: string): void {

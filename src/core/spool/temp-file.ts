@@ -8,10 +8,11 @@ import { PLACE_TARGET, PLACE_TEMP, publishedName, tempName } from '../../formats
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
 import { cannotSync } from '../../io/open-file.ts'
+import { closeQuietly, removeQuietly } from '../../io/quietly.ts'
 import { FolderSyncError, fdatasync, open, read, type Steps, syncFolder, writeAll } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
 import { NotSyncableError } from '../sink/target.ts'
-import { closeQuietly, isKnownAt, removeQuietly } from './file-state.ts'
+import { isKnownAt } from './file-state.ts'
 import type { SpoolManifest } from './manifest.ts'
 
 const TEMP_MODE = 0o600

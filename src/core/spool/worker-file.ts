@@ -8,7 +8,7 @@ import type { SpoolManifest } from './manifest.ts'
 import type { RecordBuffer } from './record-buffer.ts'
 import { removeTemp, syncNames, TempFile, type TempFileName, TempSyncError } from './temp-file.ts'
 import type { WorkerHost } from './worker-host.ts'
-import type { WorkerState } from './worker-state.ts'
+import type { WorkerLife } from './worker-state.ts'
 
 export interface Published {
   readonly from: string
@@ -19,7 +19,7 @@ export class WorkerFile {
   readonly #index: number
   readonly #host: WorkerHost
   readonly #buffer: RecordBuffer
-  readonly #state: WorkerState
+  readonly #life: WorkerLife
   /** Closes a file now, or when no call on it can be under way any more. */
   readonly #retire: (temp: TempFile) => void
   #temp: TempFile | undefined
@@ -37,13 +37,13 @@ export class WorkerFile {
     index: number,
     host: WorkerHost,
     buffer: RecordBuffer,
-    state: WorkerState,
+    life: WorkerLife,
     retire: (temp: TempFile) => void
   ) {
     this.#index = index
     this.#host = host
     this.#buffer = buffer
-    this.#state = state
+    this.#life = life
     this.#retire = retire
   }
 
@@ -71,7 +71,7 @@ export class WorkerFile {
   /** Hands the complete records to the kernel (`durable`: to the disk) without publishing them. */
   *stage(durable: boolean): Steps<void> {
     const { end } = this.#buffer
-    if ((durable ? this.#durable : this.#covered) === end && this.#state.phase !== 'suspect') return
+    if ((durable ? this.#durable : this.#covered) === end && this.#life.state !== 'suspect') return
     const temp = yield* this.#settle()
     const manifest = this.#manifest
     if (!durable || temp === undefined || manifest === undefined) return
@@ -102,15 +102,15 @@ export class WorkerFile {
 
   /** The file has its final name: it is not ours any more. */
   release(): void {
-    assert(this.#temp !== undefined && this.#state.phase === 'filed')
+    assert(this.#temp !== undefined && this.#life.state === 'filed')
     this.#retire(this.#temp)
     this.#reset()
-    this.#state.become('buffered')
+    this.#life.become('buffered')
   }
 
   /** Its content has to go to a new file before anything else happens. */
   distrust(): void {
-    if (this.#state.phase === 'filed') this.#state.become('suspect')
+    if (this.#life.state === 'filed') this.#life.become('suspect')
   }
 
   /** Removes what is left of a file without complete records. */
@@ -118,7 +118,7 @@ export class WorkerFile {
     if (this.#temp === undefined) return
     this.#drop(this.#temp)
     this.#reset()
-    this.#state.become('buffered')
+    this.#life.become('buffered')
   }
 
   /** Leaves the file as it is. */
@@ -142,7 +142,7 @@ export class WorkerFile {
 
   /** All complete records in the file, and the manifest speaking for them. Undefined if they are lost. */
   *#settle(): Steps<TempFile | undefined> {
-    if (this.#state.phase === 'suspect') yield* this.#copyToNew()
+    if (this.#life.state === 'suspect') yield* this.#copyToNew()
     if (this.#buffer.end === 0) return undefined
     const temp = yield* this.#writeOut(this.#buffer.end)
     failpoint('spool-written')
@@ -155,7 +155,7 @@ export class WorkerFile {
     if (this.#temp === undefined) {
       this.#temp = yield* TempFile.create(this.#host.folders, this.nextName())
       this.#host.usesManifest(this.#index, this.#manifest)
-      this.#state.become('filed')
+      this.#life.become('filed')
     }
     const temp = this.#temp
     const { base, bytes } = this.#buffer
@@ -202,7 +202,7 @@ export class WorkerFile {
     this.#written = content.end
     this.#durable = 0
     this.#hasRest = false
-    this.#state.become('filed')
+    this.#life.become('filed')
     if (isIntact) return
     this.discard()
     this.#buffer.reset()

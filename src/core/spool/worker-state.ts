@@ -5,11 +5,11 @@
 //   buffered → filed → buffered       a temp file holds the beginning, or all of it; published or discarded
 //   filed ⇄ suspect                   the temp file cannot be trusted or found; its content goes to a new one
 //   any → abandoned                   given up for good
-import assert from 'node:assert'
+import { StateMachine } from '../../base/state-machine.ts'
 
-export type WorkerPhase = 'buffered' | 'aside' | 'filed' | 'suspect' | 'abandoned'
+export type WorkerState = 'buffered' | 'aside' | 'filed' | 'suspect' | 'abandoned'
 
-const next: Record<WorkerPhase, readonly WorkerPhase[]> = {
+const next: Record<WorkerState, readonly WorkerState[]> = {
   buffered: ['aside', 'filed', 'abandoned'],
   aside: ['buffered', 'abandoned'],
   filed: ['suspect', 'buffered', 'abandoned'],
@@ -17,15 +17,8 @@ const next: Record<WorkerPhase, readonly WorkerPhase[]> = {
   abandoned: []
 }
 
-export class WorkerState {
-  #phase: WorkerPhase = 'buffered'
-
-  get phase(): WorkerPhase {
-    return this.#phase
-  }
-
-  become(phase: WorkerPhase): void {
-    assert(next[this.#phase].includes(phase), `a spool worker that is ${this.#phase} cannot become ${phase}`)
-    this.#phase = phase
+export class WorkerLife extends StateMachine<WorkerState> {
+  constructor() {
+    super('a spool worker', next, 'buffered')
   }
 }

@@ -5,7 +5,7 @@
 //   → lost                 the segment's file was removed, moved, replaced or shortened by somebody
 //   → healthy              with a new segment
 //   → failed               for good
-import assert from 'node:assert'
+import { StateMachine } from '../../base/state-machine.ts'
 
 export type WriterState = 'healthy' | 'syncing' | 'broken' | 'sealed' | 'lost' | 'failed'
 
@@ -18,23 +18,13 @@ const next: Record<WriterState, readonly WriterState[]> = {
   failed: []
 }
 
-export class WriterLife {
-  #state: WriterState = 'healthy'
-
-  get state(): WriterState {
-    return this.#state
+export class WriterLife extends StateMachine<WriterState> {
+  constructor() {
+    super('the writer of a log', next, 'healthy')
   }
 
   /** Whether records may be appended to the segment. */
   get isSound(): boolean {
-    return this.#state === 'healthy' || this.#state === 'syncing'
-  }
-
-  become(state: WriterState): void {
-    assert(
-      next[this.#state].includes(state),
-      `the writer of a log that is ${this.#state} cannot become ${state}`
-    )
-    this.#state = state
+    return this.state === 'healthy' || this.state === 'syncing'
   }
 }
