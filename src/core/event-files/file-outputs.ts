@@ -49,8 +49,8 @@ export class FileOutputs implements Outputs {
   /** What a single file may hold where records are dropped. */
   readonly #fileBytes: number
   readonly #idleTimer: NodeJS.Timeout
-  /** Files that said they are in trouble. */
-  readonly #troubled = new Set<EventFile>()
+  /** Files that said they are in trouble, and events whose files cannot be made for now. */
+  readonly #troubled = new Set<EventFile | EventEntry>()
   /** Events whose files were closed before they were known to be on disk. */
   readonly #unsynced = new Set<EventEntry>()
   /** For each flush under way: the events it waits for, until their records are handed over. */
@@ -187,10 +187,18 @@ export class FileOutputs implements Outputs {
 
   #create(entry: EventEntry): InternalSink {
     const { checked, output, folder } = this.#options
+    // The folder of an event is ours to make, whatever is said of the folder of all of them.
+    const isBelow = output === 'wal' && !checked.mkdir
+    if (isBelow && !this.#internals.disk.exists(folder)) {
+      throw Object.assign(new Error(`ENOENT: ${folder} does not exist, and 'mkdir' is false`), {
+        code: 'ENOENT'
+      })
+    }
     // Files say what is wrong to us, and the sink of all of them to the world.
     const place = {
       ...placeOf(output, folder, entry.name),
       fallback: false,
+      mkdir: checked.mkdir || isBelow,
       // Where nothing is dropped the bound is kept here, and no file must block for one of its own.
       maxBufferBytes: this.#blocks ? this.#options.maxBufferBytes : this.#fileBytes
     }
@@ -320,6 +328,7 @@ export class FileOutputs implements Outputs {
     }
     this.#tookAllAtMs = file.usedAtMs
     this.#refusals.delete(entry)
+    this.#endTrouble(entry)
   }
 
   /** Whether a file that cannot write now may take the records that wait for it. If not, they may be dropped. */
@@ -360,7 +369,12 @@ export class FileOutputs implements Outputs {
   #refuse(entry: EventEntry, error: unknown): void {
     const code = error instanceof LogboomError ? (systemCode(error.cause) ?? error.code) : systemCode(error)
     const isFinal = error instanceof LogboomError || isObstacle(code)
-    if (this.#refusals.add(entry, isFinal)) this.#warn(entry, error)
+    const isFirst = this.#refusals.add(entry, isFinal)
+    if (isFirst && (isFinal || isOutOfDescriptors(code))) this.#warn(entry, error)
+    else if (isFirst) {
+      this.#troubled.add(entry)
+      this.#news.degraded(code ?? 'ERR_IO', `${entry.path}: ${errorMessage(error)}`, entry.path)
+    }
     if (isFinal) this.#dropWaiting(entry)
     if (isOutOfDescriptors(code)) this.#files.shrink()
   }
@@ -392,8 +406,12 @@ export class FileOutputs implements Outputs {
 
   #recovered(file: EventFile): void {
     this.#refusals.delete(file.entry)
-    if (this.#troubled.delete(file) && this.#troubled.size === 0) this.#news.recovered()
+    this.#endTrouble(file)
     if (this.#buffer.has(file.entry)) this.#startRound()
+  }
+
+  #endTrouble(of: EventFile | EventEntry): void {
+    if (this.#troubled.delete(of) && this.#troubled.size === 0) this.#news.recovered()
   }
 
   async #flushFile(file: EventFile, to: SyncLevel): Promise<void> {
