@@ -4,10 +4,11 @@ import { monotonicMs } from '../../base/clock.ts'
 import { errorMessage, LogboomError } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
+import { handoverName } from './handover.ts'
 import { beginNext, restore, type Standing, StraySegment, type Successor } from './next-segment.ts'
 import type { Segment } from './segment.ts'
 import { SegmentSupply } from './segment-supply.ts'
-import { Unsynced } from './unsynced.ts'
+import { type Savepoint, Unsynced } from './unsynced.ts'
 import type { WriterCounters, WriterHooks, WriterOptions } from './writer-contract.ts'
 import { WriterLife } from './writer-state.ts'
 
@@ -17,10 +18,17 @@ import { WriterLife } from './writer-state.ts'
  */
 const LOOK_EVERY_MS = 10
 
+/** A place in what was appended, to go back to. */
+export interface Mark extends Savepoint {
+  readonly nextIndex: bigint
+}
+
 /** What only the owner of the segment knows. */
 export interface SegmentOwner {
   /** Index of the last entry that was appended. */
   lastIndex(): bigint
+  /** The end of what was appended. */
+  mark(): Mark
   /** Writing works again, after a failure. */
   movedOn(): void
 }
@@ -76,18 +84,18 @@ export class ActiveSegment {
   }
 
   /** Writes the tail from `from` on to the segment, or all that is kept to a new one. */
-  write(from: number): void {
+  write(from: Mark): void {
     const { tail } = this.unsynced
     if (this.#life.isSound) {
       try {
-        this.#segment.write(tail.bytes.subarray(from))
+        this.#segment.write(tail.bytes.subarray(from.length))
         failpoint('wal-written')
         return
       } catch (error) {
-        this.#break(error)
+        this.#break(error, 'broken')
       }
     }
-    this.leave()
+    this.leave(from)
   }
 
   /** Writes and syncs the tail in one call, where it is all there is to sync; false if it is not on disk. */
@@ -97,7 +105,7 @@ export class ActiveSegment {
     try {
       this.#segment.writeNow(tail.bytes)
     } catch (error) {
-      this.#break(error)
+      this.#break(error, 'suspect')
       return false
     }
     failpoint('wal-synced')
@@ -113,7 +121,7 @@ export class ActiveSegment {
       this.#segment.syncNow()
       failpoint('wal-synced')
     } catch (error) {
-      this.#break(error)
+      this.#break(error, 'suspect')
       return false
     }
     if (!this.#isInPlace()) return false
@@ -134,7 +142,7 @@ export class ActiveSegment {
       // It may have been left, and all that was in it be on disk, meanwhile.
       if (!this.unsynced.isAwaiting(covered)) return true
       this.unsynced.distrust()
-      if (this.#life.isSound) this.#break(error)
+      if (this.#life.isSound) this.#break(error, 'suspect')
       return false
     }
     if (!this.unsynced.isAwaiting(covered)) return true
@@ -146,30 +154,33 @@ export class ActiveSegment {
   }
 
   /** Looks where the file is that is written to without syncing. */
-  look(): void {
-    if (this.#life.isSound && !this.#isInPlace()) this.leave()
+  look(from: Mark): void {
+    if (this.#life.isSound && !this.#isInPlace()) this.leave(from)
   }
 
   /**
    * Leaves a failed segment: cuts it to what is on disk, and writes all that is kept to a new one, durably. May be
    * called again after it threw. A failed sync is never repeated on the same file: the kernel has marked its pages
-   * clean, so it would succeed and lie.
+   * clean, so it would succeed and lie. What is kept was acknowledged up to `acknowledged`.
    */
-  leave(): void {
+  leave(acknowledged: Mark = this.#owner.mark()): void {
     this.#removeStray()
     if (this.#life.state !== 'lost' && this.#segment.fate() === 'moved') this.#life.become('lost')
     if (this.#life.state === 'lost') {
       this.#restore()
       return
     }
-    if (this.#life.state === 'broken') {
-      // A sync that is running may be about to cover what is cut off here.
-      this.unsynced.distrust()
-      this.#segment.seal(this.unsynced.durableEnd)
-      this.#life.become('sealed')
-      failpoint('wal-sealed')
-    }
-    this.#takeNext(() => beginNext(this.#disk, this.supply, this.#standing()))
+    // A sync that is running may be about to cover what is cut off here.
+    this.unsynced.distrust()
+    if (this.#life.state === 'broken') this.#secure(acknowledged)
+    const inDoubt = this.#life.state === 'suspect' ? acknowledged : undefined
+    this.#takeNext(() => beginNext(this.#disk, this.supply, this.#standing(), inDoubt))
+  }
+
+  /** What was appended last is taken back, and must not be found in the segment, should the process die now. */
+  takenBack(): void {
+    if (this.#life.state !== 'broken' && this.#life.state !== 'suspect') return
+    this.#cutTo(this.unsynced.endOf(this.#owner.mark()))
   }
 
   /** Begins the next one behind a full one, all of which is on disk. Throws if that does not work; then it goes on, if it is sound. */
@@ -177,14 +188,18 @@ export class ActiveSegment {
     try {
       if (this.#isInPlace(true)) this.#segment.truncate(this.#segment.used)
     } catch (error) {
-      this.#break(error)
+      this.#break(error, 'suspect')
     }
     if (!this.#life.isSound) this.leave()
-    else this.#takeNext(() => beginNext(this.#disk, this.supply, this.#standing()))
+    else this.#takeNext(() => beginNext(this.#disk, this.supply, this.#standing(), undefined))
   }
 
-  /** Nothing is written any more. */
+  /** Nothing is written any more. What nobody was told of is not left where the next start would find it. */
   fail(): void {
+    if (!this.#options.acknowledgesAppended && !this.#life.isSound && this.#life.state !== 'lost') {
+      this.#cutTo(this.unsynced.durableEnd)
+      this.supply.remove(handoverName(this.#segment.nextPath(this.durableIndex)))
+    }
     this.#life.become('failed')
   }
 
@@ -192,6 +207,28 @@ export class ActiveSegment {
   close(): void {
     if (this.#life.isSound) this.#segment.finish()
     else this.#segment.close()
+  }
+
+  /** A write failed, no sync: what was acknowledged before is synced where it is, if that works. */
+  #secure(acknowledged: Mark): void {
+    try {
+      this.#segment.truncate(this.unsynced.endOf(acknowledged))
+    } catch (error) {
+      this.#break(error, 'suspect')
+      return
+    }
+    this.unsynced.durableUpTo(acknowledged)
+    this.durableIndex = acknowledged.nextIndex - 1n
+    this.#life.become('sealed')
+    failpoint('wal-sealed')
+  }
+
+  #cutTo(end: number): void {
+    try {
+      this.#segment.cutTo(Math.min(end, this.#segment.used))
+    } catch {
+      // The segment is left in any case, before it is appended to again.
+    }
   }
 
   #restore(): void {
@@ -219,9 +256,9 @@ export class ActiveSegment {
     return false
   }
 
-  #break(error: unknown): void {
+  #break(error: unknown, to: 'broken' | 'suspect'): void {
     this.#counters.errors++
-    this.#life.become('broken')
+    this.#life.become(to)
     this.#hooks.warning(ioError(this.#options.walDir, error))
   }
 
@@ -240,7 +277,7 @@ export class ActiveSegment {
       if (error instanceof StraySegment) {
         this.#stray = error.path
         // The old one must not go on while another one is in the place behind it.
-        if (this.#life.isSound) this.#break(error)
+        if (this.#life.isSound) this.#break(error, 'broken')
       }
       throw error
     }
@@ -258,7 +295,9 @@ export class ActiveSegment {
 
   #removeStray(): void {
     if (this.#stray === undefined) return
-    if (!this.supply.remove(this.#stray)) throw new Error(`${this.#stray} cannot be removed`)
+    // That of one in doubt holds what is nowhere else.
+    if (this.#life.state === 'suspect') this.#disk.rename(this.#stray, handoverName(this.#stray))
+    else if (!this.supply.remove(this.#stray)) throw new Error(`${this.#stray} cannot be removed`)
     this.#stray = undefined
   }
 

@@ -4,17 +4,12 @@ import { errorMessage, LogboomError } from '../../base/errors.ts'
 import { MAX_INDEX, TERM } from '../../formats/wal.ts'
 import { CONF_STATE } from '../../formats/wal-encoder.ts'
 import type { Disk } from '../../io/disk.ts'
-import { ActiveSegment, ioError } from './active-segment.ts'
+import { ActiveSegment, ioError, type Mark } from './active-segment.ts'
 import { Patience } from './patience.ts'
 import type { Segment } from './segment.ts'
 import type { SegmentSupply } from './segment-supply.ts'
-import type { Savepoint, Unsynced } from './unsynced.ts'
+import type { Unsynced } from './unsynced.ts'
 import type { IndexRange, WalRecords, WriterCounters, WriterHooks, WriterOptions } from './writer-contract.ts'
-
-/** A place in what was appended, to go back to. */
-interface Mark extends Savepoint {
-  readonly nextIndex: bigint
-}
 
 export class LogWriter {
   nextIndex: bigint
@@ -40,7 +35,11 @@ export class LogWriter {
     this.#hooks = hooks
     this.#patience = new Patience(options.patience)
     this.nextIndex = position.index + 1n
-    const owner = { lastIndex: () => this.lastIndex, movedOn: () => this.#patience.reset() }
+    const owner = {
+      lastIndex: () => this.lastIndex,
+      mark: () => this.#mark(),
+      movedOn: () => this.#patience.reset()
+    }
     this.#active = new ActiveSegment(disk, options, counters, hooks, owner, segment, position)
     this.#unsynced = this.#active.unsynced
   }
@@ -75,8 +74,8 @@ export class LogWriter {
     if (this.nextIndex === mark.nextIndex) return answers
     const bytes = this.#unsynced.tail.length - mark.length
     try {
-      this.#active.write(mark.length)
-      this.#active.look()
+      this.#active.write(mark)
+      this.#active.look(mark)
     } catch (error) {
       throw this.#takeBack(mark, error)
     }
@@ -93,8 +92,8 @@ export class LogWriter {
     const bytes = this.#unsynced.tail.length - mark.length
     try {
       if (mark.length > 0 || !this.#active.writeAloneNow()) {
-        this.#active.write(mark.length)
-        this.syncNow()
+        this.#active.write(mark)
+        this.syncNow(mark)
       }
     } catch (error) {
       throw this.#takeBack(mark, error)
@@ -115,13 +114,16 @@ export class LogWriter {
     }
   }
 
-  /** The same, blocking the thread. Throws `ERR_IO` if trying again may help, or `ERR_WAL_FAILED`. */
-  syncNow(): void {
+  /**
+   * The same, blocking the thread. Throws `ERR_IO` if trying again may help, or `ERR_WAL_FAILED`; what was appended since
+   * `acknowledged` may then be taken back.
+   */
+  syncNow(acknowledged = this.#mark()): void {
     if (this.failure !== undefined) throw this.failure
     if (this.unsyncedBytes === 0) return
     if (this.#active.syncNow()) return
     try {
-      this.#active.leave()
+      this.#active.leave(acknowledged)
     } catch (error) {
       throw this.#judge(error)
     }
@@ -133,8 +135,8 @@ export class LogWriter {
     const mark = this.#mark()
     this.#unsynced.tail.writeSnapshot({ index, term: TERM }, CONF_STATE)
     try {
-      this.#active.write(mark.length)
-      this.syncNow()
+      this.#active.write(mark)
+      this.syncNow(mark)
     } catch (error) {
       throw this.#takeBack(mark, error)
     }
@@ -209,7 +211,10 @@ export class LogWriter {
 
   /** Forgets what was appended since `mark` and could not be written; whether that may pass decides what to throw. */
   #takeBack(mark: Mark, error: unknown): LogboomError {
-    if (this.#unsynced.rollBack(mark)) this.nextIndex = mark.nextIndex
+    if (this.#unsynced.rollBack(mark)) {
+      this.nextIndex = mark.nextIndex
+      this.#active.takenBack()
+    }
     return this.#judge(error)
   }
 

@@ -4,11 +4,12 @@ import { listSegments, MEMBER, segmentName, TERM } from '../../formats/wal.ts'
 import { CONF_STATE, WalEncoder } from '../../formats/wal-encoder.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
+import { handoverName } from './handover.ts'
 import { freeCopyName } from './keep-broken.ts'
 import type { Segment } from './segment.ts'
 import type { SegmentSupply } from './segment-supply.ts'
 import { syncEntries } from './sync-entries.ts'
-import type { Unsynced } from './unsynced.ts'
+import type { Savepoint, Unsynced } from './unsynced.ts'
 
 const COPY_BYTES = 1024 * 1024
 
@@ -42,16 +43,25 @@ export class StraySegment extends Error {
   }
 }
 
-/** The next segment, with all that is not known to be on disk; on disk itself when it returns. */
-export function beginNext(disk: Disk, supply: SegmentSupply, standing: Standing): Successor {
+/**
+ * The next segment, with all that is not known to be on disk; on disk itself when it returns. Where the old one holds what
+ * was acknowledged and may be gone, it is cut as soon as the next one has that, up to `acknowledged`, on disk.
+ */
+export function beginNext(
+  disk: Disk,
+  supply: SegmentSupply,
+  standing: Standing,
+  acknowledged: Savepoint | undefined
+): Successor {
   const { walDir, old, unsynced, durableIndex } = standing
   const encoder = newHead(unsynced.durableCrc, standing)
   if (durableIndex > 0n) encoder.writeState({ term: TERM, vote: MEMBER, commit: durableIndex })
-  unsynced.copyTo(encoder)
+  const keptBytes = unsynced.copyTo(encoder, acknowledged)
   const segment = supply.take()
-  put(disk, supply, walDir, segment, segmentName(old.name.sequence + 1n, durableIndex + 1n), () => {
-    segment.write(encoder.bytes)
-  })
+  const name = segmentName(old.name.sequence + 1n, durableIndex + 1n)
+  const fill = (): void => segment.write(encoder.bytes)
+  if (acknowledged === undefined) put(disk, supply, walDir, segment, name, fill)
+  else handOver(disk, supply, standing, segment, name, fill, keptBytes)
   return { segment, crc: encoder.crc, missingTo: 0n }
 }
 
@@ -128,6 +138,53 @@ function put(
   } catch (error) {
     if (!supply.discard(segment) && isNamed) throw new StraySegment(segment.path, error)
     throw error
+  }
+}
+
+/** The same for what must stay in a file at every moment: first under a name beside the log, to which it falls back. */
+function handOver(
+  disk: Disk,
+  supply: SegmentSupply,
+  { walDir, old, unsynced }: Standing,
+  segment: Segment,
+  name: string,
+  fill: () => void,
+  keptBytes: number
+): void {
+  try {
+    fill()
+    segment.setAside(handoverName(name))
+  } catch (error) {
+    supply.discard(segment)
+    throw error
+  }
+  try {
+    segment.syncNow()
+    failpoint('wal-created')
+    old.seal(unsynced.durableEnd)
+    failpoint('wal-sealed')
+    segment.rename(name)
+    failpoint('wal-renamed')
+    syncEntries(disk, walDir)
+  } catch (error) {
+    withdraw(segment, handoverName(name), keptBytes)
+    throw error
+  }
+}
+
+/** What was acknowledged stays in it, until another attempt replaces it. */
+function withdraw(segment: Segment, aside: string, keptBytes: number): void {
+  try {
+    segment.cutTo(keptBytes)
+  } catch {
+    // Then what is told to have failed may be found again, if the process dies before the next attempt.
+  }
+  try {
+    if (segment.name.name !== aside) segment.setAside(aside)
+  } catch (error) {
+    throw new StraySegment(segment.path, error)
+  } finally {
+    segment.close()
   }
 }
 

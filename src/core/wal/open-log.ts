@@ -7,6 +7,7 @@ import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
 import { makeFolders } from '../../io/open-file.ts'
 import { FolderLock } from './folder-lock.ts'
+import { finishHandover } from './handover.ts'
 import { aheadOf } from './judge.ts'
 import type { ParsedWalOptions } from './options.ts'
 import { type Recovered, recoverLog } from './recover.ts'
@@ -43,6 +44,7 @@ export function openLog(disk: Disk, options: ParsedWalOptions, counters: Segment
   const lock = FolderLock.acquire(disk, walDir, options.foreignOwner)
   try {
     removeTemporary(disk, walDir)
+    finishHandover(disk, walDir, options.foreignOwner)
     const recovered = recoverLog(disk, walDir, snapshots)
     if (recovered === undefined) {
       refuseLost(walDir, snapshots)

@@ -56,7 +56,8 @@ export class RunningLog {
     const { metadata, recovered, segment, position, snapDir } = log
     this.#lock = log.lock
     this.#metadata = metadata
-    const writerOptions = { ...options, metadata, patience }
+    const acknowledgesAppended = options.durability !== 'disk' || options.syncInterval > 0
+    const writerOptions = { ...options, metadata, patience, acknowledgesAppended }
     this.writer = new LogWriter(disk, writerOptions, account.counters, this.#writerHooks(), segment, position)
     const released = recovered?.snapshotIndex ?? 0n
     const warn = (error: LogboomError): void => account.warnOf(error)

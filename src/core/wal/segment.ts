@@ -2,7 +2,7 @@
 import { constants } from 'node:fs'
 import { join } from 'node:path'
 import { LogboomError } from '../../base/errors.ts'
-import { parseSegmentName, type SegmentName } from '../../formats/wal.ts'
+import { parseSegmentName, type SegmentName, segmentName } from '../../formats/wal.ts'
 import type { Disk, FileStat } from '../../io/disk.ts'
 import { OpenFile, openFile } from '../../io/open-file.ts'
 import { native } from '../../native/index.ts'
@@ -111,6 +111,11 @@ export class Segment {
     return join(this.#folder, this.name.name)
   }
 
+  /** Where the one behind it belongs, the first entry of which follows entry `index`. */
+  nextPath(index: bigint): string {
+    return join(this.#folder, segmentName(this.name.sequence + 1n, index + 1n))
+  }
+
   /** Looks whether the file is still where readers will look for it, and as long as it was. */
   fate(): SegmentFate {
     let found: FileStat | undefined
@@ -178,26 +183,29 @@ export class Segment {
 
   /** Makes `length` the exact and durable size of the file. */
   truncate(length: number): void {
-    this.#disk.truncate(this.#file.fd, length)
+    this.cutTo(length)
     this.#counters.syncs++
     this.#disk.fsync(this.#file.fd)
+  }
+
+  /** The same, without waiting for the disk. */
+  cutTo(length: number): void {
+    this.#disk.truncate(this.#file.fd, length)
     this.used = length
     this.#zeroedTo = length
     this.#allocatedTo = length
   }
 
   /**
-   * The same for a segment that failed and is left. On a descriptor of its own: the others would report the
+   * The same durably, for a segment that failed and is left. On a descriptor of its own: the others would report the
    * failure that led here once more.
    */
   seal(length: number): void {
     const file = this.#openAgain()
     try {
-      this.#disk.truncate(file.fd, length)
+      this.cutTo(length)
       this.#counters.syncs++
       this.#disk.fsync(file.fd)
-      this.used = length
-      this.#allocatedTo = length
     } finally {
       file.release()
     }
@@ -207,6 +215,12 @@ export class Segment {
   rename(to: string): void {
     this.#disk.renameNoReplace(this.path, join(this.#folder, to))
     this.name = parseSegmentName(to)!
+  }
+
+  /** Gives it a name under which it is no part of the log, in place of what had that. */
+  setAside(to: string): void {
+    this.#disk.rename(this.path, join(this.#folder, to))
+    this.name = { name: to, sequence: 0n, index: 0n }
   }
 
   /** The folder of the segment was renamed. */
@@ -259,7 +273,13 @@ export class Segment {
   /** A second descriptor. Whatever else lies at the path by now is neither created, synced nor cut. */
   #openAgain(): OpenFile {
     const fd = this.#disk.open(this.path, constants.O_RDWR | NOT_FOLLOWED, 0)
-    const file = new OpenFile(this.#disk, this.path, fd, this.#disk.fstat(fd))
+    let file: OpenFile
+    try {
+      file = new OpenFile(this.#disk, this.path, fd, this.#disk.fstat(fd))
+    } catch (error) {
+      this.#disk.close(fd)
+      throw error
+    }
     if (file.is(this.#file)) return file
     file.release()
     throw Object.assign(new Error(`ENOENT: ${this.path} is another file by now`), { code: 'ENOENT' })

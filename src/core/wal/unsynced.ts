@@ -25,6 +25,8 @@ export class Unsynced {
   #before: WalEncoder | undefined
   #covered: Covered | undefined
   #spare: WalEncoder | undefined
+  /** So much of the tail is on disk. */
+  #durableBytes = 0
   /** Changes whenever the tail begins anew. */
   #turn = 0
 
@@ -40,17 +42,23 @@ export class Unsynced {
   }
 
   get bytes(): number {
-    return this.#tail.length + (this.#before?.length ?? 0)
+    return this.#tail.length - this.#durableBytes + (this.#before?.length ?? 0)
   }
 
   /** The encoded records in order, the first one following `durableCrc`. */
   get pieces(): Uint8Array[] {
-    return this.#before === undefined ? [this.#tail.bytes] : [this.#before.bytes, this.#tail.bytes]
+    const tail = this.#tail.bytes.subarray(this.#durableBytes)
+    return this.#before === undefined ? [tail] : [this.#before.bytes, tail]
   }
 
   savepoint(): Savepoint {
     const { length, crc } = this.#tail
     return { turn: this.#turn, length, crc }
+  }
+
+  /** Where a place in the tail lies in the segment. */
+  endOf({ length }: Savepoint): number {
+    return this.durableEnd + (this.#before?.length ?? 0) + length - this.#durableBytes
   }
 
   /** Forgets what was appended since; false if that has been covered by a sync. */
@@ -63,6 +71,7 @@ export class Unsynced {
   /** A sync begins that covers all there is, up to `end`. Only one at a time, and only after the last one was confirmed. */
   beginSync(end: number): Covered {
     if (this.#before !== undefined) throw new Error('an earlier sync was not confirmed')
+    if (this.#durableBytes > 0) throw new Error('the segment was to be left')
     const encoder = this.#tail
     this.#before = encoder
     this.#tail = this.#spare ?? new WalEncoder()
@@ -94,19 +103,38 @@ export class Unsynced {
     return this.#covered === covered
   }
 
+  /** What was appended up to `place` is on disk. Appending goes on in another segment. */
+  durableUpTo(place: Savepoint): void {
+    this.durableEnd = this.endOf(place)
+    this.durableCrc = place.crc
+    this.#covered = undefined
+    this.#before = undefined
+    this.#durableBytes = place.length
+  }
+
   /** All of it is on disk and ends at `end`, behind which checksum `crc` holds. */
   allDurable(end: number, crc: number): void {
     this.#covered = undefined
     this.#before = undefined
+    this.#durableBytes = 0
     this.#tail.reset(crc)
     this.#turn++
     this.durableCrc = crc
     this.durableEnd = end
   }
 
-  /** Appends all of it to `encoder`, with the checksums that belong there. */
-  copyTo(encoder: WalEncoder): void {
+  /**
+   * Appends all of it to `encoder`, with the checksums that belong there. Returns where in it the records before `place`
+   * end.
+   */
+  copyTo(encoder: WalEncoder, place = this.savepoint()): number {
+    const split = place.length - this.#durableBytes
+    const [tail, before] = this.pieces.reverse()
     let crc = this.durableCrc
-    for (const bytes of this.pieces) crc = reencode(bytes, crc, encoder)
+    if (before !== undefined) crc = reencode(before, crc, encoder)
+    crc = reencode(tail.subarray(0, split), crc, encoder)
+    const end = encoder.length
+    reencode(tail.subarray(split), crc, encoder)
+    return end
   }
 }

@@ -8,6 +8,8 @@ export interface WriterOptions {
   metadata: Uint8Array | undefined
   mode: number
   patience: PatienceLimits
+  /** Whether records are acknowledged when they are appended, not only when they are on disk. */
+  acknowledgesAppended: boolean
 }
 
 export interface WriterCounters {

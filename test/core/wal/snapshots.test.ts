@@ -1,6 +1,15 @@
 // Releases and snapshot folders: each log has its own, a release works on a full disk, and what cannot be removed is no
 // reason to reject it.
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -153,10 +162,10 @@ describe('release', () => {
     const walDir = join(createFolder(), 'wal')
     const log = await withInternals({ disk: faulty.disk }, () => openLog({ walDir, segmentBytes: 4096 }))
     await fill(log, 30)
-    // Full until something is removed.
+    // Full until the reserve is removed.
     let isFull = true
-    faulty.fault = (operation) => {
-      if (operation === 'unlink') isFull = false
+    faulty.fault = (operation, _, [path]) => {
+      if (operation === 'unlink' && sizeOf(String(path)) === 65_536) isFull = false
       return isFull && /^(write|fallocate|open$)/.test(operation) ? 'ENOSPC' : undefined
     }
     const waiting = log.log(['waits'])
@@ -179,3 +188,7 @@ describe('release', () => {
     expect(await log.createSnapshot()).toBeUndefined()
   })
 })
+
+function sizeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.size
+}
