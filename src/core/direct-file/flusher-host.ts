@@ -18,6 +18,7 @@ import {
   threadState
 } from './shared-memory.ts'
 import { openRecords } from './statistics.ts'
+import { mayLive } from './thread-life.ts'
 
 /** A flusher that was given up may finish the call it is in, and is terminated then. */
 const LAST_CALL_MS = 500
@@ -115,7 +116,10 @@ export class FlusherHost {
     const { words } = this.#memory
     const nowMs = monotonicMs()
     if (this.#worker !== undefined) {
-      if (Atomics.load(words, control.thread) === threadState.ended) this.#threadEnded(this.#worker)
+      const isOver =
+        Atomics.load(words, control.thread) === threadState.ended ||
+        !mayLive(Atomics.load(words, control.systemThread))
+      if (isOver) this.#threadEnded(this.#worker)
       else if (this.#isStartLate(nowMs)) this.#threadEnded(this.#worker)
     }
     if (this.#worker === undefined && this.#restartTimer !== undefined && nowMs >= this.#restartAtMs) {
@@ -133,6 +137,7 @@ export class FlusherHost {
     this.#bytesAtStart = statistics[statistic.bytesWritten]
     Atomics.store(words, control.thread, threadState.starting)
     Atomics.store(words, control.activity, activity.working)
+    Atomics.store(words, control.systemThread, 0)
     Atomics.store(words, control.start, start)
     const { diskModule, ...options } = this.#options
     const workerData: FlusherThreadData = {

@@ -138,7 +138,8 @@ export class FlusherLink {
       if (Atomics.compareExchange(words, control.state, state, runState.closing) === state) break
     }
     this.memory.wake()
-    if (this.state !== runState.closed && !this.#host.isOver) {
+    // The flusher may have closed the file by now; its thread has news for us nevertheless, and has not ended.
+    if (!this.#host.isOver) {
       this.#hold()
       const clock = new StallClock(this.memory)
       // Not unref'ed: what was accepted keeps the process alive until it is written.

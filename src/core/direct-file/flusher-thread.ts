@@ -6,6 +6,7 @@ import type { DiskModule } from '../sink/internals.ts'
 import { Flusher } from './flusher.ts'
 import type { FlusherOptions, FlusherRequest } from './flusher-protocol.ts'
 import { control, type DirectFileHandle, SharedMemory, threadState } from './shared-memory.ts'
+import { systemThread } from './thread-life.ts'
 
 export interface FlusherThreadData {
   readonly handle: DirectFileHandle
@@ -23,6 +24,7 @@ function run(disk: Disk): void {
   // Whoever started this thread may have given it up for another; two must never work on one memory.
   if (Atomics.compareExchange(words, control.start, start, -start) !== start) return
   // Those who wait for this thread must learn of its end, however it comes.
+  Atomics.store(words, control.systemThread, systemThread())
   for (const state of [threadState.starting, threadState.running]) {
     native.replaceAtExit(words, control.thread, state, threadState.ended)
   }

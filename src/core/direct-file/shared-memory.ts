@@ -53,7 +53,9 @@ export const control = {
   /** One of `threadState`. */
   thread: 18,
   /** Number of the thread that is to work on this memory; negative when it has begun to. */
-  start: 19
+  start: 19,
+  /** The system's number of that thread, where its end has to be looked for; else 0. See thread-life.ts. */
+  systemThread: 20
 } as const
 
 /** `failed`: the flusher's thread ended again and again, and nothing is accepted any more. */

@@ -111,9 +111,7 @@ export class Staging {
   /** To be called when everything else of the sink is set up: at exit it has its turn after the pump. */
   start(): void {
     addExitHandler(this)
-    if (this.#lock?.isHeld ?? true) return
-    // There was no room for its file, or no descriptor.
-    this.#lockTimer = setInterval(() => this.#holdLock(), LOCK_RETRY_MS).unref()
+    this.#watchLock()
   }
 
   /** Why nothing will be written any more. */
@@ -227,7 +225,7 @@ export class Staging {
   /** With the folder the file of the lock may have gone, or there was no room for it. */
   #holdLock(): void {
     const lock = this.#lock
-    if (lock === undefined) return
+    if (lock === undefined || this.#isClosed) return
     try {
       if (!lock.isMine() && !this.#warnedOfLock) {
         this.#warnedOfLock = true
@@ -238,9 +236,15 @@ export class Staging {
       if (!this.#warnedOfLock) this.#news.warning('ERR_LOCKED', String(error), this.#path)
       this.#warnedOfLock = true
     }
-    if (!lock.isHeld) return
-    clearInterval(this.#lockTimer)
-    this.#lockTimer = undefined
+    this.#watchLock()
+  }
+
+  /** While there is no room for the lock's file, or no descriptor, it is tried again and again. */
+  #watchLock(): void {
+    if (this.#lock?.isHeld ?? true) {
+      clearInterval(this.#lockTimer)
+      this.#lockTimer = undefined
+    } else this.#lockTimer ??= setInterval(() => this.#holdLock(), LOCK_RETRY_MS).unref()
   }
 }
 

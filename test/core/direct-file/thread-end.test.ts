@@ -1,11 +1,13 @@
+import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { DirectFile, EventFiles, withInternals } from '../../helpers/built.ts'
 import { directFiles, readDirectFile, readTexts } from '../../helpers/direct-file-reader.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
+import { startProcess } from '../../helpers/script.ts'
 import { createThreadFaults, type ThreadFaults } from '../../helpers/thread-faults.ts'
 import { until } from '../../helpers/until.ts'
 
@@ -155,4 +157,38 @@ test('a thread that is terminated at random moments under load costs nothing', a
   expect(workers.length).toBeGreaterThan(6)
   expect(numbersOf(readAll(path))).toEqual({ count, different: count, isInOrder: true })
   expect(file.stats()).toMatchObject({ records: count, dropped: 0 })
+})
+
+// Linux tells whether a thread lives; elsewhere nobody does without the addon.
+describe.runIf(process.platform === 'linux')('without the addon a caller that blocks its thread', () => {
+  const logs = {
+    'by log()': `const sink = new DirectFile(options); const log = () => sink.log(text)`,
+    'by write()': `const sink = new DirectFile(options); const log = () => sink.write(text + '\\n')`,
+    'by log() of event files': `const sink = new EventFiles({ dir, output: 'direct-file', bufferSize: '512k',
+      numShards: 4, overflow: 'block' }); const log = () => sink.log('e', text)`
+  }
+  test.each(Object.entries(logs))('%s sees that the flusher was terminated, and goes on', async (_, open) => {
+    const dir = createFolder()
+    const child = await startProcess(`
+      import { Worker } from 'node:worker_threads'
+      let flusher
+      const { on } = Worker.prototype
+      Worker.prototype.on = function (...args) { flusher = this; return on.apply(this, args) }
+      process.env.LOGBOOM_NATIVE = '0'
+      const { DirectFile, EventFiles } = await import('logboom')
+      const dir = ${JSON.stringify(dir)}
+      const options = { path: dir + '/e.log', bufferSize: '512k', numShards: 4, maxBufferBytes: 200_000, overflow: 'block' }
+      const text = 'x'.repeat(1000)
+      ${open}
+      log()
+      await sink.flush()
+      console.log('started')
+      flusher.terminate()
+      for (let id = 0; id < 5_000; id++) log()
+      await sink.close()
+      process.exitCode = sink.stats().records === 5_001 && sink.stats().dropped === 0 ? 0 : 1`)
+    if (child.exitCode === null) await once(child, 'exit')
+    expect(child.exitCode).toBe(0)
+    expect(readTexts(join(dir, 'e.log')).length).toBe(5_001)
+  })
 })
