@@ -135,6 +135,13 @@ export class EventFile {
     return this.#sink.close()
   }
 
+  /** Gives up what it has not written, and counts it as dropped. */
+  abandon(): void {
+    const { bytes } = this.#sink.abandon()
+    this.count()
+    this.#news.dropped(this, { lines: 0, bytes })
+  }
+
   /** Brings what is known of the event up to date, and adds to `totals`. */
   count(totals?: OutputTotals): void {
     const stats = this.#sink.stats()

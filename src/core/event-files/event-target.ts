@@ -5,6 +5,7 @@ import type { Dropped } from '../queue/byte-queue.ts'
 import {
   DataSyncError,
   NotSyncableError,
+  nothingDropped,
   PermanentError,
   type SyncLevel,
   type Target
@@ -83,6 +84,10 @@ export class EventTarget implements Target {
 
   pending(): { bytes: number; progress: number } {
     return this.#outputs.pending()
+  }
+
+  abandon(): Dropped {
+    return this.#outputs.abandon?.() ?? nothingDropped
   }
 
   close(): Promise<Dropped> {

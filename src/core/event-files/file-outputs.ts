@@ -167,6 +167,13 @@ export class FileOutputs implements Outputs {
     return { bytes, progress: this.#files.progress }
   }
 
+  abandon(): Dropped {
+    this.#isClosed = true
+    for (const entry of this.#buffer.entries()) this.#dropWaiting(entry)
+    for (const file of [...this.#files.list, ...this.#files.closing]) file.abandon()
+    return this.#lost
+  }
+
   async close(): Promise<Dropped> {
     this.#isClosed = true
     clearInterval(this.#idleTimer)

@@ -65,6 +65,8 @@ export interface Outputs {
   flushNow(to: SyncLevel, waitMs: number): void
   /** Bytes held, and a number that grows whenever something is written. */
   pending(): { bytes: number; progress: number }
+  /** See `Target.abandon`. */
+  abandon?(): Dropped
   close(): Promise<Dropped>
   totals(): OutputTotals
   /** Brings `written` of an entry up to date. */

@@ -12,7 +12,14 @@ import { Retry } from './retry.ts'
 import { SinkLife } from './sink-state.ts'
 import { SuspectFile } from './suspect-file.ts'
 import { SyncScheduler } from './sync-scheduler.ts'
-import { DataSyncError, NotSyncableError, PermanentError, type SyncLevel, type Target } from './target.ts'
+import {
+  DataSyncError,
+  NotSyncableError,
+  nothingDropped,
+  PermanentError,
+  type SyncLevel,
+  type Target
+} from './target.ts'
 import { Trouble } from './trouble.ts'
 
 /** One turn of the target writes at most this much, so that writers sharing a file take turns. */
@@ -293,10 +300,15 @@ export class Pump {
     try {
       this.flushSync()
     } catch (error) {
-      const lost = this.#queue.clear()
-      this.#account.drop(lost)
-      this.#reportLost(lost, error)
+      this.#reportLost(this.abandon(), error)
     }
+  }
+
+  /** For a process that exits: gives up what is not written, and counts it. */
+  abandon(): Dropped {
+    const lost = sum(this.#queue.clear(), this.#target.abandon?.() ?? nothingDropped)
+    this.#account.drop(lost)
+    return lost
   }
 
   /** Writes every whole record; true if all were. */

@@ -1,6 +1,7 @@
 // The public face of a pump: what the six kinds of sink have in common, and nothing that users should not call.
 import { EventEmitter } from 'node:events'
 import type { LogboomError } from '../../base/errors.ts'
+import type { Dropped } from '../queue/byte-queue.ts'
 import type { ControlRequest, Durability, FlushCallback, Sink, SinkEvents, SinkStats } from './contract.ts'
 import type { Pump } from './pump.ts'
 
@@ -18,6 +19,8 @@ export interface InternalSink extends Sink {
   writeNow(): boolean
   /** See `Pump.hurry`. */
   hurry(): void
+  /** See `Pump.abandon`. */
+  abandon(): Dropped
   /** Bytes accepted and not yet written. */
   readonly queuedBytes: number
   /** Why writing fails at the moment. */
@@ -86,6 +89,11 @@ export abstract class PumpedSink extends EventEmitter<SinkEvents> implements Sin
   /** @internal */
   hurry(): void {
     this.#pump!.hurry()
+  }
+
+  /** @internal */
+  abandon(): Dropped {
+    return this.#pump!.abandon()
   }
 
   /** @internal */

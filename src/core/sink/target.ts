@@ -46,6 +46,8 @@ export interface Target {
   probe?(): void
   /** What a staging target holds, and how far it has come: a number that grows whenever something is written. */
   pending?(): { bytes: number; progress: number }
+  /** For a process that exits: gives up what a staging target holds and cannot write, and says how much that is. */
+  abandon?(): Dropped
   /**
    * Releases every descriptor, lock and thread; nothing is written afterwards. Does not throw. Resolves with the
    * records it still held and could not write.
