@@ -11,6 +11,7 @@ import winston from 'winston'
 import { native } from '../../../src/native/index.ts'
 import { readDirectFile, readTexts } from '../../helpers/direct-file-reader.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { random } from '../../helpers/random.ts'
 import { until } from '../../helpers/until.ts'
 
 const long = process.env.LOGBOOM_LONG === '1'
@@ -101,7 +102,7 @@ describe('ends of a process', () => {
         output += data
       })
       await once(child.stdout, 'data')
-      await new Promise((resolve) => setTimeout(resolve, 30 + Math.random() * 250))
+      await new Promise((resolve) => setTimeout(resolve, 30 + random() * 250))
       child.kill('SIGKILL')
       await once(child, 'exit')
       const flushed = Number(output.trimEnd().split('\n').at(-1))

@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { readDirectFile } from '../../helpers/direct-file-reader.ts'
 import { NUMBERED_BYTES, recordSize, threadByte } from '../../helpers/direct-record-size.mjs'
 import { createFolder } from '../../helpers/folder.ts'
+import { random } from '../../helpers/random.ts'
 
 const long = process.env.LOGBOOM_LONG === '1'
 const THREADS = 8
@@ -88,7 +89,7 @@ test('threads terminated at random moments cost at most their last record and ne
     const worker = startWriter(file, round, 1e9, logged)
     // Not before it logs: a thread that still loads its modules may go on after terminate() (Node 22 and later).
     while (Atomics.load(accepted, round) === 0) await setTimeout(5)
-    await setTimeout(Math.random() * 60)
+    await setTimeout(random() * 60)
     await worker.terminate()
     const started = performance.now()
     await file.flush()
