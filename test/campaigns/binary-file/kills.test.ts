@@ -12,10 +12,11 @@ import { native } from '../../../src/native/index.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { random, randomModule } from '../../helpers/random.ts'
 import { built } from '../../helpers/script.ts'
+import { sized } from '../../helpers/sized.ts'
 
 const PROCESSES = 3
-const RECORDS = process.env.LOGBOOM_LONG === '1' ? 10_000 : 3_000
-const KILLS = process.env.LOGBOOM_LONG === '1' ? 60 : 15
+const RECORDS = sized(10_000, 3_000)
+const KILLS = sized(60, 15)
 
 /** Records `<writer>:<number>:<filling>`; prints the last number of each flush once that is done. */
 const writeRecords = (path: string, writer: string, count: number): string => `

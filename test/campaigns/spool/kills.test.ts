@@ -12,9 +12,10 @@ import { native } from '../../../src/native/index.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { random, randomModule } from '../../helpers/random.ts'
 import { built } from '../../helpers/script.ts'
+import { sized } from '../../helpers/sized.ts'
 import { hiddenNames } from '../../helpers/spool.ts'
 
-const KILLS = process.env.LOGBOOM_LONG === '1' ? 200 : 20
+const KILLS = sized(200, 20)
 
 /** Records `<writer>:<number>:<length>:<filling>\n`; prints the last number of each flush once that is done. */
 const writeForEver = (path: string, temp: string, writer: string): string => `

@@ -12,9 +12,9 @@ import { native } from '../../../src/native/index.ts'
 import { readDirectFile, readTexts } from '../../helpers/direct-file-reader.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
+import { isLong } from '../../helpers/sized.ts'
 import { until } from '../../helpers/until.ts'
 
-const long = process.env.LOGBOOM_LONG === '1'
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
 function startProgram(code: string) {
@@ -86,7 +86,7 @@ describe('ends of a process', () => {
   })
 
   test(`SIGKILL at random moments: everything flushed before is there, undamaged`, async () => {
-    for (let round = 0; round < (long ? 40 : 6); round++) {
+    for (let round = 0; round < (isLong ? 40 : 6); round++) {
       const path = join(createFolder(), 'app.log')
       const child = startProgram(`
         import { DirectFile } from 'logboom'

@@ -7,10 +7,10 @@ import { readDirectFile } from '../../helpers/direct-file-reader.ts'
 import { NUMBERED_BYTES, recordSize, threadByte } from '../../helpers/direct-record-size.mjs'
 import { createFolder } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
+import { isLong } from '../../helpers/sized.ts'
 
-const long = process.env.LOGBOOM_LONG === '1'
 const THREADS = 8
-const RECORDS = long ? 250_000 : 20_000
+const RECORDS = isLong ? 250_000 : 20_000
 const LARGEST = 100_000
 
 function startWriter(file: DirectFile, thread: number, count: number, logged: SharedArrayBuffer): Worker {
@@ -81,7 +81,7 @@ test(`${THREADS} threads, ${RECORDS} records each, some larger than a shard: eve
 }, 300_000)
 
 test('threads terminated at random moments cost at most their last record and never stall the flusher', async () => {
-  const rounds = long ? 60 : 12
+  const rounds = isLong ? 60 : 12
   const { file, path } = open({})
   const logged = new SharedArrayBuffer(4 * rounds)
   const accepted = new Int32Array(logged)

@@ -7,8 +7,9 @@ import { WriteAheadLog } from '../../../src/core/wal/write-ahead-log.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
 import { startProcess } from '../../helpers/script.ts'
+import { sized } from '../../helpers/sized.ts'
 
-const kills = process.env.LOGBOOM_LONG === '1' ? 100 : 25
+const kills = sized(100, 25)
 
 test(`killed ${kills} times between createSnapshot and release, it loses nothing`, {
   timeout: 300_000
