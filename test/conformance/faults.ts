@@ -4,13 +4,13 @@ import { describe, expect, it } from 'vitest'
 import type { InternalSink } from '../../src/core/sink/pumped-sink.ts'
 import { random } from '../helpers/random.ts'
 import type { Fault, Operation } from '../helpers/shared-faulty-disk.mjs'
+import { isLong } from '../helpers/sized.ts'
 import { until } from '../helpers/until.ts'
 import { Acknowledged, Bed, canCountFiles, dataSyncs, numbersOf } from './bed.ts'
 import { isRecord, type Subject } from './subject.ts'
 
 const LINES = 40
 const FLUSH_MS = 10_000
-const isLong = process.env.LOGBOOM_LONG === '1'
 
 /** What each kind of operation can fail with. */
 export const fitting: readonly [RegExp, readonly Fault[]][] = [

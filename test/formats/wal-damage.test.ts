@@ -2,10 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import { WalEncoder } from '../../src/formats/wal-encoder.ts'
 import { WalReplay } from '../../src/formats/wal-replay.ts'
+import { isLong } from '../helpers/sized.ts'
 import { decodeMemory } from '../helpers/wal-memory.ts'
 import { referenceDecode } from '../helpers/wal-reference.ts'
-
-const long = process.env.LOGBOOM_LONG === '1'
 
 /** The decoder's view without the rules that span records. */
 function decode(file: Buffer, last: boolean) {
@@ -130,7 +129,7 @@ describe.each([
   })
 
   test('random mutations of larger logs', () => {
-    const runs = long ? 50_000 : 2_000
+    const runs = isLong ? 50_000 : 2_000
     const verdicts = { end: 0, torn: 0, corrupt: 0 }
     for (let seed = 0; seed < runs; seed++) {
       const random = seeded(seed)

@@ -16,6 +16,7 @@ import {
 } from '../../src/formats/wal.ts'
 import { CONF_STATE, WalEncoder } from '../../src/formats/wal-encoder.ts'
 import { WalReplay } from '../../src/formats/wal-replay.ts'
+import { sized } from '../helpers/sized.ts'
 import { decodeMemory } from '../helpers/wal-memory.ts'
 
 const golden = join(import.meta.dirname, '../fixtures/golden/wal')
@@ -194,7 +195,7 @@ describe('decoding', () => {
         expect(replay.decoder.crc).toBe(encoder.crc)
         expect(replay.foreign).toBe(false)
       }),
-      { numRuns: process.env.LOGBOOM_LONG === '1' ? 2000 : 150 }
+      { numRuns: sized(2000, 150) }
     )
   })
 

@@ -2,8 +2,10 @@
 // elsewhere. Arguments as JSON: { options, acks, session, callers, snapshots }.
 import { openSync, writeSync } from 'node:fs'
 import { WriteAheadLog } from 'logboom'
+import { createRandom } from './random.mjs'
 
 const { options, acks, session, callers, snapshots } = JSON.parse(process.argv[2])
+const random = createRandom(`session ${session}`)
 const file = openSync(acks, 'a')
 const log = await WriteAheadLog.open(options)
 
@@ -24,7 +26,7 @@ async function consume() {
     const snapshot = await log.createSnapshot()
     if (snapshot === undefined) continue
     for await (const { index } of snapshot.entries) if (index === 0n) throw new Error('index 0')
-    await snapshot.release(Math.random() < 0.5)
+    await snapshot.release(random() < 0.5)
   }
 }
 

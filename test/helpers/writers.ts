@@ -10,11 +10,6 @@ import { native } from '../../src/native/index.ts'
 
 const script = fileURLToPath(new URL('writer.mjs', import.meta.url))
 
-/** The full size of a campaign is run with LOGBOOM_LONG=1; otherwise `ci`, which the gate has time for. */
-export function sized<T>(long: T, ci: T): T {
-  return process.env.LOGBOOM_LONG === '1' ? long : ci
-}
-
 /** For `test.skipIf`: several writers need the addon's locks. */
 export const noLocks = !native.canLock
 

@@ -10,21 +10,24 @@ import { numberedBackups } from '../../../src/formats/numbered-name.ts'
 import { failpoints } from '../../../src/io/failpoint.ts'
 import { native } from '../../../src/native/index.ts'
 import { createFolder } from '../../helpers/folder.ts'
-import { random } from '../../helpers/random.ts'
+import { random, randomModule } from '../../helpers/random.ts'
 import { built } from '../../helpers/script.ts'
+import { sized } from '../../helpers/sized.ts'
 
 const PROCESSES = 3
-const RECORDS = process.env.LOGBOOM_LONG === '1' ? 10_000 : 3_000
-const KILLS = process.env.LOGBOOM_LONG === '1' ? 60 : 15
+const RECORDS = sized(10_000, 3_000)
+const KILLS = sized(60, 15)
 
 /** Records `<writer>:<number>:<filling>`; prints the last number of each flush once that is done. */
 const writeRecords = (path: string, writer: string, count: number): string => `
   import { writeSync } from 'node:fs'
   import { BinaryFile } from ${built('index.js')}
+  import { createRandom } from ${randomModule}
+  const random = createRandom('${writer}')
   const file = new BinaryFile({ path: ${JSON.stringify(path)}, maxBytes: 200_000, fallback: false })
   for (let number = 0; number < ${count}; ) {
-    for (let batch = Math.random() * 60; batch > 0 && number < ${count}; batch--) {
-      const length = Math.random() < 0.02 ? 70_000 : Math.floor(Math.random() * 400)
+    for (let batch = random() * 60; batch > 0 && number < ${count}; batch--) {
+      const length = random() < 0.02 ? 70_000 : Math.floor(random() * 400)
       file.write('${writer}:' + number++ + ':' + 'x'.repeat(length))
     }
     await file.flush()

@@ -11,9 +11,10 @@ import { native } from '../../../src/native/index.ts'
 import { createPoweredDisk, powerUnavailable } from '../../helpers/power.ts'
 import { random } from '../../helpers/random.ts'
 import { built } from '../../helpers/script.ts'
+import { sized } from '../../helpers/sized.ts'
 import { hiddenNames, publishedText } from '../../helpers/spool.ts'
 
-const CUTS = process.env.LOGBOOM_LONG === '1' ? 20 : 2
+const CUTS = sized(20, 2)
 
 interface Subject {
   /** Code that writes numbered records for ever and prints the number of each that is acknowledged. */

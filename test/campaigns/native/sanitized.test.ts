@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { expect, test } from 'vitest'
+import { isLong } from '../../helpers/sized.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const compiler = process.env.CC ?? 'cc'
@@ -16,7 +17,7 @@ function runtime(): string | undefined {
 }
 
 test('the addon makes no mistake that a sanitizer can see', { timeout: 600_000 }, (context) => {
-  if (process.env.LOGBOOM_LONG !== '1') context.skip('only in the long suite: npm run test:long')
+  if (!isLong) context.skip('only in the long suite: npm run test:long')
   if (process.env.LOGBOOM_NATIVE !== undefined) context.skip('LOGBOOM_NATIVE is set')
   if (process.platform !== 'linux') context.skip(`no sanitizer is known for ${process.platform}`)
   const library = runtime()
@@ -48,7 +49,7 @@ test('the addon makes no mistake that a sanitizer can see', { timeout: 600_000 }
 
 test('a mistake would be seen', { timeout: 120_000 }, (context) => {
   const library = runtime()
-  if (process.env.LOGBOOM_LONG !== '1') context.skip('only in the long suite: npm run test:long')
+  if (!isLong) context.skip('only in the long suite: npm run test:long')
   if (process.platform !== 'linux' || library === undefined) return context.skip('no sanitizer here')
   // Memory that does not belong to the addon, given by a caller who lies about it: the sanitizer has to stop this.
   const code = `#include <stdlib.h>

@@ -10,8 +10,9 @@ import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
 import { formatBackupName, groupBackups } from '../../../src/formats/backup-name.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { startProcess } from '../../helpers/script.ts'
+import { sized } from '../../helpers/sized.ts'
 import { exact, filesOf, readWhole, verify } from '../../helpers/verify.ts'
-import { noLocks, runWriters, sized, startWriter, type WriterSettings } from '../../helpers/writers.ts'
+import { noLocks, runWriters, startWriter, type WriterSettings } from '../../helpers/writers.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 

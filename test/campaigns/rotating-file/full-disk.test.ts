@@ -15,11 +15,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { createFolder } from '../../helpers/folder.ts'
 import { canMount, fill, fillInodes, mountExt4, mountTmpfs } from '../../helpers/mount.ts'
+import { sized } from '../../helpers/sized.ts'
 import { exact, verify } from '../../helpers/verify.ts'
 import {
   noLocks,
   type StartOptions,
-  sized,
   startWriter,
   type Writer,
   type WriterSettings
@@ -27,7 +27,8 @@ import {
 
 const lock = !noLocks
 const isRoot = process.getuid?.() === 0
-const troubleMs = sized(5_000, 1_000)
+// Some attempts fail meanwhile, the last ones at the longest pause.
+const troubleMs = sized(5_000, 700)
 
 function startSteady(
   host: WriterSettings['host'],

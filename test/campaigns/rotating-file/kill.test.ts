@@ -7,8 +7,9 @@ import { groupBackups } from '../../../src/formats/backup-name.ts'
 import { type Failpoint, failpoints } from '../../../src/io/failpoint.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
+import { sized } from '../../helpers/sized.ts'
 import { exact, verify } from '../../helpers/verify.ts'
-import { noLocks, sized, startWriter, type Writer, type WriterSettings } from '../../helpers/writers.ts'
+import { noLocks, startWriter, type Writer, type WriterSettings } from '../../helpers/writers.ts'
 
 const MIB = 1024 * 1024
 const kills = sized(300, 30)

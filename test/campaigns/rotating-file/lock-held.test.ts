@@ -8,8 +8,9 @@ import { writeSlot } from '../../../src/formats/lock-file.ts'
 import { native } from '../../../src/native/index.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { built, startProcess } from '../../helpers/script.ts'
+import { sized } from '../../helpers/sized.ts'
 import { exact, verify } from '../../helpers/verify.ts'
-import { noLocks, sized, startWriter, type Writer, type WriterSettings } from '../../helpers/writers.ts'
+import { noLocks, startWriter, type Writer, type WriterSettings } from '../../helpers/writers.ts'
 
 const lockFile = (path: string): string => join(dirname(path), '.app.log.lock')
 

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { groupBackups } from '../../../src/formats/backup-name.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { sized } from '../../helpers/sized.ts'
 import { exact, filesOf, readWhole, verify } from '../../helpers/verify.ts'
-import { noLocks, runWriters, sized, type WriterSettings } from '../../helpers/writers.ts'
+import { noLocks, runWriters, type WriterSettings } from '../../helpers/writers.ts'
 
 const MIB = 1024 * 1024
 const count = sized(25_000, 6_000)

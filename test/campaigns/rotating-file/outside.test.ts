@@ -18,8 +18,9 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { createFolder } from '../../helpers/folder.ts'
+import { sized } from '../../helpers/sized.ts'
 import { exact, type Report, verify } from '../../helpers/verify.ts'
-import { noLocks, sized, startWriter, type Writer, type WriterSettings } from '../../helpers/writers.ts'
+import { noLocks, startWriter, type Writer, type WriterSettings } from '../../helpers/writers.ts'
 
 const actions = sized(60, 10)
 const PAUSE_MS = 150

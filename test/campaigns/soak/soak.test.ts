@@ -10,8 +10,8 @@ import { isRecord, nameOf, type Subject } from '../../conformance/subject.ts'
 import { subjects } from '../../conformance/subjects/index.ts'
 import { random } from '../../helpers/random.ts'
 import type { Operation } from '../../helpers/shared-faulty-disk.mjs'
+import { isLong } from '../../helpers/sized.ts'
 
-const isLong = process.env.LOGBOOM_LONG === '1'
 const minutes = Number(process.env.LOGBOOM_SOAK_MINUTES ?? (isLong ? 10 : 0.5))
 const only = process.env.LOGBOOM_SOAK_ONLY ?? ''
 const chosen = subjects.filter((subject) => nameOf(subject).includes(only))

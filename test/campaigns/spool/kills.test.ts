@@ -10,25 +10,28 @@ import { Spool } from '../../../src/core/spool/spool.ts'
 import { spoolFailpoints } from '../../../src/io/failpoint.ts'
 import { native } from '../../../src/native/index.ts'
 import { createFolder } from '../../helpers/folder.ts'
-import { random } from '../../helpers/random.ts'
+import { random, randomModule } from '../../helpers/random.ts'
 import { built } from '../../helpers/script.ts'
+import { sized } from '../../helpers/sized.ts'
 import { hiddenNames } from '../../helpers/spool.ts'
 
-const KILLS = process.env.LOGBOOM_LONG === '1' ? 200 : 20
+const KILLS = sized(200, 20)
 
 /** Records `<writer>:<number>:<length>:<filling>\n`; prints the last number of each flush once that is done. */
 const writeForEver = (path: string, temp: string, writer: string): string => `
   import { writeSync } from 'node:fs'
   import { Readable } from 'node:stream'
   import { Spool } from ${built('index.js')}
+  import { createRandom } from ${randomModule}
+  const random = createRandom('${writer}')
   const spool = new Spool({ path: ${JSON.stringify(path)}, temp: ${JSON.stringify(temp)}, size: 4096, workers: 4,
     timeout: '60s', flushInterval: 20, fallback: false })
   for (let number = 0; ; ) {
     const writes = []
-    for (let count = Math.random() * 40; count > 0; count--) {
-      const length = Math.random() < 0.05 ? 200_000 : Math.floor(Math.random() * 700)
+    for (let count = random() * 40; count > 0; count--) {
+      const length = random() < 0.05 ? 200_000 : Math.floor(random() * 700)
       const record = '${writer}:' + number++ + ':' + length + ':' + 'x'.repeat(length) + '\\n'
-      writes.push(spool.write(Math.random() < 0.1 ? Readable.from([record.slice(0, 3), record.slice(3)]) : record))
+      writes.push(spool.write(random() < 0.1 ? Readable.from([record.slice(0, 3), record.slice(3)]) : record))
     }
     const taken = await Promise.all(writes)
     if (taken.includes(false)) throw new Error('discarded')

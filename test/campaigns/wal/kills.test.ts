@@ -6,9 +6,10 @@ import { expect, test } from 'vitest'
 import { walFailpoints } from '../../../src/io/failpoint.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
+import { sized } from '../../helpers/sized.ts'
 import { checkAfterCrash, startWalWriter } from '../../helpers/wal-crash.ts'
 
-const kills = process.env.LOGBOOM_LONG === '1' ? 1000 : 50
+const kills = sized(1000, 50)
 
 test(`${kills} kills of a writer with several callers`, { timeout: 1_800_000 }, async () => {
   const folder = createFolder()

@@ -7,9 +7,10 @@ import { createFolder } from '../../helpers/folder.ts'
 import type { LoopKind } from '../../helpers/mount.ts'
 import { createPoweredDisk, powerUnavailable } from '../../helpers/power.ts'
 import { random } from '../../helpers/random.ts'
+import { sized } from '../../helpers/sized.ts'
 import { checkAfterCrash, startWalWriter } from '../../helpers/wal-crash.ts'
 
-const cuts = process.env.LOGBOOM_LONG === '1' ? 100 : 5
+const cuts = sized(100, 5)
 
 describe.each<LoopKind>(['ext4', 'xfs'])('%s', (kind) => {
   const reason = powerUnavailable(kind)

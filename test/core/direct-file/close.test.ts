@@ -7,6 +7,7 @@ import { DirectFile, EventFiles, withInternals } from '../../helpers/built.ts'
 import { readDirectFile, readTexts } from '../../helpers/direct-file-reader.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { startProcess } from '../../helpers/script.ts'
+import { isLong } from '../../helpers/sized.ts'
 import { createThreadFaults, type ThreadFaults } from '../../helpers/thread-faults.ts'
 import { until } from '../../helpers/until.ts'
 
@@ -49,9 +50,8 @@ const kinds: Record<string, (faults: ThreadFaults, directIO?: 'auto' | 'off') =>
   }
 }
 
-const long = process.env.LOGBOOM_LONG === '1'
 /** Each takes the eight seconds that a wait without progress takes. */
-const failures = long ? (['ENOSPC', 'EIO', 'HANG'] as const) : (['ENOSPC', 'HANG'] as const)
+const failures = isLong ? (['ENOSPC', 'EIO', 'HANG'] as const) : (['ENOSPC', 'HANG'] as const)
 
 describe.each(Object.entries(kinds))('%s', (_, open) => {
   test.each(failures)(

@@ -7,6 +7,7 @@ import { directFiles, readDirectFile } from '../../helpers/direct-file-reader.ts
 import { createFlusher, type FlusherUnderTest } from '../../helpers/direct-flusher.ts'
 import { type Fault, failNth, type Operation } from '../../helpers/faulty-disk.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { stride } from '../../helpers/sized.ts'
 
 const record = (index: number): string => `record ${index} ${'x'.repeat((index * 397) % 3_000)}`
 
@@ -48,7 +49,7 @@ describe.each(['auto', 'off'] as const)(
       for (const fault of faults) {
         test(`${operation}: ${fault}`, () => {
           for (const persistent of fault === 'EINTR' ? [false] : [false, true]) {
-            for (let nth = 1; ; nth++) if (!oneRun(directIO, operation, nth, fault, persistent)) break
+            for (let nth = 1; oneRun(directIO, operation, nth, fault, persistent); nth += stride(nth)) {}
           }
         })
       }
@@ -89,7 +90,7 @@ function oneRun(
 for (const fault of ['EIO', 'ENOSPC', 'EINTR'] as const) {
   test(`a flush whose checksum is computed beside the write: ${fault}, whichever write fails`, () => {
     for (const operation of ['writevHashed', 'writev'] as const) {
-      for (let nth = 1; ; nth++) {
+      for (let nth = 1; ; nth += stride(nth, 3)) {
         const path = join(createFolder(), 'large.log')
         const under = createFlusher(path, { bufferSize: '8m', maxBytes: '5m' })
         failNth(under.faulty, operation, nth, fault)

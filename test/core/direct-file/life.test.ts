@@ -11,9 +11,10 @@ import winston from 'winston'
 import { native } from '../../../src/native/index.ts'
 import { readDirectFile, readTexts } from '../../helpers/direct-file-reader.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { random } from '../../helpers/random.ts'
+import { isLong } from '../../helpers/sized.ts'
 import { until } from '../../helpers/until.ts'
 
-const long = process.env.LOGBOOM_LONG === '1'
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
 function startProgram(code: string) {
@@ -85,7 +86,7 @@ describe('ends of a process', () => {
   })
 
   test(`SIGKILL at random moments: everything flushed before is there, undamaged`, async () => {
-    for (let round = 0; round < (long ? 40 : 6); round++) {
+    for (let round = 0; round < (isLong ? 40 : 6); round++) {
       const path = join(createFolder(), 'app.log')
       const child = startProgram(`
         import { DirectFile } from 'logboom'
@@ -101,7 +102,7 @@ describe('ends of a process', () => {
         output += data
       })
       await once(child.stdout, 'data')
-      await new Promise((resolve) => setTimeout(resolve, 30 + Math.random() * 250))
+      await new Promise((resolve) => setTimeout(resolve, 30 + random() * 250))
       child.kill('SIGKILL')
       await once(child, 'exit')
       const flushed = Number(output.trimEnd().split('\n').at(-1))

@@ -6,13 +6,13 @@ import { DirectFile, EventFiles, withInternals } from '../../helpers/built.ts'
 import { directFiles, readDirectFile, readTexts } from '../../helpers/direct-file-reader.ts'
 import type { Operation } from '../../helpers/faulty-disk.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { isLong } from '../../helpers/sized.ts'
 import { createThreadFaults, type ThreadFault } from '../../helpers/thread-faults.ts'
 
-const long = process.env.LOGBOOM_LONG === '1'
-const operations: readonly Operation[] = long
+const operations: readonly Operation[] = isLong
   ? ['open', 'lstat', 'fstat', 'read', 'writev', 'renameNoReplace', 'readdir', 'fsync', 'close', 'truncate']
   : ['writev', 'renameNoReplace', 'fsync']
-const most = long ? 12 : 4
+const most = isLong ? 12 : 4
 
 function readAll(path: string): string[] {
   const names = new Set(readdirSync(join(path, '..')))

@@ -6,10 +6,11 @@ import { expect, onTestFinished, test } from 'vitest'
 import { readDirectFile } from '../../helpers/direct-file-reader.ts'
 import { NUMBERED_BYTES, recordSize, threadByte } from '../../helpers/direct-record-size.mjs'
 import { createFolder } from '../../helpers/folder.ts'
+import { random } from '../../helpers/random.ts'
+import { isLong } from '../../helpers/sized.ts'
 
-const long = process.env.LOGBOOM_LONG === '1'
 const THREADS = 8
-const RECORDS = long ? 250_000 : 20_000
+const RECORDS = isLong ? 250_000 : 20_000
 const LARGEST = 100_000
 
 function startWriter(file: DirectFile, thread: number, count: number, logged: SharedArrayBuffer): Worker {
@@ -80,7 +81,7 @@ test(`${THREADS} threads, ${RECORDS} records each, some larger than a shard: eve
 }, 300_000)
 
 test('threads terminated at random moments cost at most their last record and never stall the flusher', async () => {
-  const rounds = long ? 60 : 12
+  const rounds = isLong ? 60 : 12
   const { file, path } = open({})
   const logged = new SharedArrayBuffer(4 * rounds)
   const accepted = new Int32Array(logged)
@@ -88,7 +89,7 @@ test('threads terminated at random moments cost at most their last record and ne
     const worker = startWriter(file, round, 1e9, logged)
     // Not before it logs: a thread that still loads its modules may go on after terminate() (Node 22 and later).
     while (Atomics.load(accepted, round) === 0) await setTimeout(5)
-    await setTimeout(Math.random() * 60)
+    await setTimeout(random() * 60)
     await worker.terminate()
     const started = performance.now()
     await file.flush()

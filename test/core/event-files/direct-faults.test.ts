@@ -6,9 +6,9 @@ import { EventFiles, withInternals } from '../../helpers/built.ts'
 import { directFiles, readTexts } from '../../helpers/direct-file-reader.ts'
 import type { Operation } from '../../helpers/faulty-disk.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { isLong } from '../../helpers/sized.ts'
 import { createThreadFaults, type ThreadFault } from '../../helpers/thread-faults.ts'
 
-const long = process.env.LOGBOOM_LONG === '1'
 const faults: [Operation, readonly ThreadFault[]][] = [
   ['open', ['EIO', 'EMFILE', 'EACCES']],
   ['lstat', ['EIO']],
@@ -19,7 +19,7 @@ const faults: [Operation, readonly ThreadFault[]][] = [
   ['fsync', ['EIO']],
   ['truncate', ['EIO']]
 ]
-const calls = long ? [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] : [2]
+const calls = isLong ? [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] : [2]
 const EVENTS = 4
 const RECORDS = 200
 

@@ -10,8 +10,7 @@ import winston from 'winston'
 import { native } from '../../../src/native/index.ts'
 import { readDirectFile, readTexts } from '../../helpers/direct-file-reader.ts'
 import { createFolder } from '../../helpers/folder.ts'
-
-const long = process.env.LOGBOOM_LONG === '1'
+import { isLong } from '../../helpers/sized.ts'
 
 function create(options: Record<string, unknown> = {}): { manager: LoggerManager; dir: string } {
   const dir = createFolder()
@@ -312,8 +311,8 @@ test('wrong options are refused by name', () => {
   )
 })
 
-const EVENTS = long ? 10_000 : 400
-const ROUNDS = long ? 100 : 20
+const EVENTS = isLong ? 10_000 : 400
+const ROUNDS = isLong ? 100 : 20
 
 /** Logs `rounds` records of each of `events` events, and prints what that took. */
 const routingProgram = (options: object, events: number, rounds: number): string => `

@@ -18,13 +18,12 @@ import {
 import { createFolder } from '../../helpers/folder.ts'
 import { canMount, fill, mountTmpfs } from '../../helpers/mount.ts'
 import { built } from '../../helpers/script.ts'
+import { stride } from '../../helpers/sized.ts'
 import { hiddenNames, publishedNames, publishedText } from '../../helpers/spool.ts'
 
 const record = (index: number): string => `${index} ${'x'.repeat((index * 37) % 500)}\n`
 const records = (count: number): string[] => Array.from({ length: count }, (_, index) => record(index))
 const sorted = (text: string): string[] => text.split('\n').filter(Boolean).sort()
-/** Every call in the long run; else all of the first ones and fewer and fewer of the others. */
-const step = (nth: number): number => (process.env.LOGBOOM_LONG === '1' || nth < 6 ? 1 : Math.ceil(nth / 2))
 
 /** Small files are published in the background; where that fails, step by step, which is what most faults are about. */
 function stepByStep(faulty: FaultyDisk): void {
@@ -66,7 +65,7 @@ describe('any call may fail, once or for a while', () => {
     async (operation, fault) => {
       const isSync = syncs.includes(operation)
       for (const persistent of fault === 'SHORT' || fault === 'EINTR' ? [false] : [false, true]) {
-        for (let nth = 1; ; nth += step(nth)) {
+        for (let nth = 1; ; nth += stride(nth)) {
           const path = createFolder()
           const faulty = createFaultyDisk()
           failNth(faulty, operation, nth, fault, persistent)

@@ -6,13 +6,12 @@ import { native } from '../../../src/native/index.ts'
 import { createLines, createSpool } from '../../helpers/create-spool.ts'
 import { createFaultyDisk, type Fault, failNth, type Operation } from '../../helpers/faulty-disk.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { stride } from '../../helpers/sized.ts'
 import { hiddenNames, publishedText } from '../../helpers/spool.ts'
 
 const OTHER = '/dev/shm'
 const records = Array.from({ length: 30 }, (_, index) => `record ${index} ${'x'.repeat(index % 90)}\n`)
 const expected = records.join('').split('\n').sort()
-/** Every call in the long run; else the first ones and fewer and fewer of the others. */
-const step = (nth: number): number => (process.env.LOGBOOM_LONG === '1' || nth < 4 ? 1 : nth)
 
 const cases: [Operation, Fault][] = [
   ['openAsync', 'EIO'],
@@ -43,7 +42,7 @@ describe.skipIf(!existsSync(OTHER))('any call may fail', () => {
       for (const kind of ['spool', 'lines'] as const) {
         for (const isLasting of [false, true]) {
           if (isLasting && (fault === 'SHORT' || operation === 'unlink')) continue
-          for (let nth = 1; ; nth += step(nth)) {
+          for (let nth = 1; ; nth += stride(nth, 4)) {
             if (!(await trial(kind, operation, fault, nth, isLasting))) break
           }
         }

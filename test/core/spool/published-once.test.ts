@@ -15,6 +15,7 @@ import { createFaultyDisk, type FaultyDisk } from '../../helpers/faulty-disk.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { canMount, fill, mountTmpfs } from '../../helpers/mount.ts'
 import { built } from '../../helpers/script.ts'
+import { isLong } from '../../helpers/sized.ts'
 import { hiddenNames, publishedNames, publishedText } from '../../helpers/spool.ts'
 
 const records = Array.from({ length: 60 }, (_, index) => `record ${index} ${'x'.repeat(index % 90)}\n`)
@@ -167,7 +168,7 @@ describe('closing', () => {
   }
 
   test('takes the time it needs as long as something gets done', { timeout: 40_000 }, async (context) => {
-    if (process.env.LOGBOOM_LONG !== '1') context.skip('takes ten seconds: npm run test:long')
+    if (!isLong) context.skip('takes ten seconds: npm run test:long')
     const path = createFolder()
     const spool = createSpool({ path, size: 10, workers: 1 }, slowDisk(1_000))
     const writes = Array.from({ length: 20 }, (_, index) => spool.write(`record ${index}\n`))
@@ -219,7 +220,7 @@ describe('closing', () => {
   test('a process that is stopped meanwhile has not used up its time', {
     timeout: 60_000
   }, async (context) => {
-    if (process.env.LOGBOOM_LONG !== '1') context.skip('takes ten seconds: npm run test:long')
+    if (!isLong) context.skip('takes ten seconds: npm run test:long')
     const path = createFolder()
     const code = `
     import { Spool } from ${built('index.js')}

@@ -5,9 +5,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { WriteAheadLog } from '../../../src/core/wal/write-ahead-log.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { random } from '../../helpers/random.ts'
 import { startProcess } from '../../helpers/script.ts'
+import { sized } from '../../helpers/sized.ts'
 
-const kills = process.env.LOGBOOM_LONG === '1' ? 100 : 25
+const kills = sized(100, 25)
 
 test(`killed ${kills} times between createSnapshot and release, it loses nothing`, {
   timeout: 300_000
@@ -34,7 +36,7 @@ test(`killed ${kills} times between createSnapshot and release, it loses nothing
       console.log('between')
       setInterval(() => {}, 1000)`
     const child = await startProcess(code)
-    if (kill % 2 === 0) await delay(Math.random() * 10)
+    if (kill % 2 === 0) await delay(random() * 10)
     const exited = new Promise((resolve) => child.once('exit', resolve))
     child.kill('SIGKILL')
     await exited

@@ -15,9 +15,8 @@ import {
   type Operation
 } from '../../helpers/faulty-disk.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { isLong } from '../../helpers/sized.ts'
 import { readLog } from '../../helpers/wal-log.ts'
-
-const long = process.env.LOGBOOM_LONG === '1'
 
 const operations: Operation[] = [
   'open',
@@ -125,7 +124,7 @@ describe.each(operations)('%s fails', (operation) => {
   it.each(faults)('with %s: any call, once and from then on', { timeout: 600_000 }, async (fault) => {
     const faulty = createFaultyDisk()
     for (const persistent of fault === 'SHORT' ? [false] : [false, true]) {
-      for (let nth = 1; ; nth += long || nth < 12 ? 1 : 7) {
+      for (let nth = 1; ; nth += isLong || nth < 12 ? 1 : 7) {
         failNth(faulty, operation, nth, fault, persistent)
         const { walDir, outcome } = await oneRun(faulty)
         const reached = (faulty.calls.get(operation) ?? 0) >= nth

@@ -1,0 +1,1 @@
+export function createRandom(name: string): () => number
