@@ -1,9 +1,10 @@
 // Builds the Go peers of bench/go into bench/go/bin. Without Go, or where the module of an original cannot be had, the
-// peer is skipped with the reason.
+// peer is skipped with the reason. LOGBOOM_PEERS may name a folder with the sources of originals that the module proxy
+// does not have, each in a folder called as the last part of its module path.
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 
 const sources = join(dirname(import.meta.dirname), 'go')
 
@@ -26,13 +27,37 @@ function buildWith(original, name, output) {
   const copy = mkdtempSync(join(tmpdir(), 'logboom-go-'))
   try {
     cpSync(sources, copy, { recursive: true, filter: (path) => path !== join(sources, 'bin') })
-    const got = go(['get', `${original}@latest`], copy)
-    if (got.error !== undefined) return 'Go is not installed'
-    if (got.status !== 0) return `Go module ${original} cannot be had from the module proxy`
-    return build(name, output, copy)
+    const reason = atHand(original) === undefined ? getModule(original, copy) : useSources(original, copy)
+    return reason ?? build(name, output, copy)
   } finally {
     rmSync(copy, { recursive: true, force: true })
   }
+}
+
+function atHand(original) {
+  const { LOGBOOM_PEERS: folder } = process.env
+  if (folder === undefined) return undefined
+  const path = resolve(folder, basename(original))
+  return existsSync(join(path, 'go.mod')) ? path : undefined
+}
+
+function getModule(original, copy) {
+  const got = go(['get', `${original}@latest`], copy)
+  if (got.error !== undefined) return 'Go is not installed'
+  return got.status === 0 ? undefined : `Go module ${original} cannot be had from the module proxy`
+}
+
+function useSources(original, copy) {
+  const steps = [
+    ['mod', 'edit', `-require=${original}@v0.0.0`, `-replace=${original}=${atHand(original)}`],
+    ['get', `${original}@v0.0.0`]
+  ]
+  for (const step of steps) {
+    const done = go(step, copy)
+    if (done.error !== undefined) return 'Go is not installed'
+    if (done.status !== 0) return `go ${step.join(' ')}: ${done.stderr.trim().split('\n')[0]}`
+  }
+  return undefined
 }
 
 function build(name, output, folder) {
