@@ -3,7 +3,7 @@
 import { constants } from 'node:fs'
 import { join } from 'node:path'
 import { LogboomError } from '../base/errors.ts'
-import { FolderLock, type ForeignOwner } from '../core/wal/folder-lock.ts'
+import { FolderLock, type ForeignOwner, isNewestMissing } from '../core/wal/folder-lock.ts'
 import { isRefusal, judgeLog } from '../core/wal/judge.ts'
 import { freeCopyName, keepBroken } from '../core/wal/keep-broken.ts'
 import { scanLog } from '../core/wal/scan-log.ts'
@@ -43,12 +43,12 @@ export function repairLog(
   snapDir?: string,
   foreignOwner: ForeignOwner = 'allow'
 ): RepairedSegment[] {
-  const snapshots = listSnapshots(disk, snapDir ?? findSnapDir(disk, folder))
+  const snapshots = listSnapshots(disk, snapDir ?? findSnapDir(disk, folder), () => {})
   // A folder that is gone is made again where its snapshots say that there was a log.
   if (snapshots.length > 0 && !disk.exists(folder)) makeFolders(disk, folder, WAL_FOLDER_MODE)
   const lock = FolderLock.acquire(disk, folder, foreignOwner)
   try {
-    return new Repair(disk, folder, snapshots).run()
+    return new Repair(disk, folder, snapshots, lock).run()
   } finally {
     lock.release()
   }
@@ -58,13 +58,15 @@ class Repair {
   readonly #disk: Disk
   readonly #folder: string
   readonly #snapshots: readonly WalSnapshot[]
+  readonly #lock: FolderLock
   readonly #repaired: RepairedSegment[] = []
   #metadata: Uint8Array | undefined
 
-  constructor(disk: Disk, folder: string, snapshots: readonly WalSnapshot[]) {
+  constructor(disk: Disk, folder: string, snapshots: readonly WalSnapshot[], lock: FolderLock) {
     this.#disk = disk
     this.#folder = folder
     this.#snapshots = snapshots
+    this.#lock = lock
   }
 
   run(): RepairedSegment[] {
@@ -74,6 +76,7 @@ class Repair {
     for (let turn = 0; turn <= 2 * segments.length + 2; turn++) {
       if (!this.#step()) break
     }
+    this.#goOnWithoutNewest()
     if (this.#repaired.length > 0) syncEntries(this.#disk, this.#folder)
     return this.#repaired
   }
@@ -91,6 +94,19 @@ class Repair {
     if (verdict.code === 'ERR_FORMAT' || replay.committed === undefined) return false
     const missing = replay.firstIndex - 1n
     return this.#standFor(replay.committed, laterIndex(releasedIndex, missing))
+  }
+
+  /** The newest segment is gone: the one before takes its place, and a copy of it shows how the log was found. */
+  #goOnWithoutNewest(): void {
+    const segments = this.#segments()
+    if (!isNewestMissing(this.#lock.noted, segments)) return
+    const last = segments.at(-1)
+    if (last !== undefined && this.#repaired.length === 0) {
+      const path = join(this.#folder, last.name)
+      const { size } = this.#disk.lstat(path)!
+      this.#repaired.push({ path, ...keepBroken(this.#disk, this.#folder, last.name, size) })
+    }
+    this.#lock.note(last)
   }
 
   #segments(): SegmentName[] {

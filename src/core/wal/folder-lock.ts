@@ -1,10 +1,11 @@
 // One process at a time may have a log open. The kernel lock on `.lock` decides; the process id in the file only
-// tells others whom to ask.
+// tells others whom to ask. Behind it the file names the newest segment, so that its loss does not go unnoticed.
 import { constants } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { LogboomError } from '../../base/errors.ts'
 import { isAlive } from '../../base/process.ts'
+import { parseSegmentName, type SegmentName } from '../../formats/wal.ts'
 import type { Disk } from '../../io/disk.ts'
 import { type OpenFile, openFile } from '../../io/open-file.ts'
 import { native } from '../../native/index.ts'
@@ -13,10 +14,15 @@ import { writeAll } from './write-all.ts'
 export const LOCK_NAME = '.lock'
 const LOCK_MODE = 0o600
 const SLOT = 0
+const NOT_FOLLOWED = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY
 const MAX_OWNER_BYTES = 512
 const MAX_TURNS = 100
-/** `<pid> <host>`, perhaps cut short by a full disk, or zeros, which is what a power loss may leave of it. */
-const OWNER = /^(\d{1,10}( [^\s\0]{0,255}\n*)?|\0*)$/
+/**
+ * `<pid> <host>`, and in a line of its own the name of a segment; perhaps cut short by a full disk, or zeros, which is
+ * what a power loss may leave of it.
+ */
+const CONTENT =
+  /^(\d{1,10}|(\d{1,10} [^\s\0]{0,255})?(\n+([0-9a-f]{1,16}(-[0-9a-f]{0,16}(\.w?a?l?)?)?\n*)?)?|\0*)$/
 
 /** Whether files of other users are used. */
 export type ForeignOwner = 'refuse' | 'allow'
@@ -28,11 +34,17 @@ export class FolderLock {
   readonly #disk: Disk
   readonly #file: OpenFile
   readonly #key: string
+  /** The newest segment that was noted here. */
+  #noted: SegmentName | undefined
+  /** Bytes in the file. */
+  #length: number
 
-  private constructor(disk: Disk, file: OpenFile, key: string) {
+  private constructor(disk: Disk, file: OpenFile, key: string, content: string) {
     this.#disk = disk
     this.#file = file
     this.#key = key
+    this.#noted = notedIn(content)
+    this.#length = content.length
   }
 
   /** Locks an existing folder. Throws `ERR_LOCKED` naming the owner's process id, or `ERR_NOT_FILE`. */
@@ -42,13 +54,13 @@ export class FolderLock {
     for (let turn = 0; turn < MAX_TURNS; turn++) {
       const file = openFile(disk, path, constants.O_RDWR, options)
       try {
-        const owner = ownerOf(disk, file)
+        const content = contentOf(disk, file)
         const key = `${file.dev}:${file.ino}`
-        if (!take(disk, file, key, owner)) throw locked(folder, owner)
+        if (!take(disk, file, key, content)) throw locked(folder, content)
         const found = disk.lstat(path)
         if (found !== undefined && file.is(found)) {
-          const lock = new FolderLock(disk, file, key)
-          lock.#sign(owner.length)
+          const lock = new FolderLock(disk, file, key, content)
+          lock.#sign()
           openHere.add(key)
           return lock
         }
@@ -60,6 +72,24 @@ export class FolderLock {
       file.release()
     }
     throw new LogboomError('ERR_LOCKED', `${path} is replaced all the time`, { path })
+  }
+
+  /** The newest segment of this folder that a writer has noted, if any. */
+  get noted(): SegmentName | undefined {
+    return this.#noted
+  }
+
+  /**
+   * Notes the newest segment, which must have its name durably by now: then a note that is old or lost does no harm, and
+   * one that is ahead of the folder proves that a segment is gone. Needs no sync for that.
+   */
+  note(newest: SegmentName | undefined): void {
+    this.#noted = newest
+    try {
+      this.#write(`${process.pid} ${hostname()}`)
+    } catch {
+      // The note before stays, and proves less.
+    }
   }
 
   /** Whether the lock is still where others will look for it. */
@@ -78,56 +108,94 @@ export class FolderLock {
   /** Without kernel locks the process id is all that others go by, and this process may live on. */
   #unsign(): void {
     try {
-      this.#disk.truncate(this.#file.fd, 0)
+      this.#write('')
     } catch {
       // The disk has failed; who comes next is refused as long as this process lives, which is the safe side.
     }
   }
 
-  /** Over what is there: on a full disk a file that was emptied first could not be written again. */
-  #sign(before: number): void {
-    const owner = Buffer.from(`${process.pid} ${hostname()}\n`)
+  #sign(): void {
     try {
-      writeAll(this.#disk, this.#file.fd, Buffer.from(owner.toString().padEnd(before, '\n')), 0)
-      if (before > owner.length) this.#disk.truncate(this.#file.fd, owner.length)
+      this.#write(`${process.pid} ${hostname()}`)
     } catch (error) {
       // Where the kernel decides, the name of the owner is only told to others.
       if (!native.canLock) throw error
     }
   }
+
+  /** Over what is there: on a full disk a file that was emptied first could not be written again. */
+  #write(owner: string): void {
+    const content = this.#noted === undefined ? `${owner}\n` : `${owner}\n${this.#noted.name}\n`
+    const before = this.#length
+    this.#length = Math.max(before, content.length)
+    writeAll(this.#disk, this.#file.fd, Buffer.from(content.padEnd(before, '\n'), 'latin1'), 0)
+    if (before > content.length) this.#disk.truncate(this.#file.fd, content.length)
+    this.#length = content.length
+  }
+}
+
+/** The newest segment that was noted in a folder, without taking its lock. */
+export function notedSegment(disk: Disk, folder: string): SegmentName | undefined {
+  let fd: number
+  try {
+    fd = disk.open(join(folder, LOCK_NAME), NOT_FOLLOWED, 0)
+  } catch {
+    // There is none, or none that can be read; opening the log says what is wrong with it.
+    return undefined
+  }
+  try {
+    if (!disk.fstat(fd).isFile) return undefined
+    const bytes = Buffer.alloc(MAX_OWNER_BYTES)
+    return notedIn(bytes.toString('latin1', 0, disk.read(fd, bytes, 0, bytes.length, 0)))
+  } finally {
+    disk.close(fd)
+  }
+}
+
+/** Whether the segment that was noted is missing behind those that are there. */
+export function isNewestMissing(noted: SegmentName | undefined, segments: readonly SegmentName[]): boolean {
+  return noted !== undefined && !segments.some(({ sequence }) => sequence >= noted.sequence)
+}
+
+function notedIn(content: string): SegmentName | undefined {
+  return parseSegmentName(content.replace(/^[^\n]*/, '').trim())
 }
 
 /** What the file says. Throws `ERR_NOT_FILE` if it is not one of ours: it must not be written to. */
-function ownerOf(disk: Disk, file: OpenFile): string {
+function contentOf(disk: Disk, file: OpenFile): string {
   const { path } = file
   const { nlink, size } = disk.fstat(file.fd)
   const bytes = Buffer.alloc(MAX_OWNER_BYTES)
-  const owner = bytes.toString('latin1', 0, disk.read(file.fd, bytes, 0, bytes.length, 0))
+  const content = bytes.toString('latin1', 0, disk.read(file.fd, bytes, 0, bytes.length, 0))
   // A file that was removed a moment ago has no name; it is opened anew.
   if (nlink > 1) {
     throw new LogboomError('ERR_NOT_FILE', `${path} has ${nlink} names: it is a hard link to another file`, {
       path
     })
   }
-  if (size > MAX_OWNER_BYTES || !OWNER.test(owner)) {
+  if (size > MAX_OWNER_BYTES || !CONTENT.test(content)) {
     throw new LogboomError(
       'ERR_NOT_FILE',
       `${path} is not the lock file of a log, but a file of somebody else`,
       { path }
     )
   }
-  return owner
+  return content
 }
 
-function take(disk: Disk, file: OpenFile, key: string, owner: string): boolean {
+function take(disk: Disk, file: OpenFile, key: string, content: string): boolean {
   if (openHere.has(key)) return false
   if (native.canLock) return disk.lock(file.fd, SLOT, 0)
-  const pid = Number.parseInt(owner, 10)
+  const pid = Number.parseInt(ownerIn(content), 10)
   return !Number.isInteger(pid) || pid === process.pid || !isAlive(pid)
 }
 
 function locked(folder: string, text: string): LogboomError {
-  const [pid, host] = text.replaceAll('\0', '').trim().split(' ')
+  const [pid, host] = ownerIn(text).replaceAll('\0', '').trim().split(' ')
   const owner = pid === '' ? 'another process' : `process ${pid} on ${host ?? 'this host'}`
   return new LogboomError('ERR_LOCKED', `${folder} is in use by ${owner}`, { path: folder })
+}
+
+function ownerIn(content: string): string {
+  return content.split('\n', 1)[0]
 }

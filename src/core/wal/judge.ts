@@ -57,6 +57,14 @@ export function aheadOf(lastIndex: bigint, releasedIndex: bigint): string {
   )
 }
 
+/** A log whose newest segment, which its lock file names, is gone. */
+export function newestMissing({ name }: SegmentName): WalDamage {
+  const reason =
+    `${name}, the newest segment, is gone with all behind it. Put the right file in its place; or let 'repair' make the ` +
+    'log go on without it'
+  return { kind: 'corrupt', file: name, offset: 0, reason }
+}
+
 export function isRefusal(verdict: Judgement | Refusal): verdict is Refusal {
   return 'code' in verdict
 }

@@ -1,14 +1,14 @@
 // Opens the folder of a log: makes a new one in a way no crash can leave half done, or recovers what is there.
 import { join } from 'node:path'
 import { LogboomError, systemCode } from '../../base/errors.ts'
-import { segmentName, type WalSnapshot } from '../../formats/wal.ts'
+import { listSegments, segmentName, type WalSnapshot } from '../../formats/wal.ts'
 import { WalEncoder } from '../../formats/wal-encoder.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
 import { makeFolders } from '../../io/open-file.ts'
-import { FolderLock } from './folder-lock.ts'
+import { FolderLock, isNewestMissing } from './folder-lock.ts'
 import { finishHandover } from './handover.ts'
-import { aheadOf } from './judge.ts'
+import { aheadOf, corrupt, newestMissing } from './judge.ts'
 import type { ParsedWalOptions } from './options.ts'
 import { type Recovered, recoverLog } from './recover.ts'
 import { Segment, type SegmentCounters } from './segment.ts'
@@ -23,9 +23,9 @@ export interface OpenLog {
   position: { crc: number; index: bigint }
   metadata: Uint8Array | undefined
   recovered: Recovered | undefined
-  /** Where its snapshot files are, and those that are its own. */
+  /** Where its snapshot files are, and those there of other users, which do not count. */
   snapDir: string
-  snapshots: WalSnapshot[]
+  foreign: string[]
 }
 
 /** So many folders for making a log may be blocked by things of others. */
@@ -35,16 +35,19 @@ const MAX_TEMP_FOLDERS = 100
 export function openLog(disk: Disk, options: ParsedWalOptions, counters: SegmentCounters): OpenLog {
   const { walDir } = options
   const snapDir = options.snapDir ?? findSnapDir(disk, walDir)
-  const snapshots = listSnapshots(disk, snapDir)
+  const foreign: string[] = []
+  const isForeignUsed = options.foreignOwner === 'allow'
+  const snapshots = listSnapshots(disk, snapDir, isForeignUsed ? undefined : (path) => foreign.push(path))
   if (!disk.exists(walDir)) {
     refuseLost(walDir, snapshots)
     const made = createFolder(disk, options, counters)
-    if (made !== undefined) return { ...made, snapDir, snapshots }
+    if (made !== undefined) return { ...made, snapDir, foreign }
   }
   const lock = FolderLock.acquire(disk, walDir, options.foreignOwner)
   try {
     removeTemporary(disk, walDir)
     finishHandover(disk, walDir, options.foreignOwner)
+    refuseShortened(disk, walDir, lock)
     const recovered = recoverLog(disk, walDir, snapshots)
     if (recovered === undefined) {
       refuseLost(walDir, snapshots)
@@ -55,7 +58,8 @@ export function openLog(disk: Disk, options: ParsedWalOptions, counters: Segment
         created.segment.close()
         throw error
       }
-      return { lock, ...created, recovered: undefined, snapDir, snapshots }
+      lock.note(created.segment.name)
+      return { lock, ...created, recovered: undefined, snapDir, foreign }
     }
     checkMetadata(options, recovered)
     const { end, metadata } = recovered
@@ -68,7 +72,8 @@ export function openLog(disk: Disk, options: ParsedWalOptions, counters: Segment
       segment.close()
       throw error
     }
-    return { lock, segment, position: end, metadata, recovered, snapDir, snapshots }
+    lock.note(segment.name)
+    return { lock, segment, position: end, metadata, recovered, snapDir, foreign }
   } catch (error) {
     lock.release()
     throw error
@@ -82,7 +87,12 @@ function refuseLost(walDir: string, snapshots: readonly WalSnapshot[]): void {
   throw new LogboomError('ERR_CORRUPT', `${walDir}: ${aheadOf(0n, releasedIndex)}`, { path: walDir })
 }
 
-type Created = Omit<OpenLog, 'snapDir' | 'snapshots'>
+function refuseShortened(disk: Disk, walDir: string, { noted }: FolderLock): void {
+  if (noted === undefined || !isNewestMissing(noted, listSegments(disk.readdir(walDir)))) return
+  throw corrupt(walDir, newestMissing(noted))
+}
+
+type Created = Omit<OpenLog, 'snapDir' | 'foreign'>
 
 /**
  * Makes the log in `<walDir>.tmp` and renames that folder, so that the folder of a log is never seen without its
@@ -106,6 +116,7 @@ function createFolder(disk: Disk, options: ParsedWalOptions, counters: SegmentCo
     failpoint('wal-renamed')
     syncParent(disk, walDir)
     segment.movedTo(walDir)
+    lock.note(segment.name)
     return { lock, ...created, recovered: undefined }
   } catch (error) {
     segment?.close()

@@ -2,6 +2,7 @@
 import { monotonicMs } from '../../base/clock.ts'
 import { LogboomError, systemCode } from '../../base/errors.ts'
 import { afterFailure, Backoff } from '../sink/backoff.ts'
+import { NotSyncableError } from '../sink/target.ts'
 
 const ROW_GAP_MS = 5_000
 
@@ -45,6 +46,7 @@ export class Patience {
 
   /** An attempt failed: whether trying again is hopeless. Failures with a long pause in between are not in a row. */
   isOver(error: unknown): boolean {
+    if (error instanceof NotSyncableError) return true
     const now = monotonicMs()
     if (now - this.#lastMs > ROW_GAP_MS) this.#sinceMs = now
     this.#lastMs = now

@@ -1,7 +1,7 @@
 // A log that is open: its lock, the writer of its last segment, its snapshots, and what bounds it.
 import { basename, dirname, join } from 'node:path'
 import { errorMessage, type LogboomError } from '../../base/errors.ts'
-import { laterIndex } from '../../formats/wal.ts'
+import { laterIndex, parseSegmentName } from '../../formats/wal.ts'
 import type { Disk } from '../../io/disk.ts'
 import { makeFolders } from '../../io/open-file.ts'
 import type { Account } from '../sink/account.ts'
@@ -65,6 +65,13 @@ export class RunningLog {
     this.#note = new ReleaseNote(disk, noteOptions, this.writer, released, warn)
     this.snapshots = new Snapshots(disk, options, this.writer, this.#note, released, warn)
     this.#tellRepaired(log)
+    for (const path of log.foreign) {
+      account.warn(
+        'ERR_OWNER',
+        `${path} belongs to another user: what it says of this log is not believed`,
+        path
+      )
+    }
     this.retention = new Retention(options, this.snapshots, {
       now: hooks.now,
       removed: (first, last, bytes) => this.#tellRemoved(first, last, bytes),
@@ -90,6 +97,7 @@ export class RunningLog {
     const { walDir } = this.#options
     return {
       rotated: (from, to, bytes) => {
+        this.#lock.note(parseSegmentName(basename(to)))
         this.#account.announce('rotated', { from, to, bytes })
         this.retention.check()
       },

@@ -5,6 +5,7 @@ import { systemCode } from '../../base/errors.ts'
 import { decodeSnapshotFile, parseSnapshotName, snapshotName } from '../../formats/snapshot-file.ts'
 import { compare, listSegments, SNAPSHOT, type WalSnapshot } from '../../formats/wal.ts'
 import type { Disk } from '../../io/disk.ts'
+import { isForeign } from '../../io/open-file.ts'
 import { scanLog } from './scan-log.ts'
 
 /** Snapshot files hold no state of ours; anything larger is not ours and too large to look into here. */
@@ -12,8 +13,12 @@ const MAX_SNAPSHOT_BYTES = 64 * 1024 * 1024
 /** In a folder of this name, etcd's layout of one log per parent is followed. */
 const MEMBER_FOLDER = 'wal'
 
-/** Valid snapshot files, the newest first. */
-export function listSnapshots(disk: Disk, snapDir: string): WalSnapshot[] {
+/** Valid snapshot files, the newest first. Those of other users count only where `onForeign` is undefined; it is told of each. */
+export function listSnapshots(
+  disk: Disk,
+  snapDir: string,
+  onForeign: ((path: string) => void) | undefined
+): WalSnapshot[] {
   let names: string[]
   try {
     names = disk.readdir(snapDir)
@@ -24,7 +29,7 @@ export function listSnapshots(disk: Disk, snapDir: string): WalSnapshot[] {
   const snapshots = names.map(parseSnapshotName).filter((snapshot) => snapshot !== undefined)
   return snapshots
     .sort((a, b) => compare(b.index, a.index) || compare(b.term, a.term))
-    .filter((snapshot) => isValid(disk, join(snapDir, snapshotName(snapshot)), snapshot))
+    .filter((snapshot) => isValid(disk, join(snapDir, snapshotName(snapshot)), snapshot, onForeign))
 }
 
 /**
@@ -37,7 +42,7 @@ export function findSnapDir(disk: Disk, walDir: string): string {
   if (basename(walDir) === MEMBER_FOLDER) return beside
   const own = `${walDir}.snap`
   if (disk.exists(own) || !disk.exists(beside)) return own
-  return isSnapshotNoted(disk, walDir, listSnapshots(disk, beside)[0]) ? beside : own
+  return isSnapshotNoted(disk, walDir, listSnapshots(disk, beside, () => {})[0]) ? beside : own
 }
 
 function isSnapshotNoted(disk: Disk, walDir: string, snapshot: WalSnapshot | undefined): boolean {
@@ -52,7 +57,12 @@ function isSnapshotNoted(disk: Disk, walDir: string, snapshot: WalSnapshot | und
   return isNoted
 }
 
-function isValid(disk: Disk, path: string, snapshot: WalSnapshot): boolean {
+function isValid(
+  disk: Disk,
+  path: string,
+  snapshot: WalSnapshot,
+  onForeign: ((path: string) => void) | undefined
+): boolean {
   let fd: number
   try {
     fd = disk.open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK, 0)
@@ -62,8 +72,12 @@ function isValid(disk: Disk, path: string, snapshot: WalSnapshot): boolean {
     throw error
   }
   try {
-    const { size, isFile } = disk.fstat(fd)
+    const { size, isFile, uid } = disk.fstat(fd)
     if (!isFile || size > MAX_SNAPSHOT_BYTES) return false
+    if (onForeign !== undefined && isForeign(uid)) {
+      onForeign(path)
+      return false
+    }
     const bytes = Buffer.alloc(size)
     const length = disk.read(fd, bytes, 0, size, 0)
     const found = length === size ? decodeSnapshotFile(bytes) : undefined

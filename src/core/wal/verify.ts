@@ -4,7 +4,8 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { listSegments, type SegmentName } from '../../formats/wal.ts'
 import { type WalDamage, WalReplay } from '../../formats/wal-replay.ts'
 import { type Disk, realDisk } from '../../io/disk.ts'
-import { aheadOf, isRefusal, judgeLog } from './judge.ts'
+import { isNewestMissing, notedSegment } from './folder-lock.ts'
+import { aheadOf, isRefusal, judgeLog, newestMissing } from './judge.ts'
 import { SegmentReader } from './scan-log.ts'
 import { findSnapDir, listSnapshots } from './snapshot-files.ts'
 
@@ -93,7 +94,8 @@ export async function* verifySegments(
     const refusal =
       isEnd && extent === 'log' && isSound ? refusalOf(replay, disk, folder, segments, options) : undefined
     if (refusal === undefined) yield report
-    else if (refusal.file === segment.name) yield { ...report, damage: [...report.damage, refusal] }
+    else if (refusal.file !== segments[0].name || i === 0)
+      yield { ...report, damage: [...report.damage, refusal] }
     else {
       yield report
       yield { ...report, segment: segments[0], entries: 0, firstIndex: 0n, damage: [refusal] }
@@ -109,6 +111,8 @@ function lostAlone(
   { snapDir }: VerifyOptions
 ): WalDamage[] {
   if (segments.length > 0) return []
+  const lost = newestLost(disk, folder)
+  if (lost !== undefined) return [lost]
   const releasedIndex = newestSnapshot(disk, folder, snapDir)
   if (releasedIndex === 0n) return []
   return [{ kind: 'corrupt', file: '', offset: 0, reason: aheadOf(0n, releasedIndex) }]
@@ -123,11 +127,19 @@ function refusalOf(
 ): WalDamage | undefined {
   const verdict = judgeLog(replay, segments, newestSnapshot(disk, folder, options.snapDir))
   // The log of another program is sound, although only its own writer can append to it.
-  return isRefusal(verdict) && verdict.code === 'ERR_CORRUPT' ? verdict.damage : undefined
+  if (isRefusal(verdict)) return verdict.code === 'ERR_CORRUPT' ? verdict.damage : undefined
+  return newestLost(disk, folder)
+}
+
+/** Looks anew at what is there: a log that is written to has a newest segment of which the caller need not know. */
+function newestLost(disk: Disk, folder: string): WalDamage | undefined {
+  const noted = notedSegment(disk, folder)
+  if (noted === undefined || !isNewestMissing(noted, listSegments(disk.readdir(folder)))) return undefined
+  return newestMissing(noted)
 }
 
 function newestSnapshot(disk: Disk, folder: string, snapDir: string | undefined): bigint {
-  return listSnapshots(disk, snapDir ?? findSnapDir(disk, folder))[0]?.index ?? 0n
+  return listSnapshots(disk, snapDir ?? findSnapDir(disk, folder), () => {})[0]?.index ?? 0n
 }
 
 async function verifySegment(

@@ -6,12 +6,19 @@ import { splitFrames } from '../queue/payload-queue.ts'
 import type { Account } from '../sink/account.ts'
 import type { Internals } from '../sink/internals.ts'
 import { STALL_TIMEOUT_MS, settledWhileProgress } from '../sink/progress.ts'
-import { nothingDropped, PermanentError, type SyncLevel, type Target } from '../sink/target.ts'
+import {
+  NotSyncableError,
+  nothingDropped,
+  PermanentError,
+  type SyncLevel,
+  type Target
+} from '../sink/target.ts'
 import { CommitQueue } from './commit-queue.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { ParsedWalOptions } from './options.ts'
 import { callersPatience, type PatienceLimits } from './patience.ts'
 import { RunningLog } from './running-log.ts'
+import { Syncability } from './syncability.ts'
 
 /** So much is written at most before a sync, whatever the durability: it is kept in memory until then. */
 const MAX_UNSYNCED_BYTES = 16 * 1024 * 1024
@@ -28,6 +35,7 @@ export class WalTarget implements Target {
   readonly commits: CommitQueue
   running: RunningLog | undefined
   readonly #internals: Internals
+  readonly #syncability: Syncability
   readonly #options: ParsedWalOptions
   readonly #account: Account
   readonly #patience: PatienceLimits
@@ -48,6 +56,10 @@ export class WalTarget implements Target {
     hooks: WalTargetHooks
   ) {
     this.#internals = replaced
+    const isRefused = options.durability === 'disk'
+    this.#syncability = new Syncability(replaced.disk, options.walDir, isRefused, ({ code, message }) =>
+      account.warn(code, message, options.walDir)
+    )
     this.#options = options
     this.#isDurable = isDurable
     this.#account = account
@@ -68,14 +80,18 @@ export class WalTarget implements Target {
   open(): void {
     if (this.running !== undefined) return
     if (this.#isClosed) throw this.closedError()
-    this.running = new RunningLog(this.#internals.disk, this.#options, this.#patience, this.#account, {
-      degraded: (error) => this.#hooks.degraded(error),
-      recovered: () => this.#hooks.recovered(),
-      failed: (error) => this.#hooks.failed(error),
-      waiting: () =>
-        this.#lines.length > 0 ? [...this.commits.waiting, this.#lines] : [...this.commits.waiting],
-      now: this.#internals.now
-    })
+    try {
+      this.running = new RunningLog(this.#syncability.disk, this.#options, this.#patience, this.#account, {
+        degraded: (error) => this.#hooks.degraded(error),
+        recovered: () => this.#hooks.recovered(),
+        failed: (error) => this.#hooks.failed(error),
+        waiting: () =>
+          this.#lines.length > 0 ? [...this.commits.waiting, this.#lines] : [...this.commits.waiting],
+        now: this.#internals.now
+      })
+    } catch (error) {
+      throw error instanceof NotSyncableError ? permanent(error) : error
+    }
   }
 
   /** The open log, opened if it is not. Throws `ERR_IO` where that may pass. */
@@ -112,6 +128,7 @@ export class WalTarget implements Target {
     if (to === 'os') return
     try {
       await writer.sync()
+      this.requireDisk()
     } catch (error) {
       throw this.#asPermanent(writer, error)
     }
@@ -122,6 +139,7 @@ export class WalTarget implements Target {
     if (to === 'os') return
     try {
       writer.syncNow()
+      this.requireDisk()
     } catch (error) {
       throw this.#asPermanent(writer, error)
     }
@@ -149,6 +167,11 @@ export class WalTarget implements Target {
   /** `close` does not wait for what makes no progress. */
   hurry(): void {
     this.#stallMs = 0
+  }
+
+  /** Throws `ERR_UNSUPPORTED` where nothing can be on disk. */
+  requireDisk(): void {
+    this.#syncability.require()
   }
 
   closedError(): LogboomError {

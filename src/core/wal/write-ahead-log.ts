@@ -120,15 +120,18 @@ export class WriteAheadLog extends PumpedSink {
 
   /**
    * The same on this thread, behind the batches of `log` before: the records are on disk when it returns, whatever the
-   * options. Throws the same, and `ERR_IO` if the disk fails and trying again may help; then they are not in the log.
+   * options. Throws the same, `ERR_IO` if the disk fails and trying again may help, then they are not in the log, and
+   * `ERR_UNSUPPORTED` where nothing can be on disk.
    */
   logSync(batch: WalRecords): IndexRange {
     const taken = this.#take('logSync', batch)
     if (taken.records.length === 0) return this.#emptyRange()
     const { writer, retention } = this.#use()
+    this.#target.requireDisk()
     if (this.#hasLines) this.#writeLines()
     this.#target.commits.appendNow()
     const range = writer.appendNow(taken.records)
+    this.#target.requireDisk()
     retention.checkNow()
     return range
   }
@@ -188,7 +191,9 @@ export class WriteAheadLog extends PumpedSink {
     super.flushSync(to)
     if (to === 'none') return
     this.#target.commits.appendNow()
-    if (to === 'disk') this.#target.running?.writer.syncNow()
+    if (to !== 'disk') return
+    this.#target.running?.writer.syncNow()
+    this.#target.requireDisk()
   }
 
   override close(): Promise<void> {
@@ -250,7 +255,9 @@ export class WriteAheadLog extends PumpedSink {
   async #flush(level: Durability): Promise<void> {
     await this.#target.commits.idle()
     await super.flush(level)
-    if (level === 'disk') await this.#target.running?.writer.sync()
+    if (level !== 'disk') return
+    await this.#target.running?.writer.sync()
+    this.#target.requireDisk()
   }
 
   #flushLevel(): Durability {

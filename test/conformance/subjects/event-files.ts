@@ -7,7 +7,7 @@ import type { Entry, Subject } from '../subject.ts'
 import { readPayloads } from './binary-file.ts'
 import { readDirect } from './direct-file.ts'
 import { readLines } from './rotating-file.ts'
-import { readEntries } from './wal.ts'
+import { readAfterDeath, readEntries } from './wal.ts'
 
 /** Most records are of the first; the last is where lines without an event go. */
 const EVENTS = ['orders', 'orders', 'logins', 'default']
@@ -17,6 +17,8 @@ interface Output {
   readonly options: Record<string, unknown>
   /** The records of one event in the order of its file. */
   readonly readEvent: (folder: string, event: string) => string[]
+  /** The same with what the next start would find beside it. */
+  readonly readStored?: (folder: string, event: string) => string[]
   readonly live: (folder: string) => string
   readonly padding?: number
   readonly stagingBytes?: number
@@ -45,6 +47,7 @@ const outputs: Record<string, Output> = {
   wal: {
     options: { segmentBytes: 4_096, durability: 'os' },
     readEvent: (folder, event) => readEntries(join(folder, event, 'wal')),
+    readStored: (folder, event) => readAfterDeath(join(folder, event, 'wal')),
     live: (folder) => join(folder, 'orders', 'wal')
   }
 }
@@ -71,7 +74,10 @@ export const eventFiles: Subject[] = Object.entries(outputs).map(([output, how])
   kind: 'event-files',
   output,
   options: (folder) => ({ dir: join(folder, 'events'), output, ...how.options }),
-  read: (folder) => merged(join(folder, 'events'), how),
+  read: (folder) => merged(join(folder, 'events'), how.readEvent),
+  ...(how.readStored && {
+    readStored: (folder: string) => merged(join(folder, 'events'), how.readStored!)
+  }),
   line(index) {
     const event = EVENTS[index % EVENTS.length]
     const pad = 'x'.repeat((how.padding ?? 0) + ((index * 37) % 300))
@@ -86,7 +92,7 @@ export const eventFiles: Subject[] = Object.entries(outputs).map(([output, how])
 }))
 
 /** The records of all events as one sequence: the files merged by number, each kept in its own order. */
-function merged(folder: string, { readEvent }: Output): string[] {
+function merged(folder: string, readEvent: Output['readEvent']): string[] {
   if (!existsSync(folder) || readdirSync(folder).length === 0) return []
   const files = [...new Set(EVENTS)].map((event) => {
     let last = -1

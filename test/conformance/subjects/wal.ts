@@ -1,7 +1,10 @@
 // Write-ahead logs in the conformance suite.
-import { lstatSync } from 'node:fs'
+import { cpSync, lstatSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { WriteAheadLog } from 'logboom'
+import { finishHandover } from '../../../src/core/wal/handover.ts'
+import { realDisk } from '../../../src/io/disk.ts'
 import { readLog } from '../../helpers/wal-log.ts'
 import { record, type Subject } from '../subject.ts'
 
@@ -13,6 +16,7 @@ export const wal: Subject = {
   kind: 'wal',
   options: (folder) => ({ walDir: join(folder, 'wal'), segmentBytes: 4_096, durability: 'os' }),
   read: (folder) => readEntries(join(folder, 'wal')),
+  readStored: (folder) => readAfterDeath(join(folder, 'wal')),
   line: record,
   stagingBytes: 0,
   entries: {
@@ -40,4 +44,17 @@ export const wal: Subject = {
 export function readEntries(walDir: string): string[] {
   if (!lstatSync(walDir, { throwIfNoEntry: false })?.isDirectory()) return []
   return readLog(walDir).entries.map(({ text }) => text)
+}
+
+/** What the next start would find, were the process to die now: it finishes a move to the next segment. */
+export function readAfterDeath(walDir: string): string[] {
+  if (!lstatSync(walDir, { throwIfNoEntry: false })?.isDirectory()) return []
+  const copy = mkdtempSync(join(tmpdir(), 'logboom-test-'))
+  try {
+    cpSync(walDir, copy, { recursive: true })
+    finishHandover(realDisk, copy, 'refuse')
+    return readEntries(copy)
+  } finally {
+    rmSync(copy, { recursive: true, force: true })
+  }
 }

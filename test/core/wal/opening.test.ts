@@ -2,6 +2,7 @@
 import {
   chownSync,
   constants,
+  cpSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -10,11 +11,12 @@ import {
   symlinkSync,
   writeFileSync
 } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { withInternals } from '../../../src/core/sink/internals.ts'
 import type { WriteAheadLogOptions } from '../../../src/core/wal/options.ts'
 import { WriteAheadLog } from '../../../src/core/wal/write-ahead-log.ts'
+import { encodeSnapshotFile, snapshotName } from '../../../src/formats/snapshot-file.ts'
 import { createFaultyDisk } from '../../helpers/faulty-disk.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { segmentsOf, writeLog } from '../../helpers/wal-damage.ts'
@@ -51,16 +53,22 @@ describe('the lock file', () => {
     }
   )
 
-  it.each(['', '12', '9999999 some', '9999999 some.host\n', '9999999 some.host\n\n\n', '\0'.repeat(20)])(
-    'what a writer has left there, %j, is in nobody’s way',
-    async (text) => {
-      const walDir = join(createFolder(), 'wal')
-      mkdirSync(walDir)
-      writeFileSync(join(walDir, '.lock'), text)
-      await (await openLog({ walDir })).close()
-      await (await openLog({ walDir })).close()
-    }
-  )
+  it.each([
+    '',
+    '12',
+    '9999999 some',
+    '9999999 some.host\n',
+    '9999999 some.host\n\n\n',
+    '9999999 some.host\n0000000',
+    '\n',
+    '\0'.repeat(20)
+  ])('what a writer has left there, %j, is in nobody’s way', async (text) => {
+    const walDir = join(createFolder(), 'wal')
+    mkdirSync(walDir)
+    writeFileSync(join(walDir, '.lock'), text)
+    await (await openLog({ walDir })).close()
+    await (await openLog({ walDir })).close()
+  })
 
   it('is signed on a full disk and by short writes', async () => {
     const faulty = createFaultyDisk()
@@ -69,7 +77,9 @@ describe('the lock file', () => {
     let writes = 0
     faulty.fault = (operation) => (operation === 'write' && writes++ === 0 ? 'SHORT' : undefined)
     const log = await withInternals({ disk: faulty.disk }, () => openLog({ walDir }))
-    expect(readFileSync(join(walDir, '.lock'), 'utf8')).toMatch(new RegExp(`^${process.pid} \\S+\\n$`))
+    expect(readFileSync(join(walDir, '.lock'), 'utf8')).toMatch(
+      new RegExp(`^${process.pid} \\S+\\n[0-9a-f-]+\\.wal\\n$`)
+    )
     await log.close()
   })
 })
@@ -228,7 +238,78 @@ it('what lies in the place of a segment and is no file is refused with a code, b
   await openLog({ walDir })
 })
 
+describe('a log whose newest segment is gone', () => {
+  it.each(['the last one of several', 'the only one', 'the last two'])(
+    '%s: is refused with ERR_CORRUPT, verify says so, and repair makes it go on',
+    async (what) => {
+      const walDir = join(createFolder(), 'wal')
+      const options = { walDir, segmentBytes: 4096, fallback: false as const }
+      const texts = what === 'the only one' ? ['a'] : Array.from({ length: 40 }, () => 'x'.repeat(300))
+      await writeLog(options, texts)
+      const segments = segmentsOf(walDir)
+      const gone = segments.slice(what === 'the last two' ? -2 : -1)
+      for (const path of gone) rmSync(path)
+      for (let attempt = 0; attempt < 2; attempt++) {
+        await expect(WriteAheadLog.open(options)).rejects.toMatchObject({
+          code: 'ERR_CORRUPT',
+          path: gone.at(-1)
+        })
+      }
+      const log = new WriteAheadLog(options)
+      const { ok, damage } = await log.verify()
+      expect({ ok, files: damage.map(({ file }) => file) }).toEqual({
+        ok: false,
+        files: [basename(gone.at(-1)!)]
+      })
+      const repaired = await log.repair()
+      expect(repaired.map(({ path }) => path)).toEqual(segments.slice(0, -gone.length).slice(-1))
+      expect((await log.verify()).ok).toBe(true)
+      await log.log(['goes on'])
+      await log.close()
+      expect(readLog(walDir).entries.at(-1)?.text).toBe('goes on')
+    }
+  )
+
+  it('is no matter where the folder is an older copy with its own lock file, or has none', async () => {
+    const folder = createFolder()
+    const walDir = join(folder, 'wal')
+    const options = { walDir, segmentBytes: 4096, fallback: false as const }
+    await writeLog(options, ['a'])
+    cpSync(walDir, join(folder, 'older'), { recursive: true })
+    await writeLog(
+      options,
+      Array.from({ length: 40 }, () => 'x'.repeat(300))
+    )
+    expect((await openLog({ walDir: join(folder, 'older') })).lastIndex).toBe(1n)
+    rmSync(segmentsOf(walDir).at(-1)!)
+    rmSync(join(walDir, '.lock'))
+    await openLog(options)
+  })
+})
+
 describe.skipIf(process.getuid?.() !== 0)('files of another user', () => {
+  it('a snapshot file is not believed, which a warning says, unless that is wanted', async () => {
+    const folder = createFolder()
+    const options = { walDir: join(folder, 'wal'), fallback: false as const }
+    await writeLog(options, ['a'])
+    const snapshot = { index: 1_000n, term: 1n }
+    const path = join(folder, 'snap', snapshotName(snapshot))
+    mkdirSync(join(folder, 'snap'), { recursive: true })
+    writeFileSync(path, encodeSnapshotFile(snapshot))
+    chownSync(path, 12345, 12345)
+    const log = new WriteAheadLog(options)
+    const warnings: unknown[] = []
+    log.on('warning', ({ code, path: about }) => warnings.push([code, about]))
+    await log.start()
+    expect(log.lastIndex).toBe(1n)
+    expect((await log.verify()).ok).toBe(true)
+    await log.close()
+    expect(warnings).toEqual([['ERR_OWNER', path]])
+    await expect(WriteAheadLog.open({ ...options, foreignOwner: 'allow' })).rejects.toMatchObject({
+      code: 'ERR_CORRUPT'
+    })
+  })
+
   it.each(['.lock', 'the last segment'])(
     '%s is refused with ERR_OWNER, unless that is wanted',
     async (what) => {
