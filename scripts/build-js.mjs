@@ -19,7 +19,7 @@ const internal = [
   'base/errors',
   'cli/commands',
   'cli/help',
-  'core/direct-file/flusher-thread',
+  'core/direct-file/flusher/flusher-thread',
   'core/registry',
   'core/sink/internals',
   'core/spool/spool-lines',

@@ -1,19 +1,19 @@
 // A flusher on the thread of the test, with a disk that can fail.
 import { randomUUID } from 'node:crypto'
 import { onTestFinished } from 'vitest'
-import { createJournal } from '../../src/core/direct-file/flush-journal.ts'
-import { Flusher } from '../../src/core/direct-file/flusher.ts'
-import type { FlusherMessage, FlusherOptions } from '../../src/core/direct-file/flusher-protocol.ts'
-import { parseDirectFileOptions } from '../../src/core/direct-file/options.ts'
-import { ShardCollector } from '../../src/core/direct-file/shard-collector.ts'
+import { createJournal } from '../../src/core/direct-file/files/flush-journal.ts'
+import { Flusher } from '../../src/core/direct-file/flusher/flusher.ts'
+import type { FlusherMessage, FlusherOptions } from '../../src/core/direct-file/flusher/flusher-protocol.ts'
+import { ShardCollector } from '../../src/core/direct-file/flusher/shard-collector.ts'
 import {
   control,
   createMemory,
   runState,
   SharedMemory,
   threadState
-} from '../../src/core/direct-file/shared-memory.ts'
-import { DirectWriter } from '../../src/core/direct-file/writer.ts'
+} from '../../src/core/direct-file/memory/shared-memory.ts'
+import { DirectWriter } from '../../src/core/direct-file/memory/writer.ts'
+import { parseDirectFileOptions } from '../../src/core/direct-file/options.ts'
 import type { Disk } from '../../src/io/disk.ts'
 import { realDisk } from '../../src/io/disk.ts'
 import { createFaultyDisk, type FaultyDisk } from './faulty-disk.ts'

@@ -9,10 +9,11 @@ import type { ControlRequest, SinkStats } from '../sink/contract.ts'
 import { Pump } from '../sink/pump.ts'
 import { PumpedSink } from '../sink/pumped-sink.ts'
 import { failureOf } from '../sink/trouble.ts'
-import { inspect } from './direct-open.ts'
 import { DirectTarget } from './direct-target.ts'
+import { inspect } from './files/direct-open.ts'
+import { control, type DirectFileHandle } from './memory/shared-memory.ts'
+import { attachWriter, type DirectWriter } from './memory/writer.ts'
 import { type DirectFileOptions, type ParsedDirectFileOptions, parseDirectFileOptions } from './options.ts'
-import { control, type DirectFileHandle } from './shared-memory.ts'
 import { Staging } from './staging.ts'
 import {
   counters,
@@ -23,7 +24,6 @@ import {
   type ShardStats,
   shardStats
 } from './statistics.ts'
-import { attachWriter, type DirectWriter } from './writer.ts'
 
 export class DirectFile extends PumpedSink {
   readonly #account: Account

@@ -20,7 +20,7 @@ import {
 import { FRAME_HEADER_BYTES, SEAL_BYTES } from '../../formats/direct-file.ts'
 import { checkUpkeepOptions, upkeepOptions } from '../shared-file/upkeep-options.ts'
 import { commonOptions } from '../sink/common-options.ts'
-import { MAX_SHARD_BYTES, MAX_SHARDS, type MemoryShape, MIN_SHARD_BYTES } from './shared-memory.ts'
+import { MAX_SHARD_BYTES, MAX_SHARDS, type MemoryShape, MIN_SHARD_BYTES } from './memory/shared-memory.ts'
 
 const PAGE_BYTES = 4096
 

@@ -1,7 +1,7 @@
 // What a direct file, or a group of them, tells about itself. Durations are in ms.
 import { FRAME_HEADER_BYTES } from '../../formats/direct-file.ts'
 import type { SinkCounters } from '../sink/contract.ts'
-import { control, OFFSET_MASK, type SharedMemory, slot, statistic } from './shared-memory.ts'
+import { control, OFFSET_MASK, type SharedMemory, slot, statistic } from './memory/shared-memory.ts'
 
 /** Counters of `getStatsSnapshot()`. */
 export interface DirectFileCounters {

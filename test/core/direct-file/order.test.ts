@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { DirectWriter } from '../../../src/core/direct-file/writer.ts'
+import { DirectWriter } from '../../../src/core/direct-file/memory/writer.ts'
 import { readDirectFile } from '../../helpers/direct-file-reader.ts'
 import { createFlusher } from '../../helpers/direct-flusher.ts'
 import { createFolder } from '../../helpers/folder.ts'

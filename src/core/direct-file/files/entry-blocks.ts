@@ -1,6 +1,6 @@
 // Blocks of entries cut between entries: to fit a file that may not get larger, or to keep what is before a damage.
-import { decodeU32, ENTRY_HEADER_BYTES, FRAME_HEADER_BYTES } from '../../formats/direct-file.ts'
-import { native } from '../../native/index.ts'
+import { decodeU32, ENTRY_HEADER_BYTES, FRAME_HEADER_BYTES } from '../../../formats/direct-file.ts'
+import { native } from '../../../native/index.ts'
 import { type FlushItem, type FrameBlock, isLarge, type LargeFrame } from './flush-target.ts'
 
 /**

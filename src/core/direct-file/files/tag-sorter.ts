@@ -5,11 +5,11 @@ import {
   ENTRY_HEADER_BYTES,
   FRAME_HEADER_BYTES,
   roundUp
-} from '../../formats/direct-file.ts'
-import { native } from '../../native/index.ts'
+} from '../../../formats/direct-file.ts'
+import { native } from '../../../native/index.ts'
+import { privatePages } from '../memory/page-memory.ts'
+import { TAG_BYTES } from '../memory/writer.ts'
 import { type FlushItem, type FrameBlock, isLarge, type LargeFrame } from './flush-target.ts'
-import { privatePages } from './page-memory.ts'
-import { TAG_BYTES } from './writer.ts'
 
 const LEAST_ARENA_BYTES = 16 << 20
 const LEAST_TAGGED_BYTES = ENTRY_HEADER_BYTES + TAG_BYTES + 1

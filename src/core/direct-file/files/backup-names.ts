@@ -1,14 +1,14 @@
 // Gives files backup names, behind all earlier ones in order whatever the clock does.
 import { basename, dirname, join } from 'node:path'
-import { systemCode } from '../../base/errors.ts'
-import { formatBackupName, groupBackups } from '../../formats/backup-name.ts'
-import type { Disk } from '../../io/disk.ts'
-import { syncFolder } from '../../io/open-file.ts'
+import { systemCode } from '../../../base/errors.ts'
+import { formatBackupName, groupBackups } from '../../../formats/backup-name.ts'
+import type { Disk } from '../../../io/disk.ts'
+import { syncFolder } from '../../../io/open-file.ts'
 
 /** Names that somebody else may have taken since the folder was read. */
 const MAX_TAKEN = 10_000
 
-export class AsideNames {
+export class BackupNames {
   readonly #disk: Disk
   readonly #path: string
   #newest: { readonly stamp: number; readonly number: number } | undefined

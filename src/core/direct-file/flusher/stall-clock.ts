@@ -1,6 +1,6 @@
 // Tells a flusher that gets nothing done from one that goes on, however slowly.
-import { monotonicMs } from '../../base/clock.ts'
-import { activity, control, type SharedMemory } from './shared-memory.ts'
+import { monotonicMs } from '../../../base/clock.ts'
+import { activity, control, type SharedMemory } from '../memory/shared-memory.ts'
 
 /** Whoever waits for a flusher gives up after so long without progress. docs/direct-file.md names it. */
 export const STALL_MS = 8_000

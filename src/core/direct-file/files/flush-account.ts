@@ -1,5 +1,5 @@
 // What the flusher counts, in the memory that all threads share: a flusher that ends takes no number with it.
-import { control, type SharedMemory, statistic } from './shared-memory.ts'
+import { control, type SharedMemory, statistic } from '../memory/shared-memory.ts'
 
 export class FlushAccount {
   readonly #words: Int32Array

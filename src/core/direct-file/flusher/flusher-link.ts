@@ -1,10 +1,8 @@
 // The opening thread's side of a flusher: asks it to flush and to close files, passes its news on, waits for its end.
 
 import { randomUUID } from 'node:crypto'
-import { monotonicMs } from '../../base/clock.ts'
-import { LogboomError } from '../../base/errors.ts'
-import { FlusherHost, type FlusherHostOptions, type HostNews } from './flusher-host.ts'
-import type { FlusherMessage, FlusherRequest } from './flusher-protocol.ts'
+import { monotonicMs } from '../../../base/clock.ts'
+import { LogboomError } from '../../../base/errors.ts'
 import {
   control,
   createMemory,
@@ -12,9 +10,11 @@ import {
   runState,
   SharedMemory,
   statistic
-} from './shared-memory.ts'
+} from '../memory/shared-memory.ts'
+import { openRecords } from '../statistics.ts'
+import { FlusherHost, type FlusherHostOptions, type HostNews } from './flusher-host.ts'
+import type { FlusherMessage, FlusherRequest } from './flusher-protocol.ts'
 import { STALL_MS, StallClock } from './stall-clock.ts'
-import { openRecords } from './statistics.ts'
 
 /** How often a thread that waits for the flusher looks whether it still lives and goes on. */
 const WAIT_MS = 100

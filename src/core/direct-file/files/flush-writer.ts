@@ -1,6 +1,5 @@
 // Writes one flush: frames of the items, a filler where the alignment wants it, and the seal that closes it.
-import { monotonicMs } from '../../base/clock.ts'
-import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
+import { monotonicMs } from '../../../base/clock.ts'
 import {
   ENTRY_HEADER_BYTES,
   encodeFiller,
@@ -11,80 +10,32 @@ import {
   frameBytes,
   roundUp,
   SEAL_BYTES
-} from '../../formats/direct-file.ts'
-import type { Disk } from '../../io/disk.ts'
-import { native } from '../../native/index.ts'
+} from '../../../formats/direct-file.ts'
+import type { Disk } from '../../../io/disk.ts'
+import { native } from '../../../native/index.ts'
+import { privatePages } from '../memory/page-memory.ts'
 import type { FlushAccount } from './flush-account.ts'
 import { type FlushItem, type FrameBlock, isLarge } from './flush-target.ts'
-import { privatePages } from './page-memory.ts'
-import { Stride } from './stride.ts'
+import { MAX_PIECES, PieceWriter, type Place } from './piece-writer.ts'
 
 const PAGE_BYTES = 4096
 const LARGE_CHUNK_BYTES = 4 << 20
 /** From this size on the checksum is computed beside the write, which costs a thread and a second write. */
 const HASHED_WRITE_BYTES = 1 << 20
-/** pwritev(2) takes at most this many pieces. */
-const MAX_PIECES = 1024
-
-/** Where and how a flush is to be written. */
-export interface Place {
-  readonly fd: number
-  readonly path: string
-  /** Where it begins: a multiple of the alignment. */
-  readonly start: number
-  readonly alignment: number
-  /** Past the page cache, so that memory has to be aligned. */
-  readonly isDirect: boolean
-  /** Whether the flush is to survive a loss of power. */
-  readonly syncs: boolean
-  /** How far attempts to write this flush have come, in bytes: what does not get further is no progress. */
-  readonly reach: Reach
-}
-
-export interface Reach {
-  written: number
-  synced: number
-}
-
-/** Why a flush could not be written. */
-export class FlushFailure extends Error {
-  readonly error: unknown
-  /** Whether what is on disk now is not known: another sync, or write to the same place, would prove nothing. */
-  readonly isDoubtful: boolean
-  /** O_DIRECT is refused, or wants another alignment. */
-  readonly isRefused: boolean
-
-  constructor(error: unknown, isDoubtful: boolean, isRefused = false) {
-    super(errorMessage(error))
-    this.error = error
-    this.isDoubtful = isDoubtful
-    this.isRefused = isRefused
-  }
-}
-
-/** What can be found out during a write: the checksum continued, and the numbers of entries of frames. */
-interface Unknown {
-  readonly checksum: Uint32Array
-  readonly counts: Uint32Array | undefined
-}
 
 /** Writes the flushes of one flusher, of whatever file; there is one at a time. */
 export class FlushWriter {
-  readonly #disk: Disk
+  readonly #pieces: PieceWriter
   readonly #account: FlushAccount
   /** In every seal. */
   readonly writerId: bigint
   readonly #tail = privatePages(2 * PAGE_BYTES)
   #chunk: Buffer | undefined
-  readonly #callBytes = new Stride()
-  readonly #syncBytes = new Stride()
   #place!: Place
-  #at = 0
-  #unsyncedBytes = 0
 
   constructor(disk: Disk, account: FlushAccount, writerId: bigint) {
     this.writerId = writerId
-    this.#disk = disk
+    this.#pieces = new PieceWriter(disk, account)
     this.#account = account
   }
 
@@ -94,7 +45,8 @@ export class FlushWriter {
    */
   write(items: readonly FlushItem[], place: Place, sequence: bigint, dropped: number): number {
     const startedMs = monotonicMs()
-    this.#begin(place)
+    this.#place = place
+    this.#pieces.begin(place)
     const { start, alignment } = place
     const checksum = new Uint32Array(1)
     let records = 0
@@ -112,16 +64,16 @@ export class FlushWriter {
     }
     // The disk need not wait for the checksum of much; of little, a thread would cost more.
     const send = () => {
-      if (pendingBytes >= HASHED_WRITE_BYTES && pendingBytes <= this.#callBytes.bytes) {
+      if (pendingBytes >= HASHED_WRITE_BYTES && pendingBytes <= this.#pieces.callBytes) {
         const counts = blocks.length > 0 ? new Uint32Array(blocks.length) : undefined
-        this.#writePieces(pieces, { checksum, counts })
+        this.#pieces.write(pieces, { checksum, counts })
         blocks.forEach((block, index) => {
           block.records = counts![index]
           records += this.#countOf(block)
         })
       } else {
         hash()
-        this.#writePieces(pieces)
+        this.#pieces.write(pieces)
       }
       pieces = []
       blocks = []
@@ -130,7 +82,7 @@ export class FlushWriter {
     for (const item of items) {
       if (!isLarge(item) && this.#liesWell(item)) {
         const frame = item.bytes.subarray(0, encodeFrame(item.bytes, 0, item.validBytes, alignment))
-        if (pendingBytes > 0 && pendingBytes + frame.length > this.#callBytes.bytes) send()
+        if (pendingBytes > 0 && pendingBytes + frame.length > this.#pieces.callBytes) send()
         push(frame)
         blocks.push(item)
         if (pieces.length === MAX_PIECES - 2) send()
@@ -146,7 +98,7 @@ export class FlushWriter {
     // Little goes with the seal in one write.
     if (pendingBytes >= HASHED_WRITE_BYTES) send()
     hash()
-    const frames = this.#at - start + pendingBytes
+    const frames = this.#pieces.at - start + pendingBytes
     const gapBytes = roundUp(frames + SEAL_BYTES, alignment) - frames - SEAL_BYTES
     encodeFiller(this.#tail, 0, gapBytes)
     // What is asserted here is what readers check: a seal that is wrong makes a sound flush a damaged one.
@@ -162,19 +114,13 @@ export class FlushWriter {
       checksum: native.crc32c(this.#tail, checksum[0], 0, gapBytes)
     })
     pieces.push(this.#tail.subarray(0, gapBytes + SEAL_BYTES))
-    this.#writePieces(pieces)
-    this.#sync()
+    this.#pieces.write(pieces)
+    this.#pieces.sync()
     const end = start + frames + gapBytes + SEAL_BYTES
-    if (end !== this.#at) throw new Error(`a flush ends at ${this.#at}, not at ${end}`)
-    place.reach.written = place.reach.synced = 0
+    if (end !== this.#pieces.at) throw new Error(`a flush ends at ${this.#pieces.at}, not at ${end}`)
+    this.#pieces.end()
     this.#account.countFlush(records, end - start, monotonicMs() - startedMs, dropped)
     return end
-  }
-
-  #begin(place: Place): void {
-    this.#place = place
-    this.#at = place.start
-    this.#unsyncedBytes = 0
   }
 
   /** Counts the entries of an item that nobody counted; what does not add up cannot be written. */
@@ -230,72 +176,6 @@ export class FlushWriter {
       yield chunk.subarray(0, end)
     }
   }
-
-  /** Writes `pieces`, and finds out about them what `unknown` asks. */
-  #writePieces(pieces: readonly Buffer[], unknown?: Unknown): void {
-    const { fd, isDirect, alignment } = this.#place
-    let rest = pieces
-    let missing = unknown
-    while (rest.length > 0) {
-      const call = missing === undefined ? head(rest, this.#callBytes.bytes) : rest
-      const startedMs = monotonicMs()
-      let written: number
-      this.#account.countWrite()
-      try {
-        written =
-          missing === undefined
-            ? this.#disk.writev(fd, call, this.#at)
-            : this.#disk.writevHashed(fd, call, this.#at, missing.checksum, missing.counts)
-        missing = undefined
-      } catch (error) {
-        const code = systemCode(error)
-        if (code === 'EINTR') continue
-        throw new FlushFailure(error, code === 'EIO', code === 'EINVAL' && isDirect)
-      }
-      if (written === 0 || (isDirect && written % alignment !== 0)) {
-        // The rest could not be written with O_DIRECT; the whole flush is tried again.
-        const error = Object.assign(new Error(`EIO: ${written} bytes were written`), { code: 'EIO' })
-        throw new FlushFailure(error, false)
-      }
-      this.#callBytes.took(written, monotonicMs() - startedMs)
-      this.#at += written
-      this.#unsyncedBytes += written
-      this.#reached('written')
-      rest = behind(rest, written)
-      if (!isDirect && this.#unsyncedBytes >= this.#syncBytes.bytes) this.#sync()
-    }
-  }
-
-  // One sync of hundreds of megabytes would be a long time without a sign that the disk goes on. After a failed sync
-  // the kernel may have dropped the data, and a second sync would succeed and lie.
-  #sync(): void {
-    const { fd, path, syncs, isDirect } = this.#place
-    if (!syncs) return
-    if (isDirect) {
-      // O_DSYNC: each write was one.
-      this.#account.countSync()
-      return
-    }
-    const startedMs = monotonicMs()
-    this.#account.countSync()
-    try {
-      this.#disk.fdatasync(fd)
-    } catch (error) {
-      const message = `sync of ${path} failed: ${errorMessage(error)}`
-      throw new FlushFailure(new LogboomError('ERR_SYNC', message, { path, cause: error }), true)
-    }
-    this.#syncBytes.took(this.#unsyncedBytes, monotonicMs() - startedMs)
-    this.#unsyncedBytes = 0
-    this.#reached('synced')
-  }
-
-  #reached(what: keyof Reach): void {
-    const { reach, start } = this.#place
-    const bytes = this.#at - start
-    if (bytes <= reach[what]) return
-    reach[what] = bytes
-    this.#account.progress()
-  }
 }
 
 /** The entries of a block do not add up: memory was overwritten. Says which block. */
@@ -306,30 +186,4 @@ export class BrokenBlock extends Error {
     super('the entries of a block do not add up')
     this.block = block
   }
-}
-
-/** The first of `pieces`, of together at most `bytes` bytes; a longer one is cut at a multiple of the page size. */
-function head(pieces: readonly Buffer[], bytes: number): readonly Buffer[] {
-  let total = 0
-  for (const [index, piece] of pieces.entries()) {
-    if (index === MAX_PIECES) return pieces.slice(0, index)
-    if (total + piece.length > bytes) {
-      return index > 0 ? pieces.slice(0, index) : [piece.subarray(0, roundUp(bytes, PAGE_BYTES))]
-    }
-    total += piece.length
-  }
-  return pieces
-}
-
-function behind(pieces: readonly Buffer[], bytes: number): Buffer[] {
-  const rest: Buffer[] = []
-  let skip = bytes
-  for (const piece of pieces) {
-    if (skip >= piece.length) skip -= piece.length
-    else {
-      rest.push(skip === 0 ? piece : piece.subarray(skip))
-      skip = 0
-    }
-  }
-  return rest
 }

@@ -1,10 +1,33 @@
 // What a flusher that ended in the middle of a flush left behind the last seal it could note.
 import { constants } from 'node:fs'
-import { decodeSeal, isSealIntact, SEAL_BYTES, type Seal } from '../../formats/direct-file.ts'
-import type { Disk } from '../../io/disk.ts'
-import { type OpenOptions, openFile } from '../../io/open-file.ts'
+import { decodeSeal, isSealIntact, SEAL_BYTES, type Seal } from '../../../formats/direct-file.ts'
+import type { Disk } from '../../../io/disk.ts'
+import { type OpenOptions, openFile } from '../../../io/open-file.ts'
+import type { FlushAccount } from './flush-account.ts'
+import type { FileJournal } from './flush-journal.ts'
 
-export interface FileTail {
+/** Notes what an earlier flusher has on disk and could not note any more; takes back half a flush of its. */
+export function takeOver(
+  disk: Disk,
+  path: string,
+  options: OpenOptions,
+  journal: FileJournal,
+  writerId: bigint,
+  account: FlushAccount
+): void {
+  const { size } = journal
+  const found = findTail(disk, path, size, writerId)
+  if (found === undefined) return
+  const { seal, endsAt } = found
+  if (seal !== undefined && seal.sequence === BigInt(journal.sequence + 1)) {
+    const records = Number(seal.records)
+    const bytes = endsAt - Number(seal.flushOffset)
+    journal.endFlush(endsAt, bytes, records)
+    account.countFlush(records, bytes, 0, Number(seal.dropped))
+  } else cutTail(disk, path, size, options)
+}
+
+interface FileTail {
   readonly endsAt: number
   /** The seal at the end, if the flush became whole. */
   readonly seal: Seal | undefined
@@ -14,7 +37,7 @@ export interface FileTail {
  * What is behind `size` in the file of the writer; undefined if nothing is, or if it is not the file whose first `size`
  * bytes that writer sealed.
  */
-export function findTail(disk: Disk, path: string, size: number, writerId: bigint): FileTail | undefined {
+function findTail(disk: Disk, path: string, size: number, writerId: bigint): FileTail | undefined {
   const found = disk.lstat(path)
   if (found === undefined || !found.isFile || found.size <= size) return undefined
   const file = openFile(disk, path, constants.O_RDONLY, { mode: 0, dirMode: 0, mkdir: false })
@@ -28,7 +51,7 @@ export function findTail(disk: Disk, path: string, size: number, writerId: bigin
   }
 }
 
-export function cutTail(disk: Disk, path: string, size: number, options: OpenOptions): void {
+function cutTail(disk: Disk, path: string, size: number, options: OpenOptions): void {
   const file = openFile(disk, path, constants.O_WRONLY, options)
   try {
     disk.truncate(file.fd, size)

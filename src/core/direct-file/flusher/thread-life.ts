@@ -2,7 +2,7 @@
 // memory; without it the system has to be asked, which can be done on Linux.
 import { existsSync, readlinkSync } from 'node:fs'
 import { basename } from 'node:path'
-import { native } from '../../native/index.ts'
+import { native } from '../../../native/index.ts'
 
 /** The system's number of this thread; 0 if nobody needs it, or there is none. */
 export function systemThread(): number {

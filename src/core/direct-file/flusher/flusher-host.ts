@@ -1,13 +1,11 @@
 // The life of a flusher's thread, on the side of the thread that opened the file: started, started again on the same
 // memory where it ended, given up where that leads nowhere.
 import { Worker } from 'node:worker_threads'
-import { monotonicMs } from '../../base/clock.ts'
-import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
-import { builtFile } from '../../base/package-root.ts'
-import type { DiskModule } from '../sink/internals.ts'
-import { createJournal } from './flush-journal.ts'
-import type { FlusherMessage, FlusherOptions, FlusherRequest } from './flusher-protocol.ts'
-import type { FlusherThreadData } from './flusher-thread.ts'
+import { monotonicMs } from '../../../base/clock.ts'
+import { errorMessage, LogboomError, systemCode } from '../../../base/errors.ts'
+import { builtFile } from '../../../base/package-root.ts'
+import type { DiskModule } from '../../sink/internals.ts'
+import { createJournal } from '../files/flush-journal.ts'
 import {
   activity,
   control,
@@ -16,8 +14,10 @@ import {
   type SharedMemory,
   statistic,
   threadState
-} from './shared-memory.ts'
-import { openRecords } from './statistics.ts'
+} from '../memory/shared-memory.ts'
+import { openRecords } from '../statistics.ts'
+import type { FlusherMessage, FlusherOptions, FlusherRequest } from './flusher-protocol.ts'
+import type { FlusherThreadData } from './flusher-thread.ts'
 import { mayLive } from './thread-life.ts'
 
 /** A flusher that was given up may finish the call it is in, and is terminated then. */
@@ -148,7 +148,7 @@ export class FlusherHost {
     }
     let worker: Worker
     try {
-      worker = new Worker(builtFile('core/direct-file/flusher-thread.js'), {
+      worker = new Worker(builtFile('core/direct-file/flusher/flusher-thread.js'), {
         workerData,
         // The application's loaders and debug options are not for this thread.
         execArgv: [],

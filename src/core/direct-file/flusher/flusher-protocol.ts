@@ -1,5 +1,5 @@
 // What the opening thread and the flusher's thread tell each other.
-import type { FrameFileOptions } from './flush-target.ts'
+import type { FrameFileOptions } from '../files/flush-target.ts'
 
 export interface FlusherOptions extends FrameFileOptions {
   /** The file, or the folder of a group. */

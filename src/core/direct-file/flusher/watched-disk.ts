@@ -1,7 +1,7 @@
 // A disk that tells other threads when a call is under way, so that whoever waits can tell a disk that does not answer
 // from a thread that gets no processor. After `giveUp` it makes no more changes.
-import type { Disk } from '../../io/disk.ts'
-import { activity, control } from './shared-memory.ts'
+import type { Disk } from '../../../io/disk.ts'
+import { activity, control } from '../memory/shared-memory.ts'
 
 /** Calls that only give back what is held. */
 const RELEASING = new Set(['close', 'unlock'])

@@ -1,13 +1,13 @@
 // Takes one set of shards out of use and turns it into items to be written: whole shards as they lie, or, where
 // a writer died or is late in the middle of a record, what is complete.
 
-import { monotonicMs } from '../../base/clock.ts'
-import { sleep } from '../../base/sleep.ts'
-import { decodeU32, ENTRY_HEADER_BYTES, FRAME_HEADER_BYTES } from '../../formats/direct-file.ts'
-import { native } from '../../native/index.ts'
-import { CopyArena } from './copy-arena.ts'
-import type { FlushItem } from './flush-target.ts'
-import { findLate, forgetLate, type LateCopy, lookAt, noteLate } from './late-copies.ts'
+import { monotonicMs } from '../../../base/clock.ts'
+import { sleep } from '../../../base/sleep.ts'
+import { decodeU32, ENTRY_HEADER_BYTES, FRAME_HEADER_BYTES } from '../../../formats/direct-file.ts'
+import { native } from '../../../native/index.ts'
+import type { FlushItem } from '../files/flush-target.ts'
+import { findLate, forgetLate, type LateCopy, lookAt, noteLate } from '../memory/late-copies.ts'
+import { CopyArena } from '../memory/page-memory.ts'
 import {
   control,
   deadWriter,
@@ -20,7 +20,7 @@ import {
   SKIP_FLAG,
   slot,
   statistic
-} from './shared-memory.ts'
+} from '../memory/shared-memory.ts'
 
 /**
  * A thread that makes no progress for so long while this one runs is taken for dead even if the system did not

@@ -2,18 +2,17 @@
 // allocation and no system call per record.
 
 import { isUint8Array } from 'node:util/types'
-import { BroadcastChannel } from 'node:worker_threads'
-import { argumentError, requireBytes } from '../../base/bytes.ts'
-import { monotonicMs } from '../../base/clock.ts'
-import { LogboomError } from '../../base/errors.ts'
+import { argumentError, requireBytes } from '../../../base/bytes.ts'
+import { monotonicMs } from '../../../base/clock.ts'
+import { LogboomError } from '../../../base/errors.ts'
 import {
   ENTRY_HEADER_BYTES,
   encodeU32,
   FRAME_HEADER_BYTES,
   MAX_RECORD_BYTES
-} from '../../formats/direct-file.ts'
-import { native } from '../../native/index.ts'
-import type { LargeRecord } from './large-records.ts'
+} from '../../../formats/direct-file.ts'
+import { native } from '../../../native/index.ts'
+import { LargeSender } from './large-records.ts'
 import {
   control,
   type DirectFileHandle,
@@ -58,6 +57,7 @@ export class DirectWriter {
   readonly #swapAtBytes: number
   readonly #blocks: boolean
   readonly #exitHandle: unknown
+  readonly #large: LargeSender
   readonly #look: (() => void) | undefined
   #closed = false
   /** When the flusher's thread was first seen to have ended, since it last ran. */
@@ -94,6 +94,7 @@ export class DirectWriter {
     this.#recordsAt = this.#line / 2 + slot.records
     this.#droppedAt = this.#line / 2 + slot.dropped
     this.#sequence = words[this.#line + slot.sequence]
+    this.#large = new LargeSender(memory)
     this.#exitHandle = native.replaceAtExit(words, this.#line + slot.owner, owners, deadWriter)
   }
 
@@ -352,7 +353,6 @@ export class DirectWriter {
 
   /** Passes the record to the flusher beside the shards, and notes in a shard where in the order it belongs. */
   #tryLarge(data: Uint8Array): boolean {
-    const { handle } = this.#memory
     // The flusher does not get messages from before its thread listens.
     for (;;) {
       const thread = Atomics.load(this.#words, control.thread)
@@ -362,21 +362,12 @@ export class DirectWriter {
       if (!this.#mayWait() && thread === threadState.ended) return false
       this.#await(control.thread, thread)
     }
-    const kib = Math.ceil(data.length / 1024)
-    const held = Atomics.add(this.#words, control.largeKib, kib)
-    if (held > 0 && (held + kib) * 1024 > handle.maxLargeBytes) {
-      Atomics.sub(this.#words, control.largeKib, kib)
-      return false
-    }
-    const id = Atomics.add(this.#words, control.largeId, 1)
-    const copy = new SharedArrayBuffer(data.length)
-    new Uint8Array(copy).set(data)
-    // Sent before the place is reserved: a place in the order always has its record.
-    post(handle.channel, { id, writer: this.#writer, data: copy })
+    const sent = this.#large.send(data)
+    if (sent === undefined) return false
+    const { id, kib } = sent
     const at = this.#tryReserve(ENTRY_HEADER_BYTES + LARGE_ENTRY_BYTES)
     if (at === NO_ROOM) {
-      post(handle.channel, { id, writer: this.#writer, data: undefined })
-      Atomics.sub(this.#words, control.largeKib, kib)
+      this.#large.takeBack(sent)
       return false
     }
     this.#putSpecial(at, LARGE_FLAG | LARGE_ENTRY_BYTES)
@@ -408,12 +399,6 @@ function tagged(tag: number, data: Uint8Array): Buffer {
   encodeU32(bytes, 0, tag)
   bytes.set(data, TAG_BYTES)
   return bytes
-}
-
-function post(channel: string, record: LargeRecord): void {
-  const sender = new BroadcastChannel(channel)
-  sender.postMessage(record)
-  sender.close()
 }
 
 /** A writer for a thread that got `handle` from `DirectFile.share()`. */

@@ -1,10 +1,10 @@
 // Opening a direct file: past the page cache where the file system allows it, and never through what is no direct file.
 import { constants } from 'node:fs'
-import { LogboomError, systemCode } from '../../base/errors.ts'
-import { BLOCK_BYTES, encodeFiller, isSealIntact, roundUp, SEAL_BYTES } from '../../formats/direct-file.ts'
-import { detectLayout } from '../../formats/direct-file-layout.ts'
-import type { Disk } from '../../io/disk.ts'
-import { type OpenFile, type OpenOptions, openFile } from '../../io/open-file.ts'
+import { LogboomError, systemCode } from '../../../base/errors.ts'
+import { BLOCK_BYTES, encodeFiller, isSealIntact, roundUp, SEAL_BYTES } from '../../../formats/direct-file.ts'
+import { detectLayout } from '../../../formats/direct-file-layout.ts'
+import type { Disk } from '../../../io/disk.ts'
+import { type OpenFile, type OpenOptions, openFile } from '../../../io/open-file.ts'
 import type { FrameFileOptions } from './flush-target.ts'
 
 const PAGE_BYTES = 4096

@@ -1,6 +1,6 @@
 // Records of files that cannot be written at the moment, copied out of the shared memory so that the records of other
 // files can go on. Bounded; what waits for one file stays in order.
-import { FRAME_HEADER_BYTES } from '../../formats/direct-file.ts'
+import { FRAME_HEADER_BYTES } from '../../../formats/direct-file.ts'
 import { type FlushItem, isLarge } from './flush-target.ts'
 
 /** What a list of small items costs beside their bytes. */

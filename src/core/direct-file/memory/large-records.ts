@@ -1,15 +1,15 @@
-// The flusher's end of the channel for records that are too large for a shard.
+// Both ends of the channel for records that are too large for a shard.
 import { BroadcastChannel, receiveMessageOnPort } from 'node:worker_threads'
 import { control, type SharedMemory } from './shared-memory.ts'
 
 /** What the flusher is told about such a record. */
-export interface LargeRecord {
+interface LargeRecord {
   readonly id: number
-  readonly writer: number
   /** Undefined: the record of this number will not come. */
   readonly data: SharedArrayBuffer | undefined
 }
 
+/** The flusher's end. */
 export class LargeRecords {
   readonly #memory: SharedMemory
   readonly #channel: BroadcastChannel
@@ -48,5 +48,49 @@ export class LargeRecords {
 
   close(): void {
     this.#channel.close()
+  }
+}
+
+/** A record on its way: its number, and the KiB that it counts. */
+export interface SentRecord {
+  readonly id: number
+  readonly kib: number
+}
+
+/** A writer's end. */
+export class LargeSender {
+  readonly #memory: SharedMemory
+
+  constructor(memory: SharedMemory) {
+    this.#memory = memory
+  }
+
+  /** Sends `data`; undefined if as much is on its way as may be. */
+  send(data: Uint8Array): SentRecord | undefined {
+    const { words, handle } = this.#memory
+    const kib = Math.ceil(data.length / 1024)
+    const held = Atomics.add(words, control.largeKib, kib)
+    if (held > 0 && (held + kib) * 1024 > handle.maxLargeBytes) {
+      Atomics.sub(words, control.largeKib, kib)
+      return undefined
+    }
+    const id = Atomics.add(words, control.largeId, 1)
+    const copy = new SharedArrayBuffer(data.length)
+    new Uint8Array(copy).set(data)
+    // Sent before its place is reserved: a place in the order always has its record.
+    this.#post({ id, data: copy })
+    return { id, kib }
+  }
+
+  /** There was no place for it. */
+  takeBack({ id, kib }: SentRecord): void {
+    this.#post({ id, data: undefined })
+    Atomics.sub(this.#memory.words, control.largeKib, kib)
+  }
+
+  #post(record: LargeRecord): void {
+    const sender = new BroadcastChannel(this.#memory.handle.channel)
+    sender.postMessage(record)
+    sender.close()
   }
 }

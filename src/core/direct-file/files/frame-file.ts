@@ -1,18 +1,20 @@
 // One file of frames: which descriptor is open at the path, where the next flush goes, when the file is set aside.
 // O_DIRECT where the file system allows it; never O_APPEND, which loses data together with O_DIRECT.
 import { dirname } from 'node:path'
-import { errorMessage, LogboomError } from '../../base/errors.ts'
-import { ENTRY_HEADER_BYTES, frameBytes, roundUp, SEAL_BYTES } from '../../formats/direct-file.ts'
-import type { Disk, FileStat } from '../../io/disk.ts'
-import { type OpenFile, syncFolder } from '../../io/open-file.ts'
-import { AsideNames } from './aside-names.ts'
+import { LogboomError } from '../../../base/errors.ts'
+import { ENTRY_HEADER_BYTES, frameBytes, roundUp, SEAL_BYTES } from '../../../formats/direct-file.ts'
+import type { Disk, FileStat } from '../../../io/disk.ts'
+import { type OpenFile, syncFolder } from '../../../io/open-file.ts'
+import { BackupNames } from './backup-names.ts'
 import { DirectOpener, fillUp, inspect } from './direct-open.ts'
-import { cutTail, findTail } from './file-tail.ts'
+import { salvage, skipRecords, splitBlock } from './entry-blocks.ts'
+import { takeOver } from './file-tail.ts'
 import type { FlushAccount } from './flush-account.ts'
 import type { FileJournal } from './flush-journal.ts'
 import { type FlushItem, type FrameFileOptions, isLarge, type TargetNews } from './flush-target.ts'
-import { BrokenBlock, FlushFailure, type FlushWriter, type Reach } from './flush-writer.ts'
-import { salvage, skipRecords, splitBlock } from './split-block.ts'
+import { BrokenBlock, type FlushWriter } from './flush-writer.ts'
+import { FlushFailure, type Reach } from './piece-writer.ts'
+import { Reserve } from './reserve.ts'
 
 /** Turns of `write` without an item written: after a rotation, a split, another alignment, another file. */
 const MAX_IDLE_TURNS = 10
@@ -33,7 +35,8 @@ export class FrameFile {
   readonly #account: FlushAccount
   readonly #writer: FlushWriter
   readonly #opener: DirectOpener
-  readonly #asideNames: AsideNames
+  readonly #backupNames: BackupNames
+  readonly #reserve: Reserve
   readonly #syncs: boolean
   readonly #reach: Reach = { written: 0, synced: 0 }
   #state: State = 'closed'
@@ -43,8 +46,6 @@ export class FrameFile {
   #isUnknown: boolean
   #dropped = 0
   #size = 0
-  #allocated = 0
-  #warnedOfAllocation = false
   /** What was closed last, sound as it is: the next `open` need not look into it again. */
   #left: Pick<FileStat, 'dev' | 'ino' | 'size'> | undefined
 
@@ -68,7 +69,10 @@ export class FrameFile {
     this.#isUnknown = isRestart
     this.#syncs = options.sync ?? true
     this.#opener = new DirectOpener(disk, path, options, (code, message) => news.warning(code, message, path))
-    this.#asideNames = new AsideNames(disk, path)
+    this.#backupNames = new BackupNames(disk, path)
+    this.#reserve = new Reserve(disk, path, options.preallocate, (message) =>
+      news.warning('ERR_IO', message, path)
+    )
   }
 
   /** Nothing: what was taken off the list is on disk. */
@@ -94,7 +98,10 @@ export class FrameFile {
   open(): void {
     if (this.#file !== undefined) return
     const path = this.#path
-    if (this.#isUnknown) this.#takeOver()
+    if (this.#isUnknown) {
+      takeOver(this.#disk, path, this.#options, this.#journal, this.#writer.writerId, this.#account)
+      this.#isUnknown = false
+    }
     const isNew = this.#prepare()
     const left = this.#left
     const file = this.#opener.open((opened) => left !== undefined && opened.is(left))
@@ -106,9 +113,10 @@ export class FrameFile {
       throw error
     }
     this.#file = file
-    this.#journal.size = this.#allocated = this.#size
+    this.#journal.size = this.#size
     this.#enter('open')
-    this.#preallocate()
+    this.#reserve.cut(this.#size)
+    this.#reserve.extend(file.fd, this.#size)
   }
 
   /**
@@ -199,7 +207,7 @@ export class FrameFile {
   #release(): void {
     const file = this.#file!
     const size = this.#size
-    const isLarger = this.#allocated > size
+    const isLarger = this.#reserve.end > size
     this.#left = { dev: file.dev, ino: file.ino, size }
     this.#drop()
     try {
@@ -211,24 +219,9 @@ export class FrameFile {
 
   #drop(): void {
     this.#file = undefined
-    this.#size = this.#allocated = 0
+    this.#size = 0
+    this.#reserve.cut(0)
     this.#enter('closed')
-  }
-
-  // What an earlier flusher has on disk and could not note any more is noted; half a flush of its is taken back.
-  #takeOver(): void {
-    const { size } = this.#journal
-    const found = findTail(this.#disk, this.#path, size, this.#writer.writerId)
-    if (found !== undefined) {
-      const { seal, endsAt } = found
-      if (seal !== undefined && seal.sequence === BigInt(this.#journal.sequence + 1)) {
-        const records = Number(seal.records)
-        const bytes = endsAt - Number(seal.flushOffset)
-        this.#journal.endFlush(endsAt, bytes, records)
-        this.#account.countFlush(records, bytes, 0, Number(seal.dropped))
-      } else cutTail(this.#disk, this.#path, size, this.#options)
-    }
-    this.#isUnknown = false
   }
 
   /** Looks at what is at the path; true if that is nothing. Throws `ERR_FORMAT` if it is no direct file. */
@@ -245,32 +238,10 @@ export class FrameFile {
     if (verdict === 'other') {
       throw new LogboomError('ERR_FORMAT', `${path} exists and is not a direct file`, { path })
     }
-    const to = this.#asideNames.setAside(this.#syncs)
+    const to = this.#backupNames.setAside(this.#syncs)
     const message = `${path} did not end with a whole flush of this format; it is kept as ${to}`
     this.#news.warning('ERR_CORRUPT', message, path)
     return true
-  }
-
-  #preallocate(): void {
-    const { preallocate } = this.#options
-    const path = this.#path
-    if (preallocate === 0 || this.#size < this.#allocated) return
-    this.#allocated = this.#size
-    try {
-      if (this.#disk.preallocate(this.#file!.fd, this.#size, preallocate)) {
-        this.#allocated = this.#size + preallocate
-        return
-      }
-      this.#warnOfAllocation(`${path}: space cannot be reserved on this file system`)
-    } catch (error) {
-      this.#warnOfAllocation(`${path}: cannot reserve ${preallocate} bytes: ${errorMessage(error)}`)
-    }
-  }
-
-  #warnOfAllocation(message: string): void {
-    if (this.#warnedOfAllocation) return
-    this.#warnedOfAllocation = true
-    this.#news.warning('ERR_IO', message, this.#path)
   }
 
   /** Bytes of entries that one frame can hold in a file that has `size` bytes, its seal included. */
@@ -332,7 +303,7 @@ export class FrameFile {
     }
     this.#journal.endFlush(this.#size, this.#size - start, this.#account.records - before)
     this.#dropped = 0
-    this.#preallocate()
+    this.#reserve.extend(this.#file!.fd, this.#size)
     return true
   }
 
@@ -341,7 +312,7 @@ export class FrameFile {
     this.#enter(error instanceof FlushFailure && error.isDoubtful ? 'doubtful' : 'unclean')
     try {
       this.#disk.truncate(this.#file!.fd, this.#size)
-      this.#allocated = this.#size
+      this.#reserve.cut(this.#size)
       if (this.#state === 'unclean') this.#enter('open')
     } catch {
       // Tried again before the next flush.
@@ -350,7 +321,7 @@ export class FrameFile {
 
   #cutTail(): void {
     this.#disk.truncate(this.#file!.fd, this.#size)
-    this.#allocated = this.#size
+    this.#reserve.cut(this.#size)
     this.#enter('open')
   }
 
@@ -378,7 +349,7 @@ export class FrameFile {
     }
     const found = this.#disk.lstat(this.#path)
     if (found !== undefined && file.is(found)) {
-      const to = this.#asideNames.setAside(this.#syncs)
+      const to = this.#backupNames.setAside(this.#syncs)
       this.#countRotation()
       this.#news.rotated({ from: this.#path, to, bytes: size }, true)
     }
@@ -388,7 +359,7 @@ export class FrameFile {
   #turnOver(): void {
     const bytes = this.#size
     this.#release()
-    const to = this.#asideNames.setAside(this.#syncs)
+    const to = this.#backupNames.setAside(this.#syncs)
     this.#countRotation()
     this.#news.rotated({ from: this.#path, to, bytes }, false)
     this.open()

@@ -1,11 +1,11 @@
 // Entry of the thread that writes direct files to disk.
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { type Disk, realDisk } from '../../io/disk.ts'
-import { native } from '../../native/index.ts'
-import type { DiskModule } from '../sink/internals.ts'
+import { type Disk, realDisk } from '../../../io/disk.ts'
+import { native } from '../../../native/index.ts'
+import type { DiskModule } from '../../sink/internals.ts'
+import { control, type DirectFileHandle, SharedMemory, threadState } from '../memory/shared-memory.ts'
 import { Flusher } from './flusher.ts'
 import type { FlusherOptions, FlusherRequest } from './flusher-protocol.ts'
-import { control, type DirectFileHandle, SharedMemory, threadState } from './shared-memory.ts'
 import { systemThread } from './thread-life.ts'
 
 export interface FlusherThreadData {

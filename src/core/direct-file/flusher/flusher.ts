@@ -1,16 +1,13 @@
 // Writes what writers put into the shared memory to the file. Runs in a thread of its own (flusher-thread.ts).
-import { monotonicMs } from '../../base/clock.ts'
-import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
-import type { Disk } from '../../io/disk.ts'
-import { FlushAccount } from './flush-account.ts'
-import { FlushJournal, LATE_ROUND } from './flush-journal.ts'
-import type { FlushItem, FlushTarget, TargetNews } from './flush-target.ts'
-import { FlushWriter } from './flush-writer.ts'
-import type { FlusherOptions, FlusherPort } from './flusher-protocol.ts'
-import { FrameFile } from './frame-file.ts'
-import { GroupFile } from './group-file.ts'
-import { LargeRecords } from './large-records.ts'
-import { isUsed, ShardCollector } from './shard-collector.ts'
+import { monotonicMs } from '../../../base/clock.ts'
+import type { Disk } from '../../../io/disk.ts'
+import { FlushAccount } from '../files/flush-account.ts'
+import { FlushJournal, LATE_ROUND } from '../files/flush-journal.ts'
+import type { FlushItem, FlushTarget, TargetNews } from '../files/flush-target.ts'
+import { FlushWriter } from '../files/flush-writer.ts'
+import { FrameFile } from '../files/frame-file.ts'
+import { GroupFile } from '../files/group-file.ts'
+import { LargeRecords } from '../memory/large-records.ts'
 import {
   activity,
   control,
@@ -21,12 +18,14 @@ import {
   slot,
   statistic,
   threadState
-} from './shared-memory.ts'
-import { openRecords } from './statistics.ts'
+} from '../memory/shared-memory.ts'
+import { openRecords } from '../statistics.ts'
+import { Attempts } from './attempts.ts'
+import type { FlusherOptions, FlusherPort } from './flusher-protocol.ts'
+import { GroupRequests } from './group-requests.ts'
+import { isUsed, ShardCollector } from './shard-collector.ts'
 import { watchDisk } from './watched-disk.ts'
 
-const RETRY_MIN_MS = 50
-const RETRY_MAX_MS = 500
 const LEAST_IDLE_CHECK_MS = 100
 /** Late copies are looked at so often while the file closes. */
 const LATE_POLL_MS = 5
@@ -37,19 +36,15 @@ export class Flusher {
   readonly #port: FlusherPort
   readonly #account: FlushAccount
   readonly #target: FlushTarget
+  readonly #attempts: Attempts
   readonly #group: GroupFile | undefined
-  /** Files that were asked to be closed, with the numbers of the requests. */
-  readonly #toClose = new Map<number, number[]>()
+  readonly #requests: GroupRequests | undefined
   readonly #collector: ShardCollector
   readonly #large: LargeRecords
   readonly #journal: FlushJournal
   /** Collected and not yet settled; see `FlushTarget`. */
   readonly #items: FlushItem[] = []
   #itemsEpoch: number | undefined
-  /** 0 while nothing fails. */
-  #retryMs = 0
-  #retryAtMs = 0
-  #askedAtFailure = 0
   #countedDropped = 0
   #lost = 0
   #rotations: number
@@ -88,7 +83,9 @@ export class Flusher {
         this.#journal,
         isRestart
       )
+      this.#requests = new GroupRequests(this.#group, port)
     }
+    this.#attempts = new Attempts(words, this.#account, this.#target, options.path, port)
     this.#collector = new ShardCollector(
       memory,
       options.flushTimeoutMs,
@@ -117,7 +114,8 @@ export class Flusher {
     // Having come so far is progress, too: starting may take long on a machine that has much to do.
     this.#account.progress()
     // That a file can be opened says nothing of records that ended an earlier thread.
-    if (!this.#options.isRestart || openRecords(this.#memory) === 0) this.#attempt(() => this.#target.open())
+    if (!this.#options.isRestart || openRecords(this.#memory) === 0)
+      this.#attempts.run(() => this.#target.open())
     for (;;) {
       const seen = Atomics.load(words, control.wake)
       this.step()
@@ -140,9 +138,9 @@ export class Flusher {
       return true
     }
     const isAsked = asked !== Atomics.load(words, control.flushDone)
-    this.#receive()
+    this.#requests?.receive()
     const isWanted =
-      isDue || isClosing || isAsked || rotateAsked !== this.#rotations || this.#toClose.size > 0
+      isDue || isClosing || isAsked || rotateAsked !== this.#rotations || this.#requests?.isWaiting === true
     if (!(this.#flushPending() && (!isWanted || this.#flushActive(isClosing)))) return false
     if (isDue) this.#planFlush()
     if (nowMs >= this.#nextIdleCheckAtMs) {
@@ -150,15 +148,15 @@ export class Flusher {
       this.#planIdleCheck()
     }
     if (reopenAsked !== this.#reopens) {
-      if (!this.#attempt(() => this.#target.close())) return false
+      if (!this.#attempts.run(() => this.#target.close())) return false
       this.#reopens = reopenAsked
     }
     if (rotateAsked !== this.#rotations) {
-      if (!this.#attempt(() => this.#target.rotate())) return false
+      if (!this.#attempts.run(() => this.#target.rotate())) return false
       this.#rotations = rotateAsked
     }
-    if (this.#target.holds) this.#attempt(() => this.#target.writeHeld())
-    this.#closeAskedFiles()
+    if (this.#target.holds) this.#attempts.run(() => this.#target.writeHeld())
+    this.#requests?.closeAsked()
     this.#reportLost()
     // One file's trouble keeps no other from being written, but it keeps a flush of all of them from being true.
     if (this.#target.holds) return false
@@ -189,19 +187,16 @@ export class Flusher {
     const { words } = this.#memory
     let seen = seenWake
     for (;;) {
+      const { retryAtMs } = this.#attempts
       let untilMs = Math.min(this.#nextFlushAtMs, this.#nextIdleCheckAtMs)
-      if (this.#retryMs > 0) untilMs = this.#retryAtMs
+      if (retryAtMs !== undefined) untilMs = retryAtMs
       else if (this.#isWaitingForLate()) untilMs = Math.min(untilMs, monotonicMs() + LATE_POLL_MS)
       const restMs = untilMs - monotonicMs()
       if (restMs <= 0) return
-      if (this.#retryMs > 0) Atomics.store(words, control.activity, activity.pausing)
+      if (retryAtMs !== undefined) Atomics.store(words, control.activity, activity.pausing)
       const woken = Atomics.wait(words, control.wake, seen, restMs) !== 'timed-out'
       Atomics.store(words, control.activity, activity.working)
-      if (!woken || this.#retryMs === 0) return
-      const isUrgent =
-        Atomics.load(words, control.flushAsked) !== this.#askedAtFailure ||
-        Atomics.load(words, control.giveUp) !== 0
-      if (isUrgent) return
+      if (!woken || retryAtMs === undefined || this.#attempts.isAsked) return
       seen = Atomics.load(words, control.wake)
     }
   }
@@ -259,7 +254,7 @@ export class Flusher {
       this.#journal.endLate()
       this.#collector.forget()
     } else if (isClosing && this.#target.hasDropped && this.#group === undefined) {
-      return this.#attempt(() => this.#target.write([]))
+      return this.#attempts.run(() => this.#target.write([]))
     }
     return true
   }
@@ -277,7 +272,7 @@ export class Flusher {
     const { words, statistics } = this.#memory
     const startedMs = monotonicMs()
     // Requests were posted before the records they belong to were logged.
-    this.#receive()
+    this.#requests?.receive()
     if (this.#itemsEpoch !== epoch) {
       this.#large.receive()
       const { items, lost, missing } = this.#collector.collect(epoch)
@@ -312,7 +307,7 @@ export class Flusher {
   }
 
   #write(): boolean {
-    const isDone = this.#attempt(() => this.#target.write(this.#items))
+    const isDone = this.#attempts.run(() => this.#target.write(this.#items))
     if (isDone && this.#items.length > 0) throw new Error('a target has left something in the list')
     return isDone
   }
@@ -339,76 +334,4 @@ export class Flusher {
     this.#port.send({ type: 'lost', records: this.#lost })
     this.#lost = 0
   }
-
-  /** Carries out I/O; after a failure everything is as before, and it is tried again with growing pauses. */
-  #attempt(work: () => void): boolean {
-    try {
-      work()
-    } catch (error) {
-      this.#account.countError()
-      this.#failed(this.#options.path, error)
-      return false
-    }
-    const { heldFailure } = this.#target
-    if (this.#target.holds && heldFailure !== undefined) {
-      this.#failed(heldFailure.path, heldFailure.error)
-      return true
-    }
-    this.#retryMs = 0
-    const { words } = this.#memory
-    const { degraded, open } = runState
-    if (Atomics.compareExchange(words, control.state, degraded, open) === degraded) {
-      this.#port.send({ type: 'recovered' })
-    }
-    return true
-  }
-
-  #failed(path: string, error: unknown): void {
-    const { words } = this.#memory
-    const nowMs = monotonicMs()
-    // What fails in the same round as something else does not make the pause longer.
-    if (nowMs >= this.#retryAtMs || this.#retryMs === 0) {
-      this.#retryMs = Math.min(Math.max(this.#retryMs * 2, RETRY_MIN_MS), RETRY_MAX_MS)
-      this.#retryAtMs = nowMs + this.#retryMs
-    }
-    this.#askedAtFailure = Atomics.load(words, control.flushAsked)
-    const { degraded, open } = runState
-    if (Atomics.compareExchange(words, control.state, open, degraded) === open) {
-      this.#port.send({ type: 'degraded', ...describe(path, error) })
-    }
-  }
-
-  #receive(): void {
-    const group = this.#group
-    if (group === undefined) return
-    for (let request = this.#port.receive(); request !== undefined; request = this.#port.receive()) {
-      const { type, tag } = request
-      if (type === 'add') group.add(tag, request.path)
-      else if (type === 'dropped') group.countDroppedOf(tag, request.count)
-      else if (type === 'open') group.openOf(tag)
-      else {
-        // What was logged before is written first.
-        const numbers = this.#toClose.get(tag)
-        if (numbers === undefined) this.#toClose.set(tag, [request.number])
-        else numbers.push(request.number)
-      }
-    }
-  }
-
-  /** Requests that came after the flush of this round wait for the next, as does what is held for their file. */
-  #closeAskedFiles(): void {
-    const group = this.#group
-    if (group === undefined) return
-    for (const [tag, numbers] of this.#toClose) {
-      if (group.holdsOf(tag)) continue
-      group.closeOf(tag)
-      this.#toClose.delete(tag)
-      for (const number of numbers) this.#port.send({ type: 'fileClosed', number })
-    }
-  }
-}
-
-function describe(path: string, error: unknown): { code: string; message: string; path: string } {
-  const code = error instanceof LogboomError ? (systemCode(error.cause) ?? error.code) : systemCode(error)
-  return { code: code ?? 'ERR_IO', message: `${path}: ${errorMessage(error)}`, path }
 }

@@ -1,5 +1,5 @@
 // What a flusher writes to: a file, or a group of files. And the one rule about who owns what waits to be written.
-import type { RotatedEvent } from '../sink/contract.ts'
+import type { RotatedEvent } from '../../sink/contract.ts'
 
 /** Entries with room for a frame header before them. */
 export interface FrameBlock {

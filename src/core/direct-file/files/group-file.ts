@@ -1,9 +1,9 @@
 // Many direct files for one flusher: each record begins with the number of its file. A flush sorts the records
 // by file in memory; at most so many files are open at a time. What is wrong with one file concerns that file alone.
 
-import { monotonicMs } from '../../base/clock.ts'
-import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
-import type { Disk } from '../../io/disk.ts'
+import { monotonicMs } from '../../../base/clock.ts'
+import { errorMessage, LogboomError, systemCode } from '../../../base/errors.ts'
+import type { Disk } from '../../../io/disk.ts'
 import type { FlushAccount } from './flush-account.ts'
 import type { FlushJournal } from './flush-journal.ts'
 import type { FlushItem, FlushTarget, FrameFileOptions, TargetNews } from './flush-target.ts'
