@@ -135,6 +135,8 @@ export class FileOutputs implements Outputs {
     const results = await Promise.allSettled([...closing, ...flushes])
     for (const result of results) if (result.status === 'rejected') throw result.reason
     if (to === 'disk') await syncClosed(this.#internals.disk, this.#options.folder, this.#unsynced)
+    // That a file is out of trouble is said by event a tick later; nobody listens any more behind a close.
+    if (this.#troubled.size > 0) await new Promise((resolve) => setImmediate(resolve))
   }
 
   flushNow(to: SyncLevel, waitMs: number): void {

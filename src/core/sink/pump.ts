@@ -106,7 +106,7 @@ export class Pump {
         },
         sync: (to) => target.sync(to),
         syncNow: (to, waitMs) => target.syncNow(to, waitMs),
-        synced: (to, total) => this.#synced(to, total),
+        synced: (to, total, isOver) => this.#synced(to, total, isOver),
         syncFailed: (error) => this.#syncFailed(error),
         unproven: () => this.#syncUnproven(),
         isOwed: () => this.#owed === 'acknowledgement'
@@ -362,10 +362,10 @@ export class Pump {
     }
   }
 
-  #synced(to: SyncLevel, total: number): void {
+  #synced(to: SyncLevel, total: number, isOver: boolean): void {
     if (to === 'disk') {
       this.#queue.release(total)
-      if (this.#trouble.has('sync')) {
+      if (isOver && this.#trouble.has('sync')) {
         this.#retry.worked()
         this.#trouble.end('sync')
       }
