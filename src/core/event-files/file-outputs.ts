@@ -46,6 +46,7 @@ export class FileOutputs implements Outputs {
   readonly #refusals = new Refusals()
   /** The policy where memory is full. */
   readonly #blocks: boolean
+  readonly #dropsOldest: boolean
   /** What a single file may hold where records are dropped. */
   readonly #fileBytes: number
   readonly #idleTimer: NodeJS.Timeout
@@ -90,6 +91,7 @@ export class FileOutputs implements Outputs {
       }
     )
     this.#blocks = options.overflow === 'block'
+    this.#dropsOldest = options.checked.overflow === 'drop-oldest'
     this.#fileBytes = Math.max(1, Math.floor(options.maxBufferBytes * FILE_SHARE))
     this.#buffer = new EventBuffer(Math.max(1, Math.floor(options.maxBufferBytes * BUFFER_SHARE)))
     const { idleClose } = options.own
@@ -106,6 +108,16 @@ export class FileOutputs implements Outputs {
     if (this.#buffer.bytes >= Math.min(HAND_OVER_BYTES, this.#buffer.capacity / 2)) this.#startRound()
     else this.#schedule(this.#options.checked.flushInterval)
     return true
+  }
+
+  dropOldest(bytes: number): void {
+    // More at once than is needed: what stays is moved together, which must not be done for every record.
+    const wanted = Math.max(bytes + 1, this.#buffer.capacity / 8)
+    for (const [entry, dropped] of this.#buffer.dropOldest(wanted)) {
+      this.#drop(entry, dropped)
+      if (!this.#buffer.has(entry)) this.#passed(entry)
+    }
+    this.#buffer.compact(true)
   }
 
   // The caller does not let this thread get to closing files, so more than `maxOpenFiles` may be open for a while.
@@ -226,11 +238,9 @@ export class FileOutputs implements Outputs {
     void this.#runRound()
   }
 
-  /** Hands over, to files that are open, what can be; the others have to wait for the round that this begins. */
+  /** Hands over what can be without closing another file; the rest has to wait for the round that this begins. */
   #makeRoom(): void {
-    for (const entry of this.#buffer.entries()) {
-      if (this.#files.get(entry) !== undefined) this.#handOver(entry)
-    }
+    for (const entry of this.#buffer.entries()) this.#handOver(entry)
     this.#buffer.compact(true)
     if (this.#buffer.bytes > 0) this.#startRound()
   }
@@ -352,6 +362,10 @@ export class FileOutputs implements Outputs {
     // is the disk, all of them wait, and so does the caller.
     const othersWork = this.#tookAllAtMs > (file.laggingSinceMs ?? 0) && !isWholeDisk(file.failureCode)
     if (!othersWork && this.#blocks) return false
+    if (this.#dropsOldest) {
+      this.#replaceOldest(file)
+      return true
+    }
     const reason = file.trouble?.message ?? 'its lock is held by somebody else'
     this.#news.warning(
       'ERR_OVERFLOW',
@@ -360,6 +374,19 @@ export class FileOutputs implements Outputs {
     )
     this.#dropWaiting(entry)
     return false
+  }
+
+  /** Makes room for what waits for a file: its own oldest records go first, then those that wait for files that hold most. */
+  #replaceOldest(file: EventFile): void {
+    const waitingBytes = this.#buffer.bytesOf(file.entry)
+    file.dropOldest(waitingBytes)
+    let surplus = this.#files.queuedBytes + waitingBytes - 2 * this.#fileBytes
+    for (const other of [...this.#files.list].sort((a, b) => b.queuedBytes - a.queuedBytes)) {
+      if (surplus <= 0) break
+      const before = other.queuedBytes
+      other.dropOldest(surplus)
+      surplus -= before - other.queuedBytes
+    }
   }
 
   /** The file of an event; undefined if it cannot be had at the moment. */

@@ -304,6 +304,11 @@ export class Pump {
     }
   }
 
+  /** Drops records that wait to be written, the oldest ones, until `bytes` are free or none is left. */
+  dropOldest(bytes: number): void {
+    this.#account.drop(this.#queue.dropOldest(bytes))
+  }
+
   /** For a process that exits: gives up what is not written, and counts it. */
   abandon(): Dropped {
     const lost = sum(this.#queue.clear(), this.#target.abandon?.() ?? nothingDropped)
