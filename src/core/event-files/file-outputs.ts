@@ -7,7 +7,7 @@ import { checkedFor } from '../../base/options.ts'
 import { sleep } from '../../base/sleep.ts'
 import { fileKinds } from '../file-kinds.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
-import type { WarningEvent } from '../sink/contract.ts'
+import type { Overflow, WarningEvent } from '../sink/contract.ts'
 import { type Internals, internals, withInternals } from '../sink/internals.ts'
 import type { InternalSink } from '../sink/pumped-sink.ts'
 import { nothingDropped, type SyncLevel } from '../sink/target.ts'
@@ -24,8 +24,7 @@ import { syncClosed, syncClosedNow } from './sync-closed.ts'
 /** So much is handed over without waiting for `flushInterval`. */
 const HAND_OVER_BYTES = 4 * 1024 * 1024
 /** Of the memory for records half is the sink's queue, a quarter this buffer; the files share the last one. */
-const BUFFER_SHARE = 1 / 4
-const FILE_SHARE = 1 / 8
+const SHARE = 1 / 4
 /** A place among the open files is waited for so long; then other events come first. */
 const PLACE_WAIT_MS = 20
 /** The thread is given back to others after so much work at once. */
@@ -45,10 +44,9 @@ export class FileOutputs implements Outputs {
   readonly #buffer: EventBuffer
   readonly #refusals = new Refusals()
   /** The policy where memory is full. */
-  readonly #blocks: boolean
-  readonly #dropsOldest: boolean
-  /** What a single file may hold where records are dropped. */
-  readonly #fileBytes: number
+  readonly #overflow: Overflow
+  /** What all files together may hold. */
+  readonly #filesBytes: number
   readonly #idleTimer: NodeJS.Timeout
   /** Files that said they are in trouble, and events whose files cannot be made for now. */
   readonly #troubled = new Set<EventFile | EventEntry>()
@@ -90,10 +88,9 @@ export class FileOutputs implements Outputs {
         dropped: (file, dropped) => this.#drop(file.entry, dropped)
       }
     )
-    this.#blocks = options.overflow === 'block'
-    this.#dropsOldest = options.checked.overflow === 'drop-oldest'
-    this.#fileBytes = Math.max(1, Math.floor(options.maxBufferBytes * FILE_SHARE))
-    this.#buffer = new EventBuffer(Math.max(1, Math.floor(options.maxBufferBytes * BUFFER_SHARE)))
+    this.#overflow = options.checked.overflow
+    this.#filesBytes = Math.max(1, Math.floor(options.maxBufferBytes * SHARE))
+    this.#buffer = new EventBuffer(this.#filesBytes)
     const { idleClose } = options.own
     const everyMs = Math.max(100, idleClose / 4)
     this.#idleTimer = setInterval(() => this.#files.closeIdle(monotonicMs() - idleClose), everyMs).unref()
@@ -220,8 +217,8 @@ export class FileOutputs implements Outputs {
       ...placeOf(output, folder, entry.name),
       fallback: false,
       mkdir: checked.mkdir || isBelow,
-      // Where nothing is dropped the bound is kept here, and no file must block for one of its own.
-      maxBufferBytes: this.#blocks ? this.#options.maxBufferBytes : this.#fileBytes
+      // The bound is kept here, and no file must block or drop for one of its own.
+      maxBufferBytes: this.#options.maxBufferBytes
     }
     return withInternals(this.#internals, () => fileKinds[output].create(checkedFor(checked, place) as never))
   }
@@ -353,25 +350,25 @@ export class FileOutputs implements Outputs {
   /** Whether a file that cannot write now may take the records that wait for it. If not, they may be dropped. */
   #hasRoomFor(file: EventFile): boolean {
     const { entry } = file
-    const othersBytes = this.#files.queuedBytes - file.queuedBytes
-    // The file itself drops what is more than its share.
-    if (!this.#blocks && othersBytes <= this.#fileBytes) return true
-    const bytes = othersBytes + file.queuedBytes + this.#buffer.bytesOf(entry)
-    if (bytes <= 2 * this.#fileBytes) return true
+    if (this.#files.queuedBytes + this.#buffer.bytesOf(entry) <= this.#filesBytes) return true
     // One event must not hold up the others: where they can be written, it alone pays. Where none can, or the cause
-    // is the disk, all of them wait, and so does the caller.
-    const othersWork = this.#tookAllAtMs > (file.laggingSinceMs ?? 0) && !isWholeDisk(file.failureCode)
-    if (!othersWork && this.#blocks) return false
-    if (this.#dropsOldest) {
-      this.#replaceOldest(file)
-      return true
-    }
+    // is the disk, all of them wait, and the policy is applied to what comes.
+    const isDisk = this.#overflow === 'block' && isWholeDisk(file.failureCode)
+    const othersWork = this.#tookAllAtMs > (file.laggingSinceMs ?? 0) && !isDisk
+    if (!othersWork) return false
+    // The cause may be gone, and only its next attempt not be due yet.
+    if (file.failureCode !== undefined) file.tryNow()
+    if (!file.isLagging) return true
     const reason = file.trouble?.message ?? 'its lock is held by somebody else'
     this.#news.warning(
       'ERR_OVERFLOW',
       `${entry.path}: records are dropped, as they cannot be written: ${reason}`,
       entry.path
     )
+    if (this.#overflow === 'drop-oldest') {
+      this.#replaceOldest(file)
+      return true
+    }
     this.#dropWaiting(entry)
     return false
   }
@@ -380,7 +377,7 @@ export class FileOutputs implements Outputs {
   #replaceOldest(file: EventFile): void {
     const waitingBytes = this.#buffer.bytesOf(file.entry)
     file.dropOldest(waitingBytes)
-    let surplus = this.#files.queuedBytes + waitingBytes - 2 * this.#fileBytes
+    let surplus = this.#files.queuedBytes + waitingBytes - this.#filesBytes
     for (const other of [...this.#files.list].sort((a, b) => b.queuedBytes - a.queuedBytes)) {
       if (surplus <= 0) break
       const before = other.queuedBytes
