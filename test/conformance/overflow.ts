@@ -92,9 +92,14 @@ export function overflowTests(subject: Subject): void {
       const sink = bed.create({ maxBufferBytes: QUEUE_BYTES })
       bed.failAll(writes, 'ENOSPC')
       let logged = 0
-      while (sink.write(`${bed.line(logged++)}\n`)) expect(logged).toBeLessThan(manyRecords)
-      await new Promise((resolve) => setTimeout(resolve, 150))
-      expect(bed.count('drain')).toBe(0)
+      let drains = 0
+      // What moves on to memory of a target makes room, too; in the end there is none.
+      do {
+        drains = bed.count('drain')
+        while (sink.write(`${bed.line(logged++)}\n`)) expect(logged).toBeLessThan(manyRecords)
+        await new Promise((resolve) => setTimeout(resolve, 150))
+      } while (bed.count('drain') > drains)
+      expect(sink.stats().queuedBytes).toBeLessThanOrEqual(boundBytes)
       const drained = new Promise<void>((resolve) => void sink.once('drain', () => resolve()))
       bed.heal()
       await drained

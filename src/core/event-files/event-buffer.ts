@@ -1,5 +1,6 @@
 // Records of many events in one buffer, in the order of their arrival, to be taken out event by event.
 import { native } from '../../native/index.ts'
+import type { Dropped } from '../queue/byte-queue.ts'
 import type { EventEntry } from './outputs.ts'
 
 const NEWLINE = 10
@@ -17,6 +18,8 @@ export class EventBuffer {
   #starts = new Int32Array(INITIAL_LINES)
   #ends = new Int32Array(INITIAL_LINES)
   #next = new Int32Array(INITIAL_LINES)
+  /** Whose lines they are. */
+  readonly #owners: EventEntry[] = []
   #lines = 0
   // By the event's tag. No Map: its tables, outgrown and refilled all the time, hold each other and what was in them
   // until the next full collection.
@@ -43,15 +46,7 @@ export class EventBuffer {
     this.#reserve(bytes, entry.tag)
     native.copy(data, start, end, this.#buffer, this.#used)
     this.#buffer[this.#used + bytes - 1] = NEWLINE
-    const line = this.#lines++
-    this.#starts[line] = this.#used
-    this.#used += bytes
-    this.#live += bytes
-    this.#ends[line] = this.#used
-    this.#next[line] = NONE
-    if (this.#heads[entry.tag] === NONE) this.#begin(entry, line)
-    else this.#next[this.#tails[entry.tag]] = line
-    this.#tails[entry.tag] = line
+    this.#append(entry, bytes)
     return true
   }
 
@@ -79,7 +74,7 @@ export class EventBuffer {
     const lines: Buffer[] = []
     for (let line = this.#headOf(entry); line !== NONE; line = this.#next[line]) {
       lines.push(this.#buffer.subarray(this.#starts[line], this.#ends[line]))
-      this.#live -= this.#ends[line] - this.#starts[line]
+      this.#taken(line)
     }
     this.#heads[entry.tag] = NONE
     if (this.#live === 0) this.reset()
@@ -99,13 +94,31 @@ export class EventBuffer {
         start = this.#starts[line]
       }
       end = this.#ends[line]
+      this.#taken(line)
     }
     if (end !== NONE) pieces.push(this.#buffer.subarray(start, end))
     this.#heads[entry.tag] = NONE
     const lines = pieces.length === 1 ? pieces[0] : Buffer.concat(pieces)
-    this.#live -= lines.length
     if (this.#live === 0) this.reset()
     return lines
+  }
+
+  /** Takes out the oldest lines of all, of at least so many bytes; tells how many of each event they were. */
+  dropOldest(bytes: number): Map<EventEntry, Dropped> {
+    const dropped = new Map<EventEntry, Dropped>()
+    const until = this.#live - bytes
+    for (let line = 0; line < this.#lines && this.#live > until; line++) {
+      const length = this.#ends[line] - this.#starts[line]
+      if (length === 0) continue
+      const entry = this.#owners[line]
+      // The oldest of all is the oldest of its event, too.
+      this.#heads[entry.tag] = this.#next[line]
+      this.#taken(line)
+      const before = dropped.get(entry) ?? { lines: 0, bytes: 0 }
+      dropped.set(entry, { lines: before.lines + 1, bytes: before.bytes + length })
+    }
+    if (this.#live === 0) this.reset()
+    return dropped
   }
 
   /** Gives back the room of lines that were taken out, if that is worth moving the others, or `anyway`. */
@@ -118,12 +131,16 @@ export class EventBuffer {
       ? this.#live < this.#used
       : 2 * this.#live < this.#used && 2 * this.#used > this.capacity
     if (!isWorth) return
-    const rest = this.entries().map(
-      (entry) => [entry, this.takeEach(entry).map((line) => Buffer.from(line))] as const
-    )
+    const lines = this.#lines
     this.reset()
-    for (const [entry, lines] of rest) {
-      for (const line of lines) this.add(entry, line, 0, line.length - 1)
+    for (let line = 0; line < lines; line++) {
+      const start = this.#starts[line]
+      const end = this.#ends[line]
+      if (start === end) continue
+      // Everything moves to the front, so nothing is overwritten that is still to be moved.
+      const entry = this.#owners[line]
+      this.#buffer.copyWithin(this.#used, start, end)
+      this.#append(entry, end - start)
     }
   }
 
@@ -134,6 +151,27 @@ export class EventBuffer {
       this.#isListed[tag] = 0
     }
     this.#listed.length = 0
+  }
+
+  /** The bytes at the end are a line. */
+  #append(entry: EventEntry, bytes: number): void {
+    const { tag } = entry
+    const line = this.#lines++
+    this.#owners[line] = entry
+    this.#starts[line] = this.#used
+    this.#used += bytes
+    this.#live += bytes
+    this.#ends[line] = this.#used
+    this.#next[line] = NONE
+    if (this.#heads[tag] === NONE) this.#begin(entry, line)
+    else this.#next[this.#tails[tag]] = line
+    this.#tails[tag] = line
+  }
+
+  /** A line that was taken out is an empty one. */
+  #taken(line: number): void {
+    this.#live -= this.#ends[line] - this.#starts[line]
+    this.#starts[line] = this.#ends[line]
   }
 
   #begin(entry: EventEntry, line: number): void {

@@ -135,6 +135,12 @@ export class EventFile {
     return this.#sink.close()
   }
 
+  /** Drops the oldest records of those it could not write yet. */
+  dropOldest(bytes: number): void {
+    this.#sink.dropOldest(bytes)
+    this.count()
+  }
+
   /** Gives up what it has not written, and counts it as dropped. */
   abandon(): void {
     const { bytes } = this.#sink.abandon()

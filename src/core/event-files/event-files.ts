@@ -47,7 +47,7 @@ export class EventFiles extends PumpedSink {
       // The other half of the memory is for what was routed and is not yet written.
       { durability, flushInterval: 0, maxBufferBytes: Math.max(1, Math.floor(maxBufferBytes / 2)), overflow },
       new LineQueue(),
-      new EventTarget(options, this.#events, this.#outputs)
+      new EventTarget(options, this.#events, this.#outputs, (line) => account.isDropNotice(line))
     )
     this.attach(pump)
     pump.open()
@@ -122,18 +122,21 @@ export class EventFiles extends PumpedSink {
   /** Records offered to all events. */
   protected get offered(): number {
     let records = 0
-    for (const { accepted, dropped } of this.#events.all()) records += accepted + dropped
+    for (const entry of this.#events.all()) records += offeredTo(entry)
     return records
   }
 
   #add(entry: EventEntry, data: Uint8Array): boolean {
-    while (!this.#outputs.add(entry, data, 0, data.length)) {
-      if (this.#options.overflow !== 'block') {
+    const { overflow } = this.#options.checked
+    const isTaken = (): boolean => this.#outputs.add(entry, data, 0, data.length)
+    if (overflow === 'block') while (!isTaken()) this.#outputs.waitForRoom()
+    else if (!isTaken()) {
+      if (overflow === 'drop-oldest') this.#outputs.dropOldest?.(data.length)
+      if (overflow === 'drop-newest' || !isTaken()) {
         entry.dropped++
         this.#account.drop({ lines: 1, bytes: data.length })
         return false
       }
-      this.#outputs.waitForRoom()
     }
     entry.isActive = true
     entry.accepted++
@@ -147,9 +150,9 @@ export class EventFiles extends PumpedSink {
       throw new LogboomError('ERR_NO_EVENT', `there is no event ${JSON.stringify(event)}`, { path: folder })
     }
     this.#outputs.update(entry)
-    const { accepted, dropped, written } = entry
+    const { dropped, written } = entry
     return {
-      totalLogs: accepted + dropped,
+      totalLogs: offeredTo(entry),
       droppedLogs: dropped,
       recordsWritten: written.records,
       bytesWritten: written.bytes,
@@ -180,6 +183,10 @@ export class EventFiles extends PumpedSink {
     const { folder } = this.#options
     throw new LogboomError('ERR_CLOSED', `the sink of ${folder} is closed`, { path: folder })
   }
+}
+
+function offeredTo({ accepted, dropped, notices }: EventEntry): number {
+  return accepted + dropped - notices
 }
 
 function isUsed({ isActive, accepted, dropped }: EventEntry): boolean {

@@ -35,6 +35,11 @@ export class EventTable {
     return this.#entries.values()
   }
 
+  /** Where lines without an event go. */
+  get default(): EventEntry {
+    return this.#default
+  }
+
   /** The entry of an event, made if need be. Throws `ERR_EVENT_NAME`. */
   entryOf(event: string): EventEntry {
     const known = this.#byName.get(event)
@@ -84,6 +89,7 @@ export class EventTable {
       isActive: false,
       accepted: 0,
       dropped: 0,
+      notices: 0,
       written: { records: 0, bytes: 0, rotations: 0 }
     }
     this.#entries.set(name, entry)

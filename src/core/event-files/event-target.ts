@@ -28,10 +28,18 @@ export class EventTarget implements Target {
   readonly #lines: LineEvents
   readonly #events: EventTable
   readonly #outputs: Outputs
+  /** Whether a line is no record, but tells of drops. */
+  readonly #isNotice: (line: Uint8Array) => boolean
   readonly #isDurable: boolean
   #isClosed = false
 
-  constructor({ own, checked }: ParsedEventFilesOptions, events: EventTable, outputs: Outputs) {
+  constructor(
+    { own, checked }: ParsedEventFilesOptions,
+    events: EventTable,
+    outputs: Outputs,
+    isNotice: (line: Uint8Array) => boolean
+  ) {
+    this.#isNotice = isNotice
     this.#lines = new LineEvents(own.eventKey)
     this.#isDurable = checked.durability === 'disk'
     this.#events = events
@@ -45,13 +53,18 @@ export class EventTarget implements Target {
       for (let index = 0; index < count; index++) {
         const end = this.#lines.endOf(index)
         if (end - at > 1) {
-          const entry = this.#events.entryOfLine(this.#lines, lines, at, index)
+          // Whatever the key of events is, a notice has no event.
+          const isNotice = this.#isNotice(lines.subarray(at, end))
+          const entry = isNotice
+            ? this.#events.default
+            : this.#events.entryOfLine(this.#lines, lines, at, index)
           while (!this.#outputs.add(entry, lines, at, end - 1)) {
             if (at > 0 || waitMs < SHORT_WAIT_MS) return at
             this.#outputs.waitForRoom()
           }
           entry.isActive = true
           entry.accepted++
+          if (isNotice) entry.notices++
         }
         at = end
       }

@@ -2,30 +2,21 @@
 // event by event, so that memory does not grow with their number and files need not be opened for every record.
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
 import { monotonicMs } from '../../base/clock.ts'
-import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
-import { checkedFor } from '../../base/options.ts'
+import { LogboomError } from '../../base/errors.ts'
 import { sleep } from '../../base/sleep.ts'
-import { fileKinds } from '../file-kinds.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
-import type { WarningEvent } from '../sink/contract.ts'
-import { type Internals, internals, withInternals } from '../sink/internals.ts'
-import type { InternalSink } from '../sink/pumped-sink.ts'
-import { nothingDropped, type SyncLevel } from '../sink/target.ts'
-import { EventBuffer } from './event-buffer.ts'
-import type { EventFile } from './event-file.ts'
+import { type Internals, internals } from '../sink/internals.ts'
+import type { SyncLevel } from '../sink/target.ts'
+import { Delivery } from './delivery.ts'
+import type { EventBuffer } from './event-buffer.ts'
 import { FlushMeter } from './flush-meter.ts'
-import { OpenFiles } from './open-files.ts'
+import type { OpenFiles } from './open-files.ts'
 import type { ParsedEventFilesOptions } from './options.ts'
-import { placeOf } from './output-kind.ts'
-import { countDropped, type EventEntry, type OutputNews, type Outputs, type OutputTotals } from './outputs.ts'
-import { isObstacle, isWholeDisk, Refusals } from './refusals.ts'
+import type { EventEntry, OutputNews, Outputs, OutputTotals } from './outputs.ts'
 import { syncClosed, syncClosedNow } from './sync-closed.ts'
 
 /** So much is handed over without waiting for `flushInterval`. */
 const HAND_OVER_BYTES = 4 * 1024 * 1024
-/** Of the memory for records half is the sink's queue, a quarter this buffer; the files share the last one. */
-const BUFFER_SHARE = 1 / 4
-const FILE_SHARE = 1 / 8
 /** A place among the open files is waited for so long; then other events come first. */
 const PLACE_WAIT_MS = 20
 /** The thread is given back to others after so much work at once. */
@@ -40,58 +31,25 @@ export class FileOutputs implements Outputs {
   readonly metrics = new FlushMeter()
   readonly #options: ParsedEventFilesOptions
   readonly #internals: Internals = internals()
-  readonly #news: OutputNews
+  readonly #delivery: Delivery
   readonly #files: OpenFiles
   readonly #buffer: EventBuffer
-  readonly #refusals = new Refusals()
-  /** The policy where memory is full. */
-  readonly #blocks: boolean
-  /** What a single file may hold where records are dropped. */
-  readonly #fileBytes: number
   readonly #idleTimer: NodeJS.Timeout
-  /** Files that said they are in trouble, and events whose files cannot be made for now. */
-  readonly #troubled = new Set<EventFile | EventEntry>()
-  /** Events whose files were closed before they were known to be on disk. */
-  readonly #unsynced = new Set<EventEntry>()
   /** For each flush under way: the events it waits for, until their records are handed over. */
   readonly #awaited = new Set<Set<EventEntry>>()
   #timer: NodeJS.Timeout | undefined
   #round: Promise<void> | undefined
   #roundStartedMs = 0
-  /** When a file last took everything it was given. */
-  #tookAllAtMs = 0
-  #saidDescriptors = false
   #isClosed = false
-  /** What was lost since `close` was called. */
-  #lost: Dropped = nothingDropped
 
   constructor(options: ParsedEventFilesOptions, news: OutputNews) {
     this.#options = options
-    this.#news = news
-    // A file that is shared holds a lock file, too; a write-ahead log its folder's lock, a segment and the one prepared
-    // behind it. One descriptor is for the folder, which is synced now and then.
-    const descriptors = options.output === 'wal' ? 3 : options.checked.lock === false ? 1 : 2
-    this.#files = new OpenFiles(
-      {
-        maxFiles: Math.max(1, Math.floor((options.own.maxOpenFiles - 1) / descriptors)),
-        create: (entry) => this.#create(entry),
-        closeFailed: ({ entry }, error) => {
-          if (!this.#isClosed) this.#warn(entry, error)
-        },
-        closedUnsynced: ({ entry }) => this.#unsynced.add(entry)
-      },
-      {
-        rotated: (event) => news.rotated(event),
-        repaired: (event) => news.repaired(event),
-        warning: ({ code, message, path }) => news.warning(code, message, path),
-        degraded: (file, event) => this.#degraded(file, event),
-        recovered: (file) => this.#recovered(file),
-        dropped: (file, dropped) => this.#drop(file.entry, dropped)
-      }
-    )
-    this.#blocks = options.overflow === 'block'
-    this.#fileBytes = Math.max(1, Math.floor(options.maxBufferBytes * FILE_SHARE))
-    this.#buffer = new EventBuffer(Math.max(1, Math.floor(options.maxBufferBytes * BUFFER_SHARE)))
+    this.#delivery = new Delivery(options, this.#internals, news, {
+      passed: (entry) => this.#passed(entry),
+      mayGoOn: () => this.#startRound()
+    })
+    this.#files = this.#delivery.files
+    this.#buffer = this.#delivery.buffer
     const { idleClose } = options.own
     const everyMs = Math.max(100, idleClose / 4)
     this.#idleTimer = setInterval(() => this.#files.closeIdle(monotonicMs() - idleClose), everyMs).unref()
@@ -108,6 +66,16 @@ export class FileOutputs implements Outputs {
     return true
   }
 
+  dropOldest(bytes: number): void {
+    // More at once than is needed: what stays is moved together, which must not be done for every record.
+    const wanted = Math.max(bytes + 1, this.#buffer.capacity / 8)
+    for (const [entry, dropped] of this.#buffer.dropOldest(wanted)) {
+      this.#delivery.drop(entry, dropped)
+      if (!this.#buffer.has(entry)) this.#passed(entry)
+    }
+    this.#buffer.compact(true)
+  }
+
   // The caller does not let this thread get to closing files, so more than `maxOpenFiles` may be open for a while.
   waitForRoom(): void {
     const before = this.#buffer.bytes
@@ -119,7 +87,7 @@ export class FileOutputs implements Outputs {
   }
 
   open(entry: EventEntry): void {
-    if (!this.#files.isFull || this.#files.get(entry) !== undefined) this.#open(entry)
+    if (!this.#files.isFull || this.#files.get(entry) !== undefined) this.#delivery.open(entry)
   }
 
   async closeFile(entry: EventEntry): Promise<void> {
@@ -131,10 +99,12 @@ export class FileOutputs implements Outputs {
   async flush(to: SyncLevel): Promise<void> {
     await this.#handedOver(this.#buffer.entries())
     const closing = this.#files.closing.map(({ closed }) => closed)
-    const flushes = this.#files.list.map((file) => this.#flushFile(file, to))
+    const flushes = this.#files.list.map((file) => this.#delivery.flushFile(file, to))
     const results = await Promise.allSettled([...closing, ...flushes])
     for (const result of results) if (result.status === 'rejected') throw result.reason
-    if (to === 'disk') await syncClosed(this.#internals.disk, this.#options.folder, this.#unsynced)
+    if (to === 'disk') await syncClosed(this.#internals.disk, this.#options.folder, this.#delivery.unsynced)
+    // That a file is out of trouble is said by event a tick later; nobody listens any more behind a close.
+    if (this.#delivery.isInTrouble) await new Promise((resolve) => setImmediate(resolve))
   }
 
   flushNow(to: SyncLevel, waitMs: number): void {
@@ -158,7 +128,7 @@ export class FileOutputs implements Outputs {
       }
     }
     if (failure !== undefined) throw failure
-    if (to === 'disk') syncClosedNow(this.#internals.disk, this.#options.folder, this.#unsynced)
+    if (to === 'disk') syncClosedNow(this.#internals.disk, this.#options.folder, this.#delivery.unsynced)
     if (this.#buffer.bytes > 0) throw this.#notNow()
   }
 
@@ -169,19 +139,21 @@ export class FileOutputs implements Outputs {
 
   abandon(): Dropped {
     this.#isClosed = true
-    for (const entry of this.#buffer.entries()) this.#dropWaiting(entry)
+    this.#delivery.end()
+    for (const entry of this.#buffer.entries()) this.#delivery.dropWaiting(entry)
     for (const file of [...this.#files.list, ...this.#files.closing]) file.abandon()
-    return this.#lost
+    return this.#delivery.lost
   }
 
   async close(): Promise<Dropped> {
     this.#isClosed = true
+    this.#delivery.end()
     clearInterval(this.#idleTimer)
     clearTimeout(this.#timer)
     await this.#round
-    for (const entry of this.#buffer.entries()) this.#dropWaiting(entry)
+    for (const entry of this.#buffer.entries()) this.#delivery.dropWaiting(entry)
     await this.#files.closeAll()
-    return this.#lost
+    return this.#delivery.lost
   }
 
   totals(): OutputTotals {
@@ -190,26 +162,6 @@ export class FileOutputs implements Outputs {
 
   update(entry: EventEntry): void {
     this.#files.count(entry)
-  }
-
-  #create(entry: EventEntry): InternalSink {
-    const { checked, output, folder } = this.#options
-    // The folder of an event is ours to make, whatever is said of the folder of all of them.
-    const isBelow = output === 'wal' && !checked.mkdir
-    if (isBelow && !this.#internals.disk.exists(folder)) {
-      throw Object.assign(new Error(`ENOENT: ${folder} does not exist, and 'mkdir' is false`), {
-        code: 'ENOENT'
-      })
-    }
-    // Files say what is wrong to us, and the sink of all of them to the world.
-    const place = {
-      ...placeOf(output, folder, entry.name),
-      fallback: false,
-      mkdir: checked.mkdir || isBelow,
-      // Where nothing is dropped the bound is kept here, and no file must block for one of its own.
-      maxBufferBytes: this.#blocks ? this.#options.maxBufferBytes : this.#fileBytes
-    }
-    return withInternals(this.#internals, () => fileKinds[output].create(checkedFor(checked, place) as never))
   }
 
   #schedule(delayMs: number): void {
@@ -224,11 +176,9 @@ export class FileOutputs implements Outputs {
     void this.#runRound()
   }
 
-  /** Hands over, to files that are open, what can be; the others have to wait for the round that this begins. */
+  /** Hands over what can be without closing another file; the rest has to wait for the round that this begins. */
   #makeRoom(): void {
-    for (const entry of this.#buffer.entries()) {
-      if (this.#files.get(entry) !== undefined) this.#handOver(entry)
-    }
+    for (const entry of this.#buffer.entries()) this.#delivery.handOver(entry)
     this.#buffer.compact(true)
     if (this.#buffer.bytes > 0) this.#startRound()
   }
@@ -280,7 +230,7 @@ export class FileOutputs implements Outputs {
       }
       if (!isOpen(entry)) await this.#place(entry)
       // Somebody who could not wait may have handed it over meanwhile.
-      if (this.#buffer.has(entry)) this.#handOver(entry)
+      if (this.#buffer.has(entry)) this.#delivery.handOver(entry)
       this.metrics.wrote(writingMs)
     }
     this.#buffer.compact()
@@ -297,137 +247,6 @@ export class FileOutputs implements Outputs {
       const leftMs = untilMs - monotonicMs()
       if (leftMs <= 0) return
       await within(closing ?? this.#files.oneClosed(), leftMs)
-    }
-  }
-
-  /** Gives the records of an event to its file, or drops them; leaves them where they are if neither is right now. */
-  #handOver(entry: EventEntry): void {
-    const isOpen = this.#files.get(entry) !== undefined
-    if (!isOpen && (this.#files.isFull || this.#files.closingOf(entry) !== undefined)) return
-    this.#handOverAnyway(entry)
-  }
-
-  #handOverAnyway(entry: EventEntry): void {
-    const file = this.#open(entry)
-    if (file === undefined) {
-      if (this.#refusals.isFinal(entry)) this.#dropWaiting(entry)
-      return
-    }
-    if (file.isLagging) {
-      file.writeNow()
-      if (file.isLagging && file.isDead) {
-        this.#replace(file, file.trouble?.message ?? `the file of ${entry.path} has failed`)
-        return
-      }
-      if (file.isLagging && !this.#hasRoomFor(file)) return
-    }
-    file.give(
-      this.#options.output === 'rotating-file' ? this.#buffer.take(entry) : this.#buffer.takeEach(entry)
-    )
-    this.#unsynced.delete(entry)
-    this.#passed(entry)
-    file.writeNow()
-    if (file.isLagging) {
-      file.count()
-      // Said by event only after the next ones have been opened in vain.
-      if (isOutOfDescriptors(file.failureCode)) this.#files.shrink()
-      return
-    }
-    this.#tookAllAtMs = file.usedAtMs
-    this.#refusals.delete(entry)
-    this.#endTrouble(entry)
-  }
-
-  /** Whether a file that cannot write now may take the records that wait for it. If not, they may be dropped. */
-  #hasRoomFor(file: EventFile): boolean {
-    const { entry } = file
-    const othersBytes = this.#files.queuedBytes - file.queuedBytes
-    // The file itself drops what is more than its share.
-    if (!this.#blocks && othersBytes <= this.#fileBytes) return true
-    const bytes = othersBytes + file.queuedBytes + this.#buffer.bytesOf(entry)
-    if (bytes <= 2 * this.#fileBytes) return true
-    // One event must not hold up the others: where they can be written, it alone pays. Where none can, or the cause
-    // is the disk, all of them wait, and so does the caller.
-    const othersWork = this.#tookAllAtMs > (file.laggingSinceMs ?? 0) && !isWholeDisk(file.failureCode)
-    if (!othersWork && this.#blocks) return false
-    const reason = file.trouble?.message ?? 'its lock is held by somebody else'
-    this.#news.warning(
-      'ERR_OVERFLOW',
-      `${entry.path}: records are dropped, as they cannot be written: ${reason}`,
-      entry.path
-    )
-    this.#dropWaiting(entry)
-    return false
-  }
-
-  /** The file of an event; undefined if it cannot be had at the moment. */
-  #open(entry: EventEntry): EventFile | undefined {
-    const open = this.#files.get(entry)
-    if (open === undefined && this.#refusals.mustWait(entry)) return undefined
-    try {
-      return this.#files.open(entry)
-    } catch (error) {
-      this.#refuse(entry, error)
-      return undefined
-    }
-  }
-
-  /** The file of an event cannot be opened. */
-  #refuse(entry: EventEntry, error: unknown): void {
-    const code = error instanceof LogboomError ? (systemCode(error.cause) ?? error.code) : systemCode(error)
-    const isFinal = error instanceof LogboomError || isObstacle(code)
-    const isFirst = this.#refusals.add(entry, isFinal)
-    if (isFirst && (isFinal || isOutOfDescriptors(code))) this.#warn(entry, error)
-    else if (isFirst) {
-      this.#troubled.add(entry)
-      this.#news.degraded(code ?? 'ERR_IO', `${entry.path}: ${errorMessage(error)}`, entry.path)
-    }
-    if (isFinal) this.#dropWaiting(entry)
-    if (isOutOfDescriptors(code)) this.#files.shrink()
-  }
-
-  /** Gives up a file that will not write any more; its records count as dropped, and later ones get a new one. */
-  #replace(file: EventFile, message: string): void {
-    const { entry } = file
-    if (this.#refusals.add(entry, true)) this.#news.warning('ERR_LOST', message, entry.path)
-    this.#dropWaiting(entry)
-    void this.#files.close(file, true)
-  }
-
-  #degraded(file: EventFile, { code, message, path }: WarningEvent): void {
-    if (this.#isClosed) return
-    if (isOutOfDescriptors(code)) {
-      if (!this.#saidDescriptors)
-        this.#news.warning('ERR_LIMIT', `fewer event files are kept open: ${message}`, path)
-      this.#saidDescriptors = true
-      return
-    }
-    // Something else is in its place and was there before, so waiting would not help.
-    if (isObstacle(code) && file.bytesWritten === 0 && this.#files.get(file.entry) === file) {
-      this.#replace(file, message)
-      return
-    }
-    this.#troubled.add(file)
-    this.#news.degraded(code, message, path)
-  }
-
-  #recovered(file: EventFile): void {
-    this.#refusals.delete(file.entry)
-    this.#endTrouble(file)
-    if (this.#buffer.has(file.entry)) this.#startRound()
-  }
-
-  #endTrouble(of: EventFile | EventEntry): void {
-    if (this.#troubled.delete(of) && this.#troubled.size === 0) this.#news.recovered()
-  }
-
-  async #flushFile(file: EventFile, to: SyncLevel): Promise<void> {
-    try {
-      await file.flush(to)
-    } catch (error) {
-      if (file.closed === undefined && !file.isDead) throw error
-      // Its records are written or counted as dropped when it is closed.
-      await this.#files.close(file, true)
     }
   }
 
@@ -455,33 +274,13 @@ export class FileOutputs implements Outputs {
         if (this.#options.output === 'wal' && this.#files.closingOf(entry) !== undefined) continue
         this.#files.leaveNow()
       }
-      this.#handOverAnyway(entry)
+      this.#delivery.handOverAnyway(entry)
     }
-  }
-
-  #dropWaiting(entry: EventEntry): void {
-    let bytes = 0
-    const lines = this.#buffer.takeEach(entry)
-    for (const line of lines) bytes += line.length
-    this.#drop(entry, { lines: lines.length, bytes })
-    this.#passed(entry)
-  }
-
-  #drop(entry: EventEntry, dropped: Dropped): void {
-    if (dropped.lines === 0 && dropped.bytes === 0) return
-    countDropped(entry, dropped.lines)
-    if (!this.#isClosed) this.#news.dropped(dropped)
-    else this.#lost = { lines: this.#lost.lines + dropped.lines, bytes: this.#lost.bytes + dropped.bytes }
   }
 
   /** The records of an event are not in the buffer any more. */
   #passed(entry: EventEntry): void {
     for (const awaited of this.#awaited) awaited.delete(entry)
-  }
-
-  #warn({ path }: EventEntry, error: unknown): void {
-    const code = error instanceof LogboomError ? error.code : (systemCode(error) ?? 'ERR_IO')
-    this.#news.warning(code, `${path}: ${errorMessage(error)}`, path)
   }
 
   #notNow(): LogboomError {
@@ -491,10 +290,6 @@ export class FileOutputs implements Outputs {
       path: folder
     })
   }
-}
-
-function isOutOfDescriptors(code: string | undefined): boolean {
-  return code === 'EMFILE' || code === 'ENFILE'
 }
 
 /** Resolves with `promise`, but after `ms` at the latest. */

@@ -16,6 +16,8 @@ export interface EventEntry {
   /** Records taken, without those that were dropped since. */
   accepted: number
   dropped: number
+  /** Of those taken: lines of ours that tell of drops. */
+  notices: number
   /** What its files have got, as far as known. */
   readonly written: { records: number; bytes: number; rotations: number }
 }
@@ -54,6 +56,8 @@ export interface Outputs {
   readonly metrics: FlushMetrics
   /** Takes a record, `end` excluded; false if there is no room at the moment. */
   add(entry: EventEntry, data: Uint8Array, start: number, end: number): boolean
+  /** Drops records that have waited longest, so that `bytes` more have room; absent where that is no policy. */
+  dropOldest?(bytes: number): void
   /** Blocks this thread until there may be room again. */
   waitForRoom(): void
   /** Opens the file of an event before its first record, if that is possible now. */

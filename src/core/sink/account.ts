@@ -12,6 +12,7 @@ export class Account {
   readonly counters = createCounters()
   readonly #emitter: EventEmitter<SinkEvents>
   readonly #notice: Notice
+  #lastNotice: Buffer | undefined
   readonly #drops = new Drops((event) => this.announce('dropped', event))
 
   constructor(emitter: EventEmitter<SinkEvents>, path: string, fallback: false | 'stderr') {
@@ -61,6 +62,15 @@ export class Account {
 
   /** The line for the log itself, or undefined when nothing was dropped since the last one. */
   takeDropNotice(): string | undefined {
-    return this.#drops.takeNotice()
+    const notice = this.#drops.takeNotice()
+    if (notice !== undefined) this.#lastNotice = Buffer.from(notice)
+    return notice
+  }
+
+  /** Whether a line of the log is the last one of ours, and no record of the host. True once. */
+  isDropNotice(line: Uint8Array): boolean {
+    if (this.#lastNotice === undefined || !this.#lastNotice.equals(line)) return false
+    this.#lastNotice = undefined
+    return true
   }
 }

@@ -106,7 +106,7 @@ export class Pump {
         },
         sync: (to) => target.sync(to),
         syncNow: (to, waitMs) => target.syncNow(to, waitMs),
-        synced: (to, total) => this.#synced(to, total),
+        synced: (to, total, isOver) => this.#synced(to, total, isOver),
         syncFailed: (error) => this.#syncFailed(error),
         unproven: () => this.#syncUnproven(),
         isOwed: () => this.#owed === 'acknowledgement'
@@ -304,6 +304,11 @@ export class Pump {
     }
   }
 
+  /** Drops records that wait to be written, the oldest ones, until `bytes` are free or none is left. */
+  dropOldest(bytes: number): void {
+    this.#account.drop(this.#queue.dropOldest(bytes))
+  }
+
   /** For a process that exits: gives up what is not written, and counts it. */
   abandon(): Dropped {
     const lost = sum(this.#queue.clear(), this.#target.abandon?.() ?? nothingDropped)
@@ -362,10 +367,10 @@ export class Pump {
     }
   }
 
-  #synced(to: SyncLevel, total: number): void {
+  #synced(to: SyncLevel, total: number, isOver: boolean): void {
     if (to === 'disk') {
       this.#queue.release(total)
-      if (this.#trouble.has('sync')) {
+      if (isOver && this.#trouble.has('sync')) {
         this.#retry.worked()
         this.#trouble.end('sync')
       }

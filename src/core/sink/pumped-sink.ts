@@ -19,6 +19,8 @@ export interface InternalSink extends Sink {
   writeNow(): boolean
   /** See `Pump.hurry`. */
   hurry(): void
+  /** See `Pump.dropOldest`. */
+  dropOldest(bytes: number): void
   /** See `Pump.abandon`. */
   abandon(): Dropped
   /** Bytes accepted and not yet written. */
@@ -89,6 +91,11 @@ export abstract class PumpedSink extends EventEmitter<SinkEvents> implements Sin
   /** @internal */
   hurry(): void {
     this.#pump!.hurry()
+  }
+
+  /** @internal */
+  dropOldest(bytes: number): void {
+    this.#pump!.dropOldest(bytes)
   }
 
   /** @internal */

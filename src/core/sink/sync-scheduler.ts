@@ -10,8 +10,11 @@ export interface SyncHost {
   readonly writtenTotal: number
   sync(to: SyncLevel): Promise<void>
   syncNow(to: SyncLevel, waitMs: number): void
-  /** What was written up to the mark `total` is at `to`, as far as it is known to be of this sink. */
-  synced(to: SyncLevel, total: number): void
+  /**
+   * What was written up to the mark `total` is at `to`, as far as it is known to be of this sink. `isOver`: that shows
+   * that syncing works again, if it had failed.
+   */
+  synced(to: SyncLevel, total: number, isOver: boolean): void
   syncFailed(error: unknown): void
   /** A sync succeeded that another one, failed meanwhile, makes worthless; who waited for it waits again. */
   unproven(): void
@@ -35,8 +38,10 @@ export class SyncScheduler {
   /** Written marks up to which everything is at these levels. */
   readonly #synced = { os: 0, disk: 0 }
   #isSyncing = false
-  /** Counts failed syncs: a sync that began before one of them proves nothing. */
+  /** Counts failed syncs that lost data: a sync that began before one of them proves nothing. */
   #failures = 0
+  /** Counts all that failed: success of a sync that began before one of them does not show that it was the last. */
+  #setbacks = 0
 
   constructor(host: SyncHost, writingReaches: Durability, ownLevel: SyncLevel) {
     this.#host = host
@@ -86,7 +91,7 @@ export class SyncScheduler {
       this.#failed(error)
       return false
     }
-    this.#covered(to, total)
+    this.#covered(to, total, true)
     return true
   }
 
@@ -128,6 +133,7 @@ export class SyncScheduler {
     const to = covered.some((waiter) => waiter.to === 'disk') ? 'disk' : this.#ownLevel
     const total = this.#host.writtenTotal
     const failures = this.#failures
+    const setbacks = this.#setbacks
     try {
       await this.#host.sync(to)
     } catch (error) {
@@ -142,21 +148,22 @@ export class SyncScheduler {
     }
     // The host looks at `isSynced` when it is told.
     this.#isSyncing = false
-    this.#covered(to, total)
+    this.#covered(to, total, setbacks === this.#setbacks || total === this.#host.writtenTotal)
     this.#isSyncing = true
     covered.forEach(resolve)
     return true
   }
 
-  #covered(to: SyncLevel, total: number): void {
+  #covered(to: SyncLevel, total: number, isOver: boolean): void {
     this.#synced.os = Math.max(this.#synced.os, total)
     if (to === 'disk') this.#synced.disk = Math.max(this.#synced.disk, total)
-    this.#host.synced(to, total)
+    this.#host.synced(to, total, isOver)
   }
 
   #failed(error: unknown): void {
     // Only lost data makes another sync, under way meanwhile, prove nothing.
     if (error instanceof DataSyncError) this.#failures++
+    this.#setbacks++
     this.#host.syncFailed(error)
   }
 }

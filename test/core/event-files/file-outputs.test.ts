@@ -293,3 +293,65 @@ test('events are opened, listed, counted and closed one by one', async () => {
     rotations: 0
   })
 })
+
+test.each(outputs)(
+  "output %s: log keeps the newest records with 'drop-oldest', and counts the others",
+  async (output) => {
+    const { dir, faulty, sink } = create(output, { overflow: 'drop-oldest', maxBufferBytes: 16_000 })
+    const count = 400
+    faulty.fault = (operation) => (/^write/.test(operation) ? 'ENOSPC' : undefined)
+    for (let id = 0; id < count; id++) {
+      expect(sink.log(`e${id % 3}`, `record ${id} ${'x'.repeat(200)}`)).toBe(true)
+      if (id % 40 === 39) await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    faulty.fault = () => undefined
+    await sink.flush()
+    let found = 0
+    let offered = 0
+    for (const event of ['e0', 'e1', 'e2']) {
+      const numbers = (await read(output, dir, event))
+        .filter((text) => text.startsWith('record'))
+        .map((text) => Number(text.split(' ')[1]))
+      expect(numbers).toEqual([...numbers].sort((a, b) => a - b))
+      expect(numbers.at(-1)).toBeGreaterThanOrEqual(count - 3)
+      const { totalLogs, droppedLogs } = sink.stats(event)
+      expect(totalLogs - droppedLogs).toBe(numbers.length)
+      offered += totalLogs
+      found += numbers.length
+    }
+    expect(offered).toBe(count)
+    expect(found).toBeGreaterThan(10)
+    expect(sink.stats().dropped).toBe(count - found)
+  }
+)
+
+test('a burst larger than the event buffer is written to files that are not open yet, whatever the policy', async () => {
+  for (const overflow of ['drop-newest', 'drop-oldest']) {
+    const { dir, sink } = create('rotating-file', { overflow, maxBufferBytes: 16_000 })
+    for (let id = 0; id < 200; id++) sink.log(`e${id % 3}`, 'x'.repeat(200))
+    await sink.flush()
+    const found = await Promise.all(['e0', 'e1', 'e2'].map((event) => read('rotating-file', dir, event)))
+    expect(found.flat()).toHaveLength(200)
+  }
+})
+
+test('what tells of drops goes to the default event, whatever the key of events is, and counts as no record', async () => {
+  const { dir, faulty, sink } = create('rotating-file', {
+    overflow: 'drop-newest',
+    maxBufferBytes: 4_000,
+    eventKey: 'msg'
+  })
+  const count = 100
+  faulty.fault = (operation) => (/^write/.test(operation) ? 'ENOSPC' : undefined)
+  for (let id = 0; id < count; id++) sink.log('e', 'x'.repeat(200))
+  expect(sink.stats().dropped).toBeGreaterThan(0)
+  faulty.fault = () => undefined
+  await sink.flush()
+  sink.write('{"msg":"other"}\n')
+  await sink.flush()
+  expect(sink.events().sort()).toEqual(['default', 'e', 'other'])
+  const notices = await read('rotating-file', dir, 'default')
+  expect(notices.length).toBeGreaterThan(0)
+  const totals = sink.events().map((event) => sink.stats(event).totalLogs)
+  expect(totals.reduce((sum, total) => sum + total, 0)).toBe(count + 1)
+})

@@ -159,6 +159,31 @@ test('what comes while a sync is tried again is written, although another sync e
   await pump.close()
 })
 
+test('a sync that began before another one failed ends no trouble, so that nothing is said twice', async () => {
+  const { pump, target, events } = create({ durability: 'disk' })
+  let endSync = (): void => {}
+  target.sync = () => new Promise((resolve) => (endSync = resolve))
+  pump.write('one\n')
+  const flushed = pump.flush()
+  await until(() => target.lines.length === 1)
+  const failure = Object.assign(new Error('EIO: injected'), { code: 'EIO' })
+  target.fail.sync = failure
+  pump.commit('two\n')
+  target.sync = () => Promise.reject(failure)
+  endSync()
+  await flushed
+  expect(pump.stats().state).toBe('degraded')
+  target.fail = {}
+  target.sync = async () => {}
+  await pump.flush()
+  await until(() => events.includes('recovered'))
+  await pump.close()
+  expect(events.filter((name) => name === 'degraded' || name === 'recovered')).toEqual([
+    'degraded',
+    'recovered'
+  ])
+})
+
 test("'drain' follows a commit only when its records have the sink's durability, whoever writes them", async () => {
   const { pump, target, events } = create({ durability: 'disk' })
   target.isBusy = true
