@@ -41,6 +41,15 @@ export const duration = v.pipe(
   )
 )
 
+/** Timers of Node wait no longer, a good 24 days; with more they fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+/** A duration that a timer waits for. */
+export const delay = v.pipe(
+  duration,
+  v.transform((ms) => Math.min(ms, MAX_TIMER_MS))
+)
+
 /** A count: an integer ≥ 0. */
 export const count = v.pipe(
   v.number('must be a whole number ≥ 0'),

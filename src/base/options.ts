@@ -5,7 +5,18 @@ import { similarValue } from './foreign-options.ts'
 import { pathOfUrl } from './option-values.ts'
 import { describeUnknownOption } from './unknown-option.ts'
 
-export { count, durability, duration, flag, folder, oneOf, path, permissions, size } from './option-values.ts'
+export {
+  count,
+  delay,
+  durability,
+  duration,
+  flag,
+  folder,
+  oneOf,
+  path,
+  permissions,
+  size
+} from './option-values.ts'
 
 /** One option: how it is checked and converted, and what its row in the docs says. */
 export interface OptionSpec<S extends v.GenericSchema = v.GenericSchema> {

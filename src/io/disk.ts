@@ -99,6 +99,8 @@ export const realDisk = {
     native.preallocate(fd, offset, length),
   chmod: (fd: number, mode: number): void => fs.fchmodSync(fd, mode),
   chmodPath: (path: string, mode: number): void => fs.chmodSync(path, mode),
+  /** Sets when the file was last changed, in ms since 1970. */
+  setTime: (fd: number, mtimeMs: number): void => fs.futimesSync(fd, mtimeMs / 1000, mtimeMs / 1000),
   fsync: (fd: number): void => fs.fsyncSync(fd),
   fdatasync: (fd: number): void => fs.fdatasyncSync(fd),
   fsyncAsync: (fd: number): Promise<void> => fsync(fd),

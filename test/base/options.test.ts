@@ -5,6 +5,7 @@ import { requireNameRoom } from '../../src/base/file-name.ts'
 import {
   alsoNamed,
   count,
+  delay,
   durability,
   duration,
   flag,
@@ -383,4 +384,15 @@ test('a name without room for its backups is refused, one with room is not', () 
     /too long/
   )
   expect(errorOf(() => requireNameRoom('test-sink', 'path', '/a/'.repeat(1_400))).code).toBe('ERR_OPTION')
+})
+
+test('a delay longer than timers of Node can wait is as long as they can', () => {
+  const read = (after: unknown) =>
+    parseOptions('x', { after: option('duration', delay, 0, 'x') }, { after }).after
+  expect([read('1s'), read('30d'), read(2 ** 31), read(Number.MAX_VALUE)]).toEqual([
+    1000,
+    2 ** 31 - 1,
+    2 ** 31 - 1,
+    2 ** 31 - 1
+  ])
 })

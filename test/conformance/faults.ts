@@ -22,7 +22,7 @@ export const fitting: readonly [RegExp, readonly Fault[]][] = [
   [/^lock$/, ['EIO', 'ENOLCK', 'EINTR']],
   [/^unlock$/, ['ENOLCK']],
   [/^(close|read|readAsync)$/, ['EIO', 'EINTR']],
-  [/^(fstat|lstat|stat|exists|chmod|chmodPath|truncate|unlink)$/, ['EIO', 'EACCES']],
+  [/^(fstat|lstat|stat|exists|chmod|chmodPath|setTime|truncate|unlink)$/, ['EIO', 'EACCES']],
   [/^rename/, ['EIO', 'ENOSPC', 'EACCES']]
 ]
 

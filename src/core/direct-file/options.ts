@@ -5,6 +5,7 @@ import * as v from 'valibot'
 import { requireNameRoom } from '../../base/file-name.ts'
 import {
   count,
+  delay,
   durability,
   duration,
   type OptionsInput,
@@ -81,7 +82,7 @@ export const directFileOptions = {
   ),
   flushInterval: option(
     'duration',
-    duration,
+    delay,
     '10s',
     'Longest time a record stays in memory; 0: until a shard is full or somebody asks for a flush.'
   ),

@@ -5,7 +5,7 @@ import { LogboomError } from '../../base/errors.ts'
 import { MAX_NAME_BYTES, requireNameRoom } from '../../base/file-name.ts'
 import {
   count,
-  duration,
+  delay,
   folder,
   namesOf,
   type OptionSpecs,
@@ -50,7 +50,7 @@ export const eventFilesOptions = {
     256,
     'Descriptors held for files; the least recently used one closes. Kinds with a lock file take two each, a wal three.'
   ),
-  idleClose: option('duration', duration, '5m', 'Close a file that nothing was written to for so long.'),
+  idleClose: option('duration', delay, '5m', 'Close a file that nothing was written to for so long.'),
   maxEvents: option(
     'count',
     v.pipe(

@@ -64,6 +64,7 @@ export async function compressBackup(
       await pass(disk, createCompressor(method), input.fd, signal, (chunk) => {
         for (let at = 0; at < chunk.length; ) at += disk.write(output.fd, chunk, at, chunk.length - at, null)
       })
+      keepTime(disk, input.fd, output.fd)
       await disk.fsyncAsync(output.fd)
     } finally {
       output.release()
@@ -77,6 +78,18 @@ export async function compressBackup(
     throw error
   } finally {
     input.release()
+  }
+}
+
+/** Backups whose name tells no time are as old as their files, and compressing makes none of them young again. */
+function keepTime(disk: Disk, from: number, to: number): void {
+  const { mtimeMs } = disk.fstat(from)
+  // A clock that was ahead has given a time that would keep the backup for long.
+  if (mtimeMs > disk.fstat(to).mtimeMs) return
+  try {
+    disk.setTime(to, mtimeMs)
+  } catch {
+    // Where that cannot be done its age counts from now; it is no reason to leave it uncompressed.
   }
 }
 

@@ -1,5 +1,5 @@
 // The options every sink has; defaults may differ from sink to sink.
-import { durability, duration, flag, oneOf, option, permissions, size } from '../../base/options.ts'
+import { delay, durability, duration, flag, oneOf, option, permissions, size } from '../../base/options.ts'
 import type { Durability } from './contract.ts'
 
 export interface CommonDefaults {
@@ -18,7 +18,7 @@ export function commonOptions(defaults: CommonDefaults) {
     ),
     flushInterval: option(
       'duration',
-      duration,
+      delay,
       defaults.flushInterval,
       'Longest time a record stays in memory.'
     ),

@@ -56,6 +56,11 @@ export class Crew {
     return this.workers.reduce((sum, worker) => sum + worker.pendingBytes, 0)
   }
 
+  /** Whether records are in temp files that may not be on disk. */
+  get isUnsynced(): boolean {
+    return this.workers.some((worker) => worker.isUnsynced)
+  }
+
   /** Changes whenever something gets done. */
   get progress(): number {
     return this.workers.reduce((sum, worker) => sum + worker.progress + worker.publications, 0)
@@ -88,6 +93,7 @@ export class Crew {
         } catch (error) {
           this.#host.account.drop({ lines: 1, bytes: sizeOf(record) })
           const isSource = error instanceof LogboomError && error.code === 'ERR_SOURCE'
+          if (this.#host.retry.hasGivenUp) this.#host.health.givenUp(1, sizeOf(record))
           if (isSource && !this.#host.retry.hasGivenUp) reject(error)
           else resolve(false)
         }

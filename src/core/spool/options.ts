@@ -5,7 +5,7 @@ import * as v from 'valibot'
 import {
   alsoNamed,
   count,
-  duration,
+  delay,
   folder,
   type OptionsInput,
   type OptionsOutput,
@@ -50,7 +50,7 @@ export const spoolOptions = {
   workers: option('count', count, 4, 'So many files are filled and written independently of each other.'),
   timeout: option(
     'duration',
-    duration,
+    delay,
     '100ms',
     'How long `write` waits for a worker before it discards the record.'
   ),
@@ -67,7 +67,7 @@ export const spoolOptions = {
   ...common,
   flushInterval: option(
     'duration',
-    duration,
+    delay,
     '1s',
     'A file that is not full is published after this time; 0: only when it is full, and by `flush()` and `close()`.'
   ),

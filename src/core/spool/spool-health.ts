@@ -44,10 +44,15 @@ export class SpoolHealth {
     this.#trouble.fail(error)
   }
 
-  /** Records that were taken are gone. */
-  lost(records: number, bytes: number, reason: string): void {
+  /** Records that came and were counted as dropped, because nothing is written any more. */
+  givenUp(records: number, bytes: number): void {
     this.#lost.lines += records
     this.#lost.bytes += bytes
+  }
+
+  /** Records that were taken are gone. */
+  lost(records: number, bytes: number, reason: string): void {
+    this.givenUp(records, bytes)
     this.#account.drop({ lines: records, bytes })
     this.#account.warn('ERR_LOST', `${records} records (${bytes} bytes) are lost: ${reason}`)
   }
@@ -60,7 +65,7 @@ export class SpoolHealth {
     const { path } = this.#account
     const cause = this.#trouble.failure
     const reason = cause === undefined ? '' : `: ${cause.message}`
-    const message = `${lines} records (${bytes} bytes) were not published to ${path}${reason}`
+    const message = `closed with ${lines} records (${bytes} bytes) not written to ${path}${reason}`
     const error = new LogboomError('ERR_LOST', message, { path, cause })
     this.#account.notice(error.message, true)
     return error

@@ -100,8 +100,9 @@ export class SpoolLines extends PumpedSink {
     await super.close()
     if (!this.#target.isUnsynced) return
     const { path } = this.#account
-    throw new LogboomError('ERR_SYNC', `files in ${path} are published, but not known to be on disk`, {
-      path
+    throw new LogboomError('ERR_SYNC', `records for ${path} are in files, but not known to be on disk`, {
+      path,
+      cause: this.failure
     })
   }
 

@@ -35,6 +35,8 @@ export class SpoolTarget implements Target {
   readonly #lost: Dropped = { lines: 0, bytes: 0 }
   #current = 0
   #hasFailed = false
+  /** What `close` left in temp files may not be on disk. */
+  #isTempUnsynced = false
   #timer: NodeJS.Timeout | undefined
 
   constructor(
@@ -104,9 +106,9 @@ export class SpoolTarget implements Target {
     return this.#workers.every((worker) => worker.pendingBytes === 0)
   }
 
-  /** Whether a published file may not be on disk, though that was promised. */
+  /** Whether records are in files, published or not, that may not be on disk, though that was promised. */
   get isUnsynced(): boolean {
-    return this.#store.isUnsynced
+    return this.#isTempUnsynced || this.#store.isUnsynced
   }
 
   /** Publishes everything. Throws the first error, after all were tried. */
@@ -151,6 +153,7 @@ export class SpoolTarget implements Target {
       lost.lines += worker.pendingRecords
       lost.bytes += worker.pendingBytes
     }
+    this.#isTempUnsynced = this.#store.folders.durable && this.#workers.some((worker) => worker.isUnsynced)
     const isKept = this.#workers.some((worker) => worker.hasTemp)
     for (const worker of this.#workers) worker.abandon()
     await this.#store.close(isKept)

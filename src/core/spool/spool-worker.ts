@@ -53,6 +53,11 @@ export class SpoolWorker {
     return this.#file.isCovered
   }
 
+  /** Whether pending records are in a file, but not known to be on disk. */
+  get isUnsynced(): boolean {
+    return this.pendingRecords > 0 && this.isCovered && !this.#file.isDurable
+  }
+
   /** Changes whenever something gets done, and never because the same is tried again. */
   get progress(): number {
     return this.#publishedBytes + this.buffer.fill + this.#file.reached

@@ -95,6 +95,7 @@ export class Spool extends EventEmitter<SinkEvents> {
     if (!isWhole(record)) record.on('error', () => {})
     if (this.#hasFailed) {
       this.#account.drop({ lines: 1, bytes: sizeOf(record) })
+      this.#health.givenUp(1, sizeOf(record))
       return Promise.resolve(false)
     }
     return this.#waiting.add(record, sizeOf(record))
@@ -161,7 +162,7 @@ export class Spool extends EventEmitter<SinkEvents> {
       this.flushSync()
     } catch (error) {
       this.#health.failed('folders', error)
-      this.#waiting.clear()
+      this.#giveUpWaiting()
       this.#crew.countLost()
       this.#health.settle()
     }
@@ -175,6 +176,14 @@ export class Spool extends EventEmitter<SinkEvents> {
       if (error instanceof LogboomError) throw error
       this.#life.become('open')
       this.#health.failed('folders', error)
+    }
+  }
+
+  /** Records that no worker has taken, and none will. */
+  #giveUpWaiting(): void {
+    for (const { bytes, resolve } of this.#waiting.clear()) {
+      this.#health.givenUp(1, bytes)
+      resolve(false)
     }
   }
 
@@ -239,7 +248,7 @@ export class Spool extends EventEmitter<SinkEvents> {
     this.#hasFailed = true
     this.#health.fail(error)
     this.#retry.giveUp()
-    for (const waiting of this.#waiting.clear()) waiting.resolve(false)
+    this.#giveUpWaiting()
   }
 
   async #shutDown(): Promise<void> {
@@ -249,12 +258,13 @@ export class Spool extends EventEmitter<SinkEvents> {
       const flushed = this.#flush(level)
       await settledWhileProgress(flushed, () => this.#crew.progress)
     }
-    const failure = this.#store.isUnsynced ? this.#health.failure : undefined
     this.#life.become('closing')
     clearTimeout(this.#flushTimer)
     this.#retry.giveUp()
-    for (const waiting of this.#waiting.clear()) waiting.resolve(false)
+    this.#giveUpWaiting()
     await settledWhileProgress(this.#crew.release(), () => 0, LAST_CALLS_MS)
+    const { failure } = this.#health
+    const isUnsynced = this.#options.durability === 'disk' && this.#crew.isUnsynced
     const isKept = this.#crew.workers.some((worker) => worker.hasTemp)
     this.#crew.countLost()
     for (const worker of this.#crew.workers) worker.abandon()
@@ -265,7 +275,7 @@ export class Spool extends EventEmitter<SinkEvents> {
     // Those who listen hear of it before those who wait.
     await new Promise((resolve) => process.nextTick(resolve))
     if (lost !== undefined) throw lost
-    if (this.#store.isUnsynced)
+    if (isUnsynced || this.#store.isUnsynced)
       throw this.#asSyncError(failure?.cause ?? new Error('the folder could not be synced'))
   }
 

@@ -52,6 +52,11 @@ export class WorkerFile {
     return this.#covered === this.#buffer.end
   }
 
+  /** Whether everything complete would outlive a power cut. */
+  get isDurable(): boolean {
+    return this.#durable === this.#buffer.end && this.#life.state !== 'suspect'
+  }
+
   get reached(): number {
     return this.#reached
   }

@@ -6,6 +6,7 @@ import { requireNameRoom } from '../../base/file-name.ts'
 import {
   alsoNamed,
   count,
+  delay,
   duration,
   folder,
   type OptionsInput,
@@ -39,7 +40,7 @@ export const walOptions = {
   ),
   syncInterval: option(
     'duration',
-    duration,
+    delay,
     0,
     '0: `log` resolves when its records are on disk, many calls sharing one sync. Otherwise `log` resolves when the kernel has them, and a sync follows within this time.'
   ),

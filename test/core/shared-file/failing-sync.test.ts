@@ -143,3 +143,22 @@ test('a short write of the state is an error, and what it should announce is not
   await file.close()
   expect(readFileSync(path, 'utf8')).toBe('line\n')
 })
+
+test.each(Object.entries(kinds))(
+  '%s: a descriptor that reports an error when it is closed is no failed sync',
+  async (_kind, create) => {
+    const faulty = createFaultyDisk()
+    const path = join(createFolder(), 'app.log')
+    faulty.fault = (operation) => (operation === 'close' ? 'EIO' : undefined)
+    const file = withInternals({ disk: faulty.disk }, () => create(path))
+    const troubles: string[] = []
+    for (const name of ['degraded', 'warning'] as const) file.on(name, () => troubles.push(name))
+    for (let i = 0; i < 20; i++) file.write(record(i))
+    await file.flush()
+    file.write(record(20))
+    file.flushSync()
+    await file.close()
+    expect(file.stats()).toMatchObject({ errors: 0, dropped: 0 })
+    expect(troubles).toEqual([])
+  }
+)
