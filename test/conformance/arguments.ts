@@ -7,7 +7,7 @@ import { Bed } from './bed.ts'
 import { type Entry, nameOf, type Subject } from './subject.ts'
 
 /** One value of each type that a caller can have in his hands by mistake. */
-const values: Readonly<Record<string, unknown>> = {
+export const values: Readonly<Record<string, unknown>> = {
   text: 'abc',
   Uint8Array: Uint8Array.of(97, 98, 99),
   undefined: undefined,
@@ -111,7 +111,7 @@ export function argumentTests(subject: Subject): void {
 }
 
 /** The code of the error that `call` throws or rejects with; else what it answered, as text. */
-async function outcome(call: () => unknown): Promise<string> {
+export async function outcome(call: () => unknown): Promise<string> {
   try {
     return `answered ${String(await call())}`
   } catch (error) {

@@ -1,6 +1,7 @@
 // The contract of all sinks (src/core/sink/contract.ts) as tests. Each subject runs all of them.
 import { beforeEach, describe } from 'vitest'
 import { argumentTests } from './arguments.ts'
+import { failedTests } from './failed.ts'
 import { failingSyncTests } from './failing-sync.ts'
 import { faultTests } from './faults.ts'
 import { skipKnownFailing } from './known-failing.ts'
@@ -19,6 +20,7 @@ export function conformance(subject: Subject): void {
     lifeTests(subject)
     outsideTests(subject)
     failingSyncTests(subject)
+    failedTests(subject)
     await faultTests(subject)
   })
 }

@@ -46,6 +46,18 @@ const knownFailing: readonly { readonly test: RegExp; readonly reason: string }[
   {
     test: /wal: when its live file is replaced by (an empty file|a link)/,
     reason: 'records are acknowledged that nothing can read'
+  },
+  {
+    test: /event-files over (rotating|binary|direct)-file: a file system that cannot sync is refused/,
+    reason: 'the records are dropped and counted, but flush and close resolve as if they were on disk'
+  },
+  {
+    test: /wal: a file system that cannot sync/,
+    reason: "flush settles at no level, not even at 'os'"
+  },
+  {
+    test: /a spool that is closed on a disk that stays full/,
+    reason: 'queuedBytes is not 0 after close'
   }
 ]
 

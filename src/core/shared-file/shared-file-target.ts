@@ -131,9 +131,14 @@ export class SharedFileTarget implements Target {
   }
 
   open(): void {
-    this.turn(0, () => {
-      if (this.#options.durability === 'disk') this.#refuseUnsyncable()
-    })
+    try {
+      this.turn(0, () => {
+        if (this.#options.durability === 'disk') this.#refuseUnsyncable()
+      })
+    } catch (error) {
+      if (error instanceof LogboomError) this.file.abandon()
+      throw error
+    }
   }
 
   write(records: Buffer, waitMs: number): number {

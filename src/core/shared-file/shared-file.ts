@@ -251,6 +251,14 @@ export class SharedFile {
     this.#lock?.close()
   }
 
+  /** Closes everything at once, with nothing written: the sink is refused. */
+  abandon(): void {
+    for (const file of this.#files()) file.release()
+    this.#retired.clear()
+    this.#file = undefined
+    this.#lock?.close()
+  }
+
   #current(): OpenFile {
     this.open()
     return this.#file as OpenFile
