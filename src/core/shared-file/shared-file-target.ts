@@ -69,6 +69,8 @@ export class SharedFileTarget implements Target {
   readonly #rules: FileRules
   readonly #upkeep: Upkeep
   #isSyncFailing = false
+  /** It was opened, or written to, before. */
+  #isInUse = false
   #heldLong = false
   #saidCannotSync = false
 
@@ -135,13 +137,16 @@ export class SharedFileTarget implements Target {
       this.turn(0, () => {
         if (this.#options.durability === 'disk') this.#refuseUnsyncable()
       })
+      this.#isInUse = true
     } catch (error) {
-      if (error instanceof LogboomError) this.file.abandon()
+      // A sink that is refused is not made, so nobody would close what was opened on the way.
+      if (error instanceof LogboomError && !this.#isInUse) this.file.abandon()
       throw error
     }
   }
 
   write(records: Buffer, waitMs: number): number {
+    this.#isInUse = true
     if (this.#heldLong) sleep(YIELD_MS)
     this.#heldLong = false
     let written = 0
