@@ -74,6 +74,11 @@ export class ActiveSegment {
     return this.#life.isSound
   }
 
+  /** Whether what is kept is in no file that readers will find. */
+  get isLost(): boolean {
+    return this.#life.state === 'lost'
+  }
+
   get isFull(): boolean {
     return this.#segment.used >= this.#options.segmentBytes
   }
@@ -154,8 +159,8 @@ export class ActiveSegment {
   }
 
   /** Looks where the file is that is written to without syncing. */
-  look(from: Mark): void {
-    if (this.#life.isSound && !this.#isInPlace()) this.leave(from)
+  look(from: Mark, isUrgent: boolean): void {
+    if (this.#life.isSound && !this.#isInPlace(isUrgent)) this.leave(from)
   }
 
   /**

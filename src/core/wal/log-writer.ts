@@ -4,6 +4,8 @@ import { errorMessage, LogboomError } from '../../base/errors.ts'
 import { MAX_INDEX, TERM } from '../../formats/wal.ts'
 import { CONF_STATE } from '../../formats/wal-encoder.ts'
 import type { Disk } from '../../io/disk.ts'
+import type { Dropped } from '../queue/byte-queue.ts'
+import { nothingDropped } from '../sink/target.ts'
 import { ActiveSegment, ioError, type Mark } from './active-segment.ts'
 import { Patience } from './patience.ts'
 import type { Segment } from './segment.ts'
@@ -21,6 +23,7 @@ export class LogWriter {
   readonly #active: ActiveSegment
   readonly #unsynced: Unsynced
   #running: Promise<void> | undefined
+  #lost: Dropped = nothingDropped
 
   constructor(
     disk: Disk,
@@ -65,9 +68,10 @@ export class LogWriter {
   /**
    * Appends each batch, to be recovered whole or not at all. A batch that cannot be taken is answered with its error
    * (`ERR_TOO_LARGE`, `ERR_INDEX_OVERFLOW`); the others are not affected. When it throws, none of them is in the log:
-   * `ERR_IO` if trying again may help, else `ERR_WAL_FAILED`.
+   * `ERR_IO` if trying again may help, else `ERR_WAL_FAILED`. Where what is appended may be many calls in one, it is looked
+   * each time whether the file is still in its place.
    */
-  append(batches: readonly WalRecords[]): (IndexRange | LogboomError)[] {
+  append(batches: readonly WalRecords[], areCollected = false): (IndexRange | LogboomError)[] {
     if (this.failure !== undefined) throw this.failure
     const mark = this.#mark()
     const answers = batches.map((batch) => this.#encode(batch))
@@ -75,7 +79,7 @@ export class LogWriter {
     const bytes = this.#unsynced.tail.length - mark.length
     try {
       this.#active.write(mark)
-      this.#active.look(mark)
+      this.#active.look(mark, areCollected)
     } catch (error) {
       throw this.#takeBack(mark, error)
     }
@@ -150,10 +154,18 @@ export class LogWriter {
     try {
       if (this.failure === undefined) this.syncNow()
     } catch (error) {
+      if (this.#active.isLost) {
+        this.#lost = { lines: Number(this.lastIndex - this.durableIndex), bytes: this.unsyncedBytes }
+      }
       this.fail(error)
     }
     this.#active.close()
     if (this.failure !== undefined && this.durableIndex < this.lastIndex) throw this.failure
+  }
+
+  /** After `close`: what was appended to a segment that somebody took away, and could not be put back. */
+  get lost(): Dropped {
+    return this.#lost
   }
 
   /** Failures are not waited out any more. */

@@ -4,6 +4,7 @@ import { errorMessage, type LogboomError } from '../../base/errors.ts'
 import { laterIndex, parseSegmentName } from '../../formats/wal.ts'
 import type { Disk } from '../../io/disk.ts'
 import { makeFolders } from '../../io/open-file.ts'
+import type { Dropped } from '../queue/byte-queue.ts'
 import type { Account } from '../sink/account.ts'
 import { writeDump } from './dump.ts'
 import { FolderLock } from './folder-lock.ts'
@@ -80,8 +81,8 @@ export class RunningLog {
     })
   }
 
-  /** Frees everything. Does not throw. */
-  async close(error: LogboomError): Promise<void> {
+  /** Frees everything. Does not throw. Resolves with what was lost with a file that somebody took away. */
+  async close(error: LogboomError): Promise<Dropped> {
     this.retention.close()
     this.snapshots.close(error)
     try {
@@ -91,6 +92,7 @@ export class RunningLog {
     }
     this.#note.close()
     this.#lock.release()
+    return this.writer.lost
   }
 
   #writerHooks(): WriterHooks {

@@ -1,7 +1,7 @@
 // One open segment of a write-ahead log: written at explicit offsets, always all zeros behind what was written.
 import { constants } from 'node:fs'
 import { join } from 'node:path'
-import { LogboomError } from '../../base/errors.ts'
+import { LogboomError, systemCode } from '../../base/errors.ts'
 import { parseSegmentName, type SegmentName, segmentName } from '../../formats/wal.ts'
 import type { Disk, FileStat } from '../../io/disk.ts'
 import { OpenFile, openFile } from '../../io/open-file.ts'
@@ -16,6 +16,7 @@ const ZERO_STEP_BYTES = 4 * 1024 * 1024
 /** Larger writes gain nothing from blocks that were written before. */
 const SMALL_WRITE_BYTES = 64 * 1024
 
+const GONE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP'])
 const NOT_FOLLOWED = constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY
 
 const zeros = Buffer.alloc(ZERO_STEP_BYTES)
@@ -121,9 +122,9 @@ export class Segment {
     let found: FileStat | undefined
     try {
       found = this.#disk.lstat(this.path)
-    } catch {
-      // That it cannot be seen says nothing about where it is.
-      return 'sound'
+    } catch (error) {
+      // Something else is in the place of the folder. Otherwise, that it cannot be seen says nothing about where it is.
+      return GONE.has(systemCode(error) ?? '') ? 'moved' : 'sound'
     }
     if (found === undefined || !this.#file.is(found)) return 'moved'
     return found.size < this.#leastBytes ? 'cut' : 'sound'

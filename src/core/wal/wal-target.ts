@@ -111,7 +111,7 @@ export class WalTarget implements Target {
     const writer = this.#writer()
     this.#lines = splitFrames(frames)
     try {
-      const [answer] = writer.append([this.#lines])
+      const [answer] = writer.append([this.#lines], true)
       if (answer instanceof LogboomError) throw permanent(answer)
     } catch (error) {
       throw this.#asPermanent(writer, error)
@@ -160,8 +160,7 @@ export class WalTarget implements Target {
       running?.writer.end()
       this.commits.rejectAll(this.closedError())
     }
-    await running?.close(this.closedError())
-    return nothingDropped
+    return (await running?.close(this.closedError())) ?? nothingDropped
   }
 
   /** `close` does not wait for what makes no progress. */

@@ -183,7 +183,7 @@ export class WriteAheadLog extends PumpedSink {
 
   override async flush(to?: Parameters<PumpedSink['flush']>[0]): Promise<void> {
     if (typeof to === 'function') return this.flush().then(() => to(), to)
-    const level = to ?? this.#flushLevel()
+    const level = to === undefined ? this.#flushLevel() : to
     await Promise.race([this.#flush(level), this.#failed])
   }
 
@@ -253,8 +253,8 @@ export class WriteAheadLog extends PumpedSink {
   }
 
   async #flush(level: Durability): Promise<void> {
-    await this.#target.commits.idle()
-    await super.flush(level)
+    // Both are asked at once: what was asked before `close` is not refused because of it.
+    await Promise.all([super.flush(level), this.#target.commits.idle()])
     if (level !== 'disk') return
     await this.#target.running?.writer.sync()
     this.#target.requireDisk()
