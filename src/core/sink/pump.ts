@@ -1,6 +1,6 @@
 // The engine of a sink: bounded queue, life cycle, overflow policy, retry after failure, flush levels, close. It moves
 // whole records from its queue to a target, and is the only one that says how far they have come (docs/design.md).
-import { requireData } from '../../base/bytes.ts'
+import { argumentError, requireData } from '../../base/bytes.ts'
 import { errorMessage, LogboomError } from '../../base/errors.ts'
 import type { Dropped, RecordQueue } from '../queue/byte-queue.ts'
 import type { Account } from './account.ts'
@@ -607,5 +607,5 @@ export class Pump {
 
 function requireLevel(to: unknown): void {
   if (to === 'none' || to === 'os' || to === 'disk') return
-  throw new LogboomError('ERR_ARGUMENT', `flush takes 'none', 'os' or 'disk', not ${String(to)}`)
+  throw argumentError('flush', "'none', 'os' or 'disk'", to)
 }
