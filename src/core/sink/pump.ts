@@ -362,9 +362,9 @@ export class Pump {
   #settled(): void {
     this.#drainIfDue()
     this.#syncs.written()
-    if (this.#level === 'disk' && !this.#target.isStaging && !this.#syncs.isSynced('disk')) {
-      this.#syncs.syncSoon()
-    }
+    // Who waits for an acknowledgement waits for a sync that nobody else may ask for, where writing is staging.
+    const isWanted = this.#owed === 'acknowledgement' || (this.#level === 'disk' && !this.#target.isStaging)
+    if (isWanted && !this.#syncs.isSynced(this.#level)) this.#syncs.syncSoon()
   }
 
   #synced(to: SyncLevel, total: number, isOver: boolean): void {
