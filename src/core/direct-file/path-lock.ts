@@ -1,6 +1,7 @@
 // Makes sure that one process writes a direct file, or a folder of them: the kernel lock is held as long as the sink
 // is open, and taken again where its file was removed.
 import { constants } from 'node:fs'
+import { basename, dirname } from 'node:path'
 import { LogboomError } from '../../base/errors.ts'
 import { decodeLockState, lockFileBytes } from '../../formats/lock-file.ts'
 import type { Disk } from '../../io/disk.ts'
@@ -14,20 +15,29 @@ export interface PathLockOptions {
   readonly mkdir: boolean
 }
 
+/** What sinks of this thread write: without kernel locks nothing else keeps two of them from one file. */
+const written = new Set<string>()
+
 export class PathLock {
   readonly #disk: Disk
   readonly #path: string
   readonly #lock: Lock | undefined
+  /** The names under which the file is in `written`. */
+  readonly #names: readonly string[]
   #isHeld = false
 
   /**
    * Throws `ERR_LOCKED` if somebody else has `path`, and refusals of the lock file. Where the folder cannot be written
-   * now the lock is not held yet: `isMine` tries again. Without kernel locks nobody is kept out.
+   * now the lock is not held yet: `isMine` tries again. Without kernel locks only
+   * sinks of this thread are kept out.
    */
   constructor(disk: Disk, path: string, options: PathLockOptions) {
     this.#disk = disk
     this.#path = path
     this.#lock = native.canLock ? new Lock(disk, path, options) : undefined
+    this.#names = this.#lock === undefined ? namesOf(disk, path) : []
+    if (this.#names.some((name) => written.has(name))) throw this.#refusal()
+    for (const name of this.#names) written.add(name)
     let isMine: boolean
     try {
       isMine = this.isMine()
@@ -67,6 +77,7 @@ export class PathLock {
   /** Frees the lock. */
   close(): void {
     this.#lock?.close()
+    for (const name of this.#names) written.delete(name)
   }
 
   #refusal(): LogboomError {
@@ -80,10 +91,11 @@ export class PathLock {
   }
 
   #ownerPid(): number | undefined {
+    if (this.#lock === undefined) return process.pid
     const bytes = Buffer.alloc(lockFileBytes)
     try {
       const options = { mode: 0, dirMode: 0, mkdir: false }
-      const file = openFile(this.#disk, this.#lock!.path, constants.O_RDONLY, options)
+      const file = openFile(this.#disk, this.#lock.path, constants.O_RDONLY, options)
       try {
         this.#disk.read(file.fd, bytes, 0, bytes.length, 0)
       } finally {
@@ -93,5 +105,16 @@ export class PathLock {
       return undefined
     }
     return decodeLockState(bytes)?.pid
+  }
+}
+
+/** A path by its spelling, and, whatever way leads there, by its folder. */
+function namesOf(disk: Disk, path: string): string[] {
+  try {
+    const { dev, ino } = disk.stat(dirname(path))
+    return [path, `${dev}:${ino}/${basename(path)}`]
+  } catch {
+    // The folder is not there yet.
+    return [path]
   }
 }

@@ -36,8 +36,8 @@ export interface StagingOptions {
   readonly file: ParsedDirectFileOptions
   /** The file, or the folder of a group. */
   readonly path: string
-  /** What the lock is named after; undefined for none. */
-  readonly lockPath: string | undefined
+  /** What the lock is named after. */
+  readonly lockPath: string
   readonly flusher: Pick<FlusherOptions, 'sync' | 'group'>
 }
 
@@ -47,7 +47,7 @@ export class Staging {
   readonly upkeep: BackupUpkeep
   readonly #path: string
   readonly #news: StagingNews
-  readonly #lock: PathLock | undefined
+  readonly #lock: PathLock
   #lockTimer: NodeJS.Timeout | undefined
   #warnedOfLock = false
   #isDegraded = false
@@ -70,7 +70,7 @@ export class Staging {
     const { disk, now, threadDisk } = internals()
     this.#path = path
     this.#news = news
-    this.#lock = lockPath === undefined ? undefined : new PathLock(disk, lockPath, file)
+    this.#lock = new PathLock(disk, lockPath, file)
     this.upkeep = new BackupUpkeep(disk, now, file, {
       failed: (error) => news.warning('ERR_IO', `${path}: ${error}`, path),
       warn: (message) => news.warning('ERR_OPTION', `${path}: ${message}`, path),
@@ -103,7 +103,7 @@ export class Staging {
       )
       this.writer = new DirectWriter(this.link.memory, () => this.link.look())
     } catch (error) {
-      this.#lock?.close()
+      this.#lock.close()
       throw error
     }
   }
@@ -167,7 +167,7 @@ export class Staging {
     this.#isClosed = true
     clearInterval(this.#lockTimer)
     removeExitHandler(this)
-    this.#lock?.close()
+    this.#lock.close()
     this.#told += lost
     return { lines: lost, bytes: lost === 0 ? 0 : bytes }
   }
@@ -225,7 +225,7 @@ export class Staging {
   /** With the folder the file of the lock may have gone, or there was no room for it. */
   #holdLock(): void {
     const lock = this.#lock
-    if (lock === undefined || this.#isClosed) return
+    if (this.#isClosed) return
     try {
       if (!lock.isMine() && !this.#warnedOfLock) {
         this.#warnedOfLock = true
@@ -241,7 +241,7 @@ export class Staging {
 
   /** While there is no room for the lock's file, or no descriptor, it is tried again and again. */
   #watchLock(): void {
-    if (this.#lock?.isHeld ?? true) {
+    if (this.#lock.isHeld) {
       clearInterval(this.#lockTimer)
       this.#lockTimer = undefined
     } else this.#lockTimer ??= setInterval(() => this.#holdLock(), LOCK_RETRY_MS).unref()

@@ -33,8 +33,9 @@ export class DirectOutputs implements Outputs {
       {
         file,
         path: options.folder,
-        // One lock for the folder: a file may be opened by the flusher at any time.
-        lockPath: file.instance === 'exclusive' ? join(options.folder, 'event-files') : undefined,
+        // One lock for the folder: a file may be opened by the flusher at any time. Names of a process keep other
+        // threads of it from nothing.
+        lockPath: instancePath(join(options.folder, 'event-files'), file.instance),
         flusher: {
           // Each file has a write of its own in every flush; syncing them all is for those who ask for it.
           sync: options.checked.durability === 'disk',

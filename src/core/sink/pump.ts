@@ -1,6 +1,6 @@
 // The engine of a sink: bounded queue, life cycle, overflow policy, retry after failure, flush levels, close. It moves
 // whole records from its queue to a target, and is the only one that says how far they have come (docs/design.md).
-import { requireData } from '../../base/bytes.ts'
+import { argumentError, requireData } from '../../base/bytes.ts'
 import { errorMessage, LogboomError } from '../../base/errors.ts'
 import type { Dropped, RecordQueue } from '../queue/byte-queue.ts'
 import type { Account } from './account.ts'
@@ -362,9 +362,9 @@ export class Pump {
   #settled(): void {
     this.#drainIfDue()
     this.#syncs.written()
-    if (this.#level === 'disk' && !this.#target.isStaging && !this.#syncs.isSynced('disk')) {
-      this.#syncs.syncSoon()
-    }
+    // Who waits for an acknowledgement waits for a sync that nobody else may ask for, where writing is staging.
+    const isWanted = this.#owed === 'acknowledgement' || (this.#level === 'disk' && !this.#target.isStaging)
+    if (isWanted && !this.#syncs.isSynced(this.#level)) this.#syncs.syncSoon()
   }
 
   #synced(to: SyncLevel, total: number, isOver: boolean): void {
@@ -607,5 +607,5 @@ export class Pump {
 
 function requireLevel(to: unknown): void {
   if (to === 'none' || to === 'os' || to === 'disk') return
-  throw new LogboomError('ERR_ARGUMENT', `flush takes 'none', 'os' or 'disk', not ${String(to)}`)
+  throw argumentError('flush', "'none', 'os' or 'disk'", to)
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { runInNewContext } from 'node:vm'
@@ -7,6 +8,7 @@ import { native } from '../../../src/native/index.ts'
 import { DirectFile, EventFiles, LoggerManager, withInternals } from '../../helpers/built.ts'
 import { readDirectFile, readTexts } from '../../helpers/direct-file-reader.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { startProcess } from '../../helpers/script.ts'
 import { createThreadFaults } from '../../helpers/thread-faults.ts'
 
 const buffer = new Uint8Array(Buffer.from('abcd'))
@@ -97,6 +99,12 @@ test('attach takes what share() gives, and says so of anything else', async () =
   const handle = file.share()
   const wrong: unknown[] = [undefined, null, {}, 5, 'x', JSON.parse(JSON.stringify(handle))]
   wrong.push({ ...handle, buffer: new SharedArrayBuffer(100) }, { ...handle, shape: undefined })
+  wrong.push({ ...handle, buffer: new SharedArrayBuffer(handle.buffer.byteLength) })
+  for (const name of ['shards', 'shardBytes', 'limitBytes'] as const) {
+    for (const value of [0, 1, -1, 0.5, 1_000, 65_536, 2 ** 31, Number.NaN, Number.POSITIVE_INFINITY, '4']) {
+      wrong.push({ ...handle, shape: { ...handle.shape, [name]: value } })
+    }
+  }
   for (const value of wrong) {
     expect(() => DirectFile.attach(value as typeof handle)).toThrow(/share\(\).*per-process.*ERR_ARGUMENT/)
   }
@@ -115,6 +123,63 @@ test.skipIf(!native.canLock)('the owner of a locked path is named, and the way o
   await events.close()
   await file.close()
 })
+
+test.skipIf(!native.canLock)(
+  'event files of one process have one owner, also with names of the process',
+  async () => {
+    const dir = createFolder()
+    const options = { dir, output: 'direct-file', instance: 'per-process' } as const
+    const events = new EventFiles(options)
+    expect(() => new EventFiles(options)).toThrow(/ERR_LOCKED/)
+    await events.close()
+    await new EventFiles(options).close()
+  }
+)
+
+test('without kernel locks a second sink of the thread is refused, whatever way leads to its file', async () => {
+  const folder = createFolder()
+  const child = await startProcess(`
+    import { mkdirSync, symlinkSync } from 'node:fs'
+    process.env.LOGBOOM_NATIVE = '0'
+    const { DirectFile, EventFiles } = await import('logboom')
+    const folder = ${JSON.stringify(folder)}
+    mkdirSync(folder + '/a')
+    symlinkSync(folder + '/a', folder + '/b')
+    const opens = [
+      () => new DirectFile({ path: folder + '/a/app.log' }),
+      () => new DirectFile({ path: folder + '/b/app.log' }),
+      () => new EventFiles({ dir: folder + '/a', output: 'direct-file' }),
+      () => new EventFiles({ dir: folder + '/b', output: 'direct-file' })
+    ]
+    const sinks = []
+    const answers = opens.map((open) => {
+      try {
+        sinks.push(open())
+        return 'open'
+      } catch ({ code }) {
+        return code
+      }
+    })
+    for (const sink of sinks) await sink.close()
+    await new DirectFile({ path: folder + '/b/app.log' }).close()
+    process.exitCode = answers.join() === 'open,ERR_LOCKED,open,ERR_LOCKED' ? 0 : 1
+    console.log(answers.join())`)
+  if (child.exitCode === null) await once(child, 'exit')
+  expect(child.exitCode).toBe(0)
+})
+
+test.each([null, 5, {}, Object.create(null), Symbol('level'), () => {}, { toString: 5 }])(
+  'flush refuses what is no level',
+  async (level) => {
+    const file = new DirectFile({ path: join(createFolder(), 'app.log') })
+    // A function is the callback of streams.
+    if (typeof level !== 'function') {
+      await expect(Promise.resolve().then(() => file.flush(level as 'os'))).rejects.toThrow(/ERR_ARGUMENT/)
+    }
+    expect(() => file.flushSync(level as 'os')).toThrow(/ERR_ARGUMENT/)
+    await file.close()
+  }
+)
 
 test.each(['ENOSPC', 'EACCES', 'EMFILE', 'EIO'])(
   'a disk that fails with %s while the file is opened is waited for, and the lock is not left behind',

@@ -55,7 +55,11 @@ export const control = {
   /** Number of the thread that is to work on this memory; negative when it has begun to. */
   start: 19,
   /** The system's number of that thread, where its end has to be looked for; else 0. See thread-life.ts. */
-  systemThread: 20
+  systemThread: 20,
+  /** The shape of the memory: whoever attaches to it has been told the same. */
+  shards: 21,
+  shardBytes: 22,
+  limitBytes: 23
 } as const
 
 /** `failed`: the flusher's thread ended again and again, and nothing is accepted any more. */
@@ -168,16 +172,21 @@ export function requireHandle(handle: unknown): asserts handle is DirectFileHand
   const { shards, shardBytes, limitBytes } = Object(shape) as Partial<MemoryShape>
   if (
     isSharedArrayBuffer(buffer) &&
-    Number.isSafeInteger(shards) &&
-    Number.isSafeInteger(shardBytes) &&
-    typeof limitBytes === 'number' &&
+    buffer.byteLength > STATISTICS_AT &&
     typeof channel === 'string' &&
     typeof path === 'string' &&
-    typeof overflow === 'string' &&
-    typeof maxLargeBytes === 'number' &&
-    buffer.byteLength >= memoryBytes(shape as MemoryShape)
+    (overflow === 'block' || overflow === 'drop-newest') &&
+    Number.isSafeInteger(maxLargeBytes)
   ) {
-    return
+    // Another shape would have this thread write where others do.
+    const words = new Int32Array(buffer)
+    const isOfMemory =
+      shards !== undefined &&
+      shards > 0 &&
+      words[control.shards] === shards &&
+      words[control.shardBytes] === shardBytes &&
+      words[control.limitBytes] === limitBytes
+    if (isOfMemory) return
   }
   const wanted =
     'what share() of a DirectFile returned, passed to a thread of the same process by workerData or postMessage ' +
@@ -271,6 +280,9 @@ export function createMemory(shape: MemoryShape): SharedArrayBuffer {
   // Fewer page faults for writers, and fewer and larger requests to the disk.
   native.hugePages(new Uint8Array(buffer, shardsAt(shape.shards)))
   const words = new Int32Array(buffer)
+  words[control.shards] = shape.shards
+  words[control.shardBytes] = shape.shardBytes
+  words[control.limitBytes] = shape.limitBytes
   for (let line = 0; line < 2 * shape.shards; line++) {
     words[LINES_AT / 4 + line * WORDS_PER_LINE] = openWord(line < shape.shards ? 0 : 1)
   }
