@@ -36,6 +36,8 @@ export class EventFile {
   trouble: WarningEvent | undefined
   /** Resolves when it is closed; undefined while it is open. */
   closed: Promise<void> | undefined
+  /** Why it was closed without having written everything. */
+  closeError: unknown
   /** Whether everything written is known to be on disk, at least as far as somebody asked. */
   isSynced = true
 

@@ -74,8 +74,9 @@ export class EventFiles extends PumpedSink {
   }
 
   /**
-   * With a name: writes what waits for that event and closes its file; the next record opens it again. Without:
-   * closes all of them for good, see `Sink.close`.
+   * With a name: writes what waits for that event and closes its file; the next record opens it again. Rejects
+   * `ERR_LOST` where that is not possible for eight seconds, and counts what was lost. Without: closes all of them for
+   * good, see `Sink.close`.
    */
   override async close(event?: string): Promise<void> {
     if (event === undefined) return super.close()

@@ -93,7 +93,12 @@ export class FileOutputs implements Outputs {
   async closeFile(entry: EventEntry): Promise<void> {
     await this.#handedOver([entry])
     const file = this.#files.get(entry)
-    await (file === undefined ? this.#files.closingOf(entry) : this.#files.close(file))
+    if (file === undefined) {
+      await this.#files.closingOf(entry)
+      return
+    }
+    await this.#files.close(file)
+    if (file.closeError !== undefined) throw file.closeError
   }
 
   async flush(to: SyncLevel): Promise<void> {
