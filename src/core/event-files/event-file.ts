@@ -1,6 +1,6 @@
 // The open file of one event: a sink of its own, and what its event needs to know of it.
 import { monotonicMs } from '../../base/clock.ts'
-import { systemCode } from '../../base/errors.ts'
+import { type LogboomError, systemCode } from '../../base/errors.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import type { SinkEvents, WarningEvent } from '../sink/contract.ts'
 import type { InternalSink } from '../sink/pumped-sink.ts'
@@ -85,6 +85,10 @@ export class EventFile {
   }
 
   /** Why it cannot write. */
+  get failure(): LogboomError | undefined {
+    return this.#sink.failure
+  }
+
   get failureCode(): string | undefined {
     const { failure } = this.#sink
     return failure === undefined ? undefined : (systemCode(failure.cause) ?? failure.code)

@@ -128,6 +128,10 @@ export class EventFiles extends PumpedSink {
   }
 
   #add(entry: EventEntry, data: Uint8Array): boolean {
+    if (this.pump.giveUp({ lines: 1, bytes: data.length })) {
+      entry.dropped++
+      return false
+    }
     const { overflow } = this.#options.checked
     const isTaken = (): boolean => this.#outputs.add(entry, data, 0, data.length)
     if (overflow === 'block') while (!isTaken()) this.#outputs.waitForRoom()
