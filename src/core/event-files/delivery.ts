@@ -7,7 +7,7 @@ import type { Dropped } from '../queue/byte-queue.ts'
 import type { Overflow, WarningEvent } from '../sink/contract.ts'
 import { type Internals, withInternals } from '../sink/internals.ts'
 import type { InternalSink } from '../sink/pumped-sink.ts'
-import { nothingDropped, type SyncLevel } from '../sink/target.ts'
+import { nothingDropped, PermanentError, type SyncLevel } from '../sink/target.ts'
 import { EventBuffer } from './event-buffer.ts'
 import type { EventFile } from './event-file.ts'
 import { OpenFiles } from './open-files.ts'
@@ -31,6 +31,8 @@ export class Delivery {
   readonly buffer: EventBuffer
   /** Events whose files were closed before they were known to be on disk. */
   readonly unsynced = new Set<EventEntry>()
+  /** Why no file can be written any more. */
+  failure: PermanentError | undefined
   readonly #options: ParsedEventFilesOptions
   readonly #internals: Internals
   readonly #news: OutputNews
@@ -102,17 +104,14 @@ export class Delivery {
   }
 
   handOverAnyway(entry: EventEntry): void {
-    const file = this.open(entry)
+    const file = this.failure === undefined ? this.open(entry) : undefined
     if (file === undefined) {
-      if (this.#refusals.isFinal(entry)) this.dropWaiting(entry)
+      if (this.failure !== undefined || this.#refusals.isFinal(entry)) this.dropWaiting(entry)
       return
     }
+    if (this.leftIfDead(file)) return
     if (file.isLagging) {
       file.writeNow()
-      if (file.isLagging && file.isDead) {
-        this.#replace(file, file.trouble?.message ?? `the file of ${entry.path} has failed`)
-        return
-      }
       if (file.isLagging && !this.#hasRoomFor(file)) return
     }
     file.give(
@@ -148,6 +147,7 @@ export class Delivery {
     try {
       await file.flush(to)
     } catch (error) {
+      this.leftIfDead(file)
       if (file.closed === undefined && !file.isDead) throw error
       // Its records are written or counted as dropped when it is closed.
       await this.files.close(file, true)
@@ -167,6 +167,25 @@ export class Delivery {
     countDropped(entry, dropped.lines)
     if (!this.#isClosed) this.#news.dropped(dropped)
     else this.#lost = { lines: this.#lost.lines + dropped.lines, bytes: this.#lost.bytes + dropped.bytes }
+  }
+
+  /** Gives up a file whose sink has failed for good; true if it has. */
+  leftIfDead(file: EventFile): boolean {
+    if (!file.isDead) return false
+    const { failure, entry } = file
+    if (failure?.code === 'ERR_UNSUPPORTED') this.#fail(failure)
+    this.#replace(file, failure?.message ?? `the file of ${entry.path} has failed`)
+    return true
+  }
+
+  /** What one file cannot have here, such as durability on a file system that cannot sync, none can. */
+  #fail({ code, message, path, cause }: LogboomError): void {
+    if (this.failure !== undefined) return
+    // What is lost from now on is told by `close`.
+    this.end()
+    const text = message.replace(/ \[ERR_[A-Z_]+\]$/, '')
+    this.failure = new PermanentError(code, text, { ...(path !== undefined && { path }), cause })
+    this.#news.failed(this.failure)
   }
 
   #create(entry: EventEntry): InternalSink {
@@ -232,6 +251,7 @@ export class Delivery {
   #refuse(entry: EventEntry, error: unknown): void {
     const code = error instanceof LogboomError ? (systemCode(error.cause) ?? error.code) : systemCode(error)
     const isFinal = error instanceof LogboomError || isObstacle(code)
+    if (error instanceof LogboomError && error.code === 'ERR_UNSUPPORTED') this.#fail(error)
     const isFirst = this.#refusals.add(entry, isFinal)
     if (isFirst && (isFinal || isOutOfDescriptors(code))) this.#warn(entry, error)
     else if (isFirst) {

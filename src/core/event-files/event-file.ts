@@ -1,6 +1,6 @@
 // The open file of one event: a sink of its own, and what its event needs to know of it.
 import { monotonicMs } from '../../base/clock.ts'
-import { systemCode } from '../../base/errors.ts'
+import { type LogboomError, systemCode } from '../../base/errors.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import type { SinkEvents, WarningEvent } from '../sink/contract.ts'
 import type { InternalSink } from '../sink/pumped-sink.ts'
@@ -36,6 +36,8 @@ export class EventFile {
   trouble: WarningEvent | undefined
   /** Resolves when it is closed; undefined while it is open. */
   closed: Promise<void> | undefined
+  /** Why it was closed without having written everything. */
+  closeError: unknown
   /** Whether everything written is known to be on disk, at least as far as somebody asked. */
   isSynced = true
 
@@ -83,6 +85,10 @@ export class EventFile {
   }
 
   /** Why it cannot write. */
+  get failure(): LogboomError | undefined {
+    return this.#sink.failure
+  }
+
   get failureCode(): string | undefined {
     const { failure } = this.#sink
     return failure === undefined ? undefined : (systemCode(failure.cause) ?? failure.code)

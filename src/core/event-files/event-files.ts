@@ -74,8 +74,9 @@ export class EventFiles extends PumpedSink {
   }
 
   /**
-   * With a name: writes what waits for that event and closes its file; the next record opens it again. Without:
-   * closes all of them for good, see `Sink.close`.
+   * With a name: writes what waits for that event and closes its file; the next record opens it again. Rejects
+   * `ERR_LOST` where that is not possible for eight seconds, and counts what was lost. Without: closes all of them for
+   * good, see `Sink.close`.
    */
   override async close(event?: string): Promise<void> {
     if (event === undefined) return super.close()
@@ -127,6 +128,10 @@ export class EventFiles extends PumpedSink {
   }
 
   #add(entry: EventEntry, data: Uint8Array): boolean {
+    if (this.pump.giveUp({ lines: 1, bytes: data.length })) {
+      entry.dropped++
+      return false
+    }
     const { overflow } = this.#options.checked
     const isTaken = (): boolean => this.#outputs.add(entry, data, 0, data.length)
     if (overflow === 'block') while (!isTaken()) this.#outputs.waitForRoom()

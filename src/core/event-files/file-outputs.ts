@@ -93,7 +93,12 @@ export class FileOutputs implements Outputs {
   async closeFile(entry: EventEntry): Promise<void> {
     await this.#handedOver([entry])
     const file = this.#files.get(entry)
-    await (file === undefined ? this.#files.closingOf(entry) : this.#files.close(file))
+    if (file === undefined) {
+      await this.#files.closingOf(entry)
+      return
+    }
+    await this.#files.close(file)
+    if (file.closeError !== undefined) throw file.closeError
   }
 
   async flush(to: SyncLevel): Promise<void> {
@@ -101,6 +106,7 @@ export class FileOutputs implements Outputs {
     const closing = this.#files.closing.map(({ closed }) => closed)
     const flushes = this.#files.list.map((file) => this.#delivery.flushFile(file, to))
     const results = await Promise.allSettled([...closing, ...flushes])
+    if (this.#delivery.failure !== undefined) throw this.#delivery.failure
     for (const result of results) if (result.status === 'rejected') throw result.reason
     if (to === 'disk') await syncClosed(this.#internals.disk, this.#options.folder, this.#delivery.unsynced)
     // That a file is out of trouble is said by event a tick later; nobody listens any more behind a close.
@@ -114,7 +120,7 @@ export class FileOutputs implements Outputs {
     const untilMs = monotonicMs() + waitMs
     this.#handOverNow(waitMs)
     let failure: unknown
-    for (const file of this.#files.list) {
+    for (const file of [...this.#files.list]) {
       if (file.queuedBytes === 0 && (to === 'os' || file.isSynced)) continue
       // Files that are in trouble may each block for the time of a lock.
       if (file.isLagging && monotonicMs() > untilMs) {
@@ -124,9 +130,11 @@ export class FileOutputs implements Outputs {
       try {
         file.flushSync(to)
       } catch (error) {
+        this.#delivery.leftIfDead(file)
         failure ??= error
       }
     }
+    failure = this.#delivery.failure ?? failure
     if (failure !== undefined) throw failure
     if (to === 'disk') syncClosedNow(this.#internals.disk, this.#options.folder, this.#delivery.unsynced)
     if (this.#buffer.bytes > 0) throw this.#notNow()

@@ -162,7 +162,10 @@ export class OpenFiles {
     this.#closingByTag[tag] = file
     remove(this.#open, file)
     add(this.#closing, file)
-    await file.close(hurry).catch((error) => this.#options.closeFailed(file, error))
+    await file.close(hurry).catch((error) => {
+      file.closeError = error
+      this.#options.closeFailed(file, error)
+    })
     if (earlier !== undefined) await earlier
     // What it lost is said by event a tick later than its promise is settled.
     await new Promise((resolve) => setImmediate(resolve))

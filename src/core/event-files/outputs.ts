@@ -62,7 +62,10 @@ export interface Outputs {
   waitForRoom(): void
   /** Opens the file of an event before its first record, if that is possible now. */
   open(entry: EventEntry): void
-  /** Writes what waits for an event and closes its file; the next record opens it again. */
+  /**
+   * Writes what waits for an event and closes its file; the next record opens it again. Rejects (`ERR_LOST`) where
+   * records could not be written and nothing got done for eight seconds; they are counted as dropped.
+   */
   closeFile(entry: EventEntry): Promise<void>
   flush(to: SyncLevel): Promise<void>
   /** The same on this thread; throws `ERR_LOCK_TIMEOUT` or the first error of a file after `waitMs`. */

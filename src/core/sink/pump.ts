@@ -293,6 +293,13 @@ export class Pump {
     this.#drainIfDue()
   }
 
+  /** For records that do not come through the queue: counts them as lost, if nothing is written any more. */
+  giveUp(dropped: Dropped): boolean {
+    if (this.#life.state !== 'failed') return false
+    this.#intake.giveUp(dropped)
+    return true
+  }
+
   /** For the exit hook: writes what can be written and says what could not. */
   exitNow(): void {
     if (this.#life.isOver) return

@@ -355,3 +355,28 @@ test('what tells of drops goes to the default event, whatever the key of events 
   const totals = sink.events().map((event) => sink.stats(event).totalLogs)
   expect(totals.reduce((sum, total) => sum + total, 0)).toBe(count + 1)
 })
+
+test('closing an event whose file cannot be written says what was lost, and the event goes on', async () => {
+  const { dir, faulty, sink } = create('rotating-file')
+  sink.log('e', 'kept')
+  await sink.flush()
+  faulty.fault = (operation) => (/^write/.test(operation) ? 'ENOSPC' : undefined)
+  for (let id = 0; id < 10; id++) sink.log('e', `lost ${id}`)
+  await expect(sink.close('e')).rejects.toMatchObject({ code: 'ERR_LOST', message: /10 records/ })
+  expect(sink.stats('e')).toMatchObject({ totalLogs: 11, droppedLogs: 10 })
+  faulty.fault = () => undefined
+  sink.log('e', 'later')
+  await sink.close()
+  expect(await read('rotating-file', dir, 'e')).toEqual(['kept', 'later'])
+}, 20_000)
+
+test('on a file system that cannot sync log answers false, and close tells of every record', async () => {
+  const { faulty, sink } = create('rotating-file', { durability: 'disk' })
+  faulty.fault = (operation) => (/sync/i.test(operation) ? 'EINVAL' : undefined)
+  for (let id = 0; id < 5; id++) sink.log(`e${id % 2}`, `record ${id}`)
+  await expect(sink.flush()).rejects.toMatchObject({ code: 'ERR_UNSUPPORTED' })
+  expect(sink.log('e0', 'late')).toBe(false)
+  await expect(sink.close()).rejects.toMatchObject({ code: 'ERR_LOST', message: /6 records/ })
+  expect(sink.stats()).toMatchObject({ dropped: 6, queuedBytes: 0, state: 'closed' })
+  expect(sink.stats('e0').droppedLogs + sink.stats('e1').droppedLogs).toBe(6)
+})
