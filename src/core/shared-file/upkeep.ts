@@ -159,23 +159,33 @@ export async function keepUp(
 ): Promise<Set<string>> {
   const { folder, grammar, compress } = options
   const names = await disk.readdirAsync(folder)
-  for (const name of names) if (isTemporary(grammar, name)) remove(disk, folder, name)
   const backups = grammar.group(names)
   const removed = expired(disk, options, backups, nowMs, spared)
-  for (const backup of removed) for (const name of backup.names) remove(disk, folder, name)
-  let failure: unknown
+  const failures: unknown[] = []
+  const surplus = [...names.filter((name) => isTemporary(grammar, name)), ...[...removed].flatMap(namesOf)]
+  for (const name of surplus) {
+    try {
+      remove(disk, folder, name)
+    } catch (error) {
+      failures.push(error)
+    }
+  }
   for (const backup of compress === false ? [] : backups) {
     if (removed.has(backup) || backup.compression !== '') continue
     try {
       await compressOne(disk, options, compress as Compression, backup, signal)
     } catch (error) {
       signal.throwIfAborted()
-      // One that cannot be compressed does not keep the others from it.
-      failure ??= error
+      failures.push(error)
     }
   }
-  if (failure !== undefined) throw failure
+  // One file that cannot be removed or compressed does not keep the others from it.
+  if (failures.length > 0) throw failures[0]
   return new Set(names)
+}
+
+function namesOf({ names }: BackupFiles): readonly string[] {
+  return names
 }
 
 async function compressOne(

@@ -49,7 +49,8 @@ export class WorkerFile {
 
   /** Whether everything complete would outlive the process. */
   get isCovered(): boolean {
-    return this.#covered === this.#buffer.end
+    // Without the addon there are no manifests, and nobody recovers a temp file.
+    return this.#covered === this.#buffer.end && this.#manifest !== undefined
   }
 
   /** Whether everything complete would outlive a power cut. */

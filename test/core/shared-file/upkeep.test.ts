@@ -66,3 +66,29 @@ test('a time from a clock that was ahead is not kept', async () => {
   expect(await keepUp(path, '3d')).toEqual(['app.0.bin.gz'])
   expect(statSync(`${backup}.gz`).mtimeMs).toBeLessThanOrEqual(Date.now())
 })
+
+test('what cannot be removed is reported and does not keep the others from it', async () => {
+  const folder = createFolder()
+  mkdirSync(join(folder, 'app.log.20260101-000000.0'))
+  mkdirSync(join(folder, 'app.log.20260101-000000.1.gz.tmp'))
+  writeFileSync(join(folder, 'app.log.20260101-000001.0'), 'one\n')
+  writeFileSync(join(folder, 'app.log.20260101-000002.0'), 'two\n')
+  writeFileSync(join(folder, 'app.log.20260101-000003.0'), 'three\n')
+  const file = new RotatingFile({
+    path: join(folder, 'app.log'),
+    maxBackups: 1,
+    compress: 'gzip',
+    lock: native.canLock,
+    fallback: false
+  })
+  const warnings: string[] = []
+  file.on('warning', ({ message }) => warnings.push(message))
+  await file.close()
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(readdirSync(folder).filter((name) => name.startsWith('app.log.'))).toEqual([
+    'app.log.20260101-000000.0',
+    'app.log.20260101-000000.1.gz.tmp',
+    'app.log.20260101-000003.0.gz'
+  ])
+  expect(warnings).toHaveLength(1)
+})

@@ -46,6 +46,19 @@ const recordsIn = (path: string): number => publishedText(path).match(/record/g)
 const cannotPublish: Operation[] = ['renameNoReplace', 'publishFile']
 const cannotOpen: Operation[] = ['open', 'openAsync', 'publishFile']
 
+test.skipIf(native.canLock)(
+  'without manifests a temp file keeps nothing: all of it is ERR_LOST',
+  async () => {
+    for (const kind of Object.keys(kinds) as (keyof typeof kinds)[]) {
+      const { error, dropped } = await closeWhile(kind, ['renameNoReplace', 'publishFile'], {
+        durability: 'os',
+        size: 1e6
+      })
+      expect([error?.code, dropped]).toEqual(['ERR_LOST', COUNT])
+    }
+  }
+)
+
 describe.each(Object.keys(kinds) as (keyof typeof kinds)[])('%s', (kind) => {
   test.skipIf(!native.canLock)('what is in temp files is safe at os, and ERR_SYNC at disk', async () => {
     const [disk, os] = await Promise.all([
