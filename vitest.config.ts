@@ -11,7 +11,8 @@ const unit = [
   'test/core/queue/**/*.test.ts',
   'test/core/sink/**/*.test.ts',
   'test/core/rotating-file/period.test.ts',
-  'test/core/event-files/names.test.ts',
+  'test/core/event-files/{event-buffer,names}.test.ts',
+  'test/core/wal/commit-queue.test.ts',
   'test/readers/snapshot.test.ts',
   'test/bench-verify.test.ts'
 ]

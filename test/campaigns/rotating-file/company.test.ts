@@ -154,7 +154,7 @@ describe('old backups in the folder', () => {
     async (options) => {
       await rotationMs(10, options)
       const few = await rotationMs(10, options)
-      const many = await rotationMs(sized(100_000, 10_000), options)
+      const many = await rotationMs(sized(100_000, 5_000), options)
       console.log(
         `${JSON.stringify(options)}: a rotation takes ${few.toFixed(2)} ms, with many backups ${many.toFixed(2)} ms`
       )

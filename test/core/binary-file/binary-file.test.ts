@@ -20,6 +20,9 @@ import { type Internals, withInternals } from '../../../src/core/sink/internals.
 import { realDisk } from '../../../src/io/disk.ts'
 import { native } from '../../../src/native/index.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { sized } from '../../helpers/sized.ts'
+
+const LARGE_MIB = sized(64, 20)
 
 const golden = new URL('../../fixtures/golden/binary/', import.meta.url)
 
@@ -76,9 +79,9 @@ describe('writing and reading back', () => {
     expect(file.stats()).toMatchObject({ records: 7, dropped: 0 })
   })
 
-  test('64 MiB payloads survive, as text and as bytes', async () => {
+  test(`${LARGE_MIB} MiB payloads survive, as text and as bytes`, async () => {
     const file = open(join(createFolder(), 'a.bin'), { maxBytes: '1g' })
-    const text = `${'x'.repeat(64 * 1024 * 1024 - 4)}🚀`
+    const text = `${'x'.repeat(LARGE_MIB * 1024 * 1024 - 4)}🚀`
     file.write(text)
     file.write(Buffer.from(text))
     let count = 0

@@ -49,7 +49,7 @@ describe.each(['auto', 'off'] as const)(
       for (const fault of faults) {
         test(`${operation}: ${fault}`, () => {
           for (const persistent of fault === 'EINTR' ? [false] : [false, true]) {
-            for (let nth = 1; oneRun(directIO, operation, nth, fault, persistent); nth += stride(nth)) {}
+            for (let nth = 1; oneRun(directIO, operation, nth, fault, persistent); nth += stride(nth, 4)) {}
           }
         })
       }

@@ -312,7 +312,7 @@ test('wrong options are refused by name', () => {
 })
 
 const EVENTS = isLong ? 10_000 : 400
-const ROUNDS = isLong ? 100 : 20
+const ROUNDS = isLong ? 100 : 10
 
 /** Logs `rounds` records of each of `events` events, and prints what that took. */
 const routingProgram = (options: object, events: number, rounds: number): string => `
