@@ -15,7 +15,8 @@ export function isWhole(record: SpoolRecord): record is string | Uint8Array {
 
 /** Why `record` is none; undefined if it is one. Streams of other packages and realms are streams, too. */
 export function recordError(record: unknown): LogboomError | undefined {
-  if (typeof record === 'string' || isUint8Array(record) || isReadable(record)) return undefined
+  if (typeof record === 'string' || isUint8Array(record)) return undefined
+  if (isReadable(record)) return record.readableEnded === true ? endedStream() : undefined
   return argumentError('write', 'a text, a Uint8Array or a readable stream', record)
 }
 
@@ -29,6 +30,11 @@ function isReadable(value: unknown): value is Readable {
     typeof stream.read === 'function' &&
     typeof stream[Symbol.asyncIterator] === 'function'
   )
+}
+
+// What was in it went elsewhere, and an empty record in its place would hide that.
+function endedStream(): LogboomError {
+  return new LogboomError('ERR_SOURCE', 'a stream given to the spool was read to its end before')
 }
 
 /** Bytes a record holds in memory, as far as is known without encoding it. */

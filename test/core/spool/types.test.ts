@@ -101,3 +101,13 @@ test.each([5, 'disc', '', null, {}, ['disk']])('a flush to %s is refused', async
   await spool.flush()
   expect(publishedText(path)).toBe('x')
 })
+
+test('a stream that was read to its end before is refused, not published as an empty record', async () => {
+  const path = createFolder()
+  const spool = createSpool({ path })
+  const stream = Readable.from(['x\n'])
+  expect(await spool.write(stream)).toBe(true)
+  await expect(spool.write(stream)).rejects.toMatchObject({ code: 'ERR_SOURCE' })
+  await spool.close()
+  expect(spool.stats()).toMatchObject({ records: 1, dropped: 0 })
+})
