@@ -4,25 +4,12 @@ import type { TestContext } from 'vitest'
 const knownFailing: readonly { readonly test: RegExp; readonly reason: string }[] = [
   {
     test: /event-files over direct-file: .* replaced by a (folder|link)/,
-    reason: 'records of that event are acknowledged, and neither in its file nor counted as dropped'
-  },
-  {
-    test: /event-files over direct-file.*blocks a caller that ignores back-pressure/,
-    reason: 'the thread is blocked for ever once the disk has failed for a while, although it works again'
+    reason: 'what the thread gives up is counted on the main thread a turn later than it is acknowledged'
   },
   {
     test: /an exit on a disk that stays full .* event-files over direct/,
     reason: 'says that 0 records are lost'
   },
-  {
-    test: /(process.exit|an uncaught exception|the natural end): direct-file/,
-    reason: 'what does not fit in the shared memory is not written'
-  },
-  {
-    test: /close on a disk that stays full .* event-files over direct-file/,
-    reason: 'takes longer than closing may'
-  },
-  { test: /(?<!over )wal: .* is refused by flush /, reason: 'null is taken' },
   {
     // Of event files, now and then: the log looks for its segment every ten milliseconds.
     test: /event-files over wal: .* replaced by a folder/,
@@ -31,10 +18,6 @@ const knownFailing: readonly { readonly test: RegExp; readonly reason: string }[
   {
     test: /event-files over direct-file: a file system that cannot sync is refused/,
     reason: 'the records are dropped and counted, but flush and close resolve as if they were on disk'
-  },
-  {
-    test: /a spool that is closed on a disk that stays full/,
-    reason: 'queuedBytes is not 0 after close'
   }
 ]
 

@@ -1,4 +1,5 @@
 // The target of the pump of a direct file: moves lines to the shared memory, from where a thread of its own writes them.
+import { monotonicMs } from '../../base/clock.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import type { Account } from '../sink/account.ts'
 import type { SyncLevel, Target } from '../sink/target.ts'
@@ -38,12 +39,17 @@ export class DirectTarget implements Target {
     const { failure, writer, link } = this.#staging
     if (failure !== undefined) throw failure
     this.passDrops()
-    const bytes = writer.tryLogLines(lines, 0, lines.length)
-    if (bytes > 0) return bytes
-    link.look()
-    if (waitMs < SHORT_WAIT_MS) return 0
-    writer.waitForFlush(waitMs)
-    return writer.tryLogLines(lines, 0, lines.length)
+    const untilMs = monotonicMs() + waitMs
+    for (;;) {
+      const bytes = writer.tryLogLines(lines, 0, lines.length)
+      if (bytes > 0) return bytes
+      link.look()
+      // A caller who must not be blocked comes again; one who has to be, at the end of the process above all, gets room
+      // as soon as there is some.
+      const leftMs = untilMs - monotonicMs()
+      if (waitMs < SHORT_WAIT_MS || leftMs <= 0) return 0
+      writer.waitForFlush(leftMs)
+    }
   }
 
   async sync(_to: SyncLevel): Promise<void> {
