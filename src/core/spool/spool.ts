@@ -141,7 +141,8 @@ export class Spool extends EventEmitter<SinkEvents> {
   stats(): SpoolStats {
     return {
       ...this.#account.counters,
-      queuedBytes: this.#crew.pendingBytes + this.#waiting.bytes,
+      // What a closed spool could not publish waits no more: it is counted as dropped, or lies in a temporary file.
+      queuedBytes: this.#life.state === 'closed' ? 0 : this.#crew.pendingBytes + this.#waiting.bytes,
       state: this.#life.state,
       queued: this.#waiting.length,
       recoveredFiles: this.#store.recoveredFiles
