@@ -11,12 +11,7 @@ const knownFailing: readonly { readonly test: RegExp; readonly reason: string }[
     reason: 'says that 0 records are lost'
   },
   {
-    // Of event files, now and then: the log looks for its segment every ten milliseconds.
-    test: /event-files over wal: .* replaced by a folder/,
-    reason: 'the log acknowledges records for ten milliseconds after its files were taken away'
-  },
-  {
-    test: /event-files over direct-file: a file system that cannot sync is refused/,
+    test: /event-files over (direct-file|wal): a file system that cannot sync is refused/,
     reason: 'the records are dropped and counted, but flush and close resolve as if they were on disk'
   }
 ]

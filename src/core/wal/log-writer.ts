@@ -5,7 +5,7 @@ import { MAX_INDEX, TERM } from '../../formats/wal.ts'
 import { CONF_STATE } from '../../formats/wal-encoder.ts'
 import type { Disk } from '../../io/disk.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
-import { nothingDropped } from '../sink/target.ts'
+import { NotSyncableError, nothingDropped } from '../sink/target.ts'
 import { ActiveSegment, ioError, type Mark } from './active-segment.ts'
 import { Patience } from './patience.ts'
 import type { Segment } from './segment.ts'
@@ -154,16 +154,13 @@ export class LogWriter {
     try {
       if (this.failure === undefined) this.syncNow()
     } catch (error) {
-      if (this.#active.isLost) {
-        this.#lost = { lines: Number(this.lastIndex - this.durableIndex), bytes: this.unsyncedBytes }
-      }
       this.fail(error)
     }
     this.#active.close()
     if (this.failure !== undefined && this.durableIndex < this.lastIndex) throw this.failure
   }
 
-  /** After `close`: what was appended to a segment that somebody took away, and could not be put back. */
+  /** After a failure: what was appended and is in no file, because it was cut off or somebody took the file away. */
   get lost(): Dropped {
     return this.#lost
   }
@@ -183,7 +180,13 @@ export class LogWriter {
     if (this.failure !== undefined) return this.failure
     const { walDir } = this.#options
     const message = `the log in ${walDir} failed: ${errorMessage(cause)}`
-    this.failure = new LogboomError('ERR_WAL_FAILED', message, { path: walDir, cause })
+    this.failure =
+      cause instanceof NotSyncableError
+        ? cause
+        : new LogboomError('ERR_WAL_FAILED', message, { path: walDir, cause })
+    if (this.#active.isLost || !this.#options.acknowledgesAppended) {
+      this.#lost = { lines: Number(this.lastIndex - this.durableIndex), bytes: this.unsyncedBytes }
+    }
     this.#active.fail()
     this.#hooks.failed(this.failure, this.#unsynced.pieces, this.#unsynced.durableCrc)
     return this.failure
