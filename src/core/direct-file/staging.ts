@@ -53,6 +53,8 @@ export class Staging {
   #isDegraded = false
   /** Flushes that somebody waits for. */
   #flushing = 0
+  /** The last caller who blocked for a flush gave up. */
+  #wasVain = false
   #looks = 0
   #progress = 0
   #seenProgress = 0
@@ -139,8 +141,10 @@ export class Staging {
 
   /** A wait as long as that of a closing file is one that goes on while the disk does. */
   flushNow(waitMs: number): void {
+    this.#wasVain = true
     try {
       this.link.flushNow(waitMs >= STALL_MS ? undefined : waitMs)
+      this.#wasVain = false
     } catch (error) {
       throw this.failure ?? error
     }
@@ -178,7 +182,7 @@ export class Staging {
     if (this.#isClosed || state >= runState.closed) return
     try {
       if (state === runState.closing) this.link.closeNow()
-      else if (openRecords(memory) > 0) this.link.flushNow()
+      else if (openRecords(memory) > 0 && !this.#wasVain) this.link.flushNow()
     } catch {
       // Said below.
     }

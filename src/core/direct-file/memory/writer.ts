@@ -1,7 +1,6 @@
 // The writing end of a direct file, for any thread: reserve by compare-and-swap, copy, count. No messages, no
 // allocation and no system call per record.
 
-import { isUint8Array } from 'node:util/types'
 import { argumentError, requireBytes } from '../../../base/bytes.ts'
 import { monotonicMs } from '../../../base/clock.ts'
 import { LogboomError } from '../../../base/errors.ts'
@@ -119,7 +118,7 @@ export class DirectWriter {
 
   /** Logs `data` as one record; an empty one is ignored. The same errors as `log`. */
   logBytes(data: Uint8Array): boolean {
-    if (!isUint8Array(data)) throw argumentError('logBytes', 'a Uint8Array', data)
+    requireBytes('logBytes', data)
     const { length } = data
     if (length === 0) return true
     if (length > this.#limitBytes - FRAME_HEADER_BYTES - ENTRY_HEADER_BYTES) return this.#logLarge(data)
