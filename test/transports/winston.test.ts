@@ -183,7 +183,7 @@ describe('winston transport', () => {
   it('refuses bad options at once, and a path that is no file by "error"', async () => {
     const folder = createFolder()
     expect(() => new RotatingFileTransport({ path: join(folder, 'a'), maxByte: 1 } as never)).toThrow(
-      /unknown option "maxByte".*ERR_OPTION/
+      /unknown option 'maxByte'.*ERR_OPTION/
     )
     const transport = new RotatingFileTransport({ path: folder, lock: native.canLock })
     const [error] = await once(transport, 'error')

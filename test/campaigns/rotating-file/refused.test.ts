@@ -27,7 +27,7 @@ async function refusal(host: Host, options: Record<string, unknown>): Promise<st
 
 describe.each(hosts)('%s refuses', (host) => {
   test.each([
-    ['an unknown option', { maxByte: 1 }, '"maxByte"'],
+    ['an unknown option', { maxByte: 1 }, "'maxByte'"],
     ['a negative size', { maxBytes: -1 }, "'maxBytes'"],
     ['permissions that look like a mistake', { mode: 640 }, "'mode'"],
     ['a time zone without rotateEvery', { timeZone: 'Europe/Berlin' }, "'timeZone'"]
