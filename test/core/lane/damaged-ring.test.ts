@@ -238,6 +238,8 @@ test.each(forged)('a forged record $what is damage', ({ position, type, length }
   const set = (bytes: Buffer, isChecked: boolean) => {
     bytes.writeBigUInt64LE(BigInt(position + 200), HEADER_BYTES)
     bytes.writeBigUInt64LE(BigInt(position), HEADER_BYTES + 64)
+    // Sound, and for those who go on there to find.
+    forgeHeader(bytes, isChecked, position + 24, recordType.record, 4)
     forgeHeader(bytes, isChecked, position, type, length)
   }
   const { buffer } = SharedRing.create(CAPACITY)
