@@ -4,7 +4,8 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { expect, test } from 'vitest'
-import { isLong } from '../../helpers/sized.ts'
+import { seed } from '../../helpers/random.ts'
+import { isLong, sized } from '../../helpers/sized.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const compiler = process.env.CC ?? 'cc'
@@ -58,6 +59,30 @@ test('mapped rings make no mistake that a sanitizer can see', { timeout: 300_000
     'test/core/lane/damaged-ring.test.ts',
     'test/core/lane/golden.test.ts'
   ])
+})
+
+test('rings in memory of exactly their size are used in any order, and changed meanwhile', (context) => {
+  if (process.platform !== 'linux' || runtime() === undefined) return context.skip('no sanitizer here')
+  mkdirSync(join(root, 'build/sanitized'), { recursive: true })
+  const program = join(root, 'build/sanitized/lane-fuzz')
+  const sources = [
+    join(import.meta.dirname, 'lane-fuzz.c'),
+    `-I${join(root, 'src/native')}`,
+    join(root, 'src/native/checksum.c')
+  ]
+  const flags = [
+    '-std=gnu11',
+    '-O1',
+    '-g',
+    '-fsanitize=address,undefined',
+    '-fno-sanitize-recover=all',
+    '-pthread'
+  ]
+  const build = spawnSync(compiler, [...flags, '-o', program, ...sources], { encoding: 'utf8' })
+  expect([build.status, build.stderr]).toEqual([0, ''])
+  const episodes = String(sized(100_000, 3_000))
+  const run = spawnSync(program, [String(seed), episodes], { encoding: 'utf8' })
+  expect([run.status, run.stderr, run.stdout], `seed ${seed}`).toEqual([0, '', `${episodes} episodes\n`])
 })
 
 test('the addon makes no mistake that a sanitizer can see', { timeout: 600_000 }, (context) => {
