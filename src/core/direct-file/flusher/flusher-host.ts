@@ -15,10 +15,10 @@ import {
   statistic,
   threadState
 } from '../memory/shared-memory.ts'
+import { mayLive } from '../memory/thread-life.ts'
 import { openRecords } from '../statistics.ts'
 import type { FlusherMessage, FlusherOptions, FlusherRequest } from './flusher-protocol.ts'
 import type { FlusherThreadData } from './flusher-thread.ts'
-import { mayLive } from './thread-life.ts'
 
 /** A flusher that was given up may finish the call it is in, and is terminated then. */
 const LAST_CALL_MS = 500

@@ -107,6 +107,8 @@ export const slot = {
   shard: 2,
   offset: 3,
   bytes: 4,
+  /** The system's number of the writer's thread, where its end has to be looked for; else 0. */
+  systemThread: 5,
   /** Float64 indexes within the line: accepted records, dropped records. */
   records: 4,
   dropped: 5,
