@@ -1,10 +1,11 @@
 // One file of frames: which descriptor is open at the path, where the next flush goes, when the file is set aside.
 // O_DIRECT where the file system allows it; never O_APPEND, which loses data together with O_DIRECT.
 import { dirname } from 'node:path'
-import { LogboomError } from '../../../base/errors.ts'
+import { errorMessage, LogboomError } from '../../../base/errors.ts'
 import { ENTRY_HEADER_BYTES, frameBytes, roundUp, SEAL_BYTES } from '../../../formats/direct-file.ts'
 import type { Disk, FileStat } from '../../../io/disk.ts'
-import { type OpenFile, syncFolder } from '../../../io/open-file.ts'
+import { cannotSync, type OpenFile, syncFolder } from '../../../io/open-file.ts'
+import { NotSyncableError } from '../../sink/target.ts'
 import { BackupNames } from './backup-names.ts'
 import { DirectOpener, fillUp, inspect } from './direct-open.ts'
 import { salvage, skipRecords, splitBlock } from './entry-blocks.ts'
@@ -37,11 +38,13 @@ export class FrameFile {
   readonly #opener: DirectOpener
   readonly #backupNames: BackupNames
   readonly #reserve: Reserve
-  readonly #syncs: boolean
+  #syncs: boolean
   readonly #reach: Reach = { written: 0, synced: 0 }
   #state: State = 'closed'
   #file: OpenFile | undefined
   readonly #journal: FileJournal
+  /** The folder may not have the file's name on disk: it was made, or an earlier one renamed. */
+  #isFolderDirty = false
   /** An earlier flusher wrote the file, and ended nobody knows where. */
   #isUnknown: boolean
   #dropped = 0
@@ -102,17 +105,18 @@ export class FrameFile {
       takeOver(this.#disk, path, this.#options, this.#journal, this.#writer.writerId, this.#account)
       this.#isUnknown = false
     }
-    const isNew = this.#prepare()
+    this.#prepare()
     const left = this.#left
     const file = this.#opener.open((opened) => left !== undefined && opened.is(left))
     try {
-      if (isNew && this.#syncs) syncFolder(this.#disk, dirname(path))
       this.#size = fillUp(this.#disk, file, path, this.#opener.alignment, this.#options)
     } catch (error) {
       file.release()
       throw error
     }
     this.#file = file
+    // Whoever made a file without a flush may not have synced its folder.
+    if (this.#size === 0) this.#isFolderDirty = true
     this.#journal.size = this.#size
     this.#enter('open')
     this.#reserve.cut(this.#size)
@@ -170,6 +174,42 @@ export class FrameFile {
     if (this.#state === 'unclean') this.#cutTail()
     if (this.#state === 'open') this.#checkPlace()
     this.open()
+    this.#syncFolder()
+  }
+
+  // Before the first flush, not when the file is opened: a sync that fails is asked for again until it succeeds.
+  #syncFolder(): void {
+    if (!this.#isFolderDirty || !this.#syncs) return
+    try {
+      syncFolder(this.#disk, dirname(this.#path))
+    } catch (error) {
+      if (!cannotSync(error)) throw error
+      this.#requireSync()
+      if (this.#syncs) this.#warnOfSync(`its folder cannot be synced: ${errorMessage(error)}`)
+    }
+    this.#isFolderDirty = false
+  }
+
+  /** Many file systems cannot sync folders; one that cannot sync files either makes nothing durable. */
+  #requireSync(): void {
+    try {
+      this.#disk.fdatasync(this.#file!.fd)
+    } catch (error) {
+      if (!cannotSync(error)) throw error
+      this.#cannotSync(new NotSyncableError(this.#path, error))
+    }
+  }
+
+  /** Throws where records have to survive a loss of power; else they are written without. */
+  #cannotSync(error: NotSyncableError): void {
+    if (this.#options.mustSync === true) throw error
+    this.#syncs = false
+    this.#warnOfSync(errorMessage(error.cause))
+  }
+
+  #warnOfSync(reason: string): void {
+    const message = `${this.#path}: what is written may be lost with the power: ${reason}`
+    this.#news.warning('ERR_UNSUPPORTED', message, this.#path)
   }
 
   // An open descriptor says nothing about the path: whoever removes the file and goes on writing fills a file that
@@ -224,24 +264,29 @@ export class FrameFile {
     this.#enter('closed')
   }
 
-  /** Looks at what is at the path; true if that is nothing. Throws `ERR_FORMAT` if it is no direct file. */
-  #prepare(): boolean {
+  /** Looks at what is at the path. Throws `ERR_FORMAT` if it is no direct file. */
+  #prepare(): void {
     const path = this.#path
     const found = this.#disk.lstat(path)
-    if (found === undefined) return true
+    if (found === undefined) return
     const left = this.#left
     const isAsLeft =
       left !== undefined && left.ino === found.ino && left.dev === found.dev && left.size === found.size
-    if (!found.isFile || found.size === 0 || isAsLeft) return false
+    if (!found.isFile || found.size === 0 || isAsLeft) return
     const verdict = inspect(this.#disk, path, found.size)
-    if (verdict === 'whole') return false
+    if (verdict === 'whole') return
     if (verdict === 'other') {
       throw new LogboomError('ERR_FORMAT', `${path} exists and is not a direct file`, { path })
     }
-    const to = this.#backupNames.setAside(this.#syncs)
+    const to = this.#setAside()
     const message = `${path} did not end with a whole flush of this format; it is kept as ${to}`
     this.#news.warning('ERR_CORRUPT', message, path)
-    return true
+  }
+
+  #setAside(): string {
+    const to = this.#backupNames.setAside()
+    this.#isFolderDirty = true
+    return to
   }
 
   /** Bytes of entries that one frame can hold in a file that has `size` bytes, its seal included. */
@@ -299,6 +344,10 @@ export class FrameFile {
         this.#release()
         return false
       }
+      if (error.error instanceof NotSyncableError) {
+        this.#cannotSync(error.error)
+        return false
+      }
       throw error.error
     }
     this.#journal.endFlush(this.#size, this.#size - start, this.#account.records - before)
@@ -349,7 +398,7 @@ export class FrameFile {
     }
     const found = this.#disk.lstat(this.#path)
     if (found !== undefined && file.is(found)) {
-      const to = this.#backupNames.setAside(this.#syncs)
+      const to = this.#setAside()
       this.#countRotation()
       this.#news.rotated({ from: this.#path, to, bytes: size }, true)
     }
@@ -359,10 +408,11 @@ export class FrameFile {
   #turnOver(): void {
     const bytes = this.#size
     this.#release()
-    const to = this.#backupNames.setAside(this.#syncs)
+    const to = this.#setAside()
     this.#countRotation()
     this.#news.rotated({ from: this.#path, to, bytes }, false)
     this.open()
+    this.#syncFolder()
   }
 
   #countRotation(): void {
