@@ -1,10 +1,9 @@
 // One file of frames: which descriptor is open at the path, where the next flush goes, when the file is set aside.
 // O_DIRECT where the file system allows it; never O_APPEND, which loses data together with O_DIRECT.
-import { dirname } from 'node:path'
-import { errorMessage, LogboomError } from '../../../base/errors.ts'
+import { LogboomError } from '../../../base/errors.ts'
 import { ENTRY_HEADER_BYTES, frameBytes, roundUp, SEAL_BYTES } from '../../../formats/direct-file.ts'
 import type { Disk, FileStat } from '../../../io/disk.ts'
-import { cannotSync, type OpenFile, syncFolder } from '../../../io/open-file.ts'
+import type { OpenFile } from '../../../io/open-file.ts'
 import { NotSyncableError } from '../../sink/target.ts'
 import { BackupNames } from './backup-names.ts'
 import { DirectOpener, fillUp, inspect } from './direct-open.ts'
@@ -16,6 +15,7 @@ import { type FlushItem, type FrameFileOptions, isLarge, type TargetNews } from 
 import { BrokenBlock, type FlushWriter } from './flush-writer.ts'
 import { FlushFailure, type Reach } from './piece-writer.ts'
 import { Reserve } from './reserve.ts'
+import { SyncDuty } from './sync-duty.ts'
 
 /** Turns of `write` without an item written: after a rotation, a split, another alignment, another file. */
 const MAX_IDLE_TURNS = 10
@@ -38,13 +38,11 @@ export class FrameFile {
   readonly #opener: DirectOpener
   readonly #backupNames: BackupNames
   readonly #reserve: Reserve
-  #syncs: boolean
+  readonly #duty: SyncDuty
   readonly #reach: Reach = { written: 0, synced: 0 }
   #state: State = 'closed'
   #file: OpenFile | undefined
   readonly #journal: FileJournal
-  /** The folder may not have the file's name on disk: it was made, or an earlier one renamed. */
-  #isFolderDirty = false
   /** An earlier flusher wrote the file, and ended nobody knows where. */
   #isUnknown: boolean
   #dropped = 0
@@ -70,7 +68,9 @@ export class FrameFile {
     this.#writer = writer
     this.#journal = journal
     this.#isUnknown = isRestart
-    this.#syncs = options.sync ?? true
+    this.#duty = new SyncDuty(disk, path, options, (message) =>
+      news.warning('ERR_UNSUPPORTED', message, path)
+    )
     this.#opener = new DirectOpener(disk, path, options, (code, message) => news.warning(code, message, path))
     this.#backupNames = new BackupNames(disk, path)
     this.#reserve = new Reserve(disk, path, options.preallocate, (message) =>
@@ -116,7 +116,7 @@ export class FrameFile {
     }
     this.#file = file
     // Whoever made a file without a flush may not have synced its folder.
-    if (this.#size === 0) this.#isFolderDirty = true
+    if (this.#size === 0) this.#duty.namesChanged()
     this.#journal.size = this.#size
     this.#enter('open')
     this.#reserve.cut(this.#size)
@@ -174,42 +174,7 @@ export class FrameFile {
     if (this.#state === 'unclean') this.#cutTail()
     if (this.#state === 'open') this.#checkPlace()
     this.open()
-    this.#syncFolder()
-  }
-
-  // Before the first flush, not when the file is opened: a sync that fails is asked for again until it succeeds.
-  #syncFolder(): void {
-    if (!this.#isFolderDirty || !this.#syncs) return
-    try {
-      syncFolder(this.#disk, dirname(this.#path))
-    } catch (error) {
-      if (!cannotSync(error)) throw error
-      this.#requireSync()
-      if (this.#syncs) this.#warnOfSync(`its folder cannot be synced: ${errorMessage(error)}`)
-    }
-    this.#isFolderDirty = false
-  }
-
-  /** Many file systems cannot sync folders; one that cannot sync files either makes nothing durable. */
-  #requireSync(): void {
-    try {
-      this.#disk.fdatasync(this.#file!.fd)
-    } catch (error) {
-      if (!cannotSync(error)) throw error
-      this.#cannotSync(new NotSyncableError(this.#path, error))
-    }
-  }
-
-  /** Throws where records have to survive a loss of power; else they are written without. */
-  #cannotSync(error: NotSyncableError): void {
-    if (this.#options.mustSync === true) throw error
-    this.#syncs = false
-    this.#warnOfSync(errorMessage(error.cause))
-  }
-
-  #warnOfSync(reason: string): void {
-    const message = `${this.#path}: what is written may be lost with the power: ${reason}`
-    this.#news.warning('ERR_UNSUPPORTED', message, this.#path)
+    this.#duty.syncNames(this.#file!.fd)
   }
 
   // An open descriptor says nothing about the path: whoever removes the file and goes on writing fills a file that
@@ -285,7 +250,7 @@ export class FrameFile {
 
   #setAside(): string {
     const to = this.#backupNames.setAside()
-    this.#isFolderDirty = true
+    this.#duty.namesChanged()
     return to
   }
 
@@ -324,7 +289,7 @@ export class FrameFile {
       start,
       alignment,
       isDirect,
-      syncs: this.#syncs,
+      syncs: this.#duty.syncs,
       reach: this.#reach
     }
     const before = this.#account.records
@@ -345,7 +310,7 @@ export class FrameFile {
         return false
       }
       if (error.error instanceof NotSyncableError) {
-        this.#cannotSync(error.error)
+        this.#duty.cannotSync(error.error)
         return false
       }
       throw error.error
@@ -412,7 +377,6 @@ export class FrameFile {
     this.#countRotation()
     this.#news.rotated({ from: this.#path, to, bytes }, false)
     this.open()
-    this.#syncFolder()
   }
 
   #countRotation(): void {
