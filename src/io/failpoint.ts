@@ -36,6 +36,7 @@ export const walFailpoints = [
   'wal-written',
   'wal-synced',
   'wal-sealed',
+  'wal-taken-back',
   'wal-created',
   'wal-renamed',
   'wal-snapshot',
