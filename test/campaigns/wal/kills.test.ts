@@ -1,14 +1,14 @@
 // SIGKILL at random moments and at each failpoint: the log opens by itself, nothing that was acknowledged is missing, and
 // nothing that was refused is there.
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { WriteAheadLogOptions } from '../../../src/core/wal/options.ts'
 import { walFailpoints, walFailureFailpoints } from '../../../src/io/failpoint.ts'
-import { createFolder } from '../../helpers/folder.ts'
+import { createMemoryFolder } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
-import { isLong, sized } from '../../helpers/sized.ts'
+import { sized } from '../../helpers/sized.ts'
 import { until } from '../../helpers/until.ts'
 import { checkAfterCrash, startWalWriter, type WriterSettings } from '../../helpers/wal-crash.ts'
 import { framesOf, segmentsOf } from '../../helpers/wal-damage.ts'
@@ -20,7 +20,7 @@ const KILL_LIMIT_MS = 10_000
 test(`${kills} kills of a writer with several callers`, {
   timeout: 60_000 + kills * KILL_LIMIT_MS
 }, async () => {
-  const folder = createFolder(parent)
+  const folder = createMemoryFolder()
   const options = { walDir: join(folder, 'wal'), segmentBytes: 100_000, fallback: false as const }
   let entries = 0
   for (let kill = 0; kill < kills; kill++) {
@@ -36,9 +36,6 @@ test(`${kills} kills of a writer with several callers`, {
   }
   expect(entries).toBeGreaterThan(kills)
 })
-
-// A kill leaves what the kernel has: in memory it is the same, and the normal run has no time for a thousand syncs.
-const parent = isLong || !existsSync('/dev/shm') ? undefined : '/dev/shm'
 
 type Point = (typeof walFailpoints)[number] | (typeof walFailureFailpoints)[number]
 
@@ -98,7 +95,7 @@ describe.each(whileRunning)('at $point', ({ point, failures = [], settings }) =>
   const limit = { timeout: 30_000 + 5 * KILL_LIMIT_MS }
 
   test('a kill', limit, async () => {
-    const folder = createFolder(parent)
+    const folder = createMemoryFolder()
     for (const pass of failures.length > 0 ? sized([1, 2], [1]) : killPasses) {
       const { options, acks } = await dieAt([...failures, `${point}:kill:${pass}`], folder, settings)
       await checkAfterCrash(options, acks, false)
@@ -106,7 +103,7 @@ describe.each(whileRunning)('at $point', ({ point, failures = [], settings }) =>
   })
 
   test('an error, and a kill when it is passed again', limit, async () => {
-    const folder = createFolder(parent)
+    const folder = createMemoryFolder()
     // There is a log, so that it is opened whatever fails.
     await dieAt(['wal-synced:kill:3'], folder)
     for (const pass of failures.length > 0 ? [1] : errorPasses) {
@@ -140,7 +137,7 @@ describe.each(whileOpening)('at $point', ({ point, leave }) => {
   const limit = { timeout: 30_000 + 4 * KILL_LIMIT_MS }
 
   test.each(['kill', 'error'] as const)('%s while it is opened', limit, async (action) => {
-    const folder = createFolder(parent)
+    const folder = createMemoryFolder()
     const { options, acks } = await leave(folder)
     const env = { LOGBOOM_FAILPOINT: `${point}:${action}:1` }
     const settings = { options, acks, session: 'opening', callers: 1, snapshots: false }

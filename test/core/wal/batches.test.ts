@@ -11,7 +11,7 @@ import { readLog } from '../../helpers/wal-log.ts'
 
 async function openLog(options: Partial<WriteAheadLogOptions> = {}) {
   const walDir = join(createFolder(), 'wal')
-  const log = await WriteAheadLog.open({ walDir, fallback: false, ...options })
+  const log = await WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false, ...options })
   onTestFinished(() => log.close().catch(() => {}))
   const texts = (): string[] => readLog(walDir).entries.map(({ text }) => text)
   return { log, walDir, texts }
@@ -59,7 +59,7 @@ it('a bad batch among good ones of the same moment costs nobody else anything', 
   await log.log(['later'])
   expect(texts()).toEqual(['a', 'b', 'c', 'd', 'later'])
   await log.close()
-  await (await WriteAheadLog.open({ walDir, fallback: false })).close()
+  await (await WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false })).close()
 })
 
 it('a batch that cannot be encoded is rejected alone', async () => {
@@ -134,7 +134,7 @@ it("with overflow 'block' a full disk blocks the caller until there is room, and
   const faulty = createFaultyDisk()
   const walDir = join(createFolder(), 'wal')
   const log = await withInternals({ disk: faulty.disk }, () =>
-    WriteAheadLog.open({ walDir, fallback: false, maxBufferBytes: 1000 })
+    WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false, maxBufferBytes: 1000 })
   )
   let failures = 3
   faulty.fault = (operation) => (operation === 'write' && failures-- > 0 ? 'ENOSPC' : undefined)

@@ -7,7 +7,7 @@ import { withInternals } from '../../../src/core/sink/internals.ts'
 import { WriteAheadLog } from '../../../src/core/wal/write-ahead-log.ts'
 import type { IndexRange } from '../../../src/core/wal/writer-contract.ts'
 import { createFaultyDisk, type FaultyDisk, type Operation } from '../../helpers/faulty-disk.ts'
-import { createFolder } from '../../helpers/folder.ts'
+import { createMemoryFolder } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
 import { sized } from '../../helpers/sized.ts'
 import { readLog } from '../../helpers/wal-log.ts'
@@ -37,7 +37,7 @@ function openLog(faulty: FaultyDisk, walDir: string, durability: Durability): Wr
 
 /** The entries that opening a copy of the log finds. */
 async function afterDeath(walDir: string): Promise<Map<bigint, string>> {
-  const copy = join(createFolder(), 'wal')
+  const copy = join(createMemoryFolder(), 'wal')
   cpSync(walDir, copy, { recursive: true })
   const log = await WriteAheadLog.open({ walDir: copy, segmentBytes: 4096, fallback: false })
   await log.close()
@@ -99,7 +99,7 @@ class Calls {
 describe.each<Durability>(['os', 'disk'])('durability %s', (durability) => {
   it('a file that cannot be shortened: what was refused is never found, whenever the process dies', async () => {
     const faulty = createFaultyDisk()
-    const walDir = join(createFolder(), 'wal')
+    const walDir = join(createMemoryFolder(), 'wal')
     const log = openLog(faulty, walDir, durability)
     const calls = new Calls(log)
     for (let round = 0; round < 4; round++) {
@@ -122,7 +122,7 @@ describe.each<Durability>(['os', 'disk'])('durability %s', (durability) => {
   it('a disk that takes nothing: what was refused is gone as soon as anything else is written, or the log closed', async () => {
     for (const goOn of [true, false]) {
       const faulty = createFaultyDisk()
-      const walDir = join(createFolder(), 'wal')
+      const walDir = join(createMemoryFolder(), 'wal')
       const log = openLog(faulty, walDir, durability)
       const calls = new Calls(log)
       calls.logSync(10)
@@ -143,7 +143,7 @@ describe.each<Durability>(['os', 'disk'])('durability %s', (durability) => {
 
   it('a log that failed is cut when it is started again, if the disk did not let it before', async () => {
     const faulty = createFaultyDisk()
-    const walDir = join(createFolder(), 'wal')
+    const walDir = join(createMemoryFolder(), 'wal')
     const log = withInternals({ disk: faulty.disk, patience: { passingMs: 0, failingMs: 0 } }, () => {
       return new WriteAheadLog({ walDir, segmentBytes: 4096, durability, fallback: false })
     })
@@ -165,7 +165,7 @@ describe.each<Durability>(['os', 'disk'])('durability %s', (durability) => {
     let refused = 0
     for (let round = 0; round < rounds; round++) {
       const faulty = createFaultyDisk()
-      const walDir = join(createFolder(), 'wal')
+      const walDir = join(createMemoryFolder(), 'wal')
       const log = openLog(faulty, walDir, durability)
       const calls = new Calls(log)
       for (let step = 0; step < 6; step++) {
