@@ -112,6 +112,8 @@ export class WalTarget implements Target {
     const writer = this.#writer()
     this.#lines = splitFrames(frames)
     try {
+      // What waits was given before: a batch that came after these lines would have had them written first.
+      this.commits.appendNow()
       const [answer] = writer.append([this.#lines], true)
       if (answer instanceof LogboomError) throw permanent(answer)
     } catch (error) {

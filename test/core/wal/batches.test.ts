@@ -89,6 +89,24 @@ it('a batch that cannot be encoded is rejected alone', async () => {
   expect(log.stats().queuedBytes).toBe(0)
 })
 
+it('lines, batches and logSync are in the log in the order in which they were given, at every level', async () => {
+  for (const durability of ['none', 'os', 'disk'] as const) {
+    const { log, texts } = await openLog({ durability, segmentBytes: 4096 })
+    const calls: Promise<unknown>[] = []
+    const expected = Array.from({ length: 200 }, (_, i) => `${i} ${'x'.repeat((i * 31) % 300)}`)
+    for (const [i, text] of expected.entries()) {
+      if (i % 5 === 0) log.write(`${text}\n`)
+      else if (i % 7 === 0) log.logSync([text])
+      else calls.push(log.log([text]))
+      if (i % 40 === 33) log.flushSync('disk')
+      if (i % 50 === 49) await new Promise(setImmediate)
+    }
+    await Promise.all(calls)
+    await log.flush()
+    expect(texts()).toEqual(expected)
+  }
+})
+
 it('an array that is used again for the next batch loses nothing', async () => {
   const { log, texts } = await openLog()
   const batch: string[] = []
