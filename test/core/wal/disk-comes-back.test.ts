@@ -83,3 +83,19 @@ it('a folder that cannot be made at first is waited for by the log of a transpor
   expect(readLog(walDir).entries.map(({ text }) => text)).toEqual(['waits'])
   await log.close()
 })
+
+it('a disk with room for some of the batches that wait takes those', async () => {
+  const faulty = createFaultyDisk()
+  const walDir = join(createFolder(), 'wal')
+  const patience = { passingMs: 2_000, failingMs: 0 }
+  const log = await withInternals({ disk: faulty.disk, patience }, () =>
+    WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false })
+  )
+  faulty.fault = (operation, _call, args) =>
+    operation === 'write' && (args[3] as number) > 100_000 ? 'ENOSPC' : undefined
+  const texts = Array.from({ length: 100 }, (_, i) => `${i} ${'x'.repeat(10_000)}`)
+  const ranges = await Promise.all(texts.map((text) => log.log([text])))
+  expect(ranges.map(({ firstIndex }) => firstIndex)).toEqual(texts.map((_, i) => BigInt(i + 1)))
+  await log.close()
+  expect(readLog(walDir).entries.map(({ text }) => text)).toEqual(texts)
+})
