@@ -340,6 +340,14 @@ export class Segment {
     }
   }
 
+  #giveBack(): void {
+    try {
+      this.#disk.truncate(this.#file.fd, this.used)
+    } catch {
+      // It is zeros, which do no harm.
+    }
+  }
+
   #allocate(bytes: number): void {
     if (bytes <= this.used) return
     try {
@@ -347,7 +355,7 @@ export class Segment {
       this.#allocatedTo = bytes
     } catch {
       // A full disk leaves what it could reserve.
-      this.#disk.truncate(this.#file.fd, this.used)
+      this.#giveBack()
     }
   }
 }
