@@ -2,6 +2,7 @@
 
 import { type Disk, realDisk } from '../../io/disk.ts'
 import type { FrameSource } from '../queue/payload-queue.ts'
+import { STALL_TIMEOUT_MS } from './progress.ts'
 
 export interface Internals {
   readonly disk: Disk
@@ -13,6 +14,8 @@ export interface Internals {
   readonly patience: { readonly passingMs: number; readonly failingMs: number } | undefined
   /** Syncs of a write-ahead log that are shorter than this may be made on the calling thread. */
   readonly shortSyncMs: number | undefined
+  /** How long closing waits while nothing gets done, in ms. */
+  readonly stallMs: number
   /** The disk of threads that write by themselves, which cannot be passed as an object. */
   readonly threadDisk: DiskModule | undefined
 }
@@ -29,6 +32,7 @@ const defaults: Internals = {
   source: 'payloads',
   patience: undefined,
   shortSyncMs: undefined,
+  stallMs: STALL_TIMEOUT_MS,
   threadDisk: undefined
 }
 let current = defaults

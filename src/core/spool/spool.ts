@@ -43,6 +43,7 @@ export class Spool extends EventEmitter<SinkEvents> {
   readonly #life = new SinkLife()
   readonly #health: SpoolHealth
   readonly #retry = new RetryLoop()
+  readonly #stallMs: number
   #flushTimer: NodeJS.Timeout | undefined
   #hasFailed = false
   #closed: Promise<void> | undefined
@@ -51,8 +52,9 @@ export class Spool extends EventEmitter<SinkEvents> {
   constructor(input: SpoolOptions = {}) {
     super()
     const options = parseSpoolOptions(input)
-    const { disk, now } = internals()
+    const { disk, now, stallMs } = internals()
     this.#options = options
+    this.#stallMs = stallMs
     this.#disk = disk
     this.#account = new Account(this, options.path, options.fallback)
     this.#health = new SpoolHealth(this.#account, this.#life)
@@ -257,7 +259,7 @@ export class Spool extends EventEmitter<SinkEvents> {
     const level = this.#options.durability === 'disk' ? 'disk' : 'os'
     if (this.#life.state !== 'failed') {
       const flushed = this.#flush(level)
-      await settledWhileProgress(flushed, () => this.#crew.progress)
+      await settledWhileProgress(flushed, () => this.#crew.progress, this.#stallMs)
     }
     this.#life.become('closing')
     clearTimeout(this.#flushTimer)

@@ -5,7 +5,7 @@ import type { Dropped } from '../queue/byte-queue.ts'
 import { splitFrames } from '../queue/payload-queue.ts'
 import type { Account } from '../sink/account.ts'
 import type { Internals } from '../sink/internals.ts'
-import { STALL_TIMEOUT_MS, settledWhileProgress } from '../sink/progress.ts'
+import { settledWhileProgress } from '../sink/progress.ts'
 import {
   NotSyncableError,
   nothingDropped,
@@ -46,7 +46,7 @@ export class WalTarget implements Target {
   /** Lines of the stream that are being appended right now. */
   #lines: Buffer[] = []
   #isClosed = false
-  #stallMs = STALL_TIMEOUT_MS
+  #stallMs: number
 
   constructor(
     options: ParsedWalOptions,
@@ -56,6 +56,7 @@ export class WalTarget implements Target {
     hooks: WalTargetHooks
   ) {
     this.#internals = replaced
+    this.#stallMs = replaced.stallMs
     const isRefused = options.durability === 'disk'
     this.#syncability = new Syncability(replaced.disk, options.walDir, isRefused, ({ code, message }) =>
       account.warn(code, message, options.walDir)
@@ -111,6 +112,8 @@ export class WalTarget implements Target {
     const writer = this.#writer()
     this.#lines = splitFrames(frames)
     try {
+      // What waits was given before: a batch that came after these lines would have had them written first.
+      this.commits.appendNow()
       const [answer] = writer.append([this.#lines], true)
       if (answer instanceof LogboomError) throw permanent(answer)
     } catch (error) {
