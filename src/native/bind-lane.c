@@ -169,8 +169,10 @@ static napi_value read_records(napi_env env, napi_callback_info info) {
   uint32_t *ends = take_array(&args, napi_uint32_array, &most_ends);
   double *found = take_array(&args, napi_float64_array, &numbers);
   if (args.failed) return NULL;
-  if (numbers < FOUND_NUMBERS || !(found[RECORDS] >= 0 && found[BYTES] >= 0 && found[BYTES] <= (double)target.length) ||
-      !(found[NEXT] >= 0 && found[NEXT] <= 9007199254740991.0) || target.length > UINT32_MAX) {
+  if (numbers < FOUND_NUMBERS || target.length > UINT32_MAX ||
+      !(found[RECORDS] >= 0 && found[RECORDS] <= (double)most_ends) ||
+      !(found[BYTES] >= 0 && found[BYTES] <= (double)target.length) ||
+      !(found[NEXT] >= 0 && found[NEXT] <= 9007199254740991.0)) {
     return throw_system_error(env, "lane", EINVAL);
   }
   lane_found state = {
