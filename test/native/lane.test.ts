@@ -84,6 +84,10 @@ describe.skipIf(!native.laneAvailable())('a mapped ring', () => {
   test('takes no argument of another type', () => {
     const { fd } = createFile()
     const ring = map(fd)
+    const other = native.replaceAtExit(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+    expect(codeOf(() => native.laneWritten(other))).toBe('TypeError')
+    expect(codeOf(() => native.laneUnmap(other))).toBe('TypeError')
+    native.cancelReplace(other)
     const [target, ends, found] = [Buffer.alloc(99), new Uint32Array(9), new Float64Array(7)]
     for (const no of [undefined, null, 0, 'ring', {}, Buffer.alloc(8)] as never[]) {
       expect(codeOf(() => native.laneWritten(no))).toBe('TypeError')
