@@ -108,7 +108,7 @@ const runs: readonly (Run & { what: string; times: number })[] = [
 ]
 
 test.skipIf(!MappedRing.isAvailable).each(runs)(
-  'a kill loses no record whose append had returned, among those $what',
+  'a kill loses no record whose append had returned, among those $what (needs the addon)',
   { timeout: 300_000 },
   async ({ times, ...run }) => {
     let records = 0
