@@ -5,6 +5,8 @@ import { requireData } from '../../base/bytes.ts'
 import { LogboomError } from '../../base/errors.ts'
 import { MAX_PAYLOAD_BYTES } from '../../formats/binary-file.ts'
 import type { Disk } from '../../io/disk.ts'
+import { LaneQueue } from '../lane/lane-queue.ts'
+import { openQueue } from '../lane/open-queue.ts'
 import { FrameQueue } from '../queue/payload-queue.ts'
 import { SharedFileSink } from '../shared-file/shared-file-sink.ts'
 import { SharedFileTarget } from '../shared-file/shared-file-target.ts'
@@ -41,7 +43,10 @@ export class BinaryFile extends SharedFileSink {
     const target = new SharedFileTarget(disk, now, account, options, 'sync', rules)
     this.#disk = disk
     this.#account = account
-    this.start(new Pump(account, options, new FrameQueue(source), target), target)
+    const unit = source === 'lines' ? 'line' : 'payload'
+    const queue = openQueue(account, new FrameQueue(source), { unit })
+    if (queue instanceof LaneQueue) target.noteIn(queue)
+    this.start(new Pump(account, options, queue, target), target)
   }
 
   /**

@@ -1,5 +1,7 @@
 // Text lines in one file that any number of processes and threads share, rotated exactly.
 import { resolve } from 'node:path'
+import { LaneQueue } from '../lane/lane-queue.ts'
+import { openQueue } from '../lane/open-queue.ts'
 import { LineQueue } from '../queue/line-queue.ts'
 import { SharedFileSink } from '../shared-file/shared-file-sink.ts'
 import { SharedFileTarget } from '../shared-file/shared-file-target.ts'
@@ -43,7 +45,9 @@ export class RotatingFile extends SharedFileSink {
     })
     const retirement = options.fsyncOnRotate ? 'sync' : 'close'
     const target = new SharedFileTarget(disk, now, account, options, retirement, this.#rules)
-    const pump = new Pump(account, options, new LineQueue(prefix), target)
+    const queue = openQueue(account, new LineQueue(prefix), { unit: 'text', prefix })
+    if (queue instanceof LaneQueue) target.noteIn(queue)
+    const pump = new Pump(account, options, queue, target)
     this.#now = now
     this.#periods = periods
     this.start(pump, target)

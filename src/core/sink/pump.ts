@@ -158,6 +158,13 @@ export class Pump {
     addExitHandler(this)
   }
 
+  /** Another thread has put records into the queue: writes them, at the latest after `flushInterval`. */
+  pull(): void {
+    if (this.#life.isOver) return
+    if (this.#queue.queuedBytes < this.#writeNowBytes) this.#schedule()
+    else if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
+  }
+
   /** Accepts any piece of the stream of records. False means: above the high-water mark, 'drain' follows. */
   write(chunk: string | Uint8Array): boolean {
     requireData('write', chunk)
@@ -334,9 +341,13 @@ export class Pump {
       return false
     }
     try {
+      if (this.#target.ready?.(waitMs) === false) return this.#busy()
       do {
         while (this.#queue.hasLines) {
-          const bytes = this.#target.write(this.#queue.head(MAX_BATCH_BYTES), waitMs)
+          const records = this.#queue.head(MAX_BATCH_BYTES)
+          // What could not be read is passed over.
+          if (records.length === 0) continue
+          const bytes = this.#target.write(records, waitMs)
           if (bytes === 0) return this.#busy()
           this.#queue.consume(bytes, this.#keeps)
           this.#mostWritten = Math.max(this.#mostWritten, this.#queue.writtenTotal)
