@@ -31,6 +31,12 @@
 //              checksum, bits 3..34 of the position, XOR 0x626d6f62
 //   8     n    payload
 //   8+n        zeros up to the next multiple of 8, at least one
+//
+// Files of a lane folder. A log is 16 hex digits of the SHA-256 of its path, an owner 32 random hex digits, n counts the
+// rings of an owner and k the large records of a ring:
+//   <owner>.owner           locked (whole file) as long as the owner lives
+//   <log>.<owner>-<n>.ring  a ring; with .new behind it until it is whole
+//   <log>.<owner>-<n>-<k>.big  the payload of a record that is larger than half the ring, which a record there names
 import assert from 'node:assert'
 import { native } from '../native/index.ts'
 
@@ -82,8 +88,58 @@ export interface AppendNote {
   readonly offset: bigint
 }
 
+const RING_NAME = /^([0-9a-f]{16})\.([0-9a-f]{32})-(\d{1,9})\.ring$/
+const LARGE_NAME = /^([0-9a-f]{16}\.[0-9a-f]{32}-\d{1,9})-(\d{1,10})\.big$/
+const OWNER_NAME = /^([0-9a-f]{32})\.owner$/
+const NEW_RING_NAME = /^[0-9a-f]{16}\.([0-9a-f]{32})-\d{1,9}\.ring\.new$/
+
+/** What the name of a ring's file says: the log it belongs to (see `logKey`), who fills it, which of theirs it is. */
+export interface RingName {
+  readonly log: string
+  readonly owner: string
+  readonly number: number
+}
+
+export function ringName({ log, owner, number }: RingName): string {
+  return `${log}.${owner}-${number}.ring`
+}
+
+export function parseRingName(name: string): RingName | undefined {
+  const match = RING_NAME.exec(name)
+  return match === null ? undefined : { log: match[1], owner: match[2], number: Number(match[3]) }
+}
+
+/** The name a ring has until it is whole. */
+export function newRingName(ring: string): string {
+  return `${ring}.new`
+}
+
+/** The owner in such a name. */
+export function parseNewRingName(name: string): string | undefined {
+  return NEW_RING_NAME.exec(name)?.[1]
+}
+
+/** Name (or path) of the file of a record too large for the ring at that name (or path). */
+export function largeName(ring: string, number: number): string {
+  return `${ring.slice(0, -'.ring'.length)}-${number}.big`
+}
+
+/** The name of the ring that a file of a large record belongs to. */
+export function ringOfLarge(name: string): string | undefined {
+  const match = LARGE_NAME.exec(name)
+  return match === null ? undefined : `${match[1]}.ring`
+}
+
+export function ownerName(owner: string): string {
+  return `${owner}.owner`
+}
+
+export function parseOwnerName(name: string): string | undefined {
+  return OWNER_NAME.exec(name)?.[1]
+}
+
 /** Bytes of the whole ring. */
-export function ringBytes({ headerBytes, capacityBytes }: RingHeader): number {
+export function ringBytes(headerBytes: number, capacityBytes: number): number {
   return headerBytes + DATA_AT + capacityBytes
 }
 
@@ -137,6 +193,36 @@ export function decodeRingHeader(bytes: Buffer): RingHeader | undefined {
   if (!isCapacity(capacityBytes) || flags > CHECKED_FLAG || end > headerBytes - 4) return undefined
   const description = bytes.toString('utf8', DESCRIPTION_AT, end)
   return { headerBytes, capacityBytes, isChecked: flags === CHECKED_FLAG, description }
+}
+
+/** A record that is in a file of its own, as the payload of the record that names it. */
+export interface LargeReference {
+  /** Of the file. */
+  readonly number: number
+  /** CRC-32C of the payload. */
+  readonly crc: number
+  readonly length: number
+}
+
+export const REFERENCE_BYTES = 16
+
+//   0  u32  number
+//   4  u32  CRC-32C of the payload
+//   8  u64  its length
+export function encodeReference({ number, crc, length }: LargeReference): Buffer {
+  const bytes = Buffer.alloc(REFERENCE_BYTES)
+  bytes.writeUInt32LE(number, 0)
+  bytes.writeUInt32LE(crc, 4)
+  bytes.writeBigUInt64LE(BigInt(length), 8)
+  return bytes
+}
+
+export function decodeReference(bytes: Buffer): LargeReference {
+  return {
+    number: bytes.readUInt32LE(0),
+    crc: bytes.readUInt32LE(4),
+    length: Number(bytes.readBigUInt64LE(8))
+  }
 }
 
 const prefix = Buffer.alloc(12)

@@ -8,6 +8,7 @@
 
 static const binding *const subjects[] = {
     file_bindings, bytes_bindings, framing_bindings, wal_bindings, publish_bindings, exit_bindings,
+    lane_bindings,
 };
 
 environment *environment_of(arguments *args) {

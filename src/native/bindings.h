@@ -18,6 +18,7 @@ extern const binding framing_bindings[];
 extern const binding wal_bindings[];
 extern const binding publish_bindings[];
 extern const binding exit_bindings[];
+extern const binding lane_bindings[];
 
 // Descriptors to close when the environment ends. Terminating a worker thread runs no JavaScript and closes no
 // descriptor, so a lock it held would outlive it until the whole process dies.

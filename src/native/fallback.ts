@@ -225,6 +225,10 @@ function renameNoReplace(from: string, to: string): void {
   }
 }
 
+function noLanes(): never {
+  throw new LogboomError('ERR_UNSUPPORTED', 'mapped files need the native addon')
+}
+
 // EOPNOTSUPP is what a file system without the call answers, so callers have one case to handle.
 function noFallocate(): never {
   throw Object.assign(new Error('EOPNOTSUPP: fallocate needs the native addon'), { code: 'EOPNOTSUPP' })
@@ -264,5 +268,16 @@ export const fallback: Native = {
   cancelReplace: () => {},
   walScan: (data, start, end, seed, rows) => walScan(crc32c, data, start, end, seed, rows),
   walSeal: (data, start, end, crc) => walSeal(crc32c, data, start, end, crc),
-  fallocate: noFallocate
+  fallocate: noFallocate,
+  laneAvailable: () => false,
+  laneMap: noLanes,
+  laneUnmap: noLanes,
+  laneAppend: noLanes,
+  laneAppendReference: noLanes,
+  laneWritten: noLanes,
+  laneDrained: noLanes,
+  laneRelease: noLanes,
+  laneRead: noLanes,
+  laneNotes: noLanes,
+  laneNote: noLanes
 }

@@ -131,6 +131,29 @@ export interface Native {
   walSeal(data: Uint8Array, start: number, end: number, crc: Uint32Array): number
   /** fallocate(2): reserves blocks and extends the file with zeros; EOPNOTSUPP where that is not possible. */
   fallocate(fd: number, offset: number, length: number): void
+  /** Whether rings can be mapped. Where not, the other functions of lanes throw `ERR_UNSUPPORTED`. */
+  laneAvailable(): boolean
+  /**
+   * Maps the ring (src/formats/lane.ts) in an open file, which may be closed afterwards; its blocks must be reserved. The
+   * handle is one thread's. Throws EBADMSG if the positions in it are those of no ring, EINVAL if the file is shorter.
+   */
+  laneMap(fd: number, headerBytes: number, capacityBytes: number, isChecked: boolean): unknown
+  /** A second time nothing happens; all others throw EBADF afterwards. */
+  laneUnmap(ring: unknown): void
+  /** Appends a record of at most half the ring. False: no room now, nothing appended. */
+  laneAppend(ring: unknown, record: string | Uint8Array): boolean
+  /** The same with the 16 bytes that name a record in a file of its own. */
+  laneAppendReference(ring: unknown, reference: Uint8Array): boolean
+  laneWritten(ring: unknown): number
+  laneDrained(ring: unknown): number
+  /** Throws EINVAL if `to` does not lie between drained and written. */
+  laneRelease(ring: unknown, to: number): void
+  /** What `found` (columns: ring-base.ts) tells, goes on from and is told; returns why it stopped. */
+  laneRead(ring: unknown, target: Uint8Array, ends: Uint32Array, found: Float64Array): number
+  /** Copies both note slots to `slots`. */
+  laneNotes(ring: unknown, slots: Uint8Array): void
+  /** Replaces note slot 0 or 1. */
+  laneNote(ring: unknown, which: number, slot: Uint8Array): void
 }
 
 // A glibc binary does not load on musl and the other way round, so trying both needs no detection.

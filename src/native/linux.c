@@ -149,3 +149,15 @@ int64_t platform_write_synced(int fd, const void *bytes, size_t length, int64_t 
 int platform_huge_pages(void *start, size_t length) {
   return madvise(start, length, MADV_HUGEPAGE) == -1 ? -errno : 0;
 }
+
+int platform_map(int fd, size_t length, void **memory) {
+  struct stat found;
+  if (fstat(fd, &found) == -1) return -errno;
+  if (found.st_size < 0 || (uint64_t)found.st_size < length) return -EINVAL;
+  void *mapped = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (mapped == MAP_FAILED) return -errno;
+  *memory = mapped;
+  return 0;
+}
+
+int platform_unmap(void *memory, size_t length) { return munmap(memory, length) == -1 ? -errno : 0; }

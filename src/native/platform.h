@@ -38,4 +38,9 @@ int64_t platform_write_synced(int fd, const void *bytes, size_t length, int64_t 
 // Asks for huge pages in a page-aligned range of memory (madvise(2) MADV_HUGEPAGE).
 int platform_huge_pages(void *start, size_t length);
 
+// Maps the first `length` bytes of the file for reading and writing (mmap(2) MAP_SHARED); EINVAL if it is shorter. The
+// descriptor may be closed afterwards. Blocks must have been reserved: without room for one, touching it is SIGBUS.
+int platform_map(int fd, size_t length, void **memory);
+int platform_unmap(void *memory, size_t length);
+
 #endif

@@ -1,20 +1,19 @@
 // A ring in shared memory: for two threads of one process, in JavaScript alone. It ends with the process.
 import assert from 'node:assert'
-import { requireData } from '../../base/bytes.ts'
+import { tmpdir } from 'node:os'
 import {
   arePositions,
   checkWord,
   DATA_AT,
   DRAINED_AT,
-  decodeNotes,
+  decodeReference,
   decodeRingHeader,
-  encodeNote,
   encodeRingHeader,
   LENGTH_MASK,
-  maxPayloadBytes,
   NOTE_BYTES,
   NOTES_AT,
   RECORD_HEADER_BYTES,
+  REFERENCE_BYTES,
   recordBytes,
   recordType,
   ringBytes,
@@ -23,13 +22,14 @@ import {
   WRITTEN_AT
 } from '../../formats/lane.ts'
 import { writeUtf8 } from '../../formats/utf8.ts'
+import { realDisk } from '../../io/disk.ts'
 import { native } from '../../native/index.ts'
-import type { AppendNote, Ring, RingRead } from './ring.ts'
+import { NamelessFiles } from './large-records.ts'
+import { found, RingBase, readEnd } from './ring-base.ts'
 
-export class SharedRing implements Ring {
+export class SharedRing extends RingBase {
   /** The memory, for `new SharedRing(buffer)` in another thread. */
   readonly buffer: SharedArrayBuffer
-  readonly capacityBytes: number
   readonly #bytes: Buffer
   readonly #words: Int32Array
   readonly #longs: BigUint64Array
@@ -38,29 +38,29 @@ export class SharedRing implements Ring {
   readonly #drainedWord: number
   readonly #dataAt: number
   readonly #notes: Buffer
-  readonly #maxPayloadBytes: number
   #written: number
   #isClosed = false
 
   /** A ring in new memory. `capacityBytes` is a multiple of 64. */
   static create(capacityBytes: number): SharedRing {
     const header = encodeRingHeader(capacityBytes, false, '')
-    const headerBytes = header.length
-    const buffer = new SharedArrayBuffer(
-      ringBytes({ headerBytes, capacityBytes, isChecked: false, description: '' })
-    )
+    const buffer = new SharedArrayBuffer(ringBytes(header.length, capacityBytes))
     Buffer.from(buffer).set(header)
     return new SharedRing(buffer)
   }
 
-  /** One end of the ring in `buffer`, which another one has made. */
-  constructor(buffer: SharedArrayBuffer) {
+  /**
+   * One end of the ring in `buffer`, which another one has made. Records too large for it go through files in `folder`,
+   * which have no names; its threads are of one process.
+   */
+  constructor(buffer: SharedArrayBuffer, folder = tmpdir()) {
     const bytes = Buffer.from(buffer)
     const header = decodeRingHeader(bytes)
-    assert(header !== undefined && ringBytes(header) === buffer.byteLength, 'memory of a ring')
+    assert(header !== undefined, 'memory of a ring')
     const { headerBytes, capacityBytes } = header
+    assert(ringBytes(headerBytes, capacityBytes) === buffer.byteLength, 'memory of a ring')
+    super(capacityBytes, new NamelessFiles(realDisk, folder))
     this.buffer = buffer
-    this.capacityBytes = capacityBytes
     this.#bytes = bytes
     this.#words = new Int32Array(buffer)
     this.#longs = new BigUint64Array(buffer)
@@ -68,7 +68,6 @@ export class SharedRing implements Ring {
     this.#drainedWord = (headerBytes + DRAINED_AT) / 4
     this.#dataAt = headerBytes + DATA_AT
     this.#notes = bytes.subarray(headerBytes + NOTES_AT, headerBytes + NOTES_AT + 2 * NOTE_BYTES)
-    this.#maxPayloadBytes = maxPayloadBytes(capacityBytes)
     const drained = Atomics.load(this.#longs, this.#drainedWord / 2)
     const written = Atomics.load(this.#longs, this.#writtenWord / 2)
     assert(arePositions(written, drained, capacityBytes), 'positions of a ring')
@@ -86,34 +85,35 @@ export class SharedRing implements Ring {
     return written - ((written - Atomics.load(this.#words, this.#drainedWord)) >>> 0)
   }
 
-  get noted(): AppendNote | undefined {
-    return decodeNotes(this.#notes).note
-  }
-
-  append(record: string | Uint8Array): boolean {
-    requireData('append', record)
+  protected _append(record: string | Uint8Array): boolean {
     assert(!this.#isClosed, 'the ring is closed')
     const isText = typeof record === 'string'
-    // Three bytes are the most that a unit of a text becomes.
-    const most = isText ? record.length * 3 : record.length
+    // Three bytes are the most that a unit of a text becomes. Only where that is too much the text is measured.
+    let length = isText ? record.length * 3 : record.length
     let offset = this.#written % this.capacityBytes
-    if (recordBytes(most) > Math.min(this.capacityBytes - offset, this.#free())) {
-      const length = isText ? Buffer.byteLength(record) : record.length
-      if (length > this.#maxPayloadBytes) return false
+    if (recordBytes(length) > Math.min(this.capacityBytes - offset, this.#free())) {
+      if (isText) length = Buffer.byteLength(record)
       offset = this.#makeRoom(offset, recordBytes(length))
       if (offset < 0) return false
     }
     const at = this.#dataAt + offset + RECORD_HEADER_BYTES
-    let length = most
     if (isText) length = writeUtf8(this.#bytes, record, at)
     else this.#bytes.set(record, at)
     this.#publish(recordType.record, offset, length)
     return true
   }
 
+  protected _appendReference(reference: Uint8Array): boolean {
+    assert(!this.#isClosed, 'the ring is closed')
+    const offset = this.#makeRoom(this.#written % this.capacityBytes, recordBytes(reference.length))
+    if (offset < 0) return false
+    this.#bytes.set(reference, this.#dataAt + offset + RECORD_HEADER_BYTES)
+    this.#publish(recordType.large, offset, reference.length)
+    return true
+  }
+
   #free(): number {
-    const used = (this.#written - Atomics.load(this.#words, this.#drainedWord)) >>> 0
-    return this.capacityBytes - used
+    return this.capacityBytes - ((this.#written - Atomics.load(this.#words, this.#drainedWord)) >>> 0)
   }
 
   /** Where a record of so many bytes, header included, has its place; -1 if there is no room now. */
@@ -123,26 +123,25 @@ export class SharedRing implements Ring {
     if (bytes <= rest) return bytes <= free ? offset : -1
     if (rest + bytes > free) return -1
     // Seen by nobody until the record behind it is published.
-    this.#writeHeader(recordType.unused, offset, rest - RECORD_HEADER_BYTES, 0)
+    this.#writeHeader(recordType.unused, offset, rest - RECORD_HEADER_BYTES)
     this.#written += rest
     return 0
   }
 
-  #writeHeader(type: number, offset: number, length: number, hashed: number): void {
+  #writeHeader(type: number, offset: number, length: number): void {
     const word = WHOLE | (type << TYPE_SHIFT) | length
     const at = this.#dataAt + offset
-    const start = at + RECORD_HEADER_BYTES
-    this.#words[at / 4 + 1] = checkWord(false, this.#written, word >>> 0, this.#bytes, start, start + hashed)
+    this.#words[at / 4 + 1] = checkWord(false, this.#written, word >>> 0, this.#bytes, 0, 0)
     this.#words[at / 4] = word
   }
 
   #publish(type: number, offset: number, length: number): void {
     const bytes = recordBytes(length)
     const end = this.#dataAt + offset + bytes
-    for (let at = this.#dataAt + offset + RECORD_HEADER_BYTES + length; at < end; at++) this.#bytes[at] = 0
-    this.#writeHeader(type, offset, length, length)
-    // The value before this append, for a skipped rest of the data counts as well.
-    const low = Atomics.load(this.#words, this.#writtenWord) >>> 0
+    for (let at = end - bytes + RECORD_HEADER_BYTES + length; at < end; at++) this.#bytes[at] = 0
+    this.#writeHeader(type, offset, length)
+    // That before this append, for a rest of the data that was skipped counts as well.
+    const low = this.#words[this.#writtenWord] >>> 0
     const written = this.#written + bytes
     this.#written = written
     // Both words change at once where the higher one does.
@@ -150,69 +149,83 @@ export class SharedRing implements Ring {
     else Atomics.store(this.#words, this.#writtenWord, written | 0)
   }
 
-  read(from: number, target: Uint8Array, ends: Uint32Array): RingRead {
+  protected _read(target: Uint8Array, ends: Uint32Array, state: Float64Array): number {
     const end = this.written
-    assert(from >= this.drained && from <= end, 'a position that can be read')
-    let at = from
-    let records = 0
-    let bytes = 0
-    let needs = 0
-    let isDamaged = false
+    let records = state[found.records]
+    let bytes = state[found.bytes]
+    let at = state[found.next]
+    let stop: number = readEnd.done
+    state[found.needs] = 0
+    if (at > end) return readEnd.damaged
     while (at < end && records < ends.length) {
       const offset = at % this.capacityBytes
       const word = this.#soundWord(at, offset, end)
       if (word === 0) {
-        isDamaged = records === 0
+        stop = readEnd.damaged
         break
       }
       const length = word & LENGTH_MASK
-      if (((word >>> TYPE_SHIFT) & 3) === recordType.unused) {
+      const type = (word >>> TYPE_SHIFT) & 3
+      if (type === recordType.unused) {
         at += RECORD_HEADER_BYTES + length
         continue
       }
-      if (length > target.length - bytes) {
-        if (records === 0) needs = length
+      const start = this.#dataAt + offset + RECORD_HEADER_BYTES
+      if (type === recordType.large) {
+        const reference = decodeReference(this.#bytes.subarray(start, start + REFERENCE_BYTES))
+        state[found.number] = reference.number
+        state[found.crc] = reference.crc
+        state[found.length] = reference.length
+        stop = readEnd.large
         break
       }
-      const start = this.#dataAt + offset + RECORD_HEADER_BYTES
+      if (length > target.length - bytes) {
+        state[found.needs] = length
+        break
+      }
       native.copy(this.#bytes, start, start + length, target, bytes)
       bytes += length
       at += recordBytes(length)
       ends[records++] = bytes
     }
-    return { records, bytes, next: at, needs, lost: 0, isDamaged }
+    state[found.records] = records
+    state[found.bytes] = bytes
+    state[found.next] = at
+    return stop
   }
 
-  /** The first word of the record at `position`; 0 unless it is a sound one that ends before `end`. */
+  /** The first word of the record at `position`; 0 unless it is a sound one that ends at `end` or before. */
   #soundWord(position: number, offset: number, end: number): number {
-    const at = this.#dataAt + offset
-    const word = this.#words[at / 4] >>> 0
+    const at = (this.#dataAt + offset) / 4
+    if (!Number.isInteger(at)) return 0
+    const word = this.#words[at] >>> 0
     const length = word & LENGTH_MASK
     const rest = this.capacityBytes - offset
     const type = (word >>> TYPE_SHIFT) & 3
     const bytes = type === recordType.unused ? RECORD_HEADER_BYTES + length : recordBytes(length)
+    if (word < WHOLE || bytes > rest || bytes > end - position) return 0
     const isPossible =
-      word >= WHOLE &&
-      bytes <= Math.min(rest, end - position) &&
-      (type === recordType.record || (type === recordType.unused && bytes === rest))
+      type === recordType.record ||
+      (type === recordType.unused && bytes === rest) ||
+      (type === recordType.large && length === REFERENCE_BYTES)
     if (!isPossible) return 0
-    const start = at + RECORD_HEADER_BYTES
-    const check = checkWord(false, position, word, this.#bytes, start, start + length)
-    return this.#words[at / 4 + 1] >>> 0 === check ? word : 0
+    return this.#words[at + 1] >>> 0 === checkWord(false, position, word, this.#bytes, 0, 0) ? word : 0
   }
 
-  release(to: number): void {
+  protected _release(to: number): void {
     assert(to >= this.drained && to <= this.written && to % 8 === 0, 'a position behind what was read')
     Atomics.store(this.#longs, this.#drainedWord / 2, BigInt(to))
   }
 
-  note(note: AppendNote | undefined): void {
-    const generation = decodeNotes(this.#notes).generation + 1n
-    const slot = generation % 2n === 0n ? this.#notes : this.#notes.subarray(NOTE_BYTES)
-    encodeNote(slot as Buffer, generation, note)
+  protected _loadNotes(slots: Buffer): void {
+    this.#notes.copy(slots)
   }
 
-  close(): void {
+  protected _storeNote(which: number, slot: Buffer): void {
+    this.#notes.set(slot.subarray(0, NOTE_BYTES), which * NOTE_BYTES)
+  }
+
+  protected _close(): void {
     this.#isClosed = true
   }
 }

@@ -1,0 +1,145 @@
+// Records larger than half a ring: each in a file of its own, which a small record in the ring names.
+import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { join } from 'node:path'
+import { type LargeReference, largeName } from '../../formats/lane.ts'
+import type { Disk } from '../../io/disk.ts'
+import { closeQuietly, removeQuietly } from '../../io/quietly.ts'
+import { native } from '../../native/index.ts'
+
+export interface LargeRecords {
+  /** Producer: keeps `record` until it is removed; undefined if there is no room now. */
+  put(record: Uint8Array): LargeReference | undefined
+  /** Producer: the consumer has released that record. */
+  sent(reference: LargeReference): void
+  /** Consumer: copies the record to `target` at `at`; false if it is missing or damaged. */
+  read(reference: LargeReference, target: Uint8Array, at: number): boolean
+  /** The record is of no use any more. */
+  remove(reference: LargeReference): void
+}
+
+const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+
+/** Beside the file of a ring: they outlive the process. */
+export class LargeFiles implements LargeRecords {
+  readonly #disk: Disk
+  readonly #ringPath: string
+  readonly #isSynced: boolean
+  #number = 0
+
+  /** `isSynced`: where the memory is a disk's. */
+  constructor(disk: Disk, ringPath: string, isSynced: boolean) {
+    this.#disk = disk
+    this.#ringPath = ringPath
+    this.#isSynced = isSynced
+  }
+
+  put(record: Uint8Array): LargeReference | undefined {
+    const number = ++this.#number
+    const path = largeName(this.#ringPath, number)
+    let fd: number | undefined
+    try {
+      fd = this.#disk.open(path, NEW_FILE, 0o600)
+      const crc = writeAll(this.#disk, fd, record)
+      if (this.#isSynced) this.#disk.fdatasync(fd)
+      return { number, crc, length: record.length }
+    } catch {
+      // Whatever it was may pass, and until then the record waits where it came from.
+      if (fd !== undefined) removeQuietly(this.#disk, path)
+      return undefined
+    } finally {
+      if (fd !== undefined) closeQuietly(this.#disk, fd)
+    }
+  }
+
+  sent(): void {}
+
+  read(reference: LargeReference, target: Uint8Array, at: number): boolean {
+    const path = largeName(this.#ringPath, reference.number)
+    let fd: number | undefined
+    try {
+      fd = this.#disk.open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK, 0)
+      return readAll(this.#disk, fd, reference, target, at)
+    } catch {
+      return false
+    } finally {
+      if (fd !== undefined) closeQuietly(this.#disk, fd)
+    }
+  }
+
+  remove(reference: LargeReference): void {
+    removeQuietly(this.#disk, largeName(this.#ringPath, reference.number))
+  }
+}
+
+/** Without a name, so that nothing is left of them when the process ends; their number is that of the descriptor. */
+export class NamelessFiles implements LargeRecords {
+  readonly #disk: Disk
+  readonly #folder: string
+
+  constructor(disk: Disk, folder: string) {
+    this.#disk = disk
+    this.#folder = folder
+  }
+
+  put(record: Uint8Array): LargeReference | undefined {
+    const path = join(this.#folder, `logboom-${randomBytes(8).toString('hex')}.big`)
+    let fd: number | undefined
+    try {
+      fd = this.#disk.open(path, NEW_FILE, 0o600)
+      this.#disk.unlink(path)
+      const reference = { number: fd, crc: writeAll(this.#disk, fd, record), length: record.length }
+      native.closeAtExit(fd)
+      return reference
+    } catch {
+      if (fd !== undefined) {
+        closeQuietly(this.#disk, fd)
+        removeQuietly(this.#disk, path)
+      }
+      return undefined
+    }
+  }
+
+  /** Only the thread that opened a file may close it. */
+  sent({ number }: LargeReference): void {
+    native.forget(number)
+    closeQuietly(this.#disk, number)
+  }
+
+  read(reference: LargeReference, target: Uint8Array, at: number): boolean {
+    try {
+      return readAll(this.#disk, reference.number, reference, target, at)
+    } catch {
+      return false
+    }
+  }
+
+  /** Its descriptor may be another file's as soon as the record is released. */
+  remove(): void {}
+}
+
+/** Returns the checksum. */
+function writeAll(disk: Disk, fd: number, record: Uint8Array): number {
+  // A system that writes nothing and says no error would else have this go on for ever.
+  for (let at = 0; at < record.length; ) {
+    const written = disk.write(fd, record, at, record.length - at, at)
+    if (written === 0) throw new Error('nothing was written')
+    at += written
+  }
+  return native.crc32c(record, 0, 0, record.length)
+}
+
+function readAll(
+  disk: Disk,
+  fd: number,
+  { length, crc }: LargeReference,
+  target: Uint8Array,
+  at: number
+): boolean {
+  for (let done = 0; done < length; ) {
+    const bytes = disk.read(fd, target, at + done, length - done, done)
+    if (bytes === 0) return false
+    done += bytes
+  }
+  return native.crc32c(target, 0, at, at + length) === crc
+}
