@@ -8,7 +8,7 @@ import { withInternals } from '../../../src/core/sink/internals.ts'
 import { native } from '../../../src/native/index.ts'
 import { createFaultyDisk, failNth } from '../../helpers/faulty-disk.ts'
 import { createFolder } from '../../helpers/folder.ts'
-import { createLane, onLane } from '../../helpers/lane.ts'
+import { createLane, onLane } from '../../helpers/lane-sink.ts'
 import { random } from '../../helpers/random.ts'
 import { until } from '../../helpers/until.ts'
 
