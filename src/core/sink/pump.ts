@@ -266,10 +266,10 @@ export class Pump {
   }
 
   stats(): SinkStats {
-    const { records, bytes, dropped, writes, syncs, rotations, repairs, errors } = this.#account.counters
     const { queuedBytes } = this
     const { state } = this.#life
-    return { records, bytes, dropped, writes, syncs, rotations, repairs, errors, queuedBytes, state }
+    const lane = this.#queue.survives === true ? 'mapped' : 'none'
+    return { ...this.#account.counters, queuedBytes, state, lane }
   }
 
   /** Writes every whole line at once; false if that is not possible now. */
@@ -310,12 +310,13 @@ export class Pump {
   /** For the exit hook: writes what can be written and says what could not. */
   exitNow(): void {
     if (this.#life.isOver) return
-    if (this.#queue.bytes === 0 && (this.#target.pending?.().bytes ?? 0) === 0) return
     try {
-      this.flushSync()
+      if (this.#queue.bytes > 0 || (this.#target.pending?.().bytes ?? 0) > 0) this.flushSync()
     } catch (error) {
-      this.#reportLost(this.abandon(), error)
+      const lost = this.abandon()
+      if (lost.lines > 0 || lost.bytes > 0 || this.#queue.survives !== true) this.#reportLost(lost, error)
     }
+    this.#queue.exit?.()
   }
 
   /** Drops records that wait to be written, the oldest ones, until `bytes` are free or none is left. */
@@ -588,6 +589,7 @@ export class Pump {
     this.#retry.clear()
     const queued = this.#queue.clear()
     const unwritten = sum(queued, await this.#target.close())
+    this.#queue.close?.()
     this.#life.become('closed')
     removeExitHandler(this)
     this.#syncs.rejectAll(this.#closedError())
@@ -602,7 +604,13 @@ export class Pump {
 
   /** Whether everything accepted has reached the sink's durability. */
   #isAtRest(): boolean {
-    if (this.#queue.bytes > 0 || this.#retry.isSet || this.#syncs.isAwaited || this.#target.isStaging)
+    if (
+      this.#queue.bytes > 0 ||
+      this.#queue.hasLines ||
+      this.#retry.isSet ||
+      this.#syncs.isAwaited ||
+      this.#target.isStaging
+    )
       return false
     return this.#options.durability !== 'disk' || this.#syncs.isSynced('disk')
   }
