@@ -21,7 +21,7 @@ export const failpoints = [
 ] as const
 
 /** Those of a lane whose records go to such a file. */
-export const laneFailpoints = ['noted', 'settled', 'settle', 'released', 'adopted', 'removing'] as const
+export const laneFailpoints = ['noted', 'settled', 'settle', 'adopted', 'removing'] as const
 
 /** Those of the spool. */
 export const spoolFailpoints = [

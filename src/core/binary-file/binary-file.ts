@@ -5,7 +5,6 @@ import { requireData } from '../../base/bytes.ts'
 import { LogboomError } from '../../base/errors.ts'
 import { MAX_PAYLOAD_BYTES } from '../../formats/binary-file.ts'
 import type { Disk } from '../../io/disk.ts'
-import { LaneQueue } from '../lane/lane-queue.ts'
 import { openQueue } from '../lane/open-queue.ts'
 import { FrameQueue } from '../queue/payload-queue.ts'
 import { SharedFileSink } from '../shared-file/shared-file-sink.ts'
@@ -31,7 +30,9 @@ export class BinaryFile extends SharedFileSink {
     const { disk, now, source } = internals()
     super()
     const account = new Account(this, path, options.fallback)
+    const unit = source === 'lines' ? 'line' : 'payload'
     const rules = new PayloadRules({
+      unit,
       disk,
       now,
       path,
@@ -43,10 +44,18 @@ export class BinaryFile extends SharedFileSink {
     const target = new SharedFileTarget(disk, now, account, options, 'sync', rules)
     this.#disk = disk
     this.#account = account
-    const unit = source === 'lines' ? 'line' : 'payload'
-    const queue = openQueue(account, new FrameQueue(source), { unit })
-    if (queue instanceof LaneQueue) target.noteIn(queue)
-    this.start(new Pump(account, options, queue, target), target)
+    const { queue, lane, maxBufferBytes, start } = openQueue({
+      ...options,
+      account,
+      kind: 'binary-file',
+      input: { ...input, path },
+      memory: new FrameQueue(source),
+      format: { unit }
+    })
+    if (lane !== undefined) target.noteIn(lane)
+    const pump = new Pump(account, { ...options, maxBufferBytes }, queue, target)
+    this.start(pump, target)
+    start(() => pump.pull())
   }
 
   /**

@@ -13,12 +13,18 @@ const MAX_BYTES_PER_UNIT = 3
 export interface LaneQueueHost {
   /** Records of a ring that could not be read. */
   lost(dropped: Dropped, source: LaneSource): void
+  /** The first record of a ring that was taken over is about to be written. */
+  begins(source: LaneSource): void
   /** Nothing of a ring that was taken over is left to write. */
   emptied(source: LaneSource): void
+  /** The process exits. */
+  exited(): void
+  /** The sink is closed. */
+  closed(): void
 }
 
 /** The ring of the sink itself. */
-export interface OwnLane {
+export interface QueueLane {
   readonly source: LaneSource
   /** Whether it is filled through this queue; otherwise another thread does, and `pull` of the pump tells of it. */
   readonly isFilledHere: boolean
@@ -37,10 +43,12 @@ export class LaneQueue implements RecordQueue, AppendJournal {
   readonly takesLines: boolean
   readonly #host: LaneQueueHost
   readonly #memory: RecordQueue
-  readonly #own: OwnLane | undefined
+  readonly #own: QueueLane | undefined
   /** Lines on their way to the ring, until they are whole; undefined where chunks are records or go to `memory`. */
   readonly #lines: LineQueue | undefined
   #adopted: LaneSource[] = []
+  /** Those of them of which something was written. */
+  readonly #begun = new Set<LaneSource>()
   /** What the last `head` came from; undefined: from memory. */
   #active: LaneSource | undefined
   #kept: Kept[] = []
@@ -48,7 +56,7 @@ export class LaneQueue implements RecordQueue, AppendJournal {
   #releasedTotal = 0
   #isOver = false
 
-  constructor(host: LaneQueueHost, memory: RecordQueue, own?: OwnLane) {
+  constructor(host: LaneQueueHost, memory: RecordQueue, own?: QueueLane) {
     this.#host = host
     this.#memory = memory
     this.#own = own
@@ -84,6 +92,10 @@ export class LaneQueue implements RecordQueue, AppendJournal {
   /** Where there is nothing to compare with: what is in doubt is written again. */
   forgetNotes(): void {
     for (const source of this.#sources()) source.forgetNote()
+  }
+
+  get survives(): boolean {
+    return this.#own?.survives === true
   }
 
   get bytes(): number {
@@ -221,6 +233,14 @@ export class LaneQueue implements RecordQueue, AppendJournal {
     return dropped
   }
 
+  exit(): void {
+    this.#host.exited()
+  }
+
+  close(): void {
+    this.#host.closed()
+  }
+
   get isNoting(): boolean {
     return this.#active !== undefined
   }
@@ -248,6 +268,10 @@ export class LaneQueue implements RecordQueue, AppendJournal {
 
   #headOf(source: LaneSource, maxBytes: number): Buffer {
     this.#active = source
+    if (source !== this.#own?.source && !this.#begun.has(source)) {
+      this.#begun.add(source)
+      this.#host.begins(source)
+    }
     const bytes = source.head(maxBytes)
     const lost = source.takeLost()
     if (lost > 0 || source.isDamaged) this.#host.lost({ lines: lost, bytes: 0 }, source)
@@ -258,6 +282,7 @@ export class LaneQueue implements RecordQueue, AppendJournal {
   #finish(source: LaneSource): void {
     if (source === this.#own?.source || source.hasRecords || source.hasKept) return
     this.#adopted = this.#adopted.filter((each) => each !== source)
+    this.#begun.delete(source)
     this.#host.emptied(source)
   }
 

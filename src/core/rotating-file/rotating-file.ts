@@ -1,6 +1,5 @@
 // Text lines in one file that any number of processes and threads share, rotated exactly.
 import { resolve } from 'node:path'
-import { LaneQueue } from '../lane/lane-queue.ts'
 import { openQueue } from '../lane/open-queue.ts'
 import { LineQueue } from '../queue/line-queue.ts'
 import { SharedFileSink } from '../shared-file/shared-file-sink.ts'
@@ -45,12 +44,20 @@ export class RotatingFile extends SharedFileSink {
     })
     const retirement = options.fsyncOnRotate ? 'sync' : 'close'
     const target = new SharedFileTarget(disk, now, account, options, retirement, this.#rules)
-    const queue = openQueue(account, new LineQueue(prefix), { unit: 'text', prefix })
-    if (queue instanceof LaneQueue) target.noteIn(queue)
-    const pump = new Pump(account, options, queue, target)
+    const { queue, lane, maxBufferBytes, start } = openQueue({
+      ...options,
+      account,
+      kind: 'rotating-file',
+      input: { ...input, path },
+      memory: new LineQueue(prefix),
+      format: { unit: 'text', prefix }
+    })
+    if (lane !== undefined) target.noteIn(lane)
+    const pump = new Pump(account, { ...options, maxBufferBytes }, queue, target)
     this.#now = now
     this.#periods = periods
     this.start(pump, target)
+    start(() => pump.pull())
     this.#watchPeriod()
   }
 

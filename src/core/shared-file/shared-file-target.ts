@@ -9,9 +9,11 @@ import { upkeepSlot } from '../../formats/lock-file.ts'
 import type { Disk } from '../../io/disk.ts'
 import { cannotSync, openFile } from '../../io/open-file.ts'
 import type { AppendJournal } from '../lane/append-journal.ts'
-import { settleLane } from '../lane/settle.ts'
+import type { LaneUnit } from '../lane/lane-codec.ts'
+import { laneSettler } from '../lane/settle.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import type { Account } from '../sink/account.ts'
+import type { LaneOptions } from '../sink/common-options.ts'
 import type { Durability, RotatedEvent } from '../sink/contract.ts'
 import {
   DataSyncError,
@@ -42,6 +44,8 @@ export interface BackupCandidate {
 
 /** What one kind of file decides. */
 export interface FileRules {
+  /** What a record of a lane becomes, unless the lane says. */
+  readonly unit: LaneUnit
   /** See `SharedFileHooks.wholeEnd`. */
   wholeEnd(start: number, end: number, readAt: ReadAt): number
   countRecords(bytes: Uint8Array, start: number, end: number): number
@@ -60,6 +64,7 @@ export interface FileRules {
 export interface SharedFileTargetOptions extends SharedFileOptions, ParsedUpkeepOptions {
   readonly lockTimeout: number
   readonly durability: Durability
+  readonly lane?: false | LaneOptions | undefined
 }
 
 export class SharedFileTarget implements Target {
@@ -101,7 +106,7 @@ export class SharedFileTarget implements Target {
         repaired: (path, bytes) => account.repaired(path, bytes),
         failed: (error) => account.warnOf(error),
         cannotSync: (path, error) => this.#sayCannotSync(path, error),
-        settle: settleLane
+        settle: laneSettler(options.lane === false ? undefined : options.lane?.dir, rules.unit)
       },
       account.counters
     )

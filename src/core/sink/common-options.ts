@@ -1,6 +1,17 @@
 // The options every sink has; defaults may differ from sink to sink.
 import * as v from 'valibot'
-import { delay, durability, duration, flag, folder, oneOf, option, optionalOption, permissions, size } from '../../base/options.ts'
+import {
+  delay,
+  durability,
+  duration,
+  flag,
+  folder,
+  oneOf,
+  option,
+  optionalOption,
+  permissions,
+  size
+} from '../../base/options.ts'
 import type { Durability } from './contract.ts'
 
 export interface CommonDefaults {

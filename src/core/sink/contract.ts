@@ -46,7 +46,17 @@ export type SinkCounters = Omit<SinkStats, 'queuedBytes' | 'state' | 'lane'>
 
 /** All of them zero. */
 export function createCounters(): SinkCounters {
-  return { records: 0, bytes: 0, dropped: 0, writes: 0, syncs: 0, rotations: 0, repairs: 0, errors: 0, recovered: 0 }
+  return {
+    records: 0,
+    bytes: 0,
+    dropped: 0,
+    writes: 0,
+    syncs: 0,
+    rotations: 0,
+    repairs: 0,
+    errors: 0,
+    recovered: 0
+  }
 }
 
 export interface RotatedEvent {
