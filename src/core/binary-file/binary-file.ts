@@ -50,7 +50,9 @@ export class BinaryFile extends SharedFileSink {
       kind: 'binary-file',
       input: { ...input, path },
       memory: new FrameQueue(source),
-      format: { unit }
+      format: { unit },
+      settles: true,
+      keeps: options.durability === 'disk'
     })
     if (lane !== undefined) target.noteIn(lane)
     const pump = new Pump(account, { ...options, maxBufferBytes }, queue, target)

@@ -23,6 +23,14 @@ export interface LaneQueueHost {
   closed(): void
 }
 
+/** What the target of the sink does. */
+export interface LaneRules {
+  /** It asks for `settle` before it writes. Otherwise what is in doubt is written again. */
+  readonly settles: boolean
+  /** Records are kept in the ring until a sync. */
+  readonly keeps: boolean
+}
+
 /** The ring of the sink itself. */
 export interface QueueLane {
   readonly source: LaneSource
@@ -42,11 +50,14 @@ interface Kept {
 export class LaneQueue implements RecordQueue, AppendJournal {
   readonly takesLines: boolean
   readonly #host: LaneQueueHost
+  readonly #rules: LaneRules
   readonly #memory: RecordQueue
   readonly #own: QueueLane | undefined
   /** Lines on their way to the ring, until they are whole; undefined where chunks are records or go to `memory`. */
   readonly #lines: LineQueue | undefined
   #adopted: LaneSource[] = []
+  /** Rings of which it is not known yet how far they are written. */
+  readonly #arriving = new Set<LaneSource>()
   /** Those of them of which something was written. */
   readonly #begun = new Set<LaneSource>()
   /** What the last `head` came from; undefined: from memory. */
@@ -56,42 +67,51 @@ export class LaneQueue implements RecordQueue, AppendJournal {
   #releasedTotal = 0
   #isOver = false
 
-  constructor(host: LaneQueueHost, memory: RecordQueue, own?: QueueLane) {
+  constructor(host: LaneQueueHost, rules: LaneRules, memory: RecordQueue, own?: QueueLane) {
     this.#host = host
+    this.#rules = rules
     this.#memory = memory
     this.#own = own
     this.takesLines = memory.takesLines
     this.#lines = own?.isFilledHere === true && memory.takesLines ? new LineQueue() : undefined
+    if (own?.source.isUnsettled === true && !rules.settles) own.source.forgetNote()
+    if (own !== undefined) this.#arriving.add(own.source)
+    if (own?.source.isUnsettled === false) this.#arrive(own.source)
   }
 
   /** Takes over the ring of a dead writer. */
   adopt(source: LaneSource): void {
     this.#adopted.push(source)
-  }
-
-  /** The rings that were taken over and are not empty yet. */
-  get adopted(): readonly LaneSource[] {
-    return this.#adopted
+    this.#arriving.add(source)
+    if (!source.isUnsettled) this.#arrive(source)
+    else if (!this.#rules.settles) {
+      source.forgetNote()
+      this.#arrive(source)
+    }
   }
 
   /** Whether it has to be found out what became of a dead writer's append, before anything is written. */
   get isUnsettled(): boolean {
-    return this.#adopted.some(isUnsettled) || (this.#own !== undefined && isUnsettled(this.#own.source))
+    return this.#arriving.size > 0
   }
 
-  /** Whether records lie in a ring, from where they are written once more if they are not released. */
-  get isLane(): boolean {
-    return this.#own !== undefined || this.#adopted.length > 0
-  }
-
-  /** Finds it out by what is in the files; within a turn, which has repaired the log. */
   settle(files: NotedFiles): void {
-    for (const source of this.#sources()) if (source.isUnsettled) source.compare(files)
+    for (const source of this.#arriving) {
+      // Entering the turn may have settled it.
+      if (source.isUnsettled) source.compare(files)
+      this.#arrive(source)
+    }
   }
 
-  /** Where there is nothing to compare with: what is in doubt is written again. */
-  forgetNotes(): void {
-    for (const source of this.#sources()) source.forgetNote()
+  /** How far a ring is written is known now. What of it the dead writer has written counts as if it were written here. */
+  #arrive(source: LaneSource): void {
+    this.#arriving.delete(source)
+    if (!this.#rules.keeps) source.release(source.point)
+    else if (source.hasKept) {
+      this.#writtenTotal++
+      this.#kept.push({ total: this.#writtenTotal, source, point: source.point })
+    }
+    this.#finish(source)
   }
 
   get survives(): boolean {
@@ -109,7 +129,7 @@ export class LaneQueue implements RecordQueue, AppendJournal {
 
   get hasLines(): boolean {
     if (this.#isOver) return false
-    if (this.#memory.hasLines || this.#own?.source.hasRecords === true) return true
+    if (this.#memory.hasLines || this.#arriving.size > 0 || this.#own?.source.hasRecords === true) return true
     return this.#adopted.some((source) => source.hasRecords)
   }
 
@@ -150,7 +170,7 @@ export class LaneQueue implements RecordQueue, AppendJournal {
 
   head(maxBytes: number): Buffer {
     for (const source of this.#adopted) {
-      if (source.hasRecords) return this.#headOf(source, maxBytes)
+      if (source.hasRecords && !source.isUnsettled) return this.#headOf(source, maxBytes)
     }
     const own = this.#own?.source
     // What was put into memory here came after what is in the ring.
@@ -257,11 +277,6 @@ export class LaneQueue implements RecordQueue, AppendJournal {
     this.#active?.appended(keptBytes)
   }
 
-  *#sources(): Generator<LaneSource> {
-    yield* this.#adopted
-    if (this.#own !== undefined) yield this.#own.source
-  }
-
   #ownBytes(): number {
     return this.#own === undefined || this.#isOver ? 0 : this.#own.source.heldBytes
   }
@@ -301,10 +316,6 @@ export class LaneQueue implements RecordQueue, AppendJournal {
 }
 
 const none: Dropped = { lines: 0, bytes: 0 }
-
-function isUnsettled(source: LaneSource): boolean {
-  return source.isUnsettled
-}
 
 function sum(a: Dropped, b: Dropped): Dropped {
   return { lines: a.lines + b.lines, bytes: a.bytes + b.bytes }

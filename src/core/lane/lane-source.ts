@@ -19,10 +19,27 @@ export interface LanePoint {
   readonly skip: number
 }
 
-// One for all rings of a thread, as a batch is read, written and done with before anybody reads the next.
-let scratch: Buffer | undefined
-const ends = new Uint32Array(READ_RECORDS)
-const nothing: RawRecords = { bytes: Buffer.alloc(0), ends, count: 0 }
+/** Memory that records are read to. */
+class Room {
+  #bytes: Buffer | undefined
+  #ends: Uint32Array | undefined
+
+  get bytes(): Buffer {
+    this.#bytes ??= Buffer.allocUnsafeSlow(READ_BYTES)
+    return this.#bytes
+  }
+
+  get ends(): Uint32Array {
+    this.#ends ??= new Uint32Array(READ_RECORDS)
+    return this.#ends
+  }
+}
+
+// One for all rings of a thread, as a batch is read, written and done with before anybody reads the next. What is read
+// for another purpose may be in the middle of that: entering a turn with a batch may settle other rings.
+const batchRoom = new Room()
+const asideRoom = new Room()
+const nothing: RawRecords = { bytes: Buffer.alloc(0), ends: new Uint32Array(0), count: 0 }
 
 export class LaneSource {
   readonly id: LaneId | undefined
@@ -104,7 +121,7 @@ export class LaneSource {
   head(maxBytes: number): Buffer {
     assert(this.#unsettled === undefined, 'a ring that is settled')
     while (this.hasRecords) {
-      this.#load(Math.min(maxBytes, READ_BYTES))
+      this.#load(Math.min(maxBytes, READ_BYTES), batchRoom)
       const bytes =
         this.#raw.count === 0 ? nothing.bytes : this.#codec.encode(this.#raw, this.#cursor, this.#isPlain)
       if (bytes.length > 0) return bytes
@@ -276,10 +293,10 @@ export class LaneSource {
   }
 
   /** Reads a batch from the present point on. */
-  #load(maxBytes: number): void {
+  #load(maxBytes: number, room = asideRoom): void {
     const { from, skip } = this.#point
-    if (scratch === undefined) scratch = Buffer.allocUnsafeSlow(READ_BYTES)
-    let target = scratch
+    const { ends } = room
+    let target = room.bytes
     let read = this.ring.read(from, target.subarray(0, Math.max(1, maxBytes)), ends)
     if (read.needs > 0 && !read.isDamaged) {
       assert(read.needs <= MAX_READ_BYTES, 'a record that can be read')
@@ -319,7 +336,7 @@ export class LaneSource {
   }
 
   #cursorAt(at: number): RawCursor {
-    const { count } = this.#raw
+    const { count, ends } = this.#raw
     let low = this.#cursor.record
     let high = count
     // The first record that ends behind it.

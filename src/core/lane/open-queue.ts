@@ -24,6 +24,9 @@ export interface QueueSubject {
   /** What the sink has without a lane, and what is in no ring. */
   readonly memory: RecordQueue
   readonly format: LaneFormat
+  /** See `LaneRules`. */
+  readonly settles: boolean
+  readonly keeps: boolean
 }
 
 export interface OpenedQueue {
@@ -64,6 +67,7 @@ export function openQueue(subject: QueueSubject): OpenedQueue {
         if (own instanceof OwnLane) own.exit()
       }
     },
+    { settles: subject.settles, keeps: subject.keeps },
     memory,
     own
   )

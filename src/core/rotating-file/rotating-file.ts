@@ -50,7 +50,9 @@ export class RotatingFile extends SharedFileSink {
       kind: 'rotating-file',
       input: { ...input, path },
       memory: new LineQueue(prefix),
-      format: { unit: 'text', prefix }
+      format: { unit: 'text', prefix },
+      settles: true,
+      keeps: options.durability === 'disk'
     })
     if (lane !== undefined) target.noteIn(lane)
     const pump = new Pump(account, { ...options, maxBufferBytes }, queue, target)

@@ -161,7 +161,8 @@ export class Pump {
   /** Another thread has put records into the queue: writes them, at the latest after `flushInterval`. */
   pull(): void {
     if (this.#life.isOver) return
-    if (this.#queue.queuedBytes < this.#writeNowBytes) this.#schedule()
+    const isLittle = this.#queue.hasLines && this.#queue.queuedBytes < this.#writeNowBytes
+    if (isLittle) this.#schedule()
     else if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
   }
 
