@@ -6,7 +6,7 @@ import onExit from 'on-exit-leak-free'
 import ThreadStream from 'thread-stream'
 import { errorMessage, LogboomError } from '../base/errors.ts'
 import { cloneableOptions } from '../base/options.ts'
-import { builtFile } from '../base/package-root.ts'
+import { builtFile, preferInstalledWorker } from '../base/package-root.ts'
 import { sleep } from '../base/sleep.ts'
 import type { Kind } from '../core/registry.ts'
 import { type DroppedEvent, forwardedEvents, type Overflow, type SinkStats } from '../core/sink/contract.ts'
@@ -71,6 +71,7 @@ export class WorkerLink extends EventEmitter {
     super()
     this.#options = options
     this.#drops = new Drops((event: DroppedEvent) => this.emit('dropped', event))
+    preferInstalledWorker()
     this.#stream = new ThreadStream({
       filename: builtFile(`transports/pino/${options.kind}.js`).href,
       workerData: cloneableOptions(options.sinkOptions),

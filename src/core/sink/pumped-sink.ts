@@ -50,6 +50,10 @@ export abstract class PumpedSink extends EventEmitter<SinkEvents> implements Sin
     return this.#pump!
   }
 
+  get path(): string {
+    return this.#pump!.path
+  }
+
   write(chunk: string | Uint8Array): boolean {
     return this.#pump!.write(chunk)
   }
