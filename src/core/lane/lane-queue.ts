@@ -29,6 +29,8 @@ export interface LaneRules {
   readonly settles: boolean
   /** Records are kept in the ring until a sync. */
   readonly keeps: boolean
+  /** It stages: those that are in no ring are its own as soon as it has taken them. */
+  readonly isStaging: boolean
 }
 
 /** The ring of the sink itself. */
@@ -49,6 +51,7 @@ interface Kept {
 
 export class LaneQueue implements RecordQueue, AppendJournal {
   readonly takesLines: boolean
+  readonly holds = true
   readonly #host: LaneQueueHost
   readonly #rules: LaneRules
   readonly #memory: RecordQueue
@@ -183,9 +186,10 @@ export class LaneQueue implements RecordQueue, AppendJournal {
   consume(bytes: number, keep: boolean): void {
     const source = this.#active
     this.#writtenTotal += bytes
-    if (source === undefined) this.#memory.consume(bytes, keep)
+    const isKept = keep && !(source === undefined && this.#rules.isStaging)
+    if (source === undefined) this.#memory.consume(bytes, isKept)
     else source.consume(bytes)
-    if (keep) {
+    if (isKept) {
       const point = source === undefined ? this.#memory.writtenTotal : source.point
       this.#kept.push({ total: this.#writtenTotal, source, point })
       return
