@@ -50,9 +50,10 @@ export function openQueue(subject: QueueSubject): OpenedQueue {
   }
   const queue = new LaneQueue(
     {
-      lost(dropped, source) {
-        account.drop(dropped)
-        if (source.isDamaged) adopter.leave(source)
+      lost: (dropped) => account.drop(dropped),
+      damaged(source) {
+        if (source !== own?.source) adopter.leave(source)
+        else account.warn('ERR_CORRUPT', `the lane of ${account.path} is damaged: what is in it is lost`)
       },
       begins: (source) => adopter.begin(source),
       emptied: (source) => adopter.finish(source),
