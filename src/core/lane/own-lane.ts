@@ -10,7 +10,7 @@ import { LaneFolder } from './lane-folder.ts'
 import { plainOptions } from './lane-format.ts'
 import { LaneSource } from './lane-source.ts'
 import type { MappedRing } from './mapped-ring.ts'
-import { LaneOwner, type RingSubject } from './owner.ts'
+import { LaneOwner, type RingSubject, sweepOwners } from './owner.ts'
 import { addSource, removeSource } from './settle.ts'
 
 /** What a capacity is a multiple of. */
@@ -29,6 +29,7 @@ export class OwnLane {
   constructor({ dir, maxBytes }: LaneOptions, subject: RingSubject, format: LaneFormat) {
     this.#owner = LaneOwner.ofThread(LaneFolder.open(realDisk, dir))
     try {
+      sweepOwners(this.#owner.folder)
       const about = { ...subject, options: plainOptions(subject.options), unit: format.unit }
       const capacityBytes =
         maxBytes === undefined ? undefined : Math.floor(maxBytes / STEP_BYTES) * STEP_BYTES

@@ -43,8 +43,8 @@ describe.skipIf(noLanes)('a process that dies by (needs the addon and /dev/shm)'
       // These two write all they have by themselves.
       expect(readdirSync(laneDir).length === 0).toBe(isClean)
       await recoverAll(settings)
-      expect(readRecords(settings)).toHaveLength(COUNT)
-      expect(faultsIn(readRecords(settings), [writer])).toEqual([])
+      expect(await readRecords(settings)).toHaveLength(COUNT)
+      expect(faultsIn(await readRecords(settings), [writer])).toEqual([])
       expect(readdirSync(laneDir)).toEqual([])
     }
   })

@@ -60,7 +60,7 @@ describe.skipIf(noLanes)('writers with a lane (needs the addon and /dev/shm)', (
         await writer.exited
       }
       const recovered = await recoverAll(settings)
-      const records = readRecords(settings)
+      const records = await readRecords(settings)
       expect(faultsIn(records, writers)).toEqual([])
       expect(readdirSync(laneDir)).toEqual([])
       const taken = writers.flatMap(({ events }) => events).filter(({ event }) => event === 'recovered-lane')
@@ -97,7 +97,7 @@ describe.skipIf(noLanes)('writers with a lane (needs the addon and /dev/shm)', (
         if (failpoint === undefined) expect(signal).toBe(null)
       }
       await recoverAll(settings)
-      expect(faultsIn(readRecords(settings), writers)).toEqual([])
+      expect(faultsIn(await readRecords(settings), writers)).toEqual([])
       expect(readdirSync(laneDir)).toEqual([])
     }
   )

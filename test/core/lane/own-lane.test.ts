@@ -37,7 +37,10 @@ test.each([
   ['a size that is too small', { maxBytes: '4k' }],
   ['a size that is too large', { maxBytes: '2g' }],
   ['an empty folder', { dir: '' }],
-  ['null', null]
+  ['null', null],
+  ['an empty object', {}],
+  ['an array', []],
+  ['a date', new Date()]
 ])('%s is refused with one clear error', (_what, value) => {
   const options = { path, lock, lane: value as never }
   expect(() => new RotatingFile(options)).toThrow(/^rotating-file: option 'lane' must/)
