@@ -73,7 +73,7 @@ describe.skipIf(noLanes)('writers with a lane (needs the addon and /dev/shm)', (
   )
 
   const points: Failpoint[] = [...failpoints.slice(0, 5), ...laneFailpoints]
-  test.each(points.flatMap((point) => sized([1, 2, 5, 20], [1, 3]).map((nth) => [point, nth] as const)))(
+  test.each(points.flatMap((point) => sized([1, 2, 3, 5, 20], [1]).map((nth) => [point, nth] as const)))(
     'a kill at %s, the %d. time, of the writer and of whoever takes over from it',
     { timeout: 120_000 },
     async (point, nth) => {

@@ -19,12 +19,15 @@ import {
   recoverAll
 } from './writers.ts'
 
-const kills = sized(200, 8)
+const kills = sized(200, 4)
 
 function settingsOf(kind: LaneKind, more: Partial<LaneWriterSettings['options']> = {}) {
   const folder = createFolder()
   const laneDir = join(createFolder('/dev/shm'), 'lane')
-  const place = kind === 'direct-file' ? { path: join(folder, 'a.log') } : { dir: join(folder, 'log') }
+  const place =
+    kind === 'direct-file' || kind === 'rotating-file'
+      ? { path: join(folder, 'a.log') }
+      : { dir: join(folder, 'log') }
   const settings = { kind, options: { ...place, lane: { dir: laneDir, maxBytes: 256 * 1024 }, ...more } }
   return { folder, laneDir, settings }
 }
@@ -72,6 +75,16 @@ describe.skipIf(noLanes)('kinds with one writer (need the addon and /dev/shm)', 
       writers.push(writer)
       expect((await writer.exited).signal).toBe('SIGKILL')
     }
+    await recoverAll(settings)
+    expect(faultsIn(await readRecords(settings), writers)).toEqual([])
+    expect(readdirSync(laneDir)).toEqual([])
+  })
+
+  test(`${kills} kills of the only writer of a text log without a lock lose and repeat nothing`, {
+    timeout: 900_000
+  }, async () => {
+    const { folder, laneDir, settings } = settingsOf('rotating-file', { lock: false, maxBytes: 1_000_000 })
+    const writers = await killOneAfterTheOther(folder, settings)
     await recoverAll(settings)
     expect(faultsIn(await readRecords(settings), writers)).toEqual([])
     expect(readdirSync(laneDir)).toEqual([])

@@ -30,6 +30,7 @@ export interface LaneWriterSettings {
     readonly flushInterval?: number
     readonly durability?: string
     readonly output?: string
+    readonly lock?: boolean
   }
   /** Shortest and longest record; long ones are seldom. */
   readonly bytes?: readonly [number, number]
