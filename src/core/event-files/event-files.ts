@@ -183,6 +183,7 @@ export class EventFiles extends PumpedSink {
       rotated: (event) => account.announce('rotated', event),
       repaired: (event) => account.announce('repaired', event),
       warning: (code, message, path) => account.warn(code, message, path),
+      notice: (message) => account.notice(message, true),
       degraded: (code, message, path) => {
         this.pump.targetFailed(failureOf(code, message, path))
       },

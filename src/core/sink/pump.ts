@@ -7,6 +7,7 @@ import type { Account } from './account.ts'
 import { addExitHandler, removeExitHandler } from './at-exit.ts'
 import type { Durability, FlushCallback, Overflow, SinkStats } from './contract.ts'
 import { Intake, sum } from './intake.ts'
+import { internals } from './internals.ts'
 import { STALL_TIMEOUT_MS, settledWhileProgress } from './progress.ts'
 import { Retry } from './retry.ts'
 import { SinkLife } from './sink-state.ts'
@@ -80,7 +81,7 @@ export class Pump {
   #syncFailure: LogboomError | undefined
   /** The most that was ever written; what has to be written again does not count twice. */
   #mostWritten = 0
-  #stallMs = STALL_TIMEOUT_MS
+  #stallMs = internals().stallMs
   #closed: Promise<void> | undefined
 
   constructor(account: Account, options: PumpOptions, queue: RecordQueue, target: Target) {
