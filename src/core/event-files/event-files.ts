@@ -53,7 +53,12 @@ export class EventFiles extends PumpedSink {
       format: { unit: 'text' },
       rules: { settles: false, keeps: true, isStaging: true }
     })
-    this.#outputs = this.#createOutputs()
+    try {
+      this.#outputs = this.#createOutputs()
+    } catch (error) {
+      queue.close?.()
+      throw error
+    }
     const pump = new Pump(
       account,
       { durability, flushInterval: 0, maxBufferBytes: bound.maxBufferBytes, overflow },

@@ -162,6 +162,7 @@ export class Pump {
       if (error instanceof LogboomError) {
         // What was opened on the way is not left open with nobody to close it.
         void this.#target.close()
+        this.#queue.close?.()
         throw error
       }
       this.#life.become('open')

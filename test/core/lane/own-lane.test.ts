@@ -1,8 +1,9 @@
 // A sink that keeps its own records in a lane: `lane: true` of the classes.
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
+import { EventFiles } from '../../../src/core/event-files/event-files.ts'
 import { MappedRing } from '../../../src/core/lane/mapped-ring.ts'
 import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
 import { withInternals } from '../../../src/core/sink/internals.ts'
@@ -185,6 +186,17 @@ describe.skipIf(!MappedRing.isAvailable)('a lane of its own (needs the addon)', 
     await file.close()
     expect(readFileSync(path, 'utf8')).toBe(Array.from({ length: 100 }, (_, i) => `${i}\n`).join(''))
     expect(readdirSync(dir)).toEqual([])
+  })
+
+  test('of a sink that is refused is not left behind', () => {
+    const folder = join(logs, 'folder')
+    mkdirSync(folder)
+    expect(() => new RotatingFile({ path: folder, lane: { dir } })).toThrow('ERR_NOT_FILE')
+    expect(readdirSync(dir)).toEqual([])
+    expect(
+      () => new EventFiles({ dir: folder, output: 'rotating-file', maxBytes: -1, lane: { dir } })
+    ).toThrow('ERR_OPTION')
+    expect(existsSync(dir) && readdirSync(dir)).toEqual([])
   })
 
   test('many sinks of a thread have lanes in one folder, each its own', async () => {
