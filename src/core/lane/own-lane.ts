@@ -4,7 +4,7 @@ import { parseRingName, type RingName } from '../../formats/lane-names.ts'
 import type { LaneId } from '../../formats/lock-file.ts'
 import { realDisk } from '../../io/disk.ts'
 import type { LaneOptions } from '../sink/common-options.ts'
-import { leaveRing } from './held-owner.ts'
+import { giveRingAway } from './held-owner.ts'
 import type { LaneFormat } from './lane-codec.ts'
 import { LaneFolder } from './lane-folder.ts'
 import { plainOptions } from './lane-format.ts'
@@ -68,6 +68,6 @@ export class OwnLane {
     this.#ring.close()
     if (this.#isLeft) return
     this.#isLeft = true
-    leaveRing(this.#owner, this.#name.number)
+    giveRingAway(this.#owner, this.#name)
   }
 }

@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
 import { EventFiles } from '../../../src/core/event-files/event-files.ts'
 import { MappedRing } from '../../../src/core/lane/mapped-ring.ts'
+import { waitingLanes } from '../../../src/core/lane/waiting.ts'
 import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
 import { withInternals } from '../../../src/core/sink/internals.ts'
 import { Spool } from '../../../src/core/spool/spool.ts'
@@ -147,25 +148,36 @@ describe.skipIf(!MappedRing.isAvailable)('a lane of its own (needs the addon)', 
     }
   )
 
-  test('what cannot be written when the sink is closed is in the lane, and written by the next sink of this process', async () => {
-    const faulty = createFaultyDisk()
-    const options = { path, lock: false, lane: { dir, maxBytes: '64k' }, fallback: false } as const
-    const file = withInternals({ disk: faulty.disk }, () => new RotatingFile(options))
-    file.write('zero\n')
-    file.flushSync()
-    failNth(faulty, 'write', 1, 'ENOSPC', true)
-    file.write('one\ntwo\n')
-    file.hurry()
-    await file.close()
-    expect(file.stats()).toMatchObject({ dropped: 0, queuedBytes: 0 })
-    expect(rings()).toHaveLength(1)
-    const next = new RotatingFile(options)
-    next.write('three\n')
-    await next.close()
-    expect(readLog().split('\n').slice(0, -1).toSorted()).toEqual(['one', 'three', 'two', 'zero'])
-    expect(next.stats().recovered).toBe(2)
-    expect(readdirSync(dir)).toEqual([])
-  })
+  test.each([
+    ['', false, 10],
+    [', large records with it', true, 100_000]
+  ])(
+    'what cannot be written when the sink is closed waits in the lane for whoever opens the log next%s',
+    async (_what, isLarge, bytes) => {
+      const faulty = createFaultyDisk()
+      const options = { path, lock: false, lane: { dir, maxBytes: '64k' }, fallback: false } as const
+      const other = new RotatingFile({ path: join(logs, 'other.log'), lane: { dir } })
+      const file = withInternals({ disk: faulty.disk }, () => new RotatingFile(options))
+      file.write('zero\n')
+      file.flushSync()
+      failNth(faulty, 'write', 1, 'ENOSPC', true)
+      const one = `one ${'x'.repeat(bytes)}`
+      file.write(`${one}\n`)
+      file.hurry()
+      await file.close()
+      expect(file.stats()).toMatchObject({ dropped: 0, queuedBytes: 0 })
+      expect(waitingLanes(path, dir)).toMatchObject([
+        isLarge ? { isHeld: true } : { isHeld: false, records: 1 }
+      ])
+      const next = new RotatingFile(options)
+      next.write('three\n')
+      await next.close()
+      expect(readLog().split('\n').slice(0, -1).toSorted()).toEqual([one, 'three', 'zero'])
+      expect(next.stats().recovered).toBe(1)
+      await other.close()
+      expect(readdirSync(dir)).toEqual([])
+    }
+  )
 
   test('with durability disk it is kept until records are on disk, and they are written again after a failed sync', async () => {
     const faulty = createFaultyDisk()
