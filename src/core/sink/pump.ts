@@ -96,13 +96,8 @@ export class Pump {
     this.#highWaterBytes = Math.min(HIGH_WATER_BYTES, options.maxBufferBytes / 2)
     this.#trouble = new Trouble(account, this.#life)
     this.#suspect = new SuspectFile(target)
-    const life = this.#life
-    this.#intake = new Intake(account, queue, options.maxBufferBytes, options.overflow, {
-      get isOver() {
-        return life.isOver
-      },
-      makeRoom: (isBlocking) => this.#makeRoom(isBlocking)
-    })
+    const makeRoom = (isBlocking: boolean): boolean => this.#makeRoom(isBlocking)
+    this.#intake = new Intake(account, queue, this.#life, options, makeRoom)
     this.#syncs = new SyncScheduler(
       {
         get hasQueued() {
@@ -184,8 +179,12 @@ export class Pump {
     requireData('write', chunk)
     this.#refuseClosed()
     this.#intake.accept(chunk)
-    if (this.#queue.queuedBytes < this.#writeNowBytes) this.#schedule()
-    else if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
+    if (this.#queue.queuedBytes < this.#writeNowBytes) {
+      if (this.#flushTimer === undefined) this.#schedule()
+      // Below the high-water mark, so there is nothing to wait for but what was owed before.
+      return this.#owed === 'nothing'
+    }
+    if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
     // While the lock is busy it is tried again now and then: a caller that never yields would starve the timer.
     else if (this.#retry.isBusy && this.#queue.queuedBytes >= this.#tryAgainBytes) this.#pumpAndSettle(0)
     return this.#isWelcome()
