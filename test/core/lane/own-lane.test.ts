@@ -148,6 +148,37 @@ describe.skipIf(!MappedRing.isAvailable)('a lane of its own (needs the addon)', 
     }
   )
 
+  test('at its bound, while syncs fail, records are dropped with exact numbers, and what was dropped does not come back', async () => {
+    const faulty = createFaultyDisk()
+    const options = {
+      path,
+      lock: false,
+      overflow: 'drop-oldest',
+      durability: 'disk',
+      maxBytes: 0,
+      fallback: false
+    } as const
+    const file = withInternals(
+      { disk: faulty.disk },
+      () => new RotatingFile({ ...options, lane: { dir, maxBytes: '64k' } })
+    )
+    faulty.fault = (operation) => (operation.startsWith('fdatasync') ? 'EIO' : undefined)
+    for (let i = 0; i < 1_000; i++) {
+      file.write(`${i} ${'x'.repeat(100)}\n`)
+      if (i % 100 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+    faulty.fault = () => undefined
+    await file.flush()
+    await file.close()
+    const { dropped } = file.stats()
+    const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1)
+    const numbers = lines.filter((line) => !line.startsWith('{')).map((line) => Number.parseInt(line, 10))
+    expect(dropped).toBeGreaterThan(0)
+    // Files whose sync failed are left; what is in the last one are all records that were not dropped.
+    expect(new Set(numbers).size).toBe(numbers.length)
+    expect(numbers.length + dropped).toBe(1_000)
+  })
+
   test.each([
     ['', false, 10],
     [', large records with it', true, 100_000]
