@@ -95,6 +95,8 @@ export class Outlet extends EventEmitter {
   /** Resolves when everything sent before has reached the sink's durability. */
   async flush(): Promise<void> {
     if (this.#state === 'idle') return
+    // Who closes writes everything, or reports what is lost.
+    if (this.#state === 'closing') return this.#ended
     if (this.#state === 'reopening') await this.#ended
     await this.#running().flush()
   }
@@ -120,7 +122,7 @@ export class Outlet extends EventEmitter {
   async stats(): Promise<SinkStats> {
     if (this.#state === 'idle') return { ...createCounters(), queuedBytes: 0, state: 'opening' }
     if (this.#state === 'reopening') await this.#ended
-    return this.#running().stats()
+    return this.#link === undefined ? Promise.reject(this.#gone()) : this.#link.stats()
   }
 
   /** Writes everything and ends the worker. Idempotent; does not reject: what was lost is reported on stderr. */
@@ -179,7 +181,6 @@ export class Outlet extends EventEmitter {
     if (this.#state !== 'closing') return
     if (this.#held.length === 0) {
       this.#become('closed')
-      this.#link = undefined
       return
     }
     this.#start()
@@ -208,9 +209,13 @@ export class Outlet extends EventEmitter {
   }
 
   #running(): WorkerLink {
-    if (this.#link !== undefined) return this.#link
+    if (this.#link === undefined || this.#state === 'closed') throw this.#gone()
+    return this.#link
+  }
+
+  #gone(): LogboomError {
     const { kind, path } = this.#options
-    throw new LogboomError('ERR_CLOSED', `the ${kind} transport of ${path} is closed`, { path })
+    return new LogboomError('ERR_CLOSED', `the ${kind} transport of ${path} is closed`, { path })
   }
 }
 
