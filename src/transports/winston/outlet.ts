@@ -3,8 +3,8 @@
 // the next come behind those of the last.
 import assert from 'node:assert'
 import { EventEmitter } from 'node:events'
-import onExit from 'on-exit-leak-free'
 import { LogboomError } from '../../base/errors.ts'
+import { addExitHandler, removeExitHandler } from '../../core/sink/at-exit.ts'
 import {
   createCounters,
   forwardedEvents,
@@ -45,6 +45,7 @@ export class Outlet extends EventEmitter {
   #heldLength = 0
   /** Writing fails at the moment. */
   #isDegraded = false
+  readonly #atExit = { exitNow: (): void => this.#writeHeld() }
 
   constructor(options: OutletOptions) {
     super()
@@ -86,7 +87,7 @@ export class Outlet extends EventEmitter {
     if (this.#state === 'open') return this.#link!.send(record)
     assert(this.#state === 'reopening')
     // What is to be written when the process exits meanwhile is known to nobody else.
-    if (this.#held.length === 0) onExit.register(this, writeHeld)
+    if (this.#held.length === 0) addExitHandler(this.#atExit)
     this.#held.push(record)
     this.#heldLength += record.length
     return this.#heldLength < this.#options.maxBufferBytes
@@ -165,7 +166,7 @@ export class Outlet extends EventEmitter {
     const held = this.#held.splice(0)
     this.#heldLength = 0
     if (held.length === 0) return
-    onExit.unregister(this)
+    removeExitHandler(this.#atExit)
     for (const record of held) link.send(record)
     this.emit('sent')
   }
@@ -201,9 +202,7 @@ export class Outlet extends EventEmitter {
     this.#start()
   }
 
-  /** For the exit hook. */
-  writeHeldNow(): void {
-    if (this.#held.length === 0) return
+  #writeHeld(): void {
     this.#startNow()
     endNow(this.#running())
   }
@@ -217,8 +216,4 @@ export class Outlet extends EventEmitter {
     const { kind, path } = this.#options
     return new LogboomError('ERR_CLOSED', `the ${kind} transport of ${path} is closed`, { path })
   }
-}
-
-function writeHeld(outlet: Outlet): void {
-  outlet.writeHeldNow()
 }

@@ -1,11 +1,12 @@
 // What the winston transports of this package share: the contract of winston-transport on one side, a sink in a
 // worker thread on the other.
 import { once } from 'node:events'
-import onExit from 'on-exit-leak-free'
+import { setTimeout as delay } from 'node:timers/promises'
 import TransportStream from 'winston-transport'
 import { type ErrorCode, errorTable, LogboomError } from '../../base/errors.ts'
 import type { Kind, KindOptions } from '../../core/registry.ts'
 import { handleSignals, type SignalOptions } from '../../core/signals.ts'
+import { addExitHandler, removeExitHandler } from '../../core/sink/at-exit.ts'
 import {
   forwardedEvents,
   type RotatedEvent,
@@ -25,6 +26,9 @@ import { splitOptions, type WinstonOptions } from './transport-options.ts'
 /** Where winston's formats leave the finished text. */
 const MESSAGE = Symbol.for('message')
 const NEWLINES = /[\r\n]/g
+/** How long a flush waits for the siblings of this transport, and how often it is looked. */
+const SIBLINGS_MS = 5_000
+const LOOK_MS = 10
 
 type Results = Record<string, unknown>[]
 type QueryCallback = (error: Error | null, results?: Results) => void
@@ -47,6 +51,12 @@ export class SinkTransport<K extends Kind> extends TransportStream {
   #removeSignals = (): void => {}
   #callbacks: (() => void)[] = []
   #closing: Promise<void> | undefined
+  /** Ahead of the worker, which writes at exit what it has. */
+  readonly #atExit = {
+    exitNow: (): void => {
+      if (this.#outlet.isOpen) this.#handOver()
+    }
+  }
   /** How often 'finish' was asked for since the last one. */
   #finishAsked = 0
 
@@ -100,8 +110,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
 
   /** Resolves when all records logged before have reached the sink's durability. */
   flush(): Promise<void> {
-    this.#handOver()
-    return handled(this.#outlet.flush())
+    return handled(this.#flush())
   }
 
   /** The same, blocking the thread (at most ten seconds); for exit paths. */
@@ -212,14 +221,6 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     })
   }
 
-  /**
-   * For the exit hook.
-   * @internal
-   */
-  takeRest(): void {
-    if (this.#outlet.isOpen) this.#handOver()
-  }
-
   #connect(): void {
     const outlet = this.#outlet
     for (const name of forwardedEvents) outlet.on(name, (...args) => this.emit(name, ...args))
@@ -227,7 +228,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
       outlet.on(name, (event: WarningEvent) => this.emit('warn', toError(event)))
     }
     outlet.on('sent', () => this.#callBack())
-    outlet.on('exiting', () => this.takeRest())
+    outlet.on('exiting', () => this.#atExit.exitNow())
     outlet.on('failed', (error) => {
       this.#callBack()
       this.emit('error', error)
@@ -239,8 +240,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     this.#removeSignals = handleSignals(this, this.#signals)
     this.#closing = undefined
     this.#late.report()
-    // Ahead of the worker, which writes at exit what it has.
-    onExit.register(this, takeRest)
+    addExitHandler(this.#atExit)
     this.#outlet.open()
   }
 
@@ -264,6 +264,17 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     })
   }
 
+  async #flush(): Promise<void> {
+    this.#callAllBack()
+    // A logger waits for the slowest of its transports; winston's File is slow for good if it gets too much at once.
+    for (let waitedMs = 0; this.#sources.holdRecords && waitedMs < SIBLINGS_MS; waitedMs += LOOK_MS) {
+      await delay(LOOK_MS)
+      this.#callAllBack()
+    }
+    this.#sources.handOver()
+    await this.#outlet.flush()
+  }
+
   /** Takes everything that was logged before, whether there is room or not. */
   #handOver(): void {
     this.#sources.handOver()
@@ -274,7 +285,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     this.#removeSignals()
     this.#handOver()
     await this.#outlet.close()
-    if (this.#outlet.isClosed) onExit.unregister(this)
+    if (this.#outlet.isClosed) removeExitHandler(this.#atExit)
     this.#finish()
     for (const name of ['flush', 'closed', 'close']) this.emit(name)
   }
@@ -328,10 +339,6 @@ export class SinkTransport<K extends Kind> extends TransportStream {
       stop.abort()
     }
   }
-}
-
-function takeRest(transport: { takeRest(): void }): void {
-  transport.takeRest()
 }
 
 function escapeNewlines(text: string): string {
