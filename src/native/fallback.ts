@@ -4,15 +4,14 @@ import {
   type BigIntStats,
   fdatasyncSync,
   fstatSync,
-  linkSync,
   lstatSync,
   statSync,
-  unlinkSync,
   writeSync,
   writevSync
 } from 'node:fs'
 import { LogboomError } from '../base/errors.ts'
 import type { Native } from './index.ts'
+import { renameNoReplace } from './rename.ts'
 import { walScan, walSeal } from './wal-scan.ts'
 
 const NEWLINE = 10
@@ -211,18 +210,6 @@ function scatterTags(
 
 function noLocks(): never {
   throw new LogboomError('ERR_UNSUPPORTED', 'kernel file locks need the native addon')
-}
-
-// link(2) fails with EEXIST where rename(2) would replace.
-function renameNoReplace(from: string, to: string): void {
-  linkSync(from, to)
-  try {
-    unlinkSync(from)
-  } catch (error) {
-    // Not done is better than half done: who tries again would find the name taken, and take another one.
-    unlinkSync(to)
-    throw error
-  }
 }
 
 // EOPNOTSUPP is what a file system without the call answers, so callers have one case to handle.

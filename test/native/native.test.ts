@@ -20,7 +20,7 @@ import { native } from '../../src/native/index.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { built, startProcess, startThread } from '../helpers/script.ts'
 
-const backends = native === fallback ? [fallback] : [native, fallback]
+const backends = native.backend === 'fallback' ? [fallback] : [native, fallback]
 const wanted = process.env.LOGBOOM_NATIVE !== '0'
 
 /** Bit by bit, straight from the definition of the polynomial. */
