@@ -27,7 +27,7 @@ import { allSources, folderOfSources, sourcesFor } from './native-sources.mjs'
 
 const root = dirname(import.meta.dirname)
 const prebuilds = join(root, 'prebuilds')
-const manifestPath = join(prebuilds, 'made-from.json')
+const manifestPath = join(import.meta.dirname, 'prebuilds.json')
 const ZIG = '0.17.1'
 /** Two of libuv beside Node-API: descriptors on Windows are numbers of Node's own C library. */
 const LIBUV_CALLS = ['uv_get_osfhandle', 'uv_fs_close']
