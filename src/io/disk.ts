@@ -25,6 +25,9 @@ const read = promisify(fs.read)
 const fsync = promisify(fs.fsync)
 const fdatasync = promisify(fs.fdatasync)
 
+/** Node's permission model refuses calls on descriptors, whatever is granted; the addon has been allowed there. */
+const isRestricted = process.permission !== undefined && native.backend === 'addon'
+
 const fields = new BigInt64Array(7)
 const { S_IFMT, S_IFREG, S_IFLNK } = fs.constants
 
@@ -97,14 +100,15 @@ export const realDisk = {
   /** Reserves blocks without changing the size; false if the file system cannot. */
   preallocate: (fd: number, offset: number, length: number): boolean =>
     native.preallocate(fd, offset, length),
-  chmod: (fd: number, mode: number): void => fs.fchmodSync(fd, mode),
+  chmod: (fd: number, mode: number): void =>
+    isRestricted ? native.setMode(fd, mode) : fs.fchmodSync(fd, mode),
   chmodPath: (path: string, mode: number): void => fs.chmodSync(path, mode),
   /** Sets when the file was last changed, in ms since 1970. */
   setTime: (fd: number, mtimeMs: number): void => fs.futimesSync(fd, mtimeMs / 1000, mtimeMs / 1000),
-  fsync: (fd: number): void => fs.fsyncSync(fd),
-  fdatasync: (fd: number): void => fs.fdatasyncSync(fd),
-  fsyncAsync: (fd: number): Promise<void> => fsync(fd),
-  fdatasyncAsync: (fd: number): Promise<void> => fdatasync(fd),
+  fsync: (fd: number): void => (isRestricted ? native.sync(fd, false) : fs.fsyncSync(fd)),
+  fdatasync: (fd: number): void => (isRestricted ? native.sync(fd, true) : fs.fdatasyncSync(fd)),
+  fsyncAsync: (fd: number): Promise<void> => (isRestricted ? native.syncAsync(fd, false) : fsync(fd)),
+  fdatasyncAsync: (fd: number): Promise<void> => (isRestricted ? native.syncAsync(fd, true) : fdatasync(fd)),
   /** Renames without replacing: throws EEXIST if `to` exists. */
   renameNoReplace: (from: string, to: string): void => native.renameNoReplace(from, to),
   /** Writes and publishes a file in the background (`native.publishFile`). */

@@ -6,7 +6,7 @@
 #include "bindings.h"
 
 static const binding *const subjects[] = {
-    file_bindings, bytes_bindings, framing_bindings, wal_bindings, publish_bindings, exit_bindings,
+    file_bindings, bytes_bindings, framing_bindings, wal_bindings, publish_bindings, sync_bindings, exit_bindings,
 };
 
 environment *environment_of(arguments *args) {

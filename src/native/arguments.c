@@ -144,8 +144,7 @@ napi_value give_bool(napi_env env, bool value) {
   return throw_internal_error(env, "cannot make a boolean");
 }
 
-// Where even the error cannot be made, an exception is pending or the environment ends: there is nobody to tell.
-napi_value throw_system_error(napi_env env, const char *call, int error) {
+napi_value system_error(napi_env env, const char *call, int error) {
   napi_value code, message, object;
   char name[ERROR_NAME_ROOM], text[PLATFORM_PATH_ROOM + 192];
   error_name(error, name);
@@ -153,8 +152,15 @@ napi_value throw_system_error(napi_env env, const char *call, int error) {
   if (napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &code) == napi_ok &&
       napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &message) == napi_ok &&
       napi_create_error(env, code, message, &object) == napi_ok) {
-    napi_throw(env, object);
+    return object;
   }
+  return NULL;
+}
+
+// Where even the error cannot be made, an exception is pending or the environment ends: there is nobody to tell.
+napi_value throw_system_error(napi_env env, const char *call, int error) {
+  napi_value object = system_error(env, call, error);
+  if (object != NULL) (void)napi_throw(env, object);
   return NULL;
 }
 

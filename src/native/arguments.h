@@ -71,6 +71,9 @@ byte_view bytes_of(arguments *args, napi_value array);
 napi_value give_number(napi_env env, double number);
 napi_value give_bool(napi_env env, bool value);
 
+// An error as Node makes it, NULL if it cannot be made.
+napi_value system_error(napi_env env, const char *call, int error);
+
 // Each throws and returns NULL.
 napi_value throw_system_error(napi_env env, const char *call, int error);
 napi_value throw_range_error(napi_env env, const char *message);

@@ -23,6 +23,7 @@ extern const binding bytes_bindings[];
 extern const binding framing_bindings[];
 extern const binding wal_bindings[];
 extern const binding publish_bindings[];
+extern const binding sync_bindings[];
 extern const binding exit_bindings[];
 
 // Descriptors to close when the environment ends. Terminating a worker thread runs no JavaScript and closes no

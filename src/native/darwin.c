@@ -57,19 +57,25 @@ int64_t platform_write_pieces(int fd, const struct iovec *pieces, int count, int
   return total;
 }
 
+int platform_sync(int fd, int data_only) {
+  (void)data_only;
+  int result;
+  do {
+    result = fcntl(fd, F_FULLFSYNC);
+  } while (result == -1 && errno == EINTR);
+  // File systems of other kinds, such as those of a network, have fsync(2) alone.
+  if (result == -1 && (errno == ENOTSUP || errno == ENOTTY || errno == EINVAL)) result = fsync(fd);
+  return result == -1 ? -errno : 0;
+}
+
 int64_t platform_write_synced(int fd, const void *bytes, size_t length, int64_t offset) {
   ssize_t written;
-  int synced;
   do {
     written = pwrite(fd, bytes, length, offset);
   } while (written == -1 && errno == EINTR);
   if (written == -1) return -errno;
-  do {
-    synced = fcntl(fd, F_FULLFSYNC);
-  } while (synced == -1 && errno == EINTR);
-  // File systems of other kinds, such as those of a network, have fsync(2) alone.
-  if (synced == -1 && (errno == ENOTSUP || errno == ENOTTY || errno == EINVAL)) synced = fsync(fd);
-  return synced == -1 ? -errno : written;
+  int result = platform_sync(fd, 1);
+  return result < 0 ? result : written;
 }
 
 int platform_huge_pages(void *start, size_t length) {

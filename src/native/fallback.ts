@@ -2,13 +2,18 @@
 // without the kernel's locks is refused.
 import {
   type BigIntStats,
+  fchmodSync,
+  fdatasync,
   fdatasyncSync,
   fstatSync,
+  fsync,
+  fsyncSync,
   lstatSync,
   statSync,
   writeSync,
   writevSync
 } from 'node:fs'
+import { promisify } from 'node:util'
 import { LogboomError } from '../base/errors.ts'
 import type { Native } from './index.ts'
 import { renameNoReplace } from './rename.ts'
@@ -229,6 +234,9 @@ export const fallback: Native = {
   settlePublication: () => false,
   abandonPublication: () => true,
   stat,
+  sync: (fd, dataOnly) => (dataOnly ? fdatasyncSync(fd) : fsyncSync(fd)),
+  syncAsync: (fd, dataOnly) => (dataOnly ? promisify(fdatasync)(fd) : promisify(fsync)(fd)),
+  setMode: fchmodSync,
   crc32c,
   writevHashed,
   writeSynced: (fd, data, start, end, position) => {

@@ -53,6 +53,11 @@ export interface Native {
    * path or descriptor, in the first seven `fields`; false if nothing is at the path. Node's own makes garbage of two kilobytes per call.
    */
   stat(file: string | number, follow: boolean, fields: BigInt64Array): boolean
+  /** fsync(2), or fdatasync(2) if `dataOnly`: Node's permission model refuses both, whatever is granted. */
+  sync(fd: number, dataOnly: boolean): void
+  syncAsync(fd: number, dataOnly: boolean): Promise<void>
+  /** fchmod(2), which it refuses, too. */
+  setMode(fd: number, mode: number): void
   /** CRC-32C (Castagnoli) of `data[start, end)`, continued from `seed` (0 at the start). */
   crc32c(data: Uint8Array, seed: number, start: number, end: number): number
   /**

@@ -91,17 +91,22 @@ int64_t platform_write_pieces(int fd, const struct iovec *pieces, int count, int
   return written == -1 ? -errno : written;
 }
 
+int platform_sync(int fd, int data_only) {
+  int result;
+  do {
+    result = data_only ? fdatasync(fd) : fsync(fd);
+  } while (result == -1 && errno == EINTR);
+  return result == -1 ? -errno : 0;
+}
+
 static int64_t write_then_sync(int fd, const void *bytes, size_t length, int64_t offset) {
   ssize_t written;
-  int synced;
   do {
     written = pwrite(fd, bytes, length, offset);
   } while (written == -1 && errno == EINTR);
   if (written == -1) return -errno;
-  do {
-    synced = fdatasync(fd);
-  } while (synced == -1 && errno == EINTR);
-  return synced == -1 ? -errno : written;
+  int result = platform_sync(fd, 1);
+  return result < 0 ? result : written;
 }
 
 int64_t platform_write_synced(int fd, const void *bytes, size_t length, int64_t offset) {

@@ -25,6 +25,9 @@ int platform_rename_no_replace(const char *from, const char *to);
 // Takes a descriptor of Node off this process, whatever comes of it: it is free then.
 void platform_close(int fd);
 
+// fsync(2) or fdatasync(2), or what brings the bytes to the medium itself where those do not.
+int platform_sync(int fd, int data_only);
+
 // On Windows the portable twins serve instead: rows of NULL in the tables of bind-….c.
 #ifndef _WIN32
 #include <sys/uio.h>
@@ -52,6 +55,9 @@ int64_t platform_write_pieces(int fd, const struct iovec *pieces, int count, int
 
 // Makes a file at `path`, where nothing may be, with these bytes and exactly this mode. If it fails, nothing is left.
 int platform_write_new(const char *path, uint32_t mode, const void *bytes, size_t length);
+
+// fchmod(2)
+int platform_set_mode(int fd, uint32_t mode);
 
 // Asks for huge pages in the whole pages of a range of memory (madvise(2) MADV_HUGEPAGE).
 int platform_huge_pages(void *start, size_t length);

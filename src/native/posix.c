@@ -75,6 +75,8 @@ int platform_stat(int fd, const char *path, int follow, int64_t fields[PLATFORM_
   return 0;
 }
 
+int platform_set_mode(int fd, uint32_t mode) { return fchmod(fd, (mode_t)mode) == -1 ? -errno : 0; }
+
 static int write_all(int fd, const char *bytes, size_t length) {
   for (size_t at = 0; at < length;) {
     ssize_t count = write(fd, bytes + at, length - at);

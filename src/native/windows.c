@@ -81,6 +81,13 @@ int platform_unlock(int fd, int64_t slot) {
   return error == ERROR_NOT_LOCKED ? 0 : -error_of(error);
 }
 
+int platform_sync(int fd, int data_only) {
+  (void)data_only;
+  HANDLE file = uv_get_osfhandle(fd);
+  if (file == INVALID_HANDLE_VALUE) return -EBADF;
+  return FlushFileBuffers(file) ? 0 : -error_of(GetLastError());
+}
+
 void platform_close(int fd) {
   _Alignas(16) char request[UV_REQUEST_BYTES] = {0};
   (void)uv_fs_close(NULL, request, fd, NULL);

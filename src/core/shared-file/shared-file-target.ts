@@ -7,6 +7,7 @@ import { errorMessage, LogboomError } from '../../base/errors.ts'
 import { sleep } from '../../base/sleep.ts'
 import { upkeepSlot } from '../../formats/lock-file.ts'
 import type { Disk } from '../../io/disk.ts'
+import { once } from '../../io/file-mode.ts'
 import { cannotSync, openFile } from '../../io/open-file.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import type { Account } from '../sink/account.ts'
@@ -90,7 +91,7 @@ export class SharedFileTarget implements Target {
     this.file = new SharedFile(
       disk,
       account.path,
-      options,
+      { ...options, warn: once((code, message, path) => account.warn(code, message, path)) },
       options.durability === 'disk' ? 'keep' : retirement,
       {
         wholeEnd: (start, end, readAt) => rules.wholeEnd(start, end, readAt),

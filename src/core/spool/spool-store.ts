@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { errorMessage, systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
+import { once } from '../../io/file-mode.ts'
 import { cannotSync, makeFolders } from '../../io/open-file.ts'
 import type { Steps } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
@@ -73,6 +74,7 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
       now: () => this.#clock.next(),
       copied: () => this.#copied(),
       cannotSync: (folder, error) => this.#cannotSync(folder, error),
+      otherMode: once((code, message, path) => account.warn(code, message, path)),
       leftBehind: (path, error) =>
         account.warn('ERR_IO', `cannot remove ${path}: ${errorMessage(error)}`, path)
     }
