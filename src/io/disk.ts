@@ -2,6 +2,7 @@
 import * as fs from 'node:fs'
 import { promisify } from 'node:util'
 import { native } from '../native/index.ts'
+import { closing, endOf, opened, openFlags } from './appending.ts'
 
 /** Identity, type, size, times, owner and permissions of a file; times in ms since 1970. */
 export interface FileStat {
@@ -49,12 +50,17 @@ function statOf(file: string | number, follow: boolean): FileStat | undefined {
 
 /** The real file system. Every method throws (or rejects with) the system error and does one thing. */
 export const realDisk = {
-  open: (path: string, flags: number, mode: number): number => fs.openSync(path, flags, mode),
-  openAsync: (path: string, flags: number, mode: number): Promise<number> => open(path, flags, mode),
-  close: (fd: number): void => fs.closeSync(fd),
+  open: (path: string, flags: number, mode: number): number =>
+    opened(fs.openSync(path, openFlags(flags), mode), flags),
+  openAsync: async (path: string, flags: number, mode: number): Promise<number> =>
+    opened(await open(path, openFlags(flags), mode), flags),
+  close: (fd: number): void => {
+    closing(fd)
+    fs.closeSync(fd)
+  },
   /** One `write` or `pwrite` (with `position`); may write less than asked. Returns the bytes written. */
   write: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number | null): number =>
-    fs.writeSync(fd, buffer, offset, length, position),
+    fs.writeSync(fd, buffer, offset, length, position ?? endOf(fd)),
   /** The same with a position, and on disk when it returns. */
   writeSynced: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number =>
     native.writeSynced(fd, buffer, offset, offset + length, position),
@@ -75,7 +81,8 @@ export const realDisk = {
     offset: number,
     length: number,
     position: number | null
-  ): Promise<number> => write(fd, buffer, offset, length, position).then((result) => result.bytesWritten),
+  ): Promise<number> =>
+    write(fd, buffer, offset, length, position ?? endOf(fd)).then((result) => result.bytesWritten),
   read: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number =>
     fs.readSync(fd, buffer, offset, length, position),
   readAsync: (

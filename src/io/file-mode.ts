@@ -14,7 +14,8 @@ const IMPOSSIBLE = new Set(['ERR_ACCESS_DENIED', 'EPERM', 'EACCES', 'ENOTSUP', '
 /** That it cannot be done is no failure: the mode was given to open(2) already, and a umask can only have narrowed it. */
 export function giveMode(disk: Disk, path: string, fd: number, mode: number, warn?: ModeWarning): void {
   const before = disk.fstat(fd).mode
-  if (before === mode) return
+  // Windows has no more of it than "read-only", which would keep the file from being removed.
+  if (before === mode || process.platform === 'win32') return
   try {
     disk.chmod(fd, mode)
   } catch (error) {

@@ -147,9 +147,25 @@ export function cannotSync(error: unknown): boolean {
   return NO_SYNC.has(systemCode(error) ?? '')
 }
 
+/** Why there is none, behind the name of the file or folder. */
+export function whyNoSync(error: unknown): string {
+  return systemCode(error) === 'ERR_ACCESS_DENIED'
+    ? "cannot be synced, because Node's permission model refuses it without the addon (--allow-addons)"
+    : 'is on a file system that cannot sync it'
+}
+
 /** Makes the entries of a folder durable (fsync(2) of the folder itself). */
 export function syncFolder(disk: Disk, folder: string): void {
   runNow(disk, folderSync(disk, folder))
+}
+
+/** The same where folders can be synced; elsewhere none is needed or nothing helps. */
+export function syncFolderIfPossible(disk: Disk, folder: string): void {
+  try {
+    syncFolder(disk, folder)
+  } catch (error) {
+    if (!cannotSync(error)) throw error
+  }
 }
 
 /** Like `syncFolder`, off this thread. */

@@ -8,7 +8,7 @@ import { sleep } from '../../base/sleep.ts'
 import { upkeepSlot } from '../../formats/lock-file.ts'
 import type { Disk } from '../../io/disk.ts'
 import { once } from '../../io/file-mode.ts'
-import { cannotSync, openFile } from '../../io/open-file.ts'
+import { cannotSync, openFile, whyNoSync } from '../../io/open-file.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import type { Account } from '../sink/account.ts'
 import type { Durability, RotatedEvent } from '../sink/contract.ts'
@@ -295,7 +295,7 @@ export class SharedFileTarget implements Target {
   #sayCannotSync(path: string, error: unknown): void {
     if (this.#saidCannotSync) return
     this.#saidCannotSync = true
-    const message = `${path} is on a file system that cannot sync it; what is written there may be lost with the power (${errorMessage(error)})`
+    const message = `${path} ${whyNoSync(error)}; what is written there may be lost with the power (${errorMessage(error)})`
     this.#account.warn('ERR_UNSUPPORTED', message, path)
   }
 }
