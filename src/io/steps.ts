@@ -43,6 +43,12 @@ export function* fsync(fd: number): Steps<void> {
   yield ['fsync', fd]
 }
 
+/** Flags to open a file just for a sync of it; Windows syncs nothing that was opened to be read. */
+export const OPEN_TO_SYNC =
+  (process.platform === 'win32' ? constants.O_RDWR : constants.O_RDONLY) |
+  constants.O_NOFOLLOW |
+  constants.O_NONBLOCK
+
 /** Windows opens no folder for it, and needs none: NTFS keeps names in its journal. */
 const hasFolderSync = process.platform !== 'win32'
 
