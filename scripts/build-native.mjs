@@ -3,7 +3,7 @@
 // downloaded. Where there is no compiler prebuilds/ or the portable fallback serves, so that is only a notice;
 // `--require` (CI, releases) makes it an error.
 // `--sanitize=address,undefined` builds one that ends the process at its first mistake, into build/sanitized, for tests
-// (see test/campaigns/native).
+// (see test/campaigns/native). `--syntax` builds nothing and looks whether another compiler ($CC) takes the sources.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, renameSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -13,7 +13,11 @@ import { sourcesFor } from './native-sources.mjs'
 
 const root = dirname(import.meta.dirname)
 const { values: given } = parseArgs({
-  options: { require: { type: 'boolean', default: false }, sanitize: { type: 'string' } }
+  options: {
+    require: { type: 'boolean', default: false },
+    sanitize: { type: 'string' },
+    syntax: { type: 'boolean' }
+  }
 })
 const required = given.require || given.sanitize !== undefined || process.env.CI === 'true'
 function give(reason) {
@@ -56,8 +60,10 @@ else
     '-fno-sanitize-recover=all'
   )
 const files = sourcesFor(process.platform)
+if (given.syntax) flags.push('-fsyntax-only')
 const build = spawnSync(compiler, [...flags, `-I${headers}`, '-o', temporary, ...files], { stdio: 'inherit' })
 if (build.error !== undefined) give(`${compiler}: ${build.error.message}`)
 if (build.status !== 0) process.exit(1)
+if (given.syntax) process.exit(0)
 // Renamed into place: a running process keeps the binary it has mapped.
 renameSync(temporary, output)

@@ -66,7 +66,7 @@ const platforms = {
       NODE_SKIP_PLATFORM_CHECK: '1',
       WINEPREFIX: join(root, 'node_modules/.cache/platforms/wine')
     }
-    return { start: [wine, node], env, addon: 'win32-x64/', slashes: true }
+    return { start: [wine, node], env, addon: 'win32-x64/' }
   }
 }
 
@@ -119,13 +119,13 @@ function install() {
   return application
 }
 
-async function runOn(name, { start, env = {}, addon, slashes }, application) {
+async function runOn(name, { start, env = {}, addon }, application) {
   const at = join(folder, name.replace(/\W+/g, '-'))
   mkdirSync(at)
   const smoke = async (...args) => await run([...start, join(application, 'smoke.mjs'), ...args], at, env)
   const info = JSON.parse(await smoke('info'))
   if (info.crc !== CRC_CHECK) throw new Error(`the checksum is wrong: ${info.crc}`)
-  const loaded = slashes ? info.addonFile?.replaceAll('\\', '/') : info.addonFile
+  const loaded = info.addonFile?.replaceAll('\\', '/')
   if (addon === undefined ? loaded !== undefined : !loaded?.includes(addon)) {
     throw new Error(`${loaded ?? info.whyNoAddon} instead of ${addon}`)
   }

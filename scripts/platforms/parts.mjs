@@ -16,6 +16,8 @@ export function need(command, args, options = {}) {
     encoding: 'utf8',
     timeout: SLOW_MS,
     maxBuffer: 1 << 26,
+    // npm is a script there.
+    shell: process.platform === 'win32',
     ...options
   })
   if (run.error !== undefined) throw new Missing(`${command}: ${run.error.message}`)
