@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { errorMessage, systemCode } from '../base/errors.ts'
-import { packageRoot } from '../base/package-root.ts'
+import { isBundled, packageRoot } from '../base/package-root.ts'
 
 /** Functions of the addon; null is what it leaves to the fallback on this platform. */
 export type AddonExports = Record<string, unknown>
@@ -25,12 +25,14 @@ export function loadAddon(names: readonly string[]): LoadedAddon {
   if (!DEFAULT.test(chosen)) return load(resolve(chosen), names, ', which LOGBOOM_NATIVE names,')
   const name = `${process.platform}-${process.arch}${isMusl() ? '-musl' : ''}/logboom.node`
   // What was built on this machine, from the sources that are there, is preferred; it is not in the package.
-  const files = ['build/native', 'prebuilds'].map((folder) =>
-    fileURLToPath(new URL(`${folder}/${name}`, packageRoot))
-  )
-  const file = files.find((candidate) => existsSync(candidate))
-  if (file !== undefined) return load(file, names, '')
-  return { reason: `there is no build for this platform at ${files[1]}` }
+  const folders = isBundled ? ['prebuilds'] : ['prebuilds', 'build/native']
+  const [own, built] = folders.map((folder) => fileURLToPath(new URL(`${folder}/${name}`, packageRoot)))
+  if (built !== undefined && existsSync(built)) return load(built, names, '')
+  if (existsSync(own)) return load(own, names, '')
+  const how = isBundled
+    ? '; this program is bundled: keep logboom in node_modules, or copy its folder prebuilds beside the bundle'
+    : ''
+  return { reason: `there is no binary for this platform at ${own}${how}` }
 }
 
 function load(file: string, names: readonly string[], whose: string): LoadedAddon {

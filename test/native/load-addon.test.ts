@@ -24,11 +24,11 @@ test.each(['0', 'off', 'false', 'no', ' 0 '])('LOGBOOM_NATIVE=%s is the reason g
   expect(loadAddon(names)).toEqual({ reason: `LOGBOOM_NATIVE=${value.trim()} switches it off` })
 })
 
-test.each(['arm', 'riscv64', 's390x'])('on a platform without a build (%s) the path is named', (arch) => {
+test.each(['arm', 'riscv64', 's390x'])('on a platform without a binary (%s) the path is named', (arch) => {
   vi.stubEnv('LOGBOOM_NATIVE', '')
   pretend('arch', arch)
   const { reason } = loadAddon(names)
-  expect(reason).toMatch(/^there is no build for this platform at \//)
+  expect(reason).toMatch(/^there is no binary for this platform at \//)
   expect(reason).toContain(join('prebuilds', `${process.platform}-${arch}`))
 })
 

@@ -86,7 +86,7 @@ describe.each(versions)('%s', (_, node, flag) => {
     flag,
     `--allow-fs-read=${root}*`,
     `--allow-fs-read=${folder}/*`,
-    '--allow-fs-read=/proc/*',
+    '--allow-fs-read=/proc/self/maps',
     `--allow-fs-write=${folder}/*`,
     '--allow-worker'
   ]
