@@ -2,7 +2,9 @@
 import { constants } from 'node:fs'
 import { LogboomError } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
+import type { ModeWarning } from '../../io/file-mode.ts'
 import { openFile } from '../../io/open-file.ts'
+import { openQueue } from '../lane/open-queue.ts'
 import { LineQueue } from '../queue/line-queue.ts'
 import { Account } from '../sink/account.ts'
 import type { ControlRequest, SinkStats } from '../sink/contract.ts'
@@ -52,23 +54,34 @@ export class DirectFile extends PumpedSink {
         notice: (message) => account.notice(message, true)
       },
       undefined,
-      (disk) => checkFile(disk, options)
+      (disk) => checkFile(disk, options, (code, message, at) => account.warn(code, message, at))
     )
     this.#account = account
     this.#staging = staging
     this.#writer = staging.writer
     this.#target = new DirectTarget(staging, account)
     // Lines need not wait in the pump's queue: how long records stay in memory is the flusher's.
+    const { queue, start, ...bound } = openQueue({
+      account,
+      kind: 'direct-file',
+      input: { ...input, path, instance: 'exclusive' },
+      lane: options.lane,
+      maxBufferBytes,
+      memory: new LineQueue(),
+      format: { unit: 'text' },
+      rules: { settles: false, keeps: true, isStaging: true }
+    })
     const pump = new Pump(
       account,
-      { durability, flushInterval: 0, maxBufferBytes, overflow },
-      new LineQueue(),
+      { durability, flushInterval: 0, maxBufferBytes: bound.maxBufferBytes, overflow },
+      queue,
       this.#target
     )
     this.attach(pump)
     pump.open()
     staging.start()
     staging.upkeep.begin(path)
+    start(() => pump.pull())
   }
 
   /**
@@ -137,10 +150,10 @@ export class DirectFile extends PumpedSink {
 }
 
 /** Refusals are thrown by the constructor; whatever else is wrong is for the flusher to retry. */
-function checkFile(disk: Disk, options: ParsedDirectFileOptions): void {
+function checkFile(disk: Disk, options: ParsedDirectFileOptions, warn: ModeWarning): void {
   const { path } = options
   try {
-    const file = openFile(disk, path, constants.O_RDWR, options)
+    const file = openFile(disk, path, constants.O_RDWR, { ...options, warn })
     let size: number
     try {
       size = disk.fstat(file.fd).size

@@ -26,6 +26,8 @@ export interface RingDescription {
   /** Kind of sink, and its options. */
   readonly kind: string
   readonly options: Readonly<Record<string, unknown>>
+  /** What one record of the ring is in a file of frames; see `LaneUnit`. */
+  readonly unit?: string | undefined
   /** For messages only: what shows whether the owner lives is its lock. */
   readonly pid: number
   readonly thread: number
@@ -211,6 +213,12 @@ export class LaneFolder {
     for (const file of this.#names()) {
       if (ringOfLarge(file) === ring) removeQuietly(this.disk, this.pathOf(file))
     }
+  }
+
+  /** Whether records of the ring are in files of their own. */
+  hasLarge(name: RingName): boolean {
+    const ring = ringName(name)
+    return this.#names().some((file) => ringOfLarge(file) === ring)
   }
 
   /** Removes what an owner, whose lock is held, left beside its rings: unfinished ones, large records of rings gone. */

@@ -35,6 +35,8 @@ const TRY_AGAIN_BYTES = 64 * 1024
 const BUSY_WAIT_MS = 2
 /** The same for a caller who has to be blocked anyway. */
 const BLOCKED_WAIT_MS = 50
+/** How often it is looked whether a staging target has written what it has taken. */
+const HOLD_MS = 250
 const NEWLINE = Buffer.from('\n')
 
 export interface PumpOptions {
@@ -57,6 +59,8 @@ export class Pump {
   readonly #level: SyncLevel
   /** Whether records are kept until they are on disk, so that they can be written again after a failed sync. */
   readonly #keeps: boolean
+  /** Whether the queue keeps what a staging target has taken until that has reached the sink's level. */
+  readonly #holds: boolean
   /** Both below the bound, so that a caller who waits for 'drain' is not blocked there. */
   readonly #writeNowBytes: number
   readonly #highWaterBytes: number
@@ -72,6 +76,7 @@ export class Pump {
   #owed: Owed = 'nothing'
   #flushTimer: NodeJS.Timeout | undefined
   #tryAgainBytes = 0
+  #holdTimer: NodeJS.Timeout | undefined
   /** Why the last sync failed. */
   #syncFailure: LogboomError | undefined
   /** The most that was ever written; what has to be written again does not count twice. */
@@ -86,17 +91,13 @@ export class Pump {
     this.#target = target
     this.#level = options.durability === 'disk' ? 'disk' : 'os'
     this.#keeps = options.durability === 'disk' && !target.isStaging
+    this.#holds = target.isStaging && queue.holds === true
     this.#writeNowBytes = Math.min(WRITE_NOW_BYTES, options.maxBufferBytes / 2)
     this.#highWaterBytes = Math.min(HIGH_WATER_BYTES, options.maxBufferBytes / 2)
     this.#trouble = new Trouble(account, this.#life)
     this.#suspect = new SuspectFile(target)
-    const life = this.#life
-    this.#intake = new Intake(account, queue, options.maxBufferBytes, options.overflow, {
-      get isOver() {
-        return life.isOver
-      },
-      makeRoom: (isBlocking) => this.#makeRoom(isBlocking)
-    })
+    const makeRoom = (isBlocking: boolean): boolean => this.#makeRoom(isBlocking)
+    this.#intake = new Intake(account, queue, this.#life, options, makeRoom)
     this.#syncs = new SyncScheduler(
       {
         get hasQueued() {
@@ -156,6 +157,7 @@ export class Pump {
       if (error instanceof LogboomError) {
         // What was opened on the way is not left open with nobody to close it.
         void this.#target.close()
+        this.#queue.close?.()
         throw error
       }
       this.#life.become('open')
@@ -164,13 +166,25 @@ export class Pump {
     addExitHandler(this)
   }
 
+  /** Another thread has put records into the queue: writes them, at the latest after `flushInterval`. */
+  pull(): void {
+    if (this.#life.isOver) return
+    const isLittle = this.#queue.hasLines && this.#queue.queuedBytes < this.#writeNowBytes
+    if (isLittle) this.#schedule()
+    else if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
+  }
+
   /** Accepts any piece of the stream of records. False means: above the high-water mark, 'drain' follows. */
   write(chunk: string | Uint8Array): boolean {
     requireData('write', chunk)
     this.#refuseClosed()
     this.#intake.accept(chunk)
-    if (this.#queue.queuedBytes < this.#writeNowBytes) this.#schedule()
-    else if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
+    if (this.#queue.queuedBytes < this.#writeNowBytes) {
+      if (this.#flushTimer === undefined) this.#schedule()
+      // Below the high-water mark, so there is nothing to wait for but what was owed before.
+      return this.#owed === 'nothing'
+    }
+    if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
     // While the lock is busy it is tried again now and then: a caller that never yields would starve the timer.
     else if (this.#retry.isBusy && this.#queue.queuedBytes >= this.#tryAgainBytes) this.#pumpAndSettle(0)
     return this.#isWelcome()
@@ -265,10 +279,10 @@ export class Pump {
   }
 
   stats(): SinkStats {
-    const { records, bytes, dropped, writes, syncs, rotations, repairs, errors } = this.#account.counters
     const { queuedBytes } = this
     const { state } = this.#life
-    return { records, bytes, dropped, writes, syncs, rotations, repairs, errors, queuedBytes, state }
+    const lane = this.#queue.survives === true ? 'mapped' : 'none'
+    return { ...this.#account.counters, queuedBytes, state, lane }
   }
 
   /** Writes every whole line at once; false if that is not possible now. */
@@ -309,12 +323,13 @@ export class Pump {
   /** For the exit hook: writes what can be written and says what could not. */
   exitNow(): void {
     if (this.#life.isOver) return
-    if (this.#queue.bytes === 0 && (this.#target.pending?.().bytes ?? 0) === 0) return
     try {
-      this.flushSync()
+      if (this.#queue.bytes > 0 || (this.#target.pending?.().bytes ?? 0) > 0) this.flushSync()
     } catch (error) {
-      this.#reportLost(this.abandon(), error)
+      const lost = this.abandon()
+      if (lost.lines > 0 || lost.bytes > 0 || this.#queue.survives !== true) this.#reportLost(lost, error)
     }
+    this.#queue.exit?.()
   }
 
   /** Drops records that wait to be written, the oldest ones, until `bytes` are free or none is left. */
@@ -340,11 +355,15 @@ export class Pump {
       return false
     }
     try {
+      if (this.#target.ready?.(waitMs) === false) return this.#busy()
       do {
         while (this.#queue.hasLines) {
-          const bytes = this.#target.write(this.#queue.head(MAX_BATCH_BYTES), waitMs)
+          const records = this.#queue.head(MAX_BATCH_BYTES)
+          // What could not be read is passed over.
+          if (records.length === 0) continue
+          const bytes = this.#target.write(records, waitMs)
           if (bytes === 0) return this.#busy()
-          this.#queue.consume(bytes, this.#keeps)
+          this.#queue.consume(bytes, this.#keeps || this.#holds)
           this.#mostWritten = Math.max(this.#mostWritten, this.#queue.writtenTotal)
         }
       } while (this.#queueDropNotice())
@@ -378,9 +397,24 @@ export class Pump {
     // Who waits for an acknowledgement waits for a sync that nobody else may ask for, where writing is staging.
     const isWanted = this.#owed === 'acknowledgement' || (this.#level === 'disk' && !this.#target.isStaging)
     if (isWanted && !this.#syncs.isSynced(this.#level)) this.#syncs.syncSoon()
+    if (this.#holds) this.#releaseHeld()
+  }
+
+  /** Lets the queue forget what a staging target has written meanwhile; asks for that where it takes too much room. */
+  #releaseHeld(): void {
+    clearTimeout(this.#holdTimer)
+    this.#holdTimer = undefined
+    const queue = this.#queue
+    if (!queue.hasKept || this.#life.isOver) return
+    if (this.#level === 'os' && (this.#target.pending?.().bytes ?? 0) === 0) queue.release()
+    else {
+      if (queue.bytes - queue.queuedBytes > this.#highWaterBytes / 2) this.#syncs.syncSoon()
+      this.#holdTimer = setTimeout(() => this.#releaseHeld(), HOLD_MS).unref()
+    }
   }
 
   #synced(to: SyncLevel, total: number, isOver: boolean): void {
+    if (this.#holds && this.#level === 'os') this.#queue.release(total)
     if (to === 'disk') {
       this.#queue.release(total)
       if (isOver && this.#trouble.has('sync')) {
@@ -580,9 +614,11 @@ export class Pump {
     const { failure } = this.#trouble
     this.#life.become('closing')
     this.#clearFlush()
+    clearTimeout(this.#holdTimer)
     this.#retry.clear()
     const queued = this.#queue.clear()
     const unwritten = sum(queued, await this.#target.close())
+    this.#queue.close?.()
     this.#life.become('closed')
     removeExitHandler(this)
     this.#syncs.rejectAll(this.#closedError())
@@ -597,7 +633,13 @@ export class Pump {
 
   /** Whether everything accepted has reached the sink's durability. */
   #isAtRest(): boolean {
-    if (this.#queue.bytes > 0 || this.#retry.isSet || this.#syncs.isAwaited || this.#target.isStaging)
+    if (
+      this.#queue.bytes > 0 ||
+      this.#queue.hasLines ||
+      this.#retry.isSet ||
+      this.#syncs.isAwaited ||
+      this.#target.isStaging
+    )
       return false
     return this.#options.durability !== 'disk' || this.#syncs.isSynced('disk')
   }

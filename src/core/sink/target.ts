@@ -1,6 +1,7 @@
 // What a pump writes to. The pump holds the queue, the life cycle, retries, flush levels and the account; a target
 // knows one kind of file and nothing of all that. An optional member is absent where there is nothing to do.
 import { LogboomError } from '../../base/errors.ts'
+import { whyNoSync } from '../../io/open-file.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 
 /** A level that a target can be asked for; `'none'` is the pump's own memory. */
@@ -28,6 +29,8 @@ export interface Target {
   readonly isStaging: boolean
   /** Opens what is needed for writing. A refusal (`ERR_NOT_FILE`, `ERR_OPTION`, …) is a `LogboomError`. */
   open?(): void
+  /** Called before records are taken from the queue; false if that has to wait, at most `waitMs` of it here. */
+  ready?(waitMs: number): boolean
   /**
    * Writes whole records; waits at most `waitMs` for a lock or for room. Returns how many bytes of whole records
    * were taken, 0 if there is no turn to be had now. Throws only if nothing was taken.
@@ -70,7 +73,7 @@ export class DataSyncError extends LogboomError {
 export class NotSyncableError extends LogboomError {
   constructor(path: string, cause: unknown) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    const message = `${path} is on a file system that cannot sync it, so nothing can be durable there: ${reason}`
+    const message = `${path} ${whyNoSync(cause)}, so nothing can be durable there: ${reason}`
     super('ERR_UNSUPPORTED', message, { path, cause })
   }
 }

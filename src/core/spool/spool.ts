@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
 import { LogboomError } from '../../base/errors.ts'
+import { optionError } from '../../base/options.ts'
 import type { Disk } from '../../io/disk.ts'
 import { FolderSyncError, run, runNow } from '../../io/steps.ts'
 import { Account } from '../sink/account.ts'
@@ -52,6 +53,10 @@ export class Spool extends EventEmitter<SinkEvents> {
   constructor(input: SpoolOptions = {}) {
     super()
     const options = parseSpoolOptions(input)
+    if (options.lane !== undefined && options.lane !== false) {
+      const rule = "is for transports; of this class a record is in a file when 'write' has resolved"
+      throw optionError('spool', 'lane', rule, input.lane)
+    }
     const { disk, now, stallMs } = internals()
     this.#options = options
     this.#stallMs = stallMs
@@ -146,6 +151,7 @@ export class Spool extends EventEmitter<SinkEvents> {
       // What a closed spool could not publish waits no more: it is counted as dropped, or lies in a temporary file.
       queuedBytes: this.#life.state === 'closed' ? 0 : this.#crew.pendingBytes + this.#waiting.bytes,
       state: this.#life.state,
+      lane: 'none',
       queued: this.#waiting.length,
       recoveredFiles: this.#store.recoveredFiles
     }
