@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "bindings.h"
-#include "lane.h"
 #include "platform.h"
+
+#ifndef _WIN32
+#include "lane.h"
 
 // Lives until the collector finds its handle, or the environment ends; `memory` is NULL once it is closed.
 typedef struct {
@@ -219,18 +221,19 @@ static napi_value store_note(napi_env env, napi_callback_info info) {
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
   return NULL;
 }
+#endif
 
 const binding lane_bindings[] = {
-    {"laneAvailable", lane_available},
-    {"laneMap", lane_map},
-    {"laneUnmap", lane_unmap},
-    {"laneAppend", lane_append},
-    {"laneAppendReference", lane_append_reference},
-    {"laneWritten", written_position},
-    {"laneDrained", drained_position},
-    {"laneRelease", release},
-    {"laneRead", read_records},
-    {"laneNotes", load_notes},
-    {"laneNote", store_note},
+    {"laneAvailable", ONLY_POSIX(lane_available)},
+    {"laneMap", ONLY_POSIX(lane_map)},
+    {"laneUnmap", ONLY_POSIX(lane_unmap)},
+    {"laneAppend", ONLY_POSIX(lane_append)},
+    {"laneAppendReference", ONLY_POSIX(lane_append_reference)},
+    {"laneWritten", ONLY_POSIX(written_position)},
+    {"laneDrained", ONLY_POSIX(drained_position)},
+    {"laneRelease", ONLY_POSIX(release)},
+    {"laneRead", ONLY_POSIX(read_records)},
+    {"laneNotes", ONLY_POSIX(load_notes)},
+    {"laneNote", ONLY_POSIX(store_note)},
     {NULL, NULL},
 };

@@ -16,6 +16,7 @@ import {
 import type { Disk } from '../../io/disk.ts'
 import { isForeign, makeFolders, syncFolder } from '../../io/open-file.ts'
 import { closeQuietly, removeQuietly } from '../../io/quietly.ts'
+import { needsAddon } from '../../native/index.ts'
 import { MappedRing } from './mapped-ring.ts'
 import { createRingFile } from './ring-file.ts'
 
@@ -58,7 +59,7 @@ export class LaneFolder {
    */
   static open(disk: Disk, dir?: string): LaneFolder {
     if (!MappedRing.isAvailable) {
-      throw new LogboomError('ERR_UNSUPPORTED', 'a lane that outlives the process needs the native addon')
+      throw new LogboomError('ERR_UNSUPPORTED', needsAddon('a lane that outlives the process'))
     }
     if (dir !== undefined) return new LaneFolder(disk, resolve(dir), true)
     const reasons: string[] = []

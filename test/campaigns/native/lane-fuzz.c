@@ -129,7 +129,6 @@ int main(int count, char **arguments) {
   if (count != 3) fail("a seed and the number of episodes");
   state = strtoull(arguments[1], NULL, 10) * 2 + 1;
   uint64_t episodes = strtoull(arguments[2], NULL, 10);
-  checksum_init();
   for (uint64_t i = 0; i < episodes; i++) episode(i % 2 == 0);
   printf("%llu episodes\n", (unsigned long long)episodes);
   return 0;
