@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "bindings.h"
+
+#ifndef _WIN32
 #include "lane.h"
 #include "platform.h"
 
@@ -220,17 +222,19 @@ static napi_value store_note(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+#endif
+
 const binding lane_bindings[] = {
-    {"laneAvailable", lane_available},
-    {"laneMap", lane_map},
-    {"laneUnmap", lane_unmap},
-    {"laneAppend", lane_append},
-    {"laneAppendReference", lane_append_reference},
-    {"laneWritten", written_position},
-    {"laneDrained", drained_position},
-    {"laneRelease", release},
-    {"laneRead", read_records},
-    {"laneNotes", load_notes},
-    {"laneNote", store_note},
+    {"laneAvailable", ONLY_POSIX(lane_available)},
+    {"laneMap", ONLY_POSIX(lane_map)},
+    {"laneUnmap", ONLY_POSIX(lane_unmap)},
+    {"laneAppend", ONLY_POSIX(lane_append)},
+    {"laneAppendReference", ONLY_POSIX(lane_append_reference)},
+    {"laneWritten", ONLY_POSIX(written_position)},
+    {"laneDrained", ONLY_POSIX(drained_position)},
+    {"laneRelease", ONLY_POSIX(release)},
+    {"laneRead", ONLY_POSIX(read_records)},
+    {"laneNotes", ONLY_POSIX(load_notes)},
+    {"laneNote", ONLY_POSIX(store_note)},
     {NULL, NULL},
 };
