@@ -97,6 +97,11 @@ export function checkedFor<T extends object, P extends object>(checked: T, place
   return Object.defineProperty({ ...checked, ...place }, CHECKED, { value: true })
 }
 
+/** Whether these are options for another place. */
+export function isChecked(input: unknown): boolean {
+  return typeof input === 'object' && input !== null && CHECKED in input
+}
+
 /**
  * Checks `input` against `specs`; options given by another name come out under their own. Throws `ERR_OPTION` naming
  * the option, the rule and the value. `elsewhere`: options that others have, and who, for a message about one of them.
@@ -108,7 +113,7 @@ export function parseOptions<const S extends OptionSpecs>(
   elsewhere?: ReadonlyMap<string, string>
 ): OptionsOutput<S> {
   requireObject(kind, input)
-  if (CHECKED in input) return input as OptionsOutput<S>
+  if (isChecked(input)) return input as OptionsOutput<S>
   // What is unknown first: `destination` is why `path` is missing.
   const options = byOwnName(kind, specs, input, elsewhere)
   const result = v.safeParse(schemaOf(specs), options, { abortEarly: true })

@@ -18,8 +18,14 @@
 //  84   u32 LE   CRC-32C of bytes 0..59 and 64..83
 //
 // Its checksum covers the first block, too: a writer that knows nothing of lanes and announces a write of its own
-// makes the lane void. 88 bytes lie in one page, so a kill cannot tear them. Kernel locks on single bytes of this file
-// exclude writers (`writeSlot`) and those who compress and remove backups (`upkeepSlot`).
+// makes the lane void. 88 bytes lie in one page, so a kill cannot tear them.
+//
+//  88   u48 LE   token of a claim (claim-name.ts); 0, or no such bytes: none was ever noted
+//
+// Kernel locks on single bytes of this file exclude writers (`writeSlot`) and those who compress and remove backups
+// (`upkeepSlot`). Each user of these locks holds one byte more as long as it has the file open (`firstUserSlot`), for
+// those to see who cannot take locks. These in turn note their claim here, for everybody to see who reads the state
+// anyway; only the owner of the claim writes there.
 import assert from 'node:assert'
 import { native } from '../native/index.ts'
 import { MAX_BACKUP_NUMBER, MAX_BACKUP_STAMP } from './backup-name.ts'
@@ -30,6 +36,24 @@ export const lockFileBytes = 64
 export const lockStateBytes = 88
 export const writeSlot = 0
 export const upkeepSlot = 1
+
+/** So much is read to learn state and claim. */
+export const lockFileReadBytes = 94
+export const claimNoteAt = 88
+export const claimNoteBytes = 6
+
+/** Far behind all content, and so many per device. */
+const USER_SLOTS_AT = 2 ** 40
+export const userSlots = 4096
+const DEVICES = 1n << 20n
+
+/**
+ * The first of the bytes of which users of a lock file hold one each. It depends on the device, because others may see of a
+ * lock no more than the number of the file, which is unique on a device only.
+ */
+export function firstUserSlot(dev: bigint): number {
+  return USER_SLOTS_AT + Number(dev % DEVICES) * userSlots
+}
 
 const MAGIC = Buffer.from('LBLOCK1\n')
 const CRC_AT = 60
@@ -90,6 +114,11 @@ function isRepresentable({ offset, length, backupStamp, backupNumber }: LockStat
     backupStamp <= MAX_BACKUP_STAMP &&
     backupNumber <= MAX_BACKUP_NUMBER
   )
+}
+
+/** The token of the claim that was noted in a lock file's first bytes; 0 if none was. */
+export function notedClaim(bytes: Buffer): number {
+  return bytes.length < claimNoteAt + claimNoteBytes ? 0 : bytes.readUIntLE(claimNoteAt, claimNoteBytes)
 }
 
 /** Encodes into the first bytes of `bytes`: both blocks, or the first one if there is no room for more. */

@@ -7,7 +7,7 @@ import { decodeLockState, lockFileBytes } from '../../formats/lock-file.ts'
 import type { Disk } from '../../io/disk.ts'
 import { openFile } from '../../io/open-file.ts'
 import { native } from '../../native/index.ts'
-import { Lock } from '../shared-file/lock.ts'
+import { KernelLock } from '../shared-file/kernel-lock.ts'
 
 export interface PathLockOptions {
   readonly mode: number
@@ -21,7 +21,7 @@ const written = new Set<string>()
 export class PathLock {
   readonly #disk: Disk
   readonly #path: string
-  readonly #lock: Lock | undefined
+  readonly #lock: KernelLock | undefined
   /** The names under which the file is in `written`. */
   readonly #names: readonly string[]
   #isHeld = false
@@ -34,7 +34,7 @@ export class PathLock {
   constructor(disk: Disk, path: string, options: PathLockOptions) {
     this.#disk = disk
     this.#path = path
-    this.#lock = native.canLock ? new Lock(disk, path, options) : undefined
+    this.#lock = native.canLock ? new KernelLock(disk, path, options) : undefined
     this.#names = this.#lock === undefined ? namesOf(disk, path) : []
     if (this.#names.some((name) => written.has(name))) throw this.#refusal()
     for (const name of this.#names) written.add(name)
