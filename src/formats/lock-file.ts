@@ -55,7 +55,8 @@ export function firstUserSlot(dev: bigint): number {
   return USER_SLOTS_AT + Number(dev % DEVICES) * userSlots
 }
 
-const MAGIC = Buffer.from('LBLOCK1\n')
+/** What each lock file begins with. */
+export const lockFileHead = Buffer.from('LBLOCK1\n')
 const CRC_AT = 60
 const OWNER_AT = 64
 const OWNER_BYTES = 16
@@ -103,8 +104,8 @@ export function lockFileName(base: string): string {
 
 /** Whether `head`, the first bytes of a file, is that of a lock file of ours, or one that was just created. */
 export function isLockFile(head: Uint8Array): boolean {
-  const length = Math.min(head.length, MAGIC.length)
-  return MAGIC.subarray(0, length).equals(head.subarray(0, length))
+  const length = Math.min(head.length, lockFileHead.length)
+  return lockFileHead.subarray(0, length).equals(head.subarray(0, length))
 }
 
 function isRepresentable({ offset, length, backupStamp, backupNumber }: LockState): boolean {
@@ -124,7 +125,7 @@ export function notedClaim(bytes: Buffer): number {
 /** Encodes into the first bytes of `bytes`: both blocks, or the first one if there is no room for more. */
 export function encodeLockState(state: LockState, bytes: Buffer): void {
   assert(isRepresentable(state), 'a state with numbers that cannot be read back')
-  MAGIC.copy(bytes)
+  lockFileHead.copy(bytes)
   bytes.writeUInt32LE(state.writing ? 1 : 0, 8)
   bytes.writeUInt32LE(state.pid, 12)
   bytes.writeBigUInt64LE(BigInt.asUintN(64, state.dev), 16)
@@ -139,7 +140,7 @@ export function encodeLockState(state: LockState, bytes: Buffer): void {
 
 /** The state in `bytes`, or undefined if they are not a whole, undamaged one with numbers that can be used. */
 export function decodeLockState(bytes: Buffer): LockState | undefined {
-  if (bytes.length < lockFileBytes || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return undefined
+  if (bytes.length < lockFileBytes || !bytes.subarray(0, lockFileHead.length).equals(lockFileHead)) return undefined
   if (bytes.readUInt32LE(CRC_AT) !== native.crc32c(bytes, 0, 0, CRC_AT)) return undefined
   const writing = bytes.readUInt32LE(8) === 1
   const state: LockState = {

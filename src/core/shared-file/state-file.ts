@@ -12,6 +12,7 @@ import {
   isLockFile,
   type LockState,
   lockFileBytes,
+  lockFileHead,
   lockFileName,
   lockFileReadBytes,
   lockStateBytes,
@@ -30,6 +31,8 @@ export class StateFile {
   readonly #disk: Disk
   readonly #options: OpenOptions
   readonly #bytes = Buffer.alloc(lockFileReadBytes)
+  readonly #state = this.#bytes.subarray(0, lockStateBytes)
+  readonly #note = Buffer.alloc(claimNoteBytes)
   #file: OpenFile | undefined
 
   constructor(disk: Disk, logPath: string, options: OpenOptions) {
@@ -64,13 +67,16 @@ export class StateFile {
 
   save(state: LockState): void {
     encodeLockState(state, this.#bytes)
-    this.#write(lockStateBytes, 0)
+    this.#write(this.#state, 0)
   }
 
-  /** Notes the token of a claim; only for its owner. */
+  /** Notes the token of a claim; only for its owner, who may not be alone yet, so that nothing else is changed. */
   noteClaim(token: number): void {
-    this.#bytes.writeUIntLE(token, 0, claimNoteBytes)
-    this.#write(claimNoteBytes, claimNoteAt)
+    const { fd } = this.#opened()
+    // A new file that begins with zeros would not be taken for a lock file.
+    if (this.#disk.fstat(fd).size < lockFileBytes) this.#write(lockFileHead, 0)
+    this.#note.writeUIntLE(token, 0, claimNoteBytes)
+    this.#write(this.#note, claimNoteAt)
     this.claim = token
   }
 
@@ -111,9 +117,9 @@ export class StateFile {
   }
 
   // Half a state is as good as none, and a write that it announces could not be repaired.
-  #write(length: number, position: number): void {
-    const written = this.#disk.write(this.#opened().fd, this.#bytes, 0, length, position)
-    if (written === length) return
+  #write(bytes: Uint8Array, position: number): void {
+    const written = this.#disk.write(this.#opened().fd, bytes, 0, bytes.length, position)
+    if (written === bytes.length) return
     const message = `ENOSPC: only ${written} bytes of the state were written to ${this.path}`
     throw Object.assign(new Error(message), { code: 'ENOSPC' })
   }
