@@ -1,7 +1,7 @@
 // Option specs: one per sink, from which types, defaults, validation and the tables in docs/ all come.
 import * as v from 'valibot'
 import { LogboomError } from './errors.ts'
-import { similarValue } from './foreign-options.ts'
+import { similarValue } from './foreign-values.ts'
 import { pathOfUrl } from './option-values.ts'
 import { describeUnknownOption } from './unknown-option.ts'
 
@@ -176,7 +176,7 @@ function byOwnName(
 
 /** An `ERR_OPTION` for a rule that a single option's schema cannot express. */
 export function optionError(kind: string, name: string, rule: string, value: unknown): LogboomError {
-  const near = similarValue(name, value)
+  const near = similarValue(name, value, rule)
   const meant = near === undefined ? '' : `; did you mean ${near}?`
   return new LogboomError('ERR_OPTION', `${kind}: option '${name}' ${rule}, got ${show(value)}${meant}`)
 }

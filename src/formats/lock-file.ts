@@ -140,7 +140,8 @@ export function encodeLockState(state: LockState, bytes: Buffer): void {
 
 /** The state in `bytes`, or undefined if they are not a whole, undamaged one with numbers that can be used. */
 export function decodeLockState(bytes: Buffer): LockState | undefined {
-  if (bytes.length < lockFileBytes || !bytes.subarray(0, lockFileHead.length).equals(lockFileHead)) return undefined
+  if (bytes.length < lockFileBytes || !bytes.subarray(0, lockFileHead.length).equals(lockFileHead))
+    return undefined
   if (bytes.readUInt32LE(CRC_AT) !== native.crc32c(bytes, 0, 0, CRC_AT)) return undefined
   const writing = bytes.readUInt32LE(8) === 1
   const state: LockState = {

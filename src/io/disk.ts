@@ -139,6 +139,8 @@ export const realDisk = {
     fs.mkdirSync(path, { mode })
     fs.chmodSync(path, mode)
   },
+  /** Where a symbolic link leads, as it says. */
+  readlink: (path: string): string => fs.readlinkSync(path),
   /** Removes an empty folder. */
   rmdir: (path: string): void => fs.rmdirSync(path),
   readdir: (path: string): string[] => fs.readdirSync(path),
