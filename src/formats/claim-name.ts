@@ -31,7 +31,12 @@ export function claimFolderName(base: string): string {
 }
 
 export function encodeClaim({ pid, thread, start, machine, space, token }: Claim): string {
-  return `${pid}-${thread}-${start}-${machine}-${space}-${token.toString(16).padStart(2 * TOKEN_BYTES, '0')}`
+  return `${pid}-${thread}-${start}-${machine}-${space}-${encodeToken(token)}`
+}
+
+/** Also the name of the socket beside the claim, at which its owner listens as long as it lives. */
+export function encodeToken(token: number): string {
+  return token.toString(16).padStart(2 * TOKEN_BYTES, '0')
 }
 
 /** Undefined for any other name. */

@@ -10,10 +10,13 @@ import {
   type Claim as ClaimName,
   claimFolderName,
   decodeClaim,
-  encodeClaim
+  encodeClaim,
+  encodeToken,
+  NO_SPACE
 } from '../../formats/claim-name.ts'
 import type { Disk } from '../../io/disk.ts'
 import { isSharedByMachines } from '../../io/file-system.ts'
+import { isLifeShown, showLife } from '../../io/life-sign.ts'
 import { isForeign, makeFolders, type OpenOptions } from '../../io/open-file.ts'
 import { closeQuietly, removeQuietly } from '../../io/quietly.ts'
 import { lifeOf, thisThread } from '../../io/thread-life.ts'
@@ -34,6 +37,7 @@ export class Claim {
   readonly #options: OpenOptions
   #held: ClaimName | undefined
   #others: ClaimName | undefined
+  #endSign: (() => void) | undefined
 
   constructor(disk: Disk, logPath: string, options: OpenOptions) {
     this.folder = claimFolderOf(logPath)
@@ -56,6 +60,7 @@ export class Claim {
     if (this.#held === undefined) return false
     if (this.#disk.exists(this.#pathOf(this.#held))) return true
     this.#held = undefined
+    this.#showNoLife()
     return false
   }
 
@@ -74,6 +79,7 @@ export class Claim {
     }
     if (this.#others === undefined) {
       this.#held = mine
+      if (mine.space !== NO_SPACE) this.#endSign = showLife(signOf(this.folder, mine))
       return true
     }
     this.#remove(path)
@@ -85,6 +91,7 @@ export class Claim {
     const path = this.#pathOf(this.#held)
     this.#held = undefined
     this.#remove(path)
+    this.#showNoLife()
     try {
       this.#disk.rmdir(this.folder)
     } catch {
@@ -94,6 +101,11 @@ export class Claim {
 
   #pathOf(claim: ClaimName): string {
     return join(this.folder, encodeClaim(claim))
+  }
+
+  #showNoLife(): void {
+    this.#endSign?.()
+    this.#endSign = undefined
   }
 
   #remove(path: string): void {
@@ -165,18 +177,38 @@ export function ownerOf(
   for (const name of names) {
     const claim = decodeClaim(name)
     if (claim === undefined || claim.token === exceptToken) continue
-    if (!isOver(claim, name, folder)) owner ??= claim
-    else if (removeQuietly(disk, join(folder, name))) released.delete(name)
+    if (!isOver(disk, claim, name, folder)) {
+      owner ??= claim
+      continue
+    }
+    if (removeQuietly(disk, join(folder, name))) released.delete(name)
+    removeQuietly(disk, signOf(folder, claim))
   }
   return owner
 }
 
 /** Whether its owner cannot come back, whatever happens. */
-function isOver(claim: ClaimName, name: string, folder: string): boolean {
+function isOver(disk: Disk, claim: ClaimName, name: string, folder: string): boolean {
   if (released.has(name)) return true
-  const life = lifeOf(claim)
-  // Elsewhere the machine that made it may run, and this one cannot know; here it was started again since.
-  return life === 'ended' || (life === 'beforeStart' && !isSharedByMachines(folder))
+  switch (lifeOf(claim)) {
+    case 'running':
+      return false
+    case 'ended':
+      return true
+    case 'elsewhere': {
+      // Another container of this machine, whose sockets can be seen; without one there is no telling.
+      const sign = signOf(folder, claim)
+      return claim.machine === thisThread().machine && disk.exists(sign) && isLifeShown(sign) === false
+    }
+    case 'beforeStart':
+      // The machine that made it may be another one, and run.
+      return !isSharedByMachines(folder)
+  }
+}
+
+/** Where the owner of a claim shows that it lives. */
+function signOf(folder: string, { token }: ClaimName): string {
+  return join(folder, encodeToken(token))
 }
 
 /** False if nothing is there. */

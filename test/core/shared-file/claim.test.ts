@@ -1,5 +1,5 @@
 // The claim of a log, which keeps writers apart where there are no kernel locks.
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chownSync,
@@ -13,9 +13,9 @@ import {
   writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { Claim, claimFolderOf, describeOwner } from '../../../src/core/shared-file/claim.ts'
-import { encodeClaim, type Owner } from '../../../src/formats/claim-name.ts'
+import { decodeClaim, encodeClaim, type Owner } from '../../../src/formats/claim-name.ts'
 import { realDisk } from '../../../src/io/disk.ts'
 import { thisThread } from '../../../src/io/thread-life.ts'
 import { createFaultyDisk } from '../../helpers/faulty-disk.ts'
@@ -23,6 +23,7 @@ import { createFolder } from '../../helpers/folder.ts'
 import { randomModule } from '../../helpers/random.ts'
 import { built } from '../../helpers/script.ts'
 import { sized } from '../../helpers/sized.ts'
+import { until } from '../../helpers/until.ts'
 
 const options = { mode: 0o640, dirMode: 0o750, mkdir: true, foreignOwner: 'refuse' } as const
 
@@ -38,6 +39,10 @@ function leave(path: string, owner: Owner, token = 1): string {
   const file = join(folder, encodeClaim({ ...owner, token }))
   writeFileSync(file, '')
   return file
+}
+
+function claimsIn(folder: string): number {
+  return readdirSync(folder).filter((name) => decodeClaim(name) !== undefined).length
 }
 
 test('one has it until it is released, and then nothing is left', () => {
@@ -65,7 +70,7 @@ test('what the dead have left is removed and in nobody’s way', () => {
   leave(path, { ...self, machine: '00000000' }, 4)
   writeFileSync(join(claimFolderOf(path), '.nfs0123'), '')
   expect(claims[0].take()).toBe(true)
-  expect(readdirSync(claimFolderOf(path))).toHaveLength(2)
+  expect(claimsIn(claimFolderOf(path))).toBe(1)
 })
 
 test('a stopped process keeps it, and a killed one does not', async () => {
@@ -155,11 +160,11 @@ describe('a disk that fails', () => {
     expect(one.take()).toBe(true)
     faulty.fault = (called) => (called === 'unlink' ? 'EIO' : undefined)
     one.release()
-    expect(readdirSync(one.folder)).toHaveLength(1)
+    expect(claimsIn(one.folder)).toBe(1)
     expect(other.take()).toBe(true)
     faulty.fault = () => undefined
     expect([other.isHeld(), one.take()]).toEqual([true, false])
-    expect(readdirSync(one.folder)).toHaveLength(1)
+    expect(claimsIn(one.folder)).toBe(1)
   })
 
   test('a folder that is missing and not to be made is a system error', () => {
@@ -236,4 +241,54 @@ test('processes and threads that take it all the time, and are killed, never hav
     owner = undefined
   }
   expect(taken).toBeGreaterThanOrEqual(4 * rounds)
+})
+
+const canUnshare = spawnSync('unshare', ['--pid', '--fork', '--mount-proc', 'true']).status === 0
+
+describe.skipIf(!canUnshare)('another container of the machine (needs the right to make namespaces)', () => {
+  /** A process in a namespace of its own, which takes the claim and keeps it. */
+  async function startContained(path: string): Promise<ChildProcess> {
+    const code = `
+      import { Claim } from ${built('core/shared-file/claim.js')}
+      import { realDisk } from ${built('io/disk.js')}
+      const claim = new Claim(realDisk, ${JSON.stringify(path)}, ${JSON.stringify(options)})
+      console.log(claim.take())
+      process.stdin.on('data', () => { claim.release(); process.exit() })`
+    const args = [
+      '--pid',
+      '--fork',
+      '--kill-child',
+      '--mount-proc',
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      code
+    ]
+    const child = spawn('unshare', args, { stdio: ['pipe', 'pipe', 'inherit'] })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    const [answer] = await once(child.stdout, 'data')
+    expect(String(answer)).toBe('true\n')
+    return child
+  }
+
+  test('keeps its claim while it lives, and has none when it was killed', async () => {
+    const { path, claims } = createClaims(1)
+    const child = await startContained(path)
+    expect(claims[0].take()).toBe(false)
+    expect(describeOwner(claims[0].owner!, claims[0].folder)).toContain('another container')
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    await until(() => claims[0].take())
+    claims[0].release()
+    expect(existsSync(claims[0].folder)).toBe(false)
+  })
+
+  test('gives it back like any other', async () => {
+    const { path, claims } = createClaims(1)
+    const child = await startContained(path)
+    expect(claims[0].take()).toBe(false)
+    child.stdin!.write('release')
+    await once(child, 'exit')
+    expect(claims[0].take()).toBe(true)
+  })
 })
