@@ -192,9 +192,14 @@ export const foreignOptions: readonly ForeignOption[] = [
     hint: 'There is no such option here: lines are always appended. To begin with an empty file, rotate or remove it before.'
   },
   {
-    names: ['eol', 'encoding'],
+    names: ['encoding', 'charset'],
     ours: [],
-    hint: "There is no such option here: text is UTF-8, and lines end with '\\n'."
+    hint: 'There is no such option here: text is UTF-8.'
+  },
+  {
+    names: ['eol', 'lazy', 'name', 'escapeNewlines'],
+    ours: [],
+    hint: "It is an option of the winston transports of this package; elsewhere lines end with '\\n', and files are opened at the start."
   },
   {
     names: [
@@ -211,19 +216,14 @@ export const foreignOptions: readonly ForeignOption[] = [
     hint: 'There is no such option here: the live file is named by its path, and backups have the name of it, time and number.'
   },
   {
-    names: ['immutable', 'initialRotation', 'intervalBoundary', 'lazy'],
+    names: ['immutable', 'initialRotation', 'intervalBoundary'],
     ours: [],
-    hint: 'There is no such option here: backups are never renamed, periods are those of the clock, and the file is opened at the start.'
+    hint: 'There is no such option here: backups are never renamed, and periods are those of the clock.'
   },
   {
     names: ['stream', 'teeToStdout', 'log', 'logv', 'close', 'fs'],
     ours: [],
     hint: "There is no such option here: a second output is a second transport or stream, such as winston's Console."
-  },
-  {
-    names: ['name'],
-    ours: [],
-    hint: 'There is no such option here: a transport is named after its kind.'
   },
   {
     names: ['type', 'appenders', 'categories'],

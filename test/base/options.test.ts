@@ -399,6 +399,7 @@ describe('an unknown option is told what was meant', () => {
     ['json', 'Leave it out: what a line looks like'],
     ['minLength', 'Leave it out: batches'],
     ['encoding', 'no such option here: text is UTF-8'],
+    ['eol', 'an option of the winston transports'],
     ['append', 'no such option here: lines are always appended'],
     ['teeToStdout', 'no such option here: a second output'],
     ['extension', 'no such option here: the live file is named by its path'],
