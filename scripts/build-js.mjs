@@ -22,6 +22,7 @@ const internal = [
   'core/direct-file/flusher/flusher-thread',
   'core/lane/internals',
   'core/registry',
+  'core/shared-file/claim',
   'core/sink/internals',
   'core/spool/spool-lines',
   'core/wal/write-ahead-log',

@@ -520,8 +520,11 @@ export class Pump {
 
   #lockTimeout(): LogboomError {
     const { path } = this.#account
-    const { lockTimeoutMs } = this.#target
-    const message = `the lock of ${path} is held by somebody else for more than ${lockTimeoutMs} ms`
+    const { lockTimeoutMs, obstacle } = this.#target
+    const message =
+      obstacle === undefined
+        ? `the lock of ${path} is held by somebody else for more than ${lockTimeoutMs} ms`
+        : `${path} cannot be written for more than ${lockTimeoutMs} ms: it is ${obstacle}`
     return new LogboomError('ERR_LOCK_TIMEOUT', message, { path })
   }
 
