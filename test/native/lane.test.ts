@@ -40,7 +40,7 @@ test('the fallback has no mapped rings, and every function says so', () => {
   expect(codeOf(() => fallback.laneRelease({}, 0))).toBe('ERR_UNSUPPORTED')
 })
 
-describe.skipIf(!native.laneAvailable())('a mapped ring', () => {
+describe.skipIf(!native.laneAvailable())('a mapped ring (needs the addon)', () => {
   const map = (fd: number) => native.laneMap(fd, HEADER_BYTES, CAPACITY, false)
 
   test('is refused where the file is too short, not writable, or none', () => {

@@ -13,6 +13,8 @@ export interface LargeRecords {
   put(record: Uint8Array): LargeReference | undefined
   /** Producer: the consumer has released that record. */
   sent(reference: LargeReference): void
+  /** Consumer: whether there is so much of it; a length that was made up would ask for any amount of memory. */
+  has(reference: LargeReference): boolean
   /** Consumer: copies the record to `target` at `at`; false if it is missing or damaged. */
   read(reference: LargeReference, target: Uint8Array, at: number): boolean
   /** The record is of no use any more. */
@@ -50,12 +52,21 @@ export class LargeFiles implements LargeRecords {
 
   sent(): void {}
 
+  has(reference: LargeReference): boolean {
+    return this.#open(reference, (fd) => this.#disk.fstat(fd).size === reference.length)
+  }
+
   read(reference: LargeReference, target: Uint8Array, at: number): boolean {
+    return this.#open(reference, (fd) => readAll(this.#disk, fd, reference, target, at))
+  }
+
+  /** What `use` says of the file; false if it cannot be opened or used. */
+  #open(reference: LargeReference, use: (fd: number) => boolean): boolean {
     const path = largeName(this.#ringPath, reference.number)
     let fd: number | undefined
     try {
       fd = this.#disk.open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK, 0)
-      return readAll(this.#disk, fd, reference, target, at)
+      return use(fd)
     } catch {
       return false
     } finally {
@@ -100,6 +111,14 @@ export class NamelessFiles implements LargeRecords {
   sent({ number }: LargeReference): void {
     native.forget(number)
     closeQuietly(this.#disk, number)
+  }
+
+  has({ number, length }: LargeReference): boolean {
+    try {
+      return this.#disk.fstat(number).size === length
+    } catch {
+      return false
+    }
   }
 
   read(reference: LargeReference, target: Uint8Array, at: number): boolean {

@@ -116,11 +116,12 @@ export abstract class RingBase implements Ring {
       const needs = state[found.records] === 0 ? state[found.needs] : 0
       if (end === readEnd.done) return this.#result(needs, lost, false)
       if (end === readEnd.damaged) return this.#result(0, lost, state[found.records] === 0)
-      const length = state[found.length]
-      if (length > target.length - state[found.bytes]) {
+      const reference = this.#see()
+      const { length } = reference
+      if (length > target.length - state[found.bytes] && this.#large.has(reference)) {
         return this.#result(state[found.records] === 0 ? length : 0, lost, false)
       }
-      if (!this.#readLarge(target, ends)) lost++
+      if (!this.#readLarge(reference, target, ends)) lost++
       // Each large record moves this loop on by one record of the ring.
       state[found.next] += recordBytes(REFERENCE_BYTES)
     }
@@ -131,14 +132,21 @@ export abstract class RingBase implements Ring {
     return { records, bytes, next, needs, lost, isDamaged }
   }
 
-  /** False if the record that was named is gone. */
-  #readLarge(target: Uint8Array, ends: Uint32Array): boolean {
+  /** The reference at the next position, which `release` will look at again. */
+  #see(): LargeReference {
     const state = this.#found
     const reference = { number: state[found.number], crc: state[found.crc], length: state[found.length] }
     const end = state[found.next] + recordBytes(REFERENCE_BYTES)
     if (this.#seen.length === 0 || this.#seen[this.#seen.length - 1].end < end)
       this.#seen.push({ reference, end })
-    if (!this.#large.read(reference, target, state[found.bytes])) return false
+    return reference
+  }
+
+  /** False if the record that was named is gone. */
+  #readLarge(reference: LargeReference, target: Uint8Array, ends: Uint32Array): boolean {
+    const state = this.#found
+    const at = state[found.bytes]
+    if (reference.length > target.length - at || !this.#large.read(reference, target, at)) return false
     state[found.bytes] += reference.length
     ends[state[found.records]++] = state[found.bytes]
     return true

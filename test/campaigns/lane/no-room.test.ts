@@ -41,46 +41,52 @@ const places = [
   { what: 'a disk', make: () => mountExt4([]).folder }
 ]
 
-describe.skipIf(!MappedRing.isAvailable || !canMount).each(places)('on $what', ({ make }) => {
-  test('a ring is refused where there is no room for it, and made when there is', () => {
-    const folder = LaneFolder.open(realDisk, join(make(), 'lane'))
+describe.skipIf(!MappedRing.isAvailable || !canMount).each(places)(
+  'on $what (needs the addon and root)',
+  ({ make }) => {
+    test('a ring is refused where there is no room for it, and made when there is', () => {
+      const folder = LaneFolder.open(realDisk, join(make(), 'lane'))
+      const owner = LaneOwner.create(folder)
+      const empty = fill(join(folder.path, '..'))
+      expect(() => owner.createRing(description, CAPACITY)).toThrow(/ENOSPC.*\[ERR_IO\]/)
+      expect(readdirSync(folder.path)).toEqual([`${owner.id}.owner`])
+      empty()
+      const ring = owner.createRing(description, CAPACITY)
+      expect(ring.append('here')).toBe(true)
+      ring.close()
+      owner.close()
+    })
+
+    test('a ring that is made has room for all it can hold, also when the file system is full', () => {
+      const folder = LaneFolder.open(realDisk, join(make(), 'lane'))
+      const owner = LaneOwner.create(folder)
+      const ring = owner.createRing(description, CAPACITY)
+      fill(join(folder.path, '..'))
+      // One that does not fit half of the ring needs room of its own, and waits where it came from.
+      expect(ring.append('y'.repeat(CAPACITY))).toBe(false)
+      expect(ring.append('z')).toBe(true)
+      expect(takeAll(ring).map(String)).toEqual(['z'])
+      expect(readdirSync(folder.path).filter((name) => name.endsWith('.big'))).toEqual([])
+      const used = useAll(folder.path)
+      expect([used.status, used.signal, used.stderr]).toEqual([0, null, ''])
+      expect(Number(used.stdout)).toBeGreaterThan(5000)
+      ring.close()
+      owner.close()
+    })
+  }
+)
+
+test.skipIf(!MappedRing.isAvailable || !canMount)(
+  'no file more in the file system is no room, too (needs the addon and root)',
+  () => {
+    const root = mountTmpfs('4m,nr_inodes=16')
+    const folder = LaneFolder.open(realDisk, join(root, 'lane'))
     const owner = LaneOwner.create(folder)
-    const empty = fill(join(folder.path, '..'))
+    const free = fillInodes(root)
     expect(() => owner.createRing(description, CAPACITY)).toThrow(/ENOSPC.*\[ERR_IO\]/)
-    expect(readdirSync(folder.path)).toEqual([`${owner.id}.owner`])
-    empty()
-    const ring = owner.createRing(description, CAPACITY)
-    expect(ring.append('here')).toBe(true)
-    ring.close()
+    expect(() => LaneOwner.create(folder)).toThrow(/ENOSPC.*\[ERR_IO\]/)
+    free()
+    owner.createRing(description, CAPACITY).close()
     owner.close()
-  })
-
-  test('a ring that is made has room for all it can hold, also when the file system is full', () => {
-    const folder = LaneFolder.open(realDisk, join(make(), 'lane'))
-    const owner = LaneOwner.create(folder)
-    const ring = owner.createRing(description, CAPACITY)
-    fill(join(folder.path, '..'))
-    // One that does not fit half of the ring needs room of its own, and waits where it came from.
-    expect(ring.append('y'.repeat(CAPACITY))).toBe(false)
-    expect(ring.append('z')).toBe(true)
-    expect(takeAll(ring).map(String)).toEqual(['z'])
-    expect(readdirSync(folder.path).filter((name) => name.endsWith('.big'))).toEqual([])
-    const used = useAll(folder.path)
-    expect([used.status, used.signal, used.stderr]).toEqual([0, null, ''])
-    expect(Number(used.stdout)).toBeGreaterThan(5000)
-    ring.close()
-    owner.close()
-  })
-})
-
-test.skipIf(!MappedRing.isAvailable || !canMount)('no file more in the file system is no room, too', () => {
-  const root = mountTmpfs('4m,nr_inodes=16')
-  const folder = LaneFolder.open(realDisk, join(root, 'lane'))
-  const owner = LaneOwner.create(folder)
-  const free = fillInodes(root)
-  expect(() => owner.createRing(description, CAPACITY)).toThrow(/ENOSPC.*\[ERR_IO\]/)
-  expect(() => LaneOwner.create(folder)).toThrow(/ENOSPC.*\[ERR_IO\]/)
-  free()
-  owner.createRing(description, CAPACITY).close()
-  owner.close()
-})
+  }
+)

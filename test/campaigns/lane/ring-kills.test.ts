@@ -108,8 +108,8 @@ const runs: readonly (Run & { what: string; times: number })[] = [
 ]
 
 test.skipIf(!MappedRing.isAvailable).each(runs)(
-  'a kill loses no record whose append had returned, among those $what',
-  { timeout: 300_000 },
+  'a kill loses no record whose append had returned, among those $what (needs the addon)',
+  { timeout: 600_000 },
   async ({ times, ...run }) => {
     let records = 0
     for (let i = 0; i < times; i++) records += await runOnce(run)

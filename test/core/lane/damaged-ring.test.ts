@@ -106,7 +106,7 @@ function isRun(records: readonly string[], appended: readonly string[]): boolean
 describe.skipIf(!MappedRing.isAvailable).each([
   { what: 'with checksums', isChecked: true },
   { what: 'without checksums', isChecked: false }
-])('a ring $what', ({ isChecked }) => {
+])('a ring $what (needs the addon)', ({ isChecked }) => {
   test('is read as it was appended', () => {
     const sample = createSample(isChecked)
     const expected = { records: sample.appended.slice(-sample.waiting), isDamaged: false }
@@ -251,6 +251,35 @@ test.each(forged)('a forged record $what is damage', ({ position, type, length }
     const bytes = Buffer.from(sample.bytes)
     set(bytes, isChecked)
     expect(readCopy(sample, bytes)).toEqual({ records: [], isDamaged: true })
+  }
+})
+
+test('a large record of a length that was made up is passed over, whatever the target', () => {
+  const set = (bytes: Buffer, isChecked: boolean, length: bigint) => {
+    bytes.writeBigUInt64LE(2n * BigInt(CAPACITY) + 32n, HEADER_BYTES)
+    bytes.writeBigUInt64LE(2n * BigInt(CAPACITY), HEADER_BYTES + 64)
+    bytes.writeUInt32LE(1, HEADER_BYTES + DATA_AT + 8)
+    bytes.writeBigUInt64LE(length, HEADER_BYTES + DATA_AT + 16)
+    forgeHeader(bytes, isChecked, 2 * CAPACITY, recordType.large, 16)
+  }
+  for (const length of [601n, 2n ** 32n, 2n ** 53n, 2n ** 64n - 1n]) {
+    const { buffer } = SharedRing.create(CAPACITY)
+    set(Buffer.from(buffer), false, length)
+    const rings: Ring[] = [new SharedRing(buffer)]
+    for (const isChecked of MappedRing.isAvailable ? [true, false] : []) {
+      const sample = createSample(isChecked)
+      const bytes = Buffer.from(sample.bytes)
+      set(bytes, isChecked, length)
+      writeFileSync(sample.folder.pathOf(ringName(sample.copy)), bytes)
+      rings.push(sample.folder.openRing(sample.copy)!)
+    }
+    for (const ring of rings) {
+      for (const room of [0, 100, 5000]) {
+        const read = ring.read(ring.drained, Buffer.alloc(room), new Uint32Array(3))
+        expect(read, `${length}`).toMatchObject({ records: 0, needs: 0, lost: 1, next: ring.written })
+      }
+      ring.close()
+    }
   }
 })
 

@@ -39,25 +39,28 @@ function left(ring: Golden): string[] {
   return records
 }
 
-test.skipIf(!MappedRing.isAvailable).each(rings)('golden ring $number is read and drained', (ring) => {
-  const folder = LaneFolder.open(realDisk, join(createFolder(), 'lane'))
-  cpSync(golden, folder.path, { recursive: true })
-  const opened = folder.openRing(nameOf(ring))!
-  expect(opened.header).toMatchObject({ isChecked: ring.isChecked, capacityBytes: ring.capacityBytes })
-  expect(JSON.parse(opened.header.description)).toMatchObject({
-    kind: ring.kind,
-    options: { maxBytes: 1_000_000 }
-  })
-  expect([opened.written, opened.drained]).toEqual([ring.written, ring.drained])
-  const { dev, ino, offset, ...note } = ring.note
-  expect(opened.noted).toEqual({ ...note, dev: BigInt(dev), ino: BigInt(ino), offset: BigInt(offset) })
-  expect(takeAll(opened).map(String)).toEqual(left(ring))
-  expect(opened.drained).toBe(ring.written)
-  // The producer may go on.
-  expect(opened.append('one more')).toBe(true)
-  expect(takeAll(opened).map(String)).toEqual(['one more'])
-  opened.close()
-})
+test.skipIf(!MappedRing.isAvailable).each(rings)(
+  'golden ring $number is read and drained (needs the addon)',
+  (ring) => {
+    const folder = LaneFolder.open(realDisk, join(createFolder(), 'lane'))
+    cpSync(golden, folder.path, { recursive: true })
+    const opened = folder.openRing(nameOf(ring))!
+    expect(opened.header).toMatchObject({ isChecked: ring.isChecked, capacityBytes: ring.capacityBytes })
+    expect(JSON.parse(opened.header.description)).toMatchObject({
+      kind: ring.kind,
+      options: { maxBytes: 1_000_000 }
+    })
+    expect([opened.written, opened.drained]).toEqual([ring.written, ring.drained])
+    const { dev, ino, offset, ...note } = ring.note
+    expect(opened.noted).toEqual({ ...note, dev: BigInt(dev), ino: BigInt(ino), offset: BigInt(offset) })
+    expect(takeAll(opened).map(String)).toEqual(left(ring))
+    expect(opened.drained).toBe(ring.written)
+    // The producer may go on.
+    expect(opened.append('one more')).toBe(true)
+    expect(takeAll(opened).map(String)).toEqual(['one more'])
+    opened.close()
+  }
+)
 
 test.each(rings)('the header of golden ring $number is what ours is', (ring) => {
   const bytes = fileOf(ring)
@@ -83,7 +86,7 @@ test('the same steps in shared memory make the bytes of the golden ring without 
 })
 
 test.skipIf(!MappedRing.isAvailable).each(rings)(
-  'the same steps in a file make the bytes of golden ring $number',
+  'the same steps in a file make the bytes of golden ring $number (needs the addon)',
   (ring) => {
     const fileSystemType = () => (ring.isChecked ? 0xef53 : 0x0102_1994)
     const folder = LaneFolder.open({ ...realDisk, fileSystemType }, join(createFolder(), 'lane'))

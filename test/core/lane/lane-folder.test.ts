@@ -38,7 +38,7 @@ function ownerScript(folder: LaneFolder, tail: string): string {
     ${tail}`
 }
 
-describe.skipIf(!MappedRing.isAvailable)('a lane folder', () => {
+describe.skipIf(!MappedRing.isAvailable)('a lane folder (needs the addon)', () => {
   test('is private, and so is all that is in it, whatever the umask', () => {
     const before = process.umask(0)
     try {
@@ -238,7 +238,7 @@ describe.skipIf(!MappedRing.isAvailable)('a lane folder', () => {
   })
 })
 
-describe.skipIf(!MappedRing.isAvailable)('an owner', () => {
+describe.skipIf(!MappedRing.isAvailable)('an owner (needs the addon)', () => {
   test('lives as long as its process, also while that is stopped, and can be replaced afterwards', async () => {
     const folder = createLaneFolder()
     const child = await startProcess(ownerScript(folder, `console.log('ready'); setInterval(() => {}, 1000)`))

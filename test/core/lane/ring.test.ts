@@ -188,38 +188,44 @@ describe.each(backings)('a ring in $name', ({ create }) => {
   })
 })
 
-test.skipIf(!MappedRing.isAvailable)('both backings have the same bytes after the same steps', () => {
-  fc.assert(
-    fc.property(anySteps, (sequence) => {
-      const shared = sharedEnds(CAPACITY)
-      const mapped = mappedEnds(CAPACITY)
-      for (const ends of [shared, mapped]) {
-        run(ends, sequence)
-        ends.consumer.note({ from: 8, skip: 1, bytes: 2, dev: 3n, ino: 4n, offset: 5n })
-      }
-      // The headers differ: one names a log.
-      expect(shared.bytes().subarray(4096)).toEqual(mapped.bytes().subarray(4096))
-    }),
-    { numRuns: 30 }
-  )
-})
+test.skipIf(!MappedRing.isAvailable)(
+  'both backings have the same bytes after the same steps (needs the addon)',
+  () => {
+    fc.assert(
+      fc.property(anySteps, (sequence) => {
+        const shared = sharedEnds(CAPACITY)
+        const mapped = mappedEnds(CAPACITY)
+        for (const ends of [shared, mapped]) {
+          run(ends, sequence)
+          ends.consumer.note({ from: 8, skip: 1, bytes: 2, dev: 3n, ino: 4n, offset: 5n })
+        }
+        // The headers differ: one names a log.
+        expect(shared.bytes().subarray(4096)).toEqual(mapped.bytes().subarray(4096))
+      }),
+      { numRuns: 30 }
+    )
+  }
+)
 
-test.skipIf(!MappedRing.isAvailable)('a large record has a file beside the ring until it is released', () => {
-  const folder = createLaneFolder()
-  const { producer, consumer } = mappedEnds(1024, 0, folder)
-  const large = () => readdirSync(folder.path).filter((name) => name.endsWith('.big'))
-  producer.append('x'.repeat(5000))
-  expect(large()).toHaveLength(1)
-  expect(statSync(folder.pathOf(large()[0])).mode & 0o777).toBe(0o600)
-  expect(takeSome(consumer, 10, 5).map(String)).toEqual(['x'.repeat(5000)])
-  expect(large()).toEqual([])
-})
+test.skipIf(!MappedRing.isAvailable)(
+  'a large record has a file beside the ring until it is released (needs the addon)',
+  () => {
+    const folder = createLaneFolder()
+    const { producer, consumer } = mappedEnds(1024, 0, folder)
+    const large = () => readdirSync(folder.path).filter((name) => name.endsWith('.big'))
+    producer.append('x'.repeat(5000))
+    expect(large()).toHaveLength(1)
+    expect(statSync(folder.pathOf(large()[0])).mode & 0o777).toBe(0o600)
+    expect(takeSome(consumer, 10, 5).map(String)).toEqual(['x'.repeat(5000)])
+    expect(large()).toEqual([])
+  }
+)
 
 test.skipIf(!MappedRing.isAvailable).each([
   { what: 'missing', change: (path: string) => rmSync(path) },
   { what: 'damaged', change: (path: string) => writeFileSync(path, 'y'.repeat(5000)) },
   { what: 'cut', change: (path: string) => writeFileSync(path, 'x'.repeat(100)) }
-])('a large record whose file is $what is passed over, and counted', ({ change }) => {
+])('a large record whose file is $what is passed over, and counted (needs the addon)', ({ change }) => {
   const folder = createLaneFolder()
   const { producer, consumer } = mappedEnds(1024, 0, folder)
   for (const record of ['a', 'x'.repeat(5000), 'b']) producer.append(record)
@@ -230,6 +236,9 @@ test.skipIf(!MappedRing.isAvailable).each([
   expect(target.toString('latin1', 0, 2)).toBe('ab')
 })
 
-test.skipIf(MappedRing.isAvailable)('without the addon there are no mapped rings, and that is said', () => {
-  expect(() => createLaneFolder()).toThrow(/needs the native addon.*ERR_UNSUPPORTED/)
-})
+test.skipIf(MappedRing.isAvailable)(
+  'without the addon there are no mapped rings, and that is said (needs LOGBOOM_NATIVE=0)',
+  () => {
+    expect(() => createLaneFolder()).toThrow(/needs the native addon.*ERR_UNSUPPORTED/)
+  }
+)

@@ -60,7 +60,7 @@ test.each([
 })
 
 test.skipIf(!MappedRing.isAvailable)(
-  'a mapped file between two threads keeps small and large records whole and in order',
+  'a mapped file between two threads keeps small and large records whole and in order (needs the addon)',
   async () => {
     const folder = createLaneFolder()
     const owner = LaneOwner.create(folder)
