@@ -7,7 +7,7 @@ import type { CheckedOptions } from '../../core/sink/sink-kind.ts'
 export interface LogPlace {
   /** A log, or a folder of logs. */
   readonly path: string
-  /** For readers: a folder that is a log does not tell as long as there is nothing in it. */
+  /** What readers find out as well, but not of a file that is just being made. */
   readonly format: string
 }
 
@@ -15,11 +15,12 @@ export interface LogPlace {
 export function logPlace(kind: string, options: CheckedOptions, event: string | undefined): LogPlace {
   const { path, folder, output } = options
   if (folder === undefined || output === undefined) return { path: resolve(path), format: formatOf(kind) }
-  if (event === undefined) return { path: folder, format: 'auto' }
+  if (event === undefined) return { path: folder, format: formatOf(output) }
   const place = placeOf(output as OutputKind, folder, eventFileStem(event, output as OutputKind) ?? '')
   return { path: place.path ?? place.dir, format: formatOf(output) }
 }
 
+/** Formats are called as the kinds that write them, but one. */
 function formatOf(kind: string): string {
-  return kind === 'wal' || kind === 'spool' ? kind : 'auto'
+  return kind === 'rotating-file' ? 'text' : kind
 }
