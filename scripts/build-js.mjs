@@ -20,6 +20,7 @@ const internal = [
   'cli/commands',
   'cli/help',
   'core/direct-file/flusher/flusher-thread',
+  'core/lane/internals',
   'core/registry',
   'core/sink/internals',
   'core/spool/spool-lines',

@@ -130,6 +130,10 @@ export const realDisk = {
   },
   readdir: (path: string): string[] => fs.readdirSync(path),
   readdirAsync: (path: string): Promise<string[]> => fs.promises.readdir(path),
+  /** The kernel's number of the type of file system that holds `path` (statfs(2)). */
+  fileSystemType: (path: string): number => fs.statfsSync(path).type,
+  /** The path without symbolic links. */
+  realpath: (path: string): string => fs.realpathSync(path),
   exists: (path: string): boolean => fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined,
   /** Takes the kernel lock number `slot` of an open lock file; waits at most `waitMs`, blocking the thread. */
   lock: (fd: number, slot: number, waitMs: number): boolean => native.lock(fd, slot, waitMs),

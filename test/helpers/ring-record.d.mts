@@ -1,0 +1,1 @@
+export function recordOf(n: number, isMixed: boolean): string
