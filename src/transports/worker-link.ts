@@ -174,9 +174,11 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
 
   /** For the pool: what a thread needs to take the output over. */
   handover(): OpenMessage {
-    const { kind, sinkOptions } = this.#options
+    const { kind, sinkOptions, overflow } = this.#options
     this.#words.restart()
-    const options = cloneableOptions(sinkOptions)
+    // What is newest is on this side, so it is here that it is dropped.
+    const own = overflow === 'drop-newest' ? { overflow: 'block' } : {}
+    const options = { ...cloneableOptions(sinkOptions), ...own }
     return { type: 'open', id: this.id, kind, options, words: this.#words.buffer, ...this.#ring.handle }
   }
 
@@ -288,7 +290,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   /** Takes a record for which the ring has no room. False: the caller should wait. */
   #keep(text: string, given: number | undefined): boolean {
     const { overflow, maxBufferBytes } = this.#options
-    if (overflow === 'block' && this.#blockForRoom(text)) return true
+    if (overflow !== 'drop-newest' && this.#blockForRoom(text)) return true
     const lines = given ?? this.#linesOf(text)
     const bytes = Buffer.byteLength(text)
     const overBytes = this.#pendingBytes === 0 ? 0 : this.#pendingBytes + bytes - maxBufferBytes
@@ -302,15 +304,27 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     return overflow !== 'block' || this.#pendingBytes < maxBufferBytes
   }
 
-  // The thread catches up in milliseconds, and what is in the ring no longer depends on this thread.
+  // The thread catches up in milliseconds, unless it cannot write. With 'drop-oldest' it makes room even then.
   #blockForRoom(text: string): boolean {
     const { signal } = this.#words
-    if (this.#words.isDegraded || this.#slowSignal === signal || this.#stuckSignal === signal) return false
+    const dropsOldest = this.#options.overflow === 'drop-oldest'
+    if (
+      (this.#words.isDegraded && !dropsOldest) ||
+      this.#slowSignal === signal ||
+      this.#stuckSignal === signal
+    )
+      return false
     const append = (): boolean => {
       this.#worker.bell?.ringNow()
       return this.#moveBacklog() && this.#append(text)
     }
-    if (this.#words.block(append, ROOM_PATIENCE)) return true
+    if (
+      this.#words.block(
+        append,
+        dropsOldest ? { ...ROOM_PATIENCE, degradedMs: ROOM_PATIENCE.stallMs } : ROOM_PATIENCE
+      )
+    )
+      return true
     this.#slowSignal = this.#words.signal
     return false
   }

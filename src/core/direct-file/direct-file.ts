@@ -5,6 +5,7 @@ import type { Disk } from '../../io/disk.ts'
 import { openFile } from '../../io/open-file.ts'
 import { LineQueue } from '../queue/line-queue.ts'
 import { Account } from '../sink/account.ts'
+import { writeAtExit } from '../sink/at-exit.ts'
 import type { ControlRequest, SinkStats } from '../sink/contract.ts'
 import { Pump } from '../sink/pump.ts'
 import { PumpedSink } from '../sink/pumped-sink.ts'
@@ -86,12 +87,16 @@ export class DirectFile extends PumpedSink {
 
   /** Logs `message` as one record; false if it was dropped. See `DirectWriter.log`. */
   log(message: string): boolean {
-    return this.#writer.log(message)
+    const isTaken = this.#writer.log(message)
+    writeAtExit(this.#staging)
+    return isTaken
   }
 
   /** Logs `data` as one record; false if it was dropped. See `DirectWriter.logBytes`. */
   logBytes(data: Uint8Array): boolean {
-    return this.#writer.logBytes(data)
+    const isTaken = this.#writer.logBytes(data)
+    writeAtExit(this.#staging)
+    return isTaken
   }
 
   /** Rotates now. Resolves when the file has its backup name. Rejects `ERR_CLOSED`. */

@@ -4,6 +4,7 @@ import { LogboomError } from '../../base/errors.ts'
 import type { FlushMetrics } from '../direct-file/statistics.ts'
 import { LineQueue } from '../queue/line-queue.ts'
 import { Account } from '../sink/account.ts'
+import { writeAtExit } from '../sink/at-exit.ts'
 import type { SinkStats } from '../sink/contract.ts'
 import { Pump } from '../sink/pump.ts'
 import { PumpedSink } from '../sink/pumped-sink.ts'
@@ -145,6 +146,7 @@ export class EventFiles extends PumpedSink {
     }
     entry.isActive = true
     entry.accepted++
+    writeAtExit(this.pump)
     return true
   }
 

@@ -49,6 +49,11 @@ export function exitDeadline(): ExitDeadline | undefined {
   return exiting
 }
 
+/** To be called when something was accepted: has it written at once if there will be no later. */
+export function writeAtExit(handler: ExitHandler): void {
+  if (exiting !== undefined) handler.exitNow(exiting)
+}
+
 function exit(): void {
   exiting ??= new ExitDeadline()
   for (const handler of [...handlers]) handler.beginExit?.()

@@ -46,6 +46,7 @@ export class GrowingRing {
   }
 
   get drained(): number {
+    this.#forgetRead()
     const { ring, base } = this.#links[0]
     return base + ring.drained
   }
