@@ -28,7 +28,7 @@
 //   0     u32  bit 31: whole; bits 29 and 30: 0 a record, 1 unused up to the end of the data, 2 a record that is in a
 //              file of its own; bits 0..28: length n of the payload
 //   4     u32  CRC-32C of position (u64), the word before (u32) and the payload (not if unused); where records carry no
-//              checksum, bits 3..34 of the position, XOR 0x626d6f62
+//              checksum, bits 3..34 of the position XOR the word before XOR 0x626d6f62
 //   8     n    payload
 //   8+n        zeros up to the next multiple of 8, at least one
 import assert from 'node:assert'
@@ -183,7 +183,7 @@ export function checkWord(
   start: number,
   end: number
 ): number {
-  if (!isChecked) return (((position / 8) >>> 0) ^ CHECK_MARK) >>> 0
+  if (!isChecked) return (((position / 8) >>> 0) ^ word ^ CHECK_MARK) >>> 0
   prefix.writeUInt32LE(position >>> 0, 0)
   prefix.writeUInt32LE(Math.floor(position / 0x1_0000_0000), 4)
   prefix.writeUInt32LE(word, 8)

@@ -57,7 +57,7 @@ static uint64_t free_bytes(const lane_ring *ring) {
 
 static uint32_t check_word(const lane_ring *ring, uint64_t position, uint32_t word, const uint8_t *payload,
                            uint64_t length) {
-  if (!ring->is_checked) return (uint32_t)(position / 8) ^ CHECK_MARK;
+  if (!ring->is_checked) return (uint32_t)(position / 8) ^ word ^ CHECK_MARK;
   uint8_t prefix[12];
   memcpy(prefix, &position, sizeof position);
   memcpy(prefix + sizeof position, &word, sizeof word);
