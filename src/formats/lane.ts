@@ -15,7 +15,7 @@
 //     128      two note slots of 64 bytes, written in turn so that a torn one leaves the one before it; the consumer's
 //       0   u64  generation, from 1; the intact slot with the higher one counts
 //       8   u64  position of a record
-//       16  u64  payload bytes that are being appended to a file, from there on; 0: nothing is under way
+//       16  u64  bytes that are being appended to a file, with what the file adds to payloads; 0: nothing is under way
 //       24  u64  device, 32 u64 inode of that file
 //       40  u64  its size before (of a write-ahead log: the first index)
 //       48  u32  payload bytes of the record at that position that were safe before
@@ -73,7 +73,7 @@ export interface AppendNote {
   readonly from: number
   /** … and how much of its payload is. */
   readonly skip: number
-  /** Payload bytes that are being appended from there on; 0: nothing is under way. */
+  /** Bytes that are being appended to a file from there on, as they are in the file; 0: nothing is under way. */
   readonly bytes: number
   /** The file they are appended to, … */
   readonly dev: bigint

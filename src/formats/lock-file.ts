@@ -11,18 +11,39 @@
 //  56   u32 LE   number of the newest backup
 //  60   u32 LE   CRC-32C of bytes 0..59
 //
-// 64 bytes lie in one page, so a kill cannot tear them. Kernel locks on single bytes of this file exclude
-// writers (`writeSlot`) and those who compress and remove backups (`upkeepSlot`).
+// From version 0.2 on a second block says from which lane the records under way come; zeros if from none:
+//
+//  64   16 bytes owner of the lane
+//  80   u32 LE   its number with that owner
+//  84   u32 LE   CRC-32C of bytes 0..83
+//
+// Its checksum covers the first block, too: a writer that knows nothing of lanes and announces a write of its own
+// makes the lane void. 88 bytes lie in one page, so a kill cannot tear them. Kernel locks on single bytes of this file
+// exclude writers (`writeSlot`) and those who compress and remove backups (`upkeepSlot`).
 import assert from 'node:assert'
 import { native } from '../native/index.ts'
 import { MAX_BACKUP_NUMBER, MAX_BACKUP_STAMP } from './backup-name.ts'
 
+/** The first block, which is all that some files have. */
 export const lockFileBytes = 64
+/** Both blocks. */
+export const lockStateBytes = 88
 export const writeSlot = 0
 export const upkeepSlot = 1
 
 const MAGIC = Buffer.from('LBLOCK1\n')
 const CRC_AT = 60
+const OWNER_AT = 64
+const OWNER_BYTES = 16
+const NUMBER_AT = 80
+const LANE_CRC_AT = 84
+const MAX_LANE_NUMBER = 0xffffffff
+
+/** A lane of records: who owns it, 32 hexadecimal digits, and which of its owner's it is. */
+export interface LaneId {
+  readonly owner: string
+  readonly number: number
+}
 
 export interface LockState {
   /** A write is announced and not yet confirmed. Found under the lock, it tells of a writer that died. */
@@ -34,10 +55,22 @@ export interface LockState {
   length: number
   backupStamp: number
   backupNumber: number
+  /** Where the records of the announced write come from, if from a lane. */
+  lane: LaneId | undefined
 }
 
 export function emptyLockState(): LockState {
-  return { writing: false, pid: 0, dev: 0n, ino: 0n, offset: 0, length: 0, backupStamp: 0, backupNumber: 0 }
+  return {
+    writing: false,
+    pid: 0,
+    dev: 0n,
+    ino: 0n,
+    offset: 0,
+    length: 0,
+    backupStamp: 0,
+    backupNumber: 0,
+    lane: undefined
+  }
 }
 
 export function lockFileName(base: string): string {
@@ -59,7 +92,7 @@ function isRepresentable({ offset, length, backupStamp, backupNumber }: LockStat
   )
 }
 
-/** Encodes into the first 64 bytes of `bytes`. */
+/** Encodes into the first bytes of `bytes`: both blocks, or the first one if there is no room for more. */
 export function encodeLockState(state: LockState, bytes: Buffer): void {
   assert(isRepresentable(state), 'a state with numbers that cannot be read back')
   MAGIC.copy(bytes)
@@ -72,21 +105,45 @@ export function encodeLockState(state: LockState, bytes: Buffer): void {
   bytes.writeBigUInt64LE(BigInt(state.backupStamp), 48)
   bytes.writeUInt32LE(state.backupNumber, 56)
   bytes.writeUInt32LE(native.crc32c(bytes, 0, 0, CRC_AT), CRC_AT)
+  if (bytes.length >= lockStateBytes) encodeLane(state.lane, bytes)
 }
 
 /** The state in `bytes`, or undefined if they are not a whole, undamaged one with numbers that can be used. */
 export function decodeLockState(bytes: Buffer): LockState | undefined {
   if (bytes.length < lockFileBytes || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return undefined
   if (bytes.readUInt32LE(CRC_AT) !== native.crc32c(bytes, 0, 0, CRC_AT)) return undefined
-  const state = {
-    writing: bytes.readUInt32LE(8) === 1,
+  const writing = bytes.readUInt32LE(8) === 1
+  const state: LockState = {
+    writing,
     pid: bytes.readUInt32LE(12),
     dev: bytes.readBigUInt64LE(16),
     ino: bytes.readBigUInt64LE(24),
     offset: Number(bytes.readBigUInt64LE(32)),
     length: Number(bytes.readBigUInt64LE(40)),
     backupStamp: Number(bytes.readBigUInt64LE(48)),
-    backupNumber: bytes.readUInt32LE(56)
+    backupNumber: bytes.readUInt32LE(56),
+    // Of a write that was confirmed nobody needs it, and this is read for every batch.
+    lane: writing ? decodeLane(bytes) : undefined
   }
   return isRepresentable(state) ? state : undefined
+}
+
+function encodeLane(lane: LaneId | undefined, bytes: Buffer): void {
+  if (lane === undefined) {
+    bytes.fill(0, OWNER_AT, lockStateBytes)
+    return
+  }
+  const { owner, number } = lane
+  assert(number <= MAX_LANE_NUMBER, 'a lane whose number cannot be noted')
+  const length = bytes.write(owner, OWNER_AT, OWNER_BYTES, 'hex')
+  assert(length === OWNER_BYTES, 'a lane whose owner cannot be noted')
+  bytes.writeUInt32LE(number, NUMBER_AT)
+  bytes.writeUInt32LE(native.crc32c(bytes, 0, 0, LANE_CRC_AT), LANE_CRC_AT)
+}
+
+function decodeLane(bytes: Buffer): LaneId | undefined {
+  if (bytes.length < lockStateBytes) return undefined
+  if (bytes.readUInt32LE(LANE_CRC_AT) !== native.crc32c(bytes, 0, 0, LANE_CRC_AT)) return undefined
+  const owner = bytes.toString('hex', OWNER_AT, OWNER_AT + OWNER_BYTES)
+  return { owner, number: bytes.readUInt32LE(NUMBER_AT) }
 }

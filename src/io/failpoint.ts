@@ -20,6 +20,9 @@ export const failpoints = [
   'remove'
 ] as const
 
+/** Those of a lane whose records go to such a file. */
+export const laneFailpoints = ['noted', 'settled', 'settle', 'adopted', 'removing'] as const
+
 /** Those of the spool. */
 export const spoolFailpoints = [
   'spool-created',
@@ -44,6 +47,7 @@ export const walFailpoints = [
 
 export type Failpoint =
   | (typeof failpoints)[number]
+  | (typeof laneFailpoints)[number]
   | (typeof spoolFailpoints)[number]
   | (typeof walFailpoints)[number]
 

@@ -5,6 +5,7 @@ import { requireData } from '../../base/bytes.ts'
 import { LogboomError } from '../../base/errors.ts'
 import { MAX_PAYLOAD_BYTES } from '../../formats/binary-file.ts'
 import type { Disk } from '../../io/disk.ts'
+import { openQueue } from '../lane/open-queue.ts'
 import { FrameQueue } from '../queue/payload-queue.ts'
 import { SharedFileSink } from '../shared-file/shared-file-sink.ts'
 import { SharedFileTarget } from '../shared-file/shared-file-target.ts'
@@ -29,7 +30,9 @@ export class BinaryFile extends SharedFileSink {
     const { disk, now, source } = internals()
     super()
     const account = new Account(this, path, options.fallback)
+    const unit = source === 'lines' ? 'line' : 'payload'
     const rules = new PayloadRules({
+      unit,
       disk,
       now,
       path,
@@ -41,7 +44,20 @@ export class BinaryFile extends SharedFileSink {
     const target = new SharedFileTarget(disk, now, account, options, 'sync', rules)
     this.#disk = disk
     this.#account = account
-    this.start(new Pump(account, options, new FrameQueue(source), target), target)
+    const { queue, lane, maxBufferBytes, start } = openQueue({
+      ...options,
+      account,
+      kind: 'binary-file',
+      input: { ...input, path },
+      memory: new FrameQueue(source),
+      format: { unit },
+      settles: true,
+      keeps: options.durability === 'disk'
+    })
+    if (lane !== undefined) target.noteIn(lane)
+    const pump = new Pump(account, { ...options, maxBufferBytes }, queue, target)
+    this.start(pump, target)
+    start(() => pump.pull())
   }
 
   /**

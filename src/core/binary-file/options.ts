@@ -13,7 +13,7 @@ import {
 } from '../../base/options.ts'
 import { native } from '../../native/index.ts'
 import { checkUpkeepOptions, upkeepOptions } from '../shared-file/upkeep-options.ts'
-import { commonOptions, lockOptions } from '../sink/common-options.ts'
+import { commonOptions, laneOptions, lockOptions } from '../sink/common-options.ts'
 
 export const binaryFileOptions = {
   path: requiredOption('path', path, 'The file to write to.'),
@@ -24,6 +24,7 @@ export const binaryFileOptions = {
   ),
   ...upkeepOptions,
   ...lockOptions,
+  ...laneOptions,
   ...commonOptions({ durability: 'os', flushInterval: '10ms' })
 }
 

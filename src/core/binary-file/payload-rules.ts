@@ -5,6 +5,7 @@ import { MAX_BACKUP_NUMBER } from '../../formats/backup-name.ts'
 import { completeEnd, decodeLength, LENGTH_BYTES, wholeEnd } from '../../formats/binary-file.ts'
 import { formatNumberedName, numberedBackups } from '../../formats/numbered-name.ts'
 import type { Disk } from '../../io/disk.ts'
+import type { LaneUnit } from '../lane/lane-codec.ts'
 import { countFrames } from '../queue/payload-queue.ts'
 import { type BackupGrammar, numberedGrammar } from '../shared-file/backup-grammar.ts'
 import type { ReadAt, SharedFile } from '../shared-file/shared-file.ts'
@@ -17,6 +18,7 @@ export interface PayloadRulesHost {
   readonly now: () => number
   readonly path: string
   readonly maxBytes: number
+  readonly unit: LaneUnit
   /** The file and the way to rotate it, within a turn. */
   readonly file: () => SharedFile
   readonly rotate: () => void
@@ -24,12 +26,14 @@ export interface PayloadRulesHost {
 }
 
 export class PayloadRules implements FileRules {
+  readonly unit: LaneUnit
   readonly grammar: BackupGrammar
   readonly #host: PayloadRulesHost
   readonly #folder: string
   readonly #base: string
 
   constructor(host: PayloadRulesHost) {
+    this.unit = host.unit
     this.#host = host
     this.#folder = dirname(host.path)
     this.#base = basename(host.path)

@@ -64,7 +64,9 @@ export function acceptedRecords(memory: SharedMemory): number {
 }
 
 /** The common statistics that the flusher counts. */
-export function flusherStats({ statistics }: SharedMemory): Omit<SinkCounters, 'dropped' | 'repairs'> {
+export function flusherStats({
+  statistics
+}: SharedMemory): Omit<SinkCounters, 'dropped' | 'repairs' | 'recovered'> {
   return {
     records: statistics[statistic.records],
     bytes: statistics[statistic.bytesWritten],

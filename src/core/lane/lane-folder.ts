@@ -26,6 +26,8 @@ export interface RingDescription {
   /** Kind of sink, and its options. */
   readonly kind: string
   readonly options: Readonly<Record<string, unknown>>
+  /** What one record of the ring is in a file of frames; see `LaneUnit`. */
+  readonly unit?: string | undefined
   /** For messages only: what shows whether the owner lives is its lock. */
   readonly pid: number
   readonly thread: number

@@ -19,7 +19,7 @@ const MAX_ATTEMPTS = 10
 const SAFE = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY
 
 /** What of a ring's description is told by who makes it. */
-export type RingSubject = Pick<RingDescription, 'path' | 'kind' | 'options'>
+export type RingSubject = Pick<RingDescription, 'path' | 'kind' | 'options' | 'unit'>
 
 /** The owners that this thread is, by folder. */
 const ownersOfThread = new Map<string, LaneOwner>()

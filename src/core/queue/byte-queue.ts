@@ -24,6 +24,8 @@ export interface RecordQueue {
   readonly hasKept: boolean
   /** Whether chunks are pieces of a stream of lines. Otherwise each is a record, even an empty one. */
   readonly takesLines: boolean
+  /** Whether what waits outlives the process. */
+  readonly survives?: boolean
   /** A mark for `release`: everything written so far. */
   readonly writtenTotal: number
   /** Bytes that `push` adds to those of the chunk itself, at most. */
@@ -46,8 +48,12 @@ export interface RecordQueue {
   insertLine(line: Uint8Array): void
   /** Drops whole records from the head, oldest first, until `bytes` are free or none is left. */
   dropOldest(bytes: number): Dropped
-  /** Drops everything that was not written, an unfinished record included. */
+  /** Drops everything that was not written, an unfinished record included; not what outlives the process. */
   clear(): Dropped
+  /** The process exits, and what could be written is: leaves nothing behind that is of no use. */
+  exit?(): void
+  /** Lets go of everything. Nothing is asked afterwards. */
+  close?(): void
 }
 
 /** The buffer below such a queue. */

@@ -30,6 +30,7 @@ export interface LineRulesHost {
 }
 
 export class LineRules implements FileRules {
+  readonly unit = 'text'
   readonly grammar: BackupGrammar
   readonly #host: LineRulesHost
   readonly #folder: string

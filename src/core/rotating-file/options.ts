@@ -17,7 +17,7 @@ import {
 } from '../../base/options.ts'
 import { native } from '../../native/index.ts'
 import { checkUpkeepOptions, upkeepOptions } from '../shared-file/upkeep-options.ts'
-import { commonOptions, lockOptions } from '../sink/common-options.ts'
+import { commonOptions, laneOptions, lockOptions } from '../sink/common-options.ts'
 import { isTimeZone, type RotateEvery } from './period.ts'
 
 const ROTATE_EVERY_RULE = "must be 'hourly', 'daily', 'weekly' or a duration of at least 1s"
@@ -59,6 +59,7 @@ export const rotatingFileOptions = {
   ...upkeepOptions,
   prefix: optionalOption('text or bytes', prefix, 'Put before every line.'),
   ...lockOptions,
+  ...laneOptions,
   fsyncOnRotate: option(
     'boolean',
     flag,

@@ -1,5 +1,6 @@
 // Text lines in one file that any number of processes and threads share, rotated exactly.
 import { resolve } from 'node:path'
+import { openQueue } from '../lane/open-queue.ts'
 import { LineQueue } from '../queue/line-queue.ts'
 import { SharedFileSink } from '../shared-file/shared-file-sink.ts'
 import { SharedFileTarget } from '../shared-file/shared-file-target.ts'
@@ -43,10 +44,22 @@ export class RotatingFile extends SharedFileSink {
     })
     const retirement = options.fsyncOnRotate ? 'sync' : 'close'
     const target = new SharedFileTarget(disk, now, account, options, retirement, this.#rules)
-    const pump = new Pump(account, options, new LineQueue(prefix), target)
+    const { queue, lane, maxBufferBytes, start } = openQueue({
+      ...options,
+      account,
+      kind: 'rotating-file',
+      input: { ...input, path },
+      memory: new LineQueue(prefix),
+      format: { unit: 'text', prefix },
+      settles: true,
+      keeps: options.durability === 'disk'
+    })
+    if (lane !== undefined) target.noteIn(lane)
+    const pump = new Pump(account, { ...options, maxBufferBytes }, queue, target)
     this.#now = now
     this.#periods = periods
     this.start(pump, target)
+    start(() => pump.pull())
     this.#watchPeriod()
   }
 

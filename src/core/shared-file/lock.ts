@@ -10,6 +10,7 @@ import {
   type LockState,
   lockFileBytes,
   lockFileName,
+  lockStateBytes,
   writeSlot
 } from '../../formats/lock-file.ts'
 import type { Disk } from '../../io/disk.ts'
@@ -23,7 +24,7 @@ export class Lock {
   readonly path: string
   readonly #disk: Disk
   readonly #options: OpenOptions
-  readonly #bytes = Buffer.alloc(lockFileBytes)
+  readonly #bytes = Buffer.alloc(lockStateBytes)
   #file: OpenFile | undefined
 
   constructor(disk: Disk, logPath: string, options: OpenOptions) {
@@ -56,9 +57,9 @@ export class Lock {
   /** Writes the state; only under the lock. */
   save(state: LockState): void {
     encodeLockState(state, this.#bytes)
-    const written = this.#disk.write(this.#held().fd, this.#bytes, 0, lockFileBytes, 0)
+    const written = this.#disk.write(this.#held().fd, this.#bytes, 0, lockStateBytes, 0)
     // Half a state is as good as none, and a write that it announces could not be repaired.
-    if (written !== lockFileBytes) {
+    if (written !== lockStateBytes) {
       throw Object.assign(
         new Error(`ENOSPC: only ${written} bytes of the state were written to ${this.path}`),
         {
@@ -137,7 +138,7 @@ export class Lock {
   }
 
   #read(file: OpenFile): LockState {
-    const length = this.#disk.read(file.fd, this.#bytes, 0, lockFileBytes, 0)
+    const length = this.#disk.read(file.fd, this.#bytes, 0, lockStateBytes, 0)
     return decodeLockState(this.#bytes.subarray(0, length)) ?? emptyLockState()
   }
 }

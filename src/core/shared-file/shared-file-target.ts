@@ -8,8 +8,12 @@ import { sleep } from '../../base/sleep.ts'
 import { upkeepSlot } from '../../formats/lock-file.ts'
 import type { Disk } from '../../io/disk.ts'
 import { cannotSync, openFile } from '../../io/open-file.ts'
+import type { AppendJournal } from '../lane/append-journal.ts'
+import type { LaneUnit } from '../lane/lane-codec.ts'
+import { laneSettler } from '../lane/settle.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import type { Account } from '../sink/account.ts'
+import type { LaneOptions } from '../sink/common-options.ts'
 import type { Durability, RotatedEvent } from '../sink/contract.ts'
 import {
   DataSyncError,
@@ -19,6 +23,7 @@ import {
   type Target
 } from '../sink/target.ts'
 import type { BackupGrammar } from './backup-grammar.ts'
+import { notedFiles } from './noted-file.ts'
 import { type ReadAt, type Retirement, SharedFile, type SharedFileOptions } from './shared-file.ts'
 import { Upkeep } from './upkeep.ts'
 import type { ParsedUpkeepOptions } from './upkeep-options.ts'
@@ -39,6 +44,8 @@ export interface BackupCandidate {
 
 /** What one kind of file decides. */
 export interface FileRules {
+  /** What a record of a lane becomes, unless the lane says. */
+  readonly unit: LaneUnit
   /** See `SharedFileHooks.wholeEnd`. */
   wholeEnd(start: number, end: number, readAt: ReadAt): number
   countRecords(bytes: Uint8Array, start: number, end: number): number
@@ -57,6 +64,7 @@ export interface FileRules {
 export interface SharedFileTargetOptions extends SharedFileOptions, ParsedUpkeepOptions {
   readonly lockTimeout: number
   readonly durability: Durability
+  readonly lane?: false | LaneOptions | undefined
 }
 
 export class SharedFileTarget implements Target {
@@ -68,6 +76,7 @@ export class SharedFileTarget implements Target {
   readonly #options: SharedFileTargetOptions
   readonly #rules: FileRules
   readonly #upkeep: Upkeep
+  #journal: AppendJournal | undefined
   #isSyncFailing = false
   /** It was opened, or written to, before. */
   #isInUse = false
@@ -96,7 +105,8 @@ export class SharedFileTarget implements Target {
         wholeEnd: (start, end, readAt) => rules.wholeEnd(start, end, readAt),
         repaired: (path, bytes) => account.repaired(path, bytes),
         failed: (error) => account.warnOf(error),
-        cannotSync: (path, error) => this.#sayCannotSync(path, error)
+        cannotSync: (path, error) => this.#sayCannotSync(path, error),
+        settle: laneSettler(options.lane === false ? undefined : options.lane?.dir, rules.unit)
       },
       account.counters
     )
@@ -117,6 +127,11 @@ export class SharedFileTarget implements Target {
       mode: options.mode,
       shared: options.lock
     })
+  }
+
+  /** From now on tells `journal` of each append. */
+  noteIn(journal: AppendJournal): void {
+    this.#journal = journal
   }
 
   /** Begins to look after backups; when the sink is known to be made. */
@@ -143,6 +158,15 @@ export class SharedFileTarget implements Target {
       if (error instanceof LogboomError && !this.#isInUse) this.file.abandon()
       throw error
     }
+  }
+
+  ready(waitMs: number): boolean {
+    const journal = this.#journal
+    if (journal === undefined || !journal.isUnsettled) return true
+    return this.turn(waitMs, () => {
+      // Entering has repaired the log, and thereby settled what an announcement in the lock file speaks of.
+      journal.settle(notedFiles(this.disk, this.path, this.#options.lock))
+    })
   }
 
   write(records: Buffer, waitMs: number): number {
@@ -254,7 +278,7 @@ export class SharedFileTarget implements Target {
           this.rotate()
           continue
         }
-        const written = this.file.append(records, at, end)
+        const written = this.file.append(records, at, end, this.#journal)
         counters.records += rules.countRecords(records, at, at + written)
         counters.bytes += written
         at += written

@@ -14,6 +14,7 @@ import {
   syncFolder,
   syncFolderAsync
 } from '../../io/open-file.ts'
+import type { AppendJournal, AppendPlace, SettleLane } from '../lane/append-journal.ts'
 import { DataSyncError } from '../sink/target.ts'
 import { Lock } from './lock.ts'
 
@@ -41,6 +42,8 @@ export interface SharedFileHooks {
   failed(error: unknown): void
   /** The file system has no fsync for this file or folder. */
   cannotSync(path: string, error: unknown): void
+  /** Called in a turn, before anything is appended; what it throws fails the turn. */
+  readonly settle: SettleLane
 }
 
 export type ReadAt = (buffer: Uint8Array, position: number) => number
@@ -137,19 +140,25 @@ export class SharedFile {
 
   /**
    * Appends `bytes[start, end)`, whole records. Returns how many bytes of whole records are in the file, fewer
-   * than asked after a failure half-way. Throws only if none are.
+   * than asked after a failure half-way. Throws only if none are. `journal`: whom the records come from.
    */
-  append(bytes: Uint8Array, start: number, end: number): number {
+  append(bytes: Uint8Array, start: number, end: number, journal?: AppendJournal): number {
     const file = this.#current()
     const state = this.#state
+    const isNoted = journal?.isNoting === true
     state.writing = true
     state.pid = process.pid
     state.dev = file.dev
     state.ino = file.ino
     state.offset = this.size
     state.length = end - start
+    state.lane = isNoted ? journal.lane : undefined
     this.#lock?.save(state)
     failpoint('append')
+    if (isNoted) {
+      journal.appending(placeOf(state))
+      failpoint('noted')
+    }
     let at = start
     let failure: unknown
     for (let idleCalls = 0; at < end && failure === undefined; ) {
@@ -164,10 +173,16 @@ export class SharedFile {
       }
       if (idleCalls > MAX_IDLE_CALLS) failure ??= new Error(`EIO: write to ${this.path} makes no progress`)
     }
-    if (failure !== undefined) return this.#cutBack(file, bytes, start, at, failure)
+    if (failure !== undefined) {
+      return this.#cutBack(file, bytes, start, at, failure, isNoted ? journal : undefined)
+    }
     failpoint('appended')
     this.size += end - start
     this.clean = true
+    if (isNoted) {
+      journal.appended(end - start)
+      failpoint('settled')
+    }
     this.#confirm()
     return end - start
   }
@@ -292,8 +307,10 @@ export class SharedFile {
   // A writer died between announcing a write and confirming it. SIGKILL cuts a write(2) at a page boundary, so
   // what it wrote may end inside a record. Bytes behind the announced range are somebody else's and stay.
   #repair(): void {
-    const { offset, length } = this.#state
-    if (this.#isNoted() && this.size > offset && this.size <= offset + length) {
+    const { offset, length, lane } = this.#state
+    const place = placeOf(this.#state)
+    const isOurs = this.#isNoted() && this.size <= offset + length
+    if (isOurs && this.size > offset) {
       const end = this.#hooks.wholeEnd(offset, this.size, this.readAt)
       if (end < this.size) {
         this.#disk.truncate(this.fd, end)
@@ -302,6 +319,12 @@ export class SharedFile {
       this.size = end
       this.#state.length = end - offset
       this.clean = true
+    }
+    // Where somebody has moved the file or written behind the range, the lane's note stays, to be compared with what
+    // is in the file when the lane is taken over.
+    if (isOurs && lane !== undefined) {
+      failpoint('settle')
+      this.#hooks.settle(lane, place, Math.max(0, this.size - offset))
     }
     this.#confirm()
   }
@@ -319,6 +342,7 @@ export class SharedFile {
 
   #confirm(): void {
     this.#state.writing = false
+    this.#state.lane = undefined
     try {
       this.#lock?.save(this.#state)
     } catch (error) {
@@ -328,7 +352,14 @@ export class SharedFile {
   }
 
   /** Only `bytes[start, at)` reached the file before `error`: keeps the whole records of it. */
-  #cutBack(file: OpenFile, bytes: Uint8Array, start: number, at: number, error: unknown): number {
+  #cutBack(
+    file: OpenFile,
+    bytes: Uint8Array,
+    start: number,
+    at: number,
+    error: unknown,
+    journal: AppendJournal | undefined
+  ): number {
     const readAt: ReadAt = (buffer, position) => {
       const piece = bytes.subarray(start + position, Math.min(at, start + position + buffer.length))
       buffer.set(piece)
@@ -336,13 +367,19 @@ export class SharedFile {
     }
     const written = at - start
     const kept = written === 0 ? 0 : this.#hooks.wholeEnd(0, written, readAt)
+    let isCut = false
     try {
       if (kept < written) this.#disk.truncate(file.fd, this.size + kept)
-      this.#state.length = kept
-      this.#confirm()
+      isCut = true
     } catch (truncateError) {
       // The announcement stays, so the next turn, ours or another's, cuts the rest off.
       this.#hooks.failed(truncateError)
+    }
+    // Either way what is kept is known, and the lane needs nobody else to settle it.
+    journal?.appended(kept)
+    if (isCut) {
+      this.#state.length = kept
+      this.#confirm()
     }
     if (kept === 0) throw error
     this.size += kept
@@ -446,4 +483,8 @@ export class SharedFile {
     this.#folderChanged = true
     throw error
   }
+}
+
+function placeOf({ dev, ino, offset, length }: LockState): AppendPlace {
+  return { dev, ino, offset, length }
 }

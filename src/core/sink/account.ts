@@ -3,7 +3,7 @@
 import type { EventEmitter } from 'node:events'
 import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
-import { createCounters, type SinkEvents } from './contract.ts'
+import { createCounters, type RecoveredLaneEvent, type SinkEvents } from './contract.ts'
 import { Drops } from './drops.ts'
 import { Notice } from './notice.ts'
 
@@ -47,6 +47,11 @@ export class Account {
   repaired(path: string, bytes: number): void {
     this.counters.repairs++
     this.announce('repaired', { path, bytes })
+  }
+
+  recoveredLane(event: RecoveredLaneEvent): void {
+    this.counters.recovered += event.records
+    this.announce('recovered-lane', event)
   }
 
   drop(dropped: Dropped): void {

@@ -1,5 +1,17 @@
 // The options every sink has; defaults may differ from sink to sink.
-import { delay, durability, duration, flag, oneOf, option, permissions, size } from '../../base/options.ts'
+import * as v from 'valibot'
+import {
+  delay,
+  durability,
+  duration,
+  flag,
+  folder,
+  oneOf,
+  option,
+  optionalOption,
+  permissions,
+  size
+} from '../../base/options.ts'
 import type { Durability } from './contract.ts'
 
 export interface CommonDefaults {
@@ -55,6 +67,48 @@ export function commonOptions(defaults: CommonDefaults) {
       'Where a rate-limited notice goes when writing fails; `false` for none.'
     )
   }
+}
+
+const LANE_RULE = 'must be true, false or an object with `dir` and `maxBytes`'
+
+/** Where a lane is, and how large. */
+export interface LaneOptions {
+  readonly dir?: string | undefined
+  readonly maxBytes?: number | undefined
+}
+
+const MIN_LANE_BYTES = 64 * 1024
+const MAX_LANE_BYTES = 1024 * 1024 * 1024
+
+const lane = v.pipe(
+  v.union(
+    [
+      v.boolean(),
+      v.strictObject({
+        dir: v.optional(folder),
+        maxBytes: v.optional(
+          v.pipe(
+            size,
+            v.check(
+              (value) => value >= MIN_LANE_BYTES && value <= MAX_LANE_BYTES,
+              "must have a `maxBytes` from '64k' to '1g'"
+            )
+          )
+        )
+      })
+    ],
+    (issue) => issue.issues?.find(({ message }) => message.startsWith('must have'))?.message ?? LANE_RULE
+  ),
+  v.transform((value): false | LaneOptions => (value === true ? {} : value))
+)
+
+/** The option of sinks that can keep records in a lane. */
+export const laneOptions = {
+  lane: optionalOption(
+    'boolean or `{ dir, maxBytes }`',
+    lane,
+    'Keep records that are not written yet in memory that outlives the process, so that a record is safe when the call that logged it has returned (see [lane.md](lane.md)). `dir`: a folder of your own for it. `maxBytes`: its size, in place of `maxBufferBytes`. By default `true` where a worker of this package writes, else `false`.'
+  )
 }
 
 /** The options of sinks whose file several processes can share. */

@@ -30,16 +30,33 @@ export interface SinkStats {
   repairs: number
   /** Failed attempts to open, write, sync or rotate. */
   errors: number
+  /** Records of dead processes that were found in their lanes and written here. */
+  recovered: number
   /** Bytes accepted but not yet written. */
   queuedBytes: number
   state: SinkState
+  /** Where those bytes are: in memory that outlives the process, or in memory that ends with it. */
+  lane: LaneState
 }
 
-export type SinkCounters = Omit<SinkStats, 'queuedBytes' | 'state'>
+/** `'mapped'`: what was accepted survives the death of the process; `'none'`: it does not. */
+export type LaneState = 'mapped' | 'none'
+
+export type SinkCounters = Omit<SinkStats, 'queuedBytes' | 'state' | 'lane'>
 
 /** All of them zero. */
 export function createCounters(): SinkCounters {
-  return { records: 0, bytes: 0, dropped: 0, writes: 0, syncs: 0, rotations: 0, repairs: 0, errors: 0 }
+  return {
+    records: 0,
+    bytes: 0,
+    dropped: 0,
+    writes: 0,
+    syncs: 0,
+    rotations: 0,
+    repairs: 0,
+    errors: 0,
+    recovered: 0
+  }
 }
 
 export interface RotatedEvent {
@@ -67,6 +84,14 @@ export interface RepairedEvent {
   bytes: number
 }
 
+export interface RecoveredLaneEvent {
+  /** Records of a dead process that were written here, … */
+  records: number
+  bytes: number
+  /** … and its number. */
+  pid: number
+}
+
 export interface SinkEvents {
   rotated: [RotatedEvent]
   warning: [WarningEvent]
@@ -74,11 +99,20 @@ export interface SinkEvents {
   recovered: []
   dropped: [DroppedEvent]
   repaired: [RepairedEvent]
+  'recovered-lane': [RecoveredLaneEvent]
   drain: []
 }
 
 /** Names of the events that a transport forwards from its worker to the application. */
-export const forwardedEvents = ['rotated', 'warning', 'degraded', 'recovered', 'dropped', 'repaired'] as const
+export const forwardedEvents = [
+  'rotated',
+  'warning',
+  'degraded',
+  'recovered',
+  'dropped',
+  'repaired',
+  'recovered-lane'
+] as const
 
 export type FlushCallback = (error?: Error) => void
 

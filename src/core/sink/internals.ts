@@ -1,6 +1,9 @@
 // What tests and other sinks replace in a sink without it being a parameter of a public constructor.
 
+import type { LaneId } from '../../formats/lock-file.ts'
 import { type Disk, realDisk } from '../../io/disk.ts'
+import type { LaneUnit } from '../lane/lane-codec.ts'
+import type { Ring } from '../lane/ring.ts'
 import type { FrameSource } from '../queue/payload-queue.ts'
 
 export interface Internals {
@@ -15,6 +18,22 @@ export interface Internals {
   readonly shortSyncMs: number | undefined
   /** The disk of threads that write by themselves, which cannot be passed as an object. */
   readonly threadDisk: DiskModule | undefined
+  /** The ring that another thread fills with the records of the sink, which is told of them by `pull`. */
+  readonly lane: GivenLane | undefined
+}
+
+/** One consumer's end of a ring. */
+export interface GivenLane {
+  readonly ring: Ring
+  /**
+   * Its name in lock files: the same for whoever goes on after this thread. Where the ring lies in a file, the one it
+   * has there.
+   */
+  readonly id: LaneId
+  /** Whether it outlives the process, so that what is left in it is not lost. */
+  readonly survives: boolean
+  /** What one of its records is where a file holds records that are no lines: by default each line of it is one. */
+  readonly unit?: Extract<LaneUnit, 'line' | 'record'>
 }
 
 /** A module whose `createDisk(realDisk, data)` makes the disk in the thread; `data` can be posted there. */
@@ -29,13 +48,21 @@ const defaults: Internals = {
   source: 'payloads',
   patience: undefined,
   shortSyncMs: undefined,
-  threadDisk: undefined
+  threadDisk: undefined,
+  lane: undefined
 }
 let current = defaults
 
 /** What a sink that is being constructed is to use. */
 export function internals(): Internals {
   return current
+}
+
+/** The lane for the sink that is being constructed, once: sinks that it makes itself have none. */
+export function takeLane(): GivenLane | undefined {
+  const { lane } = current
+  if (lane !== undefined) current = { ...current, lane: undefined }
+  return lane
 }
 
 /** Runs `create`, synchronous, with some internals replaced: every sink constructed in it uses them. */

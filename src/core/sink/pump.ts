@@ -158,6 +158,14 @@ export class Pump {
     addExitHandler(this)
   }
 
+  /** Another thread has put records into the queue: writes them, at the latest after `flushInterval`. */
+  pull(): void {
+    if (this.#life.isOver) return
+    const isLittle = this.#queue.hasLines && this.#queue.queuedBytes < this.#writeNowBytes
+    if (isLittle) this.#schedule()
+    else if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
+  }
+
   /** Accepts any piece of the stream of records. False means: above the high-water mark, 'drain' follows. */
   write(chunk: string | Uint8Array): boolean {
     requireData('write', chunk)
@@ -264,10 +272,10 @@ export class Pump {
   }
 
   stats(): SinkStats {
-    const { records, bytes, dropped, writes, syncs, rotations, repairs, errors } = this.#account.counters
     const { queuedBytes } = this
     const { state } = this.#life
-    return { records, bytes, dropped, writes, syncs, rotations, repairs, errors, queuedBytes, state }
+    const lane = this.#queue.survives === true ? 'mapped' : 'none'
+    return { ...this.#account.counters, queuedBytes, state, lane }
   }
 
   /** Writes every whole line at once; false if that is not possible now. */
@@ -308,12 +316,15 @@ export class Pump {
   /** For the exit hook: writes what can be written and says what could not. */
   exitNow(deadline: ExitDeadline): void {
     if (this.#life.isOver) return
-    if (this.#queue.bytes === 0 && (this.#target.pending?.().bytes ?? 0) === 0) return
     try {
-      this.#flushNow(this.#level, Math.min(STALL_TIMEOUT_MS, deadline.patience.totalMs))
+      if (this.#queue.bytes > 0 || (this.#target.pending?.().bytes ?? 0) > 0) {
+        this.#flushNow(this.#level, Math.min(STALL_TIMEOUT_MS, deadline.patience.totalMs))
+      }
     } catch (error) {
-      this.#reportLost(this.abandon(), error)
+      const lost = this.abandon()
+      if (lost.lines > 0 || lost.bytes > 0 || this.#queue.survives !== true) this.#reportLost(lost, error)
     }
+    this.#queue.exit?.()
   }
 
   /** Drops records that wait to be written, the oldest ones, until `bytes` are free or none is left. */
@@ -339,9 +350,13 @@ export class Pump {
       return false
     }
     try {
+      if (this.#target.ready?.(waitMs) === false) return this.#busy()
       do {
         while (this.#queue.hasLines) {
-          const bytes = this.#target.write(this.#queue.head(MAX_BATCH_BYTES), waitMs)
+          const records = this.#queue.head(MAX_BATCH_BYTES)
+          // What could not be read is passed over.
+          if (records.length === 0) continue
+          const bytes = this.#target.write(records, waitMs)
           if (bytes === 0) return this.#busy()
           this.#queue.consume(bytes, this.#keeps)
           this.#mostWritten = Math.max(this.#mostWritten, this.#queue.writtenTotal)
@@ -582,6 +597,7 @@ export class Pump {
     this.#retry.clear()
     const queued = this.#queue.clear()
     const unwritten = sum(queued, await this.#target.close())
+    this.#queue.close?.()
     this.#life.become('closed')
     removeExitHandler(this)
     this.#syncs.rejectAll(this.#closedError())
@@ -596,7 +612,13 @@ export class Pump {
 
   /** Whether everything accepted has reached the sink's durability. */
   #isAtRest(): boolean {
-    if (this.#queue.bytes > 0 || this.#retry.isSet || this.#syncs.isAwaited || this.#target.isStaging)
+    if (
+      this.#queue.bytes > 0 ||
+      this.#queue.hasLines ||
+      this.#retry.isSet ||
+      this.#syncs.isAwaited ||
+      this.#target.isStaging
+    )
       return false
     return this.#options.durability !== 'disk' || this.#syncs.isSynced('disk')
   }

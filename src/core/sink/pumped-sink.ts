@@ -20,6 +20,8 @@ export interface InternalSink extends Sink {
   writeRecords(lines: readonly Uint8Array[]): boolean
   /** See `Pump.writeNow`. */
   writeNow(): boolean
+  /** See `Pump.pull`. */
+  pull(): void
   /** See `Pump.hurry`. */
   hurry(): void
   /** See `Pump.dropOldest`. */
@@ -96,6 +98,11 @@ export abstract class PumpedSink extends EventEmitter<SinkEvents> implements Sin
   /** @internal */
   writeNow(): boolean {
     return this.#pump!.writeNow()
+  }
+
+  /** @internal */
+  pull(): void {
+    this.#pump!.pull()
   }
 
   /** @internal */

@@ -28,6 +28,8 @@ export interface Target {
   readonly isStaging: boolean
   /** Opens what is needed for writing. A refusal (`ERR_NOT_FILE`, `ERR_OPTION`, …) is a `LogboomError`. */
   open?(): void
+  /** Called before records are taken from the queue; false if that has to wait, at most `waitMs` of it here. */
+  ready?(waitMs: number): boolean
   /**
    * Writes whole records; waits at most `waitMs` for a lock or for room. Returns how many bytes of whole records
    * were taken, 0 if there is no turn to be had now. Throws only if nothing was taken.

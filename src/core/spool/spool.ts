@@ -135,6 +135,7 @@ export class Spool extends EventEmitter<SinkEvents> {
       // What a closed spool could not publish waits no more: it is counted as dropped, or lies in a temporary file.
       queuedBytes: this.#life.state === 'closed' ? 0 : this.#crew.pendingBytes + this.#waiting.bytes,
       state: this.#life.state,
+      lane: 'none',
       queued: this.#waiting.length,
       recoveredFiles: this.#store.recoveredFiles
     }

@@ -1,0 +1,116 @@
+// Chooses the queue of a sink: in memory alone, or over rings, its own one and those of the dead.
+import { errorMessage, LogboomError } from '../../base/errors.ts'
+import { cloneableOptions } from '../../base/options.ts'
+import type { RecordQueue } from '../queue/byte-queue.ts'
+import type { Account } from '../sink/account.ts'
+import type { LaneOptions } from '../sink/common-options.ts'
+import { type GivenLane, takeLane } from '../sink/internals.ts'
+import { LaneAdopter } from './adopter.ts'
+import type { LaneFormat } from './lane-codec.ts'
+import { LaneQueue, type QueueLane } from './lane-queue.ts'
+import { LaneSource } from './lane-source.ts'
+import { OwnLane } from './own-lane.ts'
+import { addSource, removeSource } from './settle.ts'
+import { LaneLook } from './watch.ts'
+
+export interface QueueSubject {
+  readonly account: Account
+  readonly kind: string
+  /** As they were given, but with an absolute path, for whoever has to write out what is left. */
+  readonly input: object
+  /** The option `lane`. */
+  readonly lane?: false | LaneOptions | undefined
+  readonly maxBufferBytes: number
+  /** What the sink has without a lane, and what is in no ring. */
+  readonly memory: RecordQueue
+  readonly format: LaneFormat
+  /** See `LaneRules`. */
+  readonly settles: boolean
+  readonly keeps: boolean
+}
+
+export interface OpenedQueue {
+  readonly queue: RecordQueue
+  /** The same, if there are rings. */
+  readonly lane: LaneQueue | undefined
+  /** The bound of the pump. */
+  readonly maxBufferBytes: number
+  /** To be called when the sink is open: `pull` is its pump's. */
+  start(pull: () => void): void
+}
+
+/** The queue of a sink that is being constructed. */
+export function openQueue(subject: QueueSubject): OpenedQueue {
+  const { account, kind, memory, maxBufferBytes, format } = subject
+  const given = takeLane()
+  const own = given === undefined ? createOwn(subject) : givenLane(given, format)
+  const dir = typeof subject.lane === 'object' ? subject.lane.dir : undefined
+  const adopter = new LaneAdopter({ account, kind, dir, own: own?.source.id, unit: format.unit })
+  const look = new LaneLook()
+  if (own === undefined && !adopter.hasOthers(look)) {
+    return { queue: memory, lane: undefined, maxBufferBytes, start: () => {} }
+  }
+  const queue = new LaneQueue(
+    {
+      lost(dropped, source) {
+        account.drop(dropped)
+        if (source.isDamaged) adopter.leave(source)
+      },
+      begins: (source) => adopter.begin(source),
+      emptied: (source) => adopter.finish(source),
+      closed() {
+        adopter.close()
+        if (own instanceof OwnLane) closeOwn(account, own)
+        else if (own !== undefined) removeSource(own.source)
+      },
+      exited() {
+        if (own instanceof OwnLane) own.exit()
+      }
+    },
+    { settles: subject.settles, keeps: subject.keeps },
+    memory,
+    own
+  )
+  return {
+    queue,
+    lane: queue,
+    maxBufferBytes: own instanceof OwnLane ? Math.min(maxBufferBytes, own.capacityBytes) : maxBufferBytes,
+    start(pull) {
+      adopter.adopt(queue, look)
+      adopter.watch(queue, pull)
+      pull()
+    }
+  }
+}
+
+function givenLane({ ring, id, survives, unit }: GivenLane, format: LaneFormat): QueueLane {
+  const ownUnit = format.unit === 'text' ? 'text' : (unit ?? 'line')
+  const source = new LaneSource(ring, { ...format, unit: ownUnit }, id)
+  addSource(source)
+  return { source, isFilledHere: false, survives }
+}
+
+/** The ring that was asked for; where there can be none, that is said, and records wait in memory. */
+function createOwn({ account, kind, input, lane, format }: QueueSubject): OwnLane | undefined {
+  if (lane === false || lane === undefined) return undefined
+  try {
+    return new OwnLane(lane, { path: account.path, kind, options: cloneableOptions({ ...input }) }, format)
+  } catch (error) {
+    const code = error instanceof LogboomError ? error.code : 'ERR_IO'
+    const message = `${account.path} has no lane, so what waits ends with the process: ${errorMessage(error)}`
+    account.warn(code, message)
+    return undefined
+  }
+}
+
+function closeOwn(account: Account, own: OwnLane): void {
+  const isLeft = own.source.hasRecords
+  const { records, bytes } = isLeft ? own.source.count() : { records: 0, bytes: 0 }
+  own.close()
+  if (!isLeft) return
+  const what = `${records} records (${bytes} bytes)`
+  account.notice(
+    `${account.path} was closed with ${what} in its lane; who opens the log next writes them`,
+    true
+  )
+}

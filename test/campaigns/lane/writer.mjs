@@ -1,0 +1,52 @@
+// One process that logs through a sink with a lane until it is killed or dies as its settings (one JSON argument, see
+// writers.ts) say. After each call that has returned it counts in a file, which survives whatever becomes of it.
+import { openSync, writeSync } from 'node:fs'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { BinaryFile, RotatingFile } from 'logboom'
+import { createRandom } from '../../helpers/random.mjs'
+
+const { kind, name, options, oracle, bytes, burst, count, death } = JSON.parse(process.argv[2])
+const random = createRandom(name)
+const counted = Buffer.alloc(8)
+const oracleFd = openSync(oracle, 'w', 0o600)
+
+const isText = kind === 'rotating-file'
+const sink = isText ? new RotatingFile(options) : new BinaryFile(options)
+for (const event of ['warning', 'degraded', 'dropped', 'recovered-lane']) {
+  sink.on(event, (detail) => writeSync(1, `${JSON.stringify({ event, ...detail })}\n`))
+}
+
+let logged = 0
+function log() {
+  const text = `${name} ${logged} ${'x'.repeat(bytes[0] + Math.floor(random() ** 3 * (bytes[1] - bytes[0])))}`
+  sink.write(isText ? `${text}\n` : `${text}\n.`)
+  counted.writeBigUInt64LE(BigInt(++logged))
+  writeSync(oracleFd, counted, 0, 8, 0)
+}
+
+/** Fills the heap, which makes V8 abort the process. */
+function fillHeap() {
+  const held = []
+  for (;;) held.push(new Array(100_000).fill({}).map((each) => ({ ...each, held })))
+}
+
+const deaths = {
+  abort: () => process.abort(),
+  heap: fillHeap,
+  exception() {
+    throw new Error('of the test')
+  },
+  exit: () => process.exit(3)
+}
+
+while (count === undefined || logged < count) {
+  const most = Math.min(Math.ceil(random() * burst), (count ?? Number.POSITIVE_INFINITY) - logged)
+  for (let i = 0; i < most; i++) log()
+  if (logged !== count) await nextTurn()
+}
+if (death !== undefined) {
+  if (death.startsWith('SIG')) process.kill(process.pid, death)
+  else deaths[death]()
+}
+if (death === undefined) await sink.close()
+else setInterval(() => {}, 1_000)

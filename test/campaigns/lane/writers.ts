@@ -1,0 +1,126 @@
+// Processes that log through a lane and are killed, and the account of what has to be in the log afterwards.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
+import { MappedRing } from '../../../src/core/lane/mapped-ring.ts'
+import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
+import { groupBackups } from '../../../src/formats/backup-name.ts'
+
+const script = fileURLToPath(new URL('writer.mjs', import.meta.url))
+
+/** Lanes need the addon, and a memory file system to be fast in. */
+export const noLanes = !MappedRing.isAvailable || !existsSync('/dev/shm')
+
+export type LaneKind = 'rotating-file' | 'binary-file'
+
+export interface LaneWriterSettings {
+  readonly kind: LaneKind
+  readonly options: {
+    readonly path: string
+    readonly lane: { dir: string; maxBytes?: number }
+    maxBytes: number
+  }
+  /** Shortest and longest record; long ones are seldom. */
+  readonly bytes?: readonly [number, number]
+  /** Most records in one turn of the event loop. */
+  readonly burst?: number
+  /** Ends after so many, with `death` if that is given. */
+  readonly count?: number
+  readonly death?: string
+  readonly failpoint?: string
+  readonly nodeArgs?: readonly string[]
+}
+
+export class LaneWriter {
+  readonly name: string
+  readonly child: ChildProcess
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
+  readonly #oracle: string
+  stdout = ''
+  stderr = ''
+
+  constructor(name: string, folder: string, settings: LaneWriterSettings) {
+    this.name = name
+    this.#oracle = join(folder, `oracle-${name}`)
+    const { failpoint, nodeArgs = [], ...rest } = settings
+    const argument = JSON.stringify({ bytes: [10, 300], burst: 50, ...rest, name, oracle: this.#oracle })
+    this.child = spawn(process.execPath, [...nodeArgs, script, argument], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, LOGBOOM_FAILPOINT: failpoint ?? '' }
+    })
+    this.child.stdout!.on('data', (data) => {
+      this.stdout += data
+    })
+    this.child.stderr!.on('data', (data) => {
+      this.stderr += data
+    })
+    this.exited = once(this.child, 'close').then(([code, signal]) => ({ code, signal }))
+    onTestFinished(async () => {
+      this.child.kill('SIGKILL')
+      await this.exited
+    })
+  }
+
+  /** Calls that have returned. */
+  get returned(): number {
+    if (!existsSync(this.#oracle)) return 0
+    const bytes = readFileSync(this.#oracle)
+    return bytes.length < 8 ? 0 : Number(bytes.readBigUInt64LE())
+  }
+
+  get events(): { event: string; [detail: string]: unknown }[] {
+    return this.stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line))
+  }
+}
+
+/** Writes out all that is left in lanes. */
+export async function recoverAll({ kind, options }: LaneWriterSettings): Promise<number> {
+  const given = { ...options, lane: options.lane }
+  const sink = kind === 'rotating-file' ? new RotatingFile(given) : new BinaryFile(given)
+  await sink.flush()
+  const { recovered } = sink.stats()
+  await sink.close()
+  return recovered
+}
+
+/** Every record of the log, in the order of its files. */
+export function readRecords({ kind, options }: LaneWriterSettings): string[] {
+  const { path } = options
+  if (kind === 'binary-file') {
+    const file = new BinaryFile({ path, maxBytes: 1 })
+    const payloads = [...file.read()].map((payload) => payload.replace(/\n\.$/, ''))
+    void file.close()
+    return payloads
+  }
+  const folder = dirname(path)
+  const names = groupBackups(basename(path), readdirSync(folder)).map(({ name }) => name)
+  const text = [...names, basename(path)].map((name) => readFileSync(join(folder, name), 'utf8')).join('')
+  return text.split('\n').slice(0, -1)
+}
+
+/** What is wrong with the records of these writers: nothing, if each is there once and in order. */
+export function faultsIn(records: readonly string[], writers: readonly LaneWriter[]): string[] {
+  const faults: string[] = []
+  const next = new Map(writers.map(({ name }) => [name, 0]))
+  for (const record of records) {
+    const match = /^(\S+) (\d+) x*$/.exec(record)
+    const expected = match === null ? undefined : next.get(match[1])
+    if (match === null || expected === undefined)
+      faults.push(`not ours: ${JSON.stringify(record.slice(0, 80))}`)
+    else if (Number(match[2]) !== expected) faults.push(`${match[1]}: ${match[2]} where ${expected} belongs`)
+    if (match !== null) next.set(match[1], Number(match[2]) + 1)
+  }
+  for (const { name, returned } of writers) {
+    const found = next.get(name)!
+    // The call that was under way may have had its effect.
+    if (found < returned || found > returned + 1) faults.push(`${name}: ${found} records, ${returned} calls`)
+  }
+  return faults.slice(0, 20)
+}
