@@ -8,25 +8,26 @@ import { cloneableOptions } from '../base/options.ts'
 import type { Dropped } from '../core/queue/byte-queue.ts'
 import type { Kind } from '../core/registry.ts'
 import { type ExitPatience, exitDeadline } from '../core/sink/at-exit.ts'
+import type { LaneOptions } from '../core/sink/common-options.ts'
 import type { DroppedEvent, Overflow, SinkStats } from '../core/sink/contract.ts'
 import { Drops } from '../core/sink/drops.ts'
 import { sum } from '../core/sink/intake.ts'
 import { Notice } from '../core/sink/notice.ts'
 import { nothingDropped } from '../core/sink/target.ts'
 import { MAX_CAPACITY_BYTES, maxPayloadBytes } from '../formats/lane.ts'
+import type { LaneId } from '../formats/lock-file.ts'
 import { native } from '../native/index.ts'
 import { Backlog } from './backlog.ts'
 import { addOutput, type ExitingOutput, exitAll, removeOutput } from './pool/exit.ts'
+import { createRing } from './pool/create-ring.ts'
 import { Flushes } from './pool/flushes.ts'
-import { GrowingRing } from './pool/growing-ring.ts'
 import { OutputWords, type Patience } from './pool/output-words.ts'
+import type { OutputRing } from './pool/output-ring.ts'
 import { workerFor } from './pool/pool.ts'
 import type { PoolOutput, PoolWorker } from './pool/pool-worker.ts'
-import type { OpenMessage, OutputEnd, PlainError, Question, ToMain } from './pool/protocol.ts'
+import type { OpenMessage, OutputEnd, PlainError, Question, RecordUnit, ToMain } from './pool/protocol.ts'
 import { fromPlain, Questions } from './pool/questions.ts'
 
-/** A ring becomes no larger than this, unless a single record needs it. */
-const RING_BYTES = 8 * 1024 * 1024
 /** How long `flushSync` blocks. */
 const FLUSH_PATIENCE: Patience = { totalMs: 10_000, stallMs: 5_000, degradedMs: 500 }
 /** How long a record that finds no room in the ring blocks, before it waits in memory. */
@@ -50,6 +51,10 @@ export interface WorkerLinkOptions {
   maxBufferBytes: number
   overflow: Overflow
   fallback: false | 'stderr'
+  /** See the option of the sinks; by default there is one where it can be had. */
+  lane?: false | LaneOptions | undefined
+  /** What is sent at once, for sinks of records that are no lines: by default one record, whatever is in it. */
+  unit?: RecordUnit
 }
 
 type LinkState = 'open' | 'ending' | 'ended' | 'failed'
@@ -61,7 +66,8 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   readonly #options: WorkerLinkOptions
   readonly #worker: PoolWorker
   readonly #words = new OutputWords()
-  readonly #ring: GrowingRing
+  readonly #ring: OutputRing
+  readonly #lane: LaneId
   readonly #backlog = new Backlog()
   readonly #flushes: Flushes
   readonly #questions: Questions
@@ -92,12 +98,21 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     this.#options = options
     this.#notice = new Notice(options.fallback)
     this.#worker = workerFor(options.path)
-    this.#ring = new GrowingRing(Math.min(RING_BYTES, options.maxBufferBytes), (ring, rings) => {
-      this.#worker.post({ type: 'ring', id: this.id, ring })
-      this.#words.countRings(rings)
+    const { ring, id, failure } = createRing({
+      ...options,
+      lane: options.lane,
+      options: cloneableOptions({ ...options.sinkOptions }),
+      unit: options.unit ?? 'record',
+      added: (added, rings) => {
+        this.#worker.post({ type: 'ring', id: this.id, ring: added })
+        this.#words.countRings(rings)
+      }
     })
+    this.#ring = ring
+    this.#lane = id
     this.#words.countRings(1)
-    this.#mayBeQuick = options.maxBufferBytes >= RING_BYTES
+    if (failure !== undefined) this.#warnOfLane(failure)
+    this.#mayBeQuick = options.maxBufferBytes >= ring.capacityBytes
     this.#isQuick = this.#mayBeQuick && exitDeadline() === undefined
     this.#flushes = new Flushes(this.#words, this.#worker)
     this.#questions = new Questions(this.#worker, this.id)
@@ -179,7 +194,10 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     // What is newest is on this side, so it is here that it is dropped.
     const own = overflow === 'drop-newest' ? { overflow: 'block' } : {}
     const options = { ...cloneableOptions(sinkOptions), ...own }
-    return { type: 'open', id: this.id, kind, options, words: this.#words.buffer, ...this.#ring.handle }
+    const { id } = this
+    const { handle } = this.#ring
+    const unit = this.#options.unit ?? 'record'
+    return { type: 'open', id, kind, options, words: this.#words.buffer, ring: handle, lane: this.#lane, unit }
   }
 
   /** For the pool: another thread has got it. */
@@ -220,6 +238,12 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
 
   awaitExit(patience: ExitPatience): boolean {
     if (this.#isOver && this.#state !== 'ending') return true
+    const done = this.#awaitExit(patience)
+    if (done) this.#ring.exit()
+    return done
+  }
+
+  #awaitExit(patience: ExitPatience): boolean {
     const isDone = (): boolean => {
       // What found no room when the exit began is asked for when it has.
       if (this.#exitFlush === undefined && this.#moveBacklog(true)) this.#exitFlush = this.#words.ask()
@@ -246,7 +270,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     })
     this.#worker.receiveNow()
     // A thread that does not answer stands still in a system call; all that is in the ring is as good as lost.
-    const unwritten = isCounted ? nothingDropped : this.#ring.unreleased(this.#countLines)
+    const unwritten = isCounted || this.#ring.survives ? nothingDropped : this.#ring.unreleased(this.#countLines)
     const own = sum(unwritten, this.#backlog.clear())
     this.#drop(own)
     this.#lost = sum(this.#lost, own)
@@ -315,6 +339,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     )
       return false
     const append = (): boolean => {
+      if (dropsOldest && this.isDegraded) this.#words.discard(Math.max(text.length, this.#ring.capacityBytes / 8))
       this.#worker.bell?.ringNow()
       return this.#moveBacklog() && this.#append(text)
     }
@@ -417,7 +442,10 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   #fail(error: LogboomError, isRunning: boolean): void {
     if (this.#state === 'failed' || this.#state === 'ended') return
     if (!this.#wasOpened) this.#worker.letGo()
-    this.#lost = sum(this.#lost, sum(this.#backlog.clear(), this.#ring.unreleased(this.#countLines)))
+    const isKept = isRunning && this.#ring.survives
+    const inRing = isKept ? nothingDropped : this.#ring.unreleased(this.#countLines)
+    this.#lost = sum(this.#lost, sum(this.#backlog.clear(), inRing))
+    if (!isKept) this.#ring.discard()
     this.#leave('failed')
     this.#drop(this.#lost)
     this.#drops.report()
@@ -459,6 +487,15 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     this.#drops.add(dropped)
   }
 
+  /** Only where it was asked for, or could have been had, this is something that one wants to know. */
+  #warnOfLane({ code, message }: LogboomError): void {
+    const { path, lane } = this.#options
+    if (lane === undefined && code === 'ERR_UNSUPPORTED') return
+    const text = `${path} has no lane, so what waits ends with the process: ${message}`
+    this.#notice.write(text)
+    this.#announce('warning', [{ code, message: text, path }])
+  }
+
   #withOwn(stats: SinkStats): SinkStats {
     const queuedBytes = Math.max(stats.queuedBytes, this.#isOver ? 0 : this.#pendingBytes)
     return { ...stats, queuedBytes, dropped: stats.dropped + this.#dropped }
@@ -476,6 +513,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   }
 
   #reportLost(): void {
+    this.#reportKept()
     const { lines, bytes } = this.#lost
     if (lines === 0) return
     this.#lost = nothingDropped
@@ -485,6 +523,17 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
       `closed with ${lines} records (${bytes} bytes) not written to ${path}${reason} [ERR_LOST]`,
       true
     )
+  }
+
+  /** What stays in a ring that outlives the process is not lost. */
+  #reportKept(): void {
+    if (!this.#ring.survives) return
+    const { lines, bytes } = this.#ring.unreleased(this.#countLines)
+    if (lines === 0) return
+    const { path } = this.#options
+    const reason = this.#reason === undefined ? '' : ` (${this.#reason})`
+    const what = `${lines} records (${bytes} bytes)`
+    this.#notice.write(`${path} was closed with ${what} in its lane${reason}; who opens the log next writes them`, true)
   }
 }
 

@@ -16,7 +16,7 @@ export class WorkerStream<K extends Kind> extends EventEmitter {
   readonly path: string
   readonly #link: WorkerLink
   readonly #blocks: boolean
-  /** Records are lines of a text; else each is one for itself. */
+  /** The sink looks for the lines in what it gets; else each is handed over for itself. */
   readonly #takesText: boolean
   readonly #removeSignals: () => void
   /** A line whose end has not come yet. */
@@ -29,8 +29,8 @@ export class WorkerStream<K extends Kind> extends EventEmitter {
     const checked = sinks[kind].check(sinkOptions)
     this.path = resolve(checked.path)
     this.#blocks = checked.overflow === 'block'
-    this.#takesText = kind === 'rotating-file'
-    this.#link = new WorkerLink({ kind, sinkOptions, ...checked, path: this.path })
+    this.#takesText = 'lane' in sinks[kind].options
+    this.#link = new WorkerLink({ kind, sinkOptions, ...checked, path: this.path, unit: 'line' })
     for (const name of forwardedEvents) this.#link.on(name, (...args) => this.emit(name, ...args))
     this.#link.on('sent', () => this.emit('drain'))
     this.#link.on('failed', (error) => this.emit('error', error))

@@ -235,7 +235,7 @@ export class LaneQueue implements RecordQueue, AppendJournal {
 
   dropOldest(bytes: number): Dropped {
     const own = this.#own
-    if (own?.isFilledHere !== true) return this.#memory.dropOldest(bytes)
+    if (own === undefined) return this.#memory.dropOldest(bytes)
     const dropped = own.source.drop(bytes)
     if (this.#kept.length === 0) own.source.release(own.source.point)
     const left = bytes - dropped.bytes

@@ -1,10 +1,11 @@
 // Moves records from the ring of an output into its sink, a chunk at a time. The ring keeps them until the sink has
 // acknowledged them.
 import assert from 'node:assert'
+import { DirectFile } from '../../core/direct-file/direct-file.ts'
 import type { Dropped } from '../../core/queue/byte-queue.ts'
 import type { InternalSink } from '../../core/sink/pumped-sink.ts'
-import { native } from '../../native/index.ts'
-import type { RingReader } from './ring-reader.ts'
+import { countRecords } from './output-ring.ts'
+import type { WatchedRing } from './watched-ring.ts'
 
 /** Memory that all outputs of a thread use in turns. */
 export interface FeedBuffers {
@@ -12,19 +13,26 @@ export interface FeedBuffers {
   readonly ends: Uint32Array
 }
 
+/** Brings what is in a ring to its sink. */
+export interface Mover {
+  /** Position up to which the sink has got everything. */
+  readonly fed: number
+  /** Does what can be done without waiting. Returns how many bytes were moved. */
+  some(): number
+  reach(position: number): Promise<void>
+  /** Gives up what the sink has not got. */
+  discardRest(): Dropped
+}
+
 export interface FeedOptions {
-  /** The sink takes text: whatever lines there are. Else each record of the ring is one of the sink. */
-  readonly takesText: boolean
   /** Bound of the sink's own memory. */
   readonly maxBufferBytes: number
   readonly buffers: FeedBuffers
-  /** Called when records were released. */
-  readonly released: () => void
 }
 
-export class Feed {
+export class Feed implements Mover {
   readonly #sink: InternalSink
-  readonly #ring: RingReader
+  readonly #ring: WatchedRing
   readonly #options: FeedOptions
   /** A chunk is small against what the sink may hold, so that it is never the sink that is full. */
   readonly #chunk: Buffer
@@ -33,7 +41,7 @@ export class Feed {
   #isWaiting = false
   #waiters: { position: number; resolve: () => void }[] = []
 
-  constructor(sink: InternalSink, ring: RingReader, options: FeedOptions) {
+  constructor(sink: InternalSink, ring: WatchedRing, options: FeedOptions) {
     this.#sink = sink
     this.#ring = ring
     this.#options = options
@@ -43,13 +51,13 @@ export class Feed {
     sink.on('drain', () => this.#acknowledged())
   }
 
-  /** Position up to which the sink has got everything. */
   get fed(): number {
     return this.#fed
   }
 
-  /** Moves a chunk, unless the sink still has to write the last one. Returns how many bytes it was. */
+  /** Moves a chunk, unless the sink still has to write the last one. */
   some(): number {
+    this.#ring.look()
     if (this.#isWaiting) return 0
     const { buffers } = this.#options
     let chunk = this.#chunk
@@ -72,39 +80,25 @@ export class Feed {
     return new Promise((resolve) => this.#waiters.push({ position, resolve }))
   }
 
-  /** Gives up what is still in the ring. */
   discardRest(): Dropped {
-    const { ends } = this.#options.buffers
-    let lines = 0
-    let bytes = 0
-    for (let { written } = this.#ring; this.#fed < written; ) {
-      const found = this.#ring.read(this.#fed, this.#options.buffers.chunk, ends)
-      if (found.needs > 0) {
-        const large = Buffer.allocUnsafeSlow(found.needs)
-        Object.assign(found, this.#ring.read(this.#fed, large, ends))
-        lines += this.#count(large, found.records)
-      } else lines += this.#count(this.#options.buffers.chunk.subarray(0, found.bytes), found.records)
-      bytes += found.bytes
-      this.#fed = found.next
-    }
+    this.#ring.look()
+    const rest = countRecords(this.#ring, this.#fed, (_, records) => records)
+    this.#fed = this.#ring.written
     this.#ring.release(this.#fed)
-    return { lines, bytes }
+    return rest
   }
 
   /** Hands whole records to the sink; true if they have reached its durability. */
   #hand(bytes: Buffer, records: number): boolean {
-    if (this.#options.takesText) return this.#sink.commit(bytes)
     const { ends } = this.#options.buffers
     const lines: Buffer[] = []
     for (let index = 0, start = 0; index < records; start = ends[index++]) {
       lines.push(bytes.subarray(start, ends[index]))
     }
-    this.#sink.writeRecords(lines)
+    // A text with line ends inside is one record where the sink can keep it so.
+    if (this.#sink instanceof DirectFile) for (const line of lines) this.#sink.logBytes(line.subarray(0, -1))
+    else this.#sink.writeRecords(lines)
     return this.#sink.commit('')
-  }
-
-  #count(bytes: Buffer, records: number): number {
-    return this.#options.takesText ? native.countLines(bytes, 0, bytes.length) : records
   }
 
   #acknowledged(): void {
@@ -119,6 +113,5 @@ export class Feed {
       for (const { resolve } of this.#waiters.filter(({ position }) => position <= this.#fed)) resolve()
       this.#waiters = this.#waiters.filter(({ position }) => position > this.#fed)
     }
-    this.#options.released()
   }
 }

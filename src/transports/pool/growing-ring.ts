@@ -2,7 +2,11 @@
 // single record needs. It is a chain of rings; the reader goes on to the next one when it has read the last to its end.
 import { SharedRing } from '../../core/lane/shared-ring.ts'
 import type { Dropped } from '../../core/queue/byte-queue.ts'
-import { MAX_CAPACITY_BYTES, maxPayloadBytes, recordBytes } from '../../formats/lane.ts'
+import { sum } from '../../core/sink/intake.ts'
+import { nothingDropped } from '../../core/sink/target.ts'
+import { MAX_CAPACITY_BYTES, maxPayloadBytes } from '../../formats/lane.ts'
+import { type CountRecords, countUnreleased, type OutputRing } from './output-ring.ts'
+import type { RingHandle } from './protocol.ts'
 
 const FIRST_BYTES = 64 * 1024
 const GROWTH = 4
@@ -12,7 +16,6 @@ const FREE_BYTES = 256 * 1024
 const BUDGET_BYTES = 64 * 1024 * 1024
 /** Capacities are multiples of this. */
 const ROUND_BYTES = 4 * 1024
-const LEAST_RECORD_BYTES = recordBytes(0)
 
 interface Link {
   readonly ring: SharedRing
@@ -22,8 +25,8 @@ interface Link {
 
 let heldBytes = 0
 
-/** The end that appends. */
-export class GrowingRing {
+export class GrowingRing implements OutputRing {
+  readonly survives = false
   readonly #maxBytes: number
   /** Called with each ring that is added, and how many there are with it, so that the reader gets it. */
   readonly #added: (ring: SharedArrayBuffer, rings: number) => void
@@ -31,6 +34,8 @@ export class GrowingRing {
   #links: Link[] = []
   #last: SharedRing
   #lastBase = 0
+  /** So many units find room in the last one, whatever they are. */
+  #shortUnits = 0
   /** How many there were before those. */
   #before = 0
 
@@ -39,6 +44,11 @@ export class GrowingRing {
     this.#maxBytes = Math.min(MAX_CAPACITY_BYTES, round(Math.max(maxBytes, ROUND_BYTES)))
     this.#added = added
     this.#last = this.#create(Math.min(FIRST_BYTES, this.#maxBytes), 0)
+  }
+
+  /** The most it can become. */
+  get capacityBytes(): number {
+    return this.#maxBytes
   }
 
   get written(): number {
@@ -52,20 +62,22 @@ export class GrowingRing {
   }
 
   /** For a thread that takes over. */
-  get handle(): { rings: SharedArrayBuffer[]; ringsBefore: number } {
+  get handle(): RingHandle {
     this.#forgetRead()
-    return { rings: this.#links.map(({ ring }) => ring.buffer), ringsBefore: this.#before }
+    return { backing: 'shared', rings: this.#links.map(({ ring }) => ring.buffer), ringsBefore: this.#before }
   }
 
-  /** See `Ring.append`. */
-  append(record: string | Uint8Array): boolean {
+  append(record: string): boolean {
+    // What is larger gets a larger ring, not a file of its own.
+    if (record.length > this.#shortUnits && Buffer.byteLength(record) > maxPayloadBytes(this.#last.capacityBytes))
+      return false
     return this.#last.append(record)
   }
 
-  /** Makes room for `record` by adding a ring. False where that is more than may be held now. */
-  grow(record: string | Uint8Array): boolean {
+  /** Adds a ring. */
+  grow(record: string): boolean {
     this.#forgetRead()
-    const length = typeof record === 'string' ? Buffer.byteLength(record) : record.length
+    const length = Buffer.byteLength(record)
     const neededBytes = capacityFor(length)
     const { capacityBytes } = this.#last
     let bytes = neededBytes
@@ -85,21 +97,14 @@ export class GrowingRing {
     return true
   }
 
-  /** What is not released. `count` says how many records there are in payloads that lie one behind the other. */
-  unreleased(count: (payloads: Buffer, records: number) => number): Dropped {
-    let lines = 0
-    let bytes = 0
-    for (const { ring } of this.#links) {
-      const target = Buffer.allocUnsafe(ring.capacityBytes)
-      const ends = new Uint32Array(ring.capacityBytes / LEAST_RECORD_BYTES)
-      const found = ring.read(ring.drained, target, ends)
-      lines += count(target.subarray(0, found.bytes), found.records)
-      bytes += found.bytes
-    }
-    return { lines, bytes }
+  unreleased(count: CountRecords): Dropped {
+    return this.#links.reduce((total, { ring }) => sum(total, countUnreleased(ring, count)), nothingDropped)
   }
 
-  /** Lets go of the memory. */
+  discard(): void {}
+
+  exit(): void {}
+
   close(): void {
     for (const { ring } of this.#links) {
       heldBytes -= ring.capacityBytes
@@ -113,6 +118,7 @@ export class GrowingRing {
     this.#links.push({ ring, base })
     this.#last = ring
     this.#lastBase = base
+    this.#shortUnits = Math.floor(maxPayloadBytes(ring.capacityBytes) / 3)
     heldBytes += ring.capacityBytes
     return ring
   }

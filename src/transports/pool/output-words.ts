@@ -51,6 +51,11 @@ export class OutputWords {
     Atomics.or(this.#words, word.wants, wanted[what])
   }
 
+  /** Has so many bytes of the oldest records dropped, if they are still not written. */
+  discard(bytes: number): void {
+    Atomics.store(this.#words, word.discard, bytes)
+  }
+
   /** So many rings were made so far. */
   countRings(rings: number): void {
     Atomics.store(this.#words, word.rings, rings)

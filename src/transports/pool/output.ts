@@ -2,12 +2,16 @@
 // come.
 import { errorMessage, LogboomError } from '../../base/errors.ts'
 import type { Dropped } from '../../core/queue/byte-queue.ts'
+import { LaneFolder } from '../../core/lane/lane-folder.ts'
+import type { Ring } from '../../core/lane/ring.ts'
 import { sinks } from '../../core/registry.ts'
 import { type DroppedEvent, forwardedEvents } from '../../core/sink/contract.ts'
 import { sum } from '../../core/sink/intake.ts'
+import { type GivenLane, withInternals } from '../../core/sink/internals.ts'
 import type { InternalSink } from '../../core/sink/pumped-sink.ts'
 import { nothingDropped } from '../../core/sink/target.ts'
-import { Feed, type FeedBuffers } from './feed.ts'
+import { realDisk } from '../../io/disk.ts'
+import { Feed, type FeedBuffers, type Mover } from './feed.ts'
 import {
   type OpenMessage,
   outputMode,
@@ -18,7 +22,9 @@ import {
   wanted,
   word
 } from './protocol.ts'
+import { Pull } from './pull.ts'
 import { RingReader } from './ring-reader.ts'
+import { WatchedRing } from './watched-ring.ts'
 
 export interface OutputHost {
   readonly buffers: FeedBuffers
@@ -39,15 +45,17 @@ interface Flush {
 /** The sink of an output while it is open. */
 interface Opened {
   readonly sink: InternalSink
-  readonly feed: Feed
+  readonly mover: Mover
 }
 
 export class Output {
   readonly #open: OpenMessage
   readonly #host: OutputHost
   readonly #words: Int32Array
-  readonly #ring: RingReader
-  #ringsSeen: number
+  readonly #ring: WatchedRing
+  /** The chain of rings, where it is one. */
+  #chain: RingReader | undefined
+  #ringsSeen = 0
   #opened: Opened | undefined
   /** Why the sink refuses to open, which will not pass. */
   #refusal: PlainError | undefined
@@ -66,15 +74,14 @@ export class Output {
     this.#host = host
     this.#words = new Int32Array(open.words)
     this.#handled = Atomics.load(this.#words, word.done)
-    this.#ringsSeen = open.ringsBefore + open.rings.length
-    this.#ring = new RingReader(open.rings, () => this.#hasMoreRings())
+    this.#ring = new WatchedRing(this.#openRing(), () => this.#released())
     this.#openSink()
   }
 
   /** One more ring was made. */
   addRing(ring: SharedArrayBuffer): void {
     this.#ringsSeen++
-    this.#ring.add(ring)
+    this.#chain?.add(ring)
   }
 
   /** Somebody has asked for a flush that was not begun yet. */
@@ -89,20 +96,18 @@ export class Output {
       return 0
     }
     // Closed, because the process ends, and still something was logged.
-    if (
-      this.#opened === undefined &&
-      this.#refusal === undefined &&
-      this.#ring.written > this.#ring.drained
-    ) {
-      this.#openSink()
+    if (this.#opened === undefined && this.#refusal === undefined) {
+      this.#ring.look()
+      if (this.#ring.written > this.#ring.drained) this.#openSink()
     }
     if (this.#opened !== undefined && this.#mode === outputMode.giveUp) {
       void this.#end(this.#opened, undefined)
       return 0
     }
-    const moved = this.#opened?.feed.some() ?? 0
-    this.#lookForFlush()
-    return moved
+    const discardBytes = Atomics.exchange(this.#words, word.discard, 0)
+    if (discardBytes > 0) this.#opened?.sink.dropOldest(discardBytes)
+    const moved = this.#opened?.mover.some() ?? 0
+    return moved + this.#lookForFlush()
   }
 
   /** Carries out what the application asked for, and answers. */
@@ -113,6 +118,11 @@ export class Output {
     } catch (error) {
       this.#host.post({ type: 'answer', id, ask, value: undefined, error: toPlain(error) })
     }
+  }
+
+  /** Lets go of the ring. */
+  dispose(): void {
+    this.#ring.close()
   }
 
   /** For the end of the thread. */
@@ -127,31 +137,45 @@ export class Output {
   async #carryOut(what: Question): Promise<unknown> {
     const opened = this.#opened
     if (opened === undefined) throw new LogboomError('ERR_CLOSED', `the ${this.#open.kind} output is closed`)
-    const { sink, feed } = opened
+    const { sink, mover } = opened
     if (what === 'stats') return { ...sink.stats(), dropped: sink.stats().dropped + this.#unread.lines }
     // What was logged before goes to the file from before.
-    await feed.reach(this.#ring.written)
+    this.#ring.look()
+    await mover.reach(this.#ring.written)
     const act = (sink as { rotate?: () => unknown; reopen?: () => unknown })[what]
     if (typeof act !== 'function') return void sink.control({ type: what })
     return await act.call(sink)
   }
 
+  #openRing(): Ring {
+    const { ring } = this.#open
+    if (ring.backing === 'shared') {
+      this.#ringsSeen = ring.ringsBefore + ring.rings.length
+      this.#chain = new RingReader(ring.rings, () => this.#hasMoreRings())
+      return this.#chain
+    }
+    const mapped = LaneFolder.open(realDisk, ring.dir).openRing(ring.name)
+    if (mapped === undefined) throw new LogboomError('ERR_NOT_FOUND', `the lane in ${ring.dir} is gone`)
+    return mapped
+  }
+
   #openSink(): void {
-    const { id, kind, options } = this.#open
+    const { id, kind, options, ring, lane, unit } = this.#open
     try {
-      const sink: InternalSink = sinks[kind].create(options as never)
+      const takesRing = 'lane' in sinks[kind].options
+      const given: GivenLane = { ring: this.#ring, id: lane, survives: ring.backing === 'mapped', unit }
+      const create = (): InternalSink => sinks[kind].create(options as never)
+      const sink = takesRing ? withInternals({ lane: given }, create) : create()
       for (const name of forwardedEvents) {
         sink.on(name, (...args: unknown[]) => this.#host.post({ type: 'event', id, name, args }))
       }
       sink.on('degraded', () => this.#become('degraded'))
       sink.on('recovered', () => this.#become('open'))
-      const feed = new Feed(sink, this.#ring, {
-        takesText: kind === 'rotating-file',
-        maxBufferBytes: sinks[kind].check(options).maxBufferBytes,
-        buffers: this.#host.buffers,
-        released: () => this.#released()
-      })
-      this.#opened = { sink, feed }
+      const { maxBufferBytes } = sinks[kind].check(options)
+      const mover = takesRing
+        ? new Pull(sink, this.#ring)
+        : new Feed(sink, this.#ring, { maxBufferBytes, buffers: this.#host.buffers })
+      this.#opened = { sink, mover }
       this.#become(sink.stats().state === 'degraded' ? 'degraded' : 'open')
       this.#host.post({ type: 'opened', id })
     } catch (error) {
@@ -187,22 +211,27 @@ export class Output {
     this.#host.schedule()
   }
 
-  #lookForFlush(): void {
+  /** Returns how many bytes it has moved. */
+  #lookForFlush(): number {
+    let moved = 0
     if (this.#flush === undefined) {
       const number = Atomics.load(this.#words, word.asked)
-      if (number === this.#handled) return
+      if (number === this.#handled) return 0
+      // Looked at behind the question, so that everything before it is seen.
+      moved = (this.#opened?.mover.some() ?? 0) + this.#ring.look()
       this.#flush = { number, target: this.#ring.written, isStarted: false }
     }
     const flush = this.#flush
     const opened = this.#opened
     if (opened === undefined) this.#done(flush.number, this.#refusal)
-    else if (!flush.isStarted && opened.feed.fed >= flush.target) {
+    else if (!flush.isStarted && opened.mover.fed >= flush.target) {
       flush.isStarted = true
       opened.sink.flushLines().then(
         () => this.#flushed(opened, flush, undefined),
         (error) => this.#flushed(opened, flush, toPlain(error))
       )
     }
+    return moved
   }
 
   #flushed(opened: Opened, flush: Flush, error: PlainError | undefined): void {
@@ -247,10 +276,10 @@ export class Output {
   }
 
   #giveUp(): void {
-    const { sink, feed } = this.#opened!
+    const { sink, mover } = this.#opened!
     this.#reason ??= sink.failure === undefined ? undefined : errorMessage(sink.failure)
+    const unread = mover.discardRest()
     this.#abandoned = sum(this.#abandoned, sink.abandon())
-    const unread = feed.discardRest()
     this.#unread = sum(this.#unread, unread)
     if (unread.lines > 0) {
       const event: DroppedEvent = { count: unread.lines, bytes: unread.bytes }
@@ -260,7 +289,7 @@ export class Output {
   }
 }
 
-function toPlain(error: unknown): PlainError {
+export function toPlain(error: unknown): PlainError {
   if (error instanceof LogboomError) {
     // The code is at the end of the message, and is put there again.
     return { code: error.code, message: error.message.slice(0, -` [${error.code}]`.length), path: error.path }

@@ -3,8 +3,8 @@
 import { EventEmitter } from 'node:events'
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { DoorbellListener } from './doorbell.ts'
-import { Output, type OutputHost } from './output.ts'
-import type { ThreadData, ToMain, ToThread } from './protocol.ts'
+import { Output, type OutputHost, toPlain } from './output.ts'
+import type { OpenMessage, ThreadData, ToMain, ToThread } from './protocol.ts'
 
 const CHUNK_BYTES = 1024 * 1024
 const CHUNK_RECORDS = 16 * 1024
@@ -95,10 +95,23 @@ class PoolThread extends EventEmitter implements OutputHost {
       return
     }
     const output = this.#outputs.get(message.id)
-    if (message.type === 'open') this.#outputs.set(message.id, new Output(message, this))
-    else if (message.type === 'forget') this.#outputs.delete(message.id)
+    if (message.type === 'open') this.#openOutput(message)
+    else if (message.type === 'forget') this.#forget(message.id)
     else if (message.type === 'ring') output?.addRing(message.ring)
     else void output?.answer(message.ask, message.what)
+  }
+
+  #openOutput(message: OpenMessage): void {
+    try {
+      this.#outputs.set(message.id, new Output(message, this))
+    } catch (error) {
+      this.post({ type: 'refused', id: message.id, error: toPlain(error) })
+    }
+  }
+
+  #forget(id: number): void {
+    this.#outputs.get(id)?.dispose()
+    this.#outputs.delete(id)
   }
 
   async #quit(): Promise<void> {

@@ -5,6 +5,8 @@ import type { ErrorCode } from '../../base/errors.ts'
 import type { Dropped } from '../../core/queue/byte-queue.ts'
 import type { Kind } from '../../core/registry.ts'
 import type { SinkStats } from '../../core/sink/contract.ts'
+import type { RingName } from '../../formats/lane-names.ts'
+import type { LaneId } from '../../formats/lock-file.ts'
 
 /** Where the writing of an output stands, as the thread sees it. */
 export const outputState = { starting: 0, open: 1, degraded: 2, failed: 3 } as const
@@ -32,6 +34,8 @@ export const word = {
   mode: 4,
   /** Set by the main thread: what it wants messages about without being blocked, a sum of `wanted`. */
   wants: 5,
+  /** Set by the main thread: so many bytes of the oldest records are to be dropped. */
+  discard: 7,
   /** Set by the main thread: how many rings it has made for this output so far. */
   rings: 6
 } as const
@@ -53,10 +57,24 @@ export interface OpenMessage {
   readonly kind: Kind
   readonly options: object
   readonly words: SharedArrayBuffer
-  /** Of the rings that are not yet read to their end, oldest first, and how many there were before. */
-  readonly rings: readonly SharedArrayBuffer[]
-  readonly ringsBefore: number
+  readonly ring: RingHandle
+  /** Names the ring in lock files: the same for thread after thread. */
+  readonly lane: LaneId
+  /** What a record of the ring is in a file of frames: a line each of its lines, or one as a whole. */
+  readonly unit: RecordUnit
 }
+
+export type RecordUnit = 'line' | 'record'
+
+/** How a thread gets its end of a ring. */
+export type RingHandle =
+  | { readonly backing: 'mapped'; readonly dir: string; readonly name: RingName }
+  | {
+      readonly backing: 'shared'
+      /** Of the rings that are not yet read to their end, oldest first, and how many there were before. */
+      readonly rings: readonly SharedArrayBuffer[]
+      readonly ringsBefore: number
+    }
 
 export type ToThread =
   | OpenMessage
