@@ -101,7 +101,7 @@ export class Output {
       if (this.#ring.written > this.#ring.drained) this.#openSink()
     }
     if (this.#opened !== undefined && this.#mode === outputMode.giveUp) {
-      void this.#end(this.#opened, undefined)
+      void this.#end(this.#opened, Atomics.load(this.#words, word.asked), undefined)
       return 0
     }
     const discardBytes = Atomics.exchange(this.#words, word.discard, 0)
@@ -127,7 +127,8 @@ export class Output {
 
   /** For the end of the thread. */
   async close(): Promise<void> {
-    if (!this.#isEnding && this.#opened !== undefined) await this.#end(this.#opened, undefined)
+    if (this.#isEnding || this.#opened === undefined) return
+    await this.#end(this.#opened, Atomics.load(this.#words, word.asked), undefined)
   }
 
   get #mode(): number {
@@ -237,8 +238,10 @@ export class Output {
   #flushed(opened: Opened, flush: Flush, error: PlainError | undefined): void {
     // Who waits for a sink that ends is answered when it has ended.
     if (this.#isEnding || this.#opened !== opened) return
-    if (this.#mode === outputMode.run) this.#done(flush.number, error)
-    else void this.#end(opened, error)
+    // One that was asked for before the end does not cover what came after it.
+    const isLast = flush.number === Atomics.load(this.#words, word.asked)
+    if (this.#mode === outputMode.run || !isLast) this.#done(flush.number, error)
+    else void this.#end(opened, flush.number, error)
   }
 
   #done(number: number, error: PlainError | undefined): void {
@@ -254,8 +257,8 @@ export class Output {
     this.#host.schedule()
   }
 
-  /** Closes the sink; then everybody who waits for a flush is answered. */
-  async #end({ sink }: Opened, error: PlainError | undefined): Promise<void> {
+  /** Closes the sink; then whoever waits for flush number `number` is answered. */
+  async #end({ sink }: Opened, number: number, error: PlainError | undefined): Promise<void> {
     this.#isEnding = true
     if (this.#mode === outputMode.giveUp) this.#giveUp()
     let failure = error
@@ -272,7 +275,7 @@ export class Output {
     this.#abandoned = this.#unread = nothingDropped
     this.#isEnding = false
     this.#host.post({ type: 'closed', id: this.#open.id, end: { stats, lost, reason } })
-    this.#done(Atomics.load(this.#words, word.asked), failure)
+    this.#done(number, failure)
   }
 
   #giveUp(): void {
