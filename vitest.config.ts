@@ -28,6 +28,8 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: 'forks',
     maxWorkers: 2,
+    // The build is loaded as users load it: rewritten by the runner, a module would be there twice.
+    server: { deps: { external: [/\/dist\/.+\.c?js$/] } },
     setupFiles: ['test/helpers/setup.ts'],
     projects: [
       { extends: true, test: { name: 'unit', include: unit } },

@@ -127,7 +127,22 @@ ${classes.join('\n')}`
 
 function packageExports(text, kinds) {
   const manifest = JSON.parse(text)
-  const entry = (file) => ({ types: `./dist/${file}.d.ts`, default: `./dist/${file}.js` })
+  const entry = (file) => ({
+    import: { types: `./dist/${file}.d.ts`, default: `./dist/${file}.js` },
+    // pino resolves its targets by `require.resolve`, and so do most tools.
+    require: { types: `./dist/${file}.d.cts`, default: `./dist/${file}.cjs` },
+    default: `./dist/${file}.cjs`
+  })
+  // What reads no `exports`: TypeScript with `moduleResolution: node10`, and old bundlers.
+  const subpaths = [
+    ...kinds.map(({ kind }) => [kind, `transports/pino/${kind}`]),
+    ['winston', 'transports/winston/index']
+  ]
+  manifest.main = './dist/index.cjs'
+  manifest.types = './dist/index.d.cts'
+  manifest.typesVersions = {
+    '*': Object.fromEntries(subpaths.map(([name, file]) => [name, [`./dist/${file}.d.cts`]]))
+  }
   manifest.exports = {
     '.': entry('index'),
     ...Object.fromEntries(kinds.map(({ kind }) => [`./${kind}`, entry(`transports/pino/${kind}`)])),

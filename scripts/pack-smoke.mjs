@@ -30,10 +30,12 @@ function run(command, args, cwd) {
 }
 
 const allowed = [
-  /^dist\/.+\.(js|d\.ts)$/,
+  /^dist\/.+\.(c?js|d\.c?ts)$/,
   /^prebuilds\/[a-z0-9]+-[a-z0-9]+(-musl)?\/logboom\.node$/,
   /^docs\/.+\.(md|svg)$/,
-  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$/
+  /^bench\/results\/.+\.(md|svg)$/,
+  /^examples\/.+\.[cm]js$/,
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|CONTRIBUTING\.md|SECURITY\.md)$/
 ]
 
 function pack() {
@@ -44,15 +46,14 @@ function pack() {
   const unexpected = files.filter((file) => !allowed.some((pattern) => pattern.test(file)))
   assert.deepEqual(unexpected, [], 'the tarball has files that are not meant to be in it')
   for (const file of files.filter((name) => name.startsWith('dist/') && !name.startsWith('dist/chunks/'))) {
-    const source = file.replace('dist/', 'src/').replace(/(\.d\.ts|\.js)$/, '.ts')
+    const source = file.replace('dist/', 'src/').replace(/(\.d\.c?ts|\.c?js)$/, '.ts')
     assert.ok(
       existsSync(join(root, source)),
       `${file} is left over from an earlier build: remove dist and build again`
     )
   }
-  const entries = Object.values(manifest.exports).flatMap((entry) => Object.values(entry))
   const needed = [
-    ...entries.filter((path) => path.startsWith('./')).map((path) => path.slice(2)),
+    ...filesOf(manifest.exports),
     ...Object.values(manifest.bin),
     `prebuilds/${process.platform}-${process.arch}/logboom.node`,
     'README.md',
@@ -65,6 +66,11 @@ function pack() {
   return { tarball: join(folder, result.filename), count: files.length, bytes: result.size }
 }
 
+/** The files that `exports` names, whatever the conditions. */
+function filesOf(entry) {
+  return typeof entry === 'string' ? [entry.replace(/^\.\//, '')] : Object.values(entry).flatMap(filesOf)
+}
+
 function checkManifest() {
   for (const script of ['preinstall', 'install', 'postinstall', 'prepare']) {
     assert.equal(manifest.scripts[script], undefined, `script ${script} would run at installation`)
@@ -72,7 +78,7 @@ function checkManifest() {
   assert.ok(!existsSync(join(root, 'binding.gyp')), 'npm would invent an install script for binding.gyp')
   for (const [name, entry] of Object.entries(manifest.exports)) {
     if (typeof entry === 'string') continue
-    assert.deepEqual(Object.keys(entry), ['types', 'default'], `${name}: pino resolves targets by "default"`)
+    assert.deepEqual(Object.keys(entry), ['import', 'require', 'default'], name)
   }
 }
 

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join, matchesGlob, relative } from 'node:path'
 import { expect, test } from 'vitest'
 import { errorTable } from '../src/base/errors.ts'
 import { sinks } from '../src/core/registry.ts'
@@ -32,6 +32,24 @@ test.each(pages)('every link of $name leads to a file and heading that exist', (
     const target = file === '' ? path : join(dirname(path), file)
     expect(existsSync(target), link).toBe(true)
     if (anchor !== undefined) expect([...anchorsOf(readFileSync(target, 'utf8'))], link).toContain(anchor)
+  }
+})
+
+test.each(pages)('every link of $name that leads to a file leads to one in the package', ({ path, text }) => {
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const packed: string[] = [...manifest.files, 'README.md', 'LICENSE']
+  for (const [, link] of text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)) {
+    if (/^[a-z]+:/.test(link)) continue
+    const target = relative(root, join(dirname(path), link))
+    const isIn = packed.some((each) => {
+      return (
+        target === each ||
+        target.startsWith(`${each}/`) ||
+        matchesGlob(target, each) ||
+        dirname(each) === target
+      )
+    })
+    expect(isIn, link).toBe(true)
   }
 })
 

@@ -119,6 +119,8 @@ export type FlushCallback = (error?: Error) => void
 export interface Sink extends EventEmitter<SinkEvents> {
   /** By this `pino(sink)` tells a stream from options. */
   readonly writable: true
+  /** Absolute path of the file, or of the folder of files, that it writes. */
+  readonly path: string
   /**
    * Accepts any piece of the byte stream; records are its lines. False means: above the high-water mark,
    * 'drain' follows, and the chunk is accepted all the same. Throws `ERR_CLOSED`, `ERR_ARGUMENT`, never for I/O.

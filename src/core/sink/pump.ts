@@ -116,6 +116,11 @@ export class Pump {
     )
   }
 
+  /** The file or folder that is written to. */
+  get path(): string {
+    return this.#account.path
+  }
+
   /** `close` was called. */
   get isClosing(): boolean {
     return this.#closed !== undefined

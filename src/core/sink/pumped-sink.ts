@@ -53,6 +53,10 @@ export abstract class PumpedSink extends EventEmitter<SinkEvents> implements Sin
     return this.#pump!
   }
 
+  get path(): string {
+    return this.#pump!.path
+  }
+
   write(chunk: string | Uint8Array): boolean {
     const isWelcome = this.#pump!.write(chunk)
     writeAtExit(this.#pump!)

@@ -4,7 +4,7 @@ import type { EventEmitter } from 'node:events'
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import ThreadStream from 'thread-stream'
 import { monotonicMs } from '../../base/clock.ts'
-import { builtFile } from '../../base/package-root.ts'
+import { builtFile, preferInstalledWorker } from '../../base/package-root.ts'
 import { DOORBELL_BYTES, Doorbell } from './doorbell.ts'
 import type { OpenMessage, ThreadData, ToMain, ToThread } from './protocol.ts'
 
@@ -107,6 +107,7 @@ export class PoolWorker {
     const buffer = new SharedArrayBuffer(DOORBELL_BYTES)
     const { port1, port2 } = new MessageChannel()
     const workerData: ThreadData = { bell: buffer, port: port2 }
+    preferInstalledWorker()
     const stream = new ThreadStream({
       filename: builtFile('transports/pool/pool-thread.js').href,
       workerData,
