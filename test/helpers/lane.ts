@@ -1,5 +1,5 @@
 // Rings for tests: of both backings, at any position, and as the bytes they are.
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { LaneFolder, type RingDescription } from '../../src/core/lane/lane-folder.ts'
@@ -7,6 +7,7 @@ import type { MappedRing } from '../../src/core/lane/mapped-ring.ts'
 import { LaneOwner } from '../../src/core/lane/owner.ts'
 import type { Ring } from '../../src/core/lane/ring.ts'
 import { SharedRing } from '../../src/core/lane/shared-ring.ts'
+import { DRAINED_AT, WRITTEN_AT } from '../../src/formats/lane.ts'
 import { parseRingName, type RingName } from '../../src/formats/lane-names.ts'
 import { realDisk } from '../../src/io/disk.ts'
 import { createFolder } from './folder.ts'
@@ -34,22 +35,41 @@ export interface Ends {
   bytes(): Buffer
 }
 
-export function sharedEnds(capacityBytes: number): Ends {
-  const producer = SharedRing.create(capacityBytes)
-  const consumer = new SharedRing(producer.buffer)
+/** Both ends of a ring that begins at `position`. */
+export function sharedEnds(capacityBytes: number, position = 0): Ends {
+  const { buffer } = SharedRing.create(capacityBytes)
+  setPositions(Buffer.from(buffer), position)
+  const producer = new SharedRing(buffer)
+  const consumer = new SharedRing(buffer)
   onTestFinished(() => producer.close())
-  return { producer, consumer, bytes: () => Buffer.from(new Uint8Array(producer.buffer)) }
+  return { producer, consumer, bytes: () => Buffer.from(new Uint8Array(buffer)) }
 }
 
-export function mappedEnds(capacityBytes: number, folder = createLaneFolder()): Ends & { path: string } {
+export function mappedEnds(
+  capacityBytes: number,
+  position = 0,
+  folder = createLaneFolder()
+): Ends & { path: string } {
   const owner = LaneOwner.create(folder)
-  const producer = owner.createRing(description, capacityBytes)
-  const consumer = folder.openRing(nameOf(producer))!
+  const created = owner.createRing(description, capacityBytes)
+  const { path } = created
+  created.close()
+  if (position > 0) {
+    const bytes = readFileSync(path)
+    setPositions(bytes, position)
+    writeFileSync(path, bytes)
+  }
+  const producer = folder.openRing(nameOf(created))!
+  const consumer = folder.openRing(nameOf(created))!
   onTestFinished(() => {
     for (const end of [producer, consumer]) end.close()
     owner.close()
   })
-  return { producer, consumer, bytes: () => readFileSync(producer.path), path: producer.path }
+  return { producer, consumer, bytes: () => readFileSync(path), path }
+}
+
+function setPositions(ring: Buffer, position: number): void {
+  for (const at of [WRITTEN_AT, DRAINED_AT]) ring.writeBigUInt64LE(BigInt(position), 4096 + at)
 }
 
 export function nameOf(ring: MappedRing): RingName {

@@ -10,7 +10,7 @@ import { MappedRing } from '../../../src/core/lane/mapped-ring.ts'
 import { LaneOwner } from '../../../src/core/lane/owner.ts'
 import type { Ring } from '../../../src/core/lane/ring.ts'
 import { SharedRing } from '../../../src/core/lane/shared-ring.ts'
-import { DATA_AT } from '../../../src/formats/lane.ts'
+import { checkWord, DATA_AT, recordType, TYPE_SHIFT, WHOLE } from '../../../src/formats/lane.ts'
 import { type RingName, ringName } from '../../../src/formats/lane-names.ts'
 import { realDisk } from '../../../src/io/disk.ts'
 import { createFolder } from '../../helpers/folder.ts'
@@ -208,6 +208,50 @@ describe.skipIf(!MappedRing.isAvailable).each([
       ring.close()
     }
   })
+})
+
+/** A record header whose check is right, whatever it says. */
+function forgeHeader(ring: Buffer, isChecked: boolean, position: number, type: number, length: number): void {
+  const at = HEADER_BYTES + DATA_AT + (position % CAPACITY)
+  const word = (WHOLE | (type << TYPE_SHIFT) | length) >>> 0
+  const hashed = type === recordType.unused ? 0 : Math.min(length, ring.length - at - 8)
+  ring.writeUInt32LE(word, at)
+  ring.writeUInt32LE(checkWord(isChecked, position, word, ring, at + 8, at + 8 + hashed), at + 4)
+}
+
+const forged = [
+  {
+    what: 'that goes beyond the end of the data',
+    position: 3 * CAPACITY - 32,
+    type: recordType.record,
+    length: 100
+  },
+  { what: 'that goes beyond what was written', position: 2 * CAPACITY, type: recordType.record, length: 500 },
+  { what: 'that skips less than the rest', position: 3 * CAPACITY - 64, type: recordType.unused, length: 16 },
+  { what: 'that skips more than the rest', position: 3 * CAPACITY - 64, type: recordType.unused, length: 64 },
+  { what: 'that names a file in too few bytes', position: 2 * CAPACITY, type: recordType.large, length: 8 },
+  { what: 'that names a file in too many bytes', position: 2 * CAPACITY, type: recordType.large, length: 24 },
+  { what: 'of a type that is not known', position: 2 * CAPACITY, type: 3, length: 16 }
+]
+
+test.each(forged)('a forged record $what is damage', ({ position, type, length }) => {
+  const set = (bytes: Buffer, isChecked: boolean) => {
+    bytes.writeBigUInt64LE(BigInt(position + 200), HEADER_BYTES)
+    bytes.writeBigUInt64LE(BigInt(position), HEADER_BYTES + 64)
+    // Sound, and for those who go on there to find.
+    forgeHeader(bytes, isChecked, position + 24, recordType.record, 4)
+    forgeHeader(bytes, isChecked, position, type, length)
+  }
+  const { buffer } = SharedRing.create(CAPACITY)
+  set(Buffer.from(buffer), false)
+  expect(readAll(new SharedRing(buffer))).toEqual({ records: [], isDamaged: true })
+  if (!MappedRing.isAvailable) return
+  for (const isChecked of [true, false]) {
+    const sample = createSample(isChecked)
+    const bytes = Buffer.from(sample.bytes)
+    set(bytes, isChecked)
+    expect(readCopy(sample, bytes)).toEqual({ records: [], isDamaged: true })
+  }
 })
 
 test('shared memory of no ring is refused, and a damaged record there ends the reading', () => {

@@ -6,12 +6,13 @@ import type { AppendNote } from '../../../src/core/lane/ring.ts'
 import { maxPayloadBytes } from '../../../src/formats/lane.ts'
 import { createLaneFolder, type Ends, mappedEnds, sharedEnds, takeAll, takeSome } from '../../helpers/lane.ts'
 
-const backings: readonly { name: string; create: (capacityBytes: number) => Ends }[] = MappedRing.isAvailable
-  ? [
-      { name: 'shared memory', create: sharedEnds },
-      { name: 'a mapped file', create: mappedEnds }
-    ]
-  : [{ name: 'shared memory', create: sharedEnds }]
+const backings: readonly { name: string; create: (capacityBytes: number, position?: number) => Ends }[] =
+  MappedRing.isAvailable
+    ? [
+        { name: 'shared memory', create: sharedEnds },
+        { name: 'a mapped file', create: mappedEnds }
+      ]
+    : [{ name: 'shared memory', create: sharedEnds }]
 
 const CAPACITY = 1024
 
@@ -51,6 +52,20 @@ function run({ producer, consumer }: Ends, sequence: readonly Step[]): void {
 describe.each(backings)('a ring in $name', ({ create }) => {
   test('gives what it took, in order and whole, whatever is appended and read when', () => {
     fc.assert(fc.property(anySteps, (sequence) => run(create(CAPACITY), sequence)))
+  })
+
+  test('goes on where positions outgrow 32 bits, and far behind that', () => {
+    const begin = fc.tuple(fc.constantFrom(2 ** 32, 2 ** 33, 2 ** 40, 2 ** 52), fc.nat(CAPACITY / 4))
+    fc.assert(
+      fc.property(anySteps, begin, (sequence, [edge, before]) => {
+        const ends = create(CAPACITY, edge - before * 8)
+        run(ends, sequence)
+        // Another thread that comes now sees the same.
+        expect(ends.bytes().readBigUInt64LE(4096)).toBe(BigInt(ends.producer.written))
+        expect(ends.bytes().readBigUInt64LE(4096 + 64)).toBe(BigInt(ends.consumer.drained))
+      }),
+      { numRuns: 60 }
+    )
   })
 
   test('takes any record that fits half of it, at any position, once it is empty', () => {
@@ -191,7 +206,7 @@ test.skipIf(!MappedRing.isAvailable)('both backings have the same bytes after th
 
 test.skipIf(!MappedRing.isAvailable)('a large record has a file beside the ring until it is released', () => {
   const folder = createLaneFolder()
-  const { producer, consumer } = mappedEnds(1024, folder)
+  const { producer, consumer } = mappedEnds(1024, 0, folder)
   const large = () => readdirSync(folder.path).filter((name) => name.endsWith('.big'))
   producer.append('x'.repeat(5000))
   expect(large()).toHaveLength(1)
@@ -206,7 +221,7 @@ test.skipIf(!MappedRing.isAvailable).each([
   { what: 'cut', change: (path: string) => writeFileSync(path, 'x'.repeat(100)) }
 ])('a large record whose file is $what is passed over, and counted', ({ change }) => {
   const folder = createLaneFolder()
-  const { producer, consumer } = mappedEnds(1024, folder)
+  const { producer, consumer } = mappedEnds(1024, 0, folder)
   for (const record of ['a', 'x'.repeat(5000), 'b']) producer.append(record)
   for (const name of readdirSync(folder.path)) if (name.endsWith('.big')) change(folder.pathOf(name))
   const target = Buffer.alloc(10_000)
