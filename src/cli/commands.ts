@@ -4,9 +4,10 @@ import type { Command } from './command.ts'
 import { info } from './info.ts'
 import { merge } from './merge.ts'
 import { pipe } from './pipe.ts'
+import { recover } from './recover.ts'
 import { repair } from './repair.ts'
 import { rotate } from './rotate.ts'
 import { tail } from './tail.ts'
 import { verify } from './verify.ts'
 
-export const commands: readonly Command[] = [cat, tail, merge, info, verify, repair, rotate, pipe]
+export const commands: readonly Command[] = [cat, tail, merge, info, verify, repair, recover, rotate, pipe]

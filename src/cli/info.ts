@@ -1,5 +1,6 @@
 // logboom info: the files of a log, and who wrote to it last.
 import { printable } from '../base/printable.ts'
+import { type WaitingLane, waitingLanes } from '../core/lane/waiting.ts'
 import type { LogInfo } from '../readers/reader.ts'
 import type { Command } from './command.ts'
 import { expandInputs, formatOption, inputFormat } from './inputs.ts'
@@ -12,7 +13,8 @@ export const info: Command = {
   parameters: '[--count] <log>…',
   summary: 'show the files of a log, their sizes and times, and the last writer',
   description: `Backups are listed from the oldest, with their compression and the time of their last change. Where the
-log has a lock file, the process that wrote last is named, and whether it was interrupted.`,
+log has a lock file, the process that wrote last is named, and whether it was interrupted. Where records wait in lanes,
+it is said how many, and whether their process lives.`,
   options: () => ({
     count: { type: 'boolean', text: 'Also count the records of each file, which means reading them all.' },
     json: { type: 'boolean', text: 'One JSON object per log.' },
@@ -26,12 +28,23 @@ log has a lock file, the process that wrote last is named, and whether it was in
     const worst = await forEachInput(paths, async (path) => {
       return await forEachLog(path, format, async ({ reader, path: log }) => {
         const found = await reader.info(log, { count: values.count === true })
-        await output.text(values.json === true ? toJson(found) : toText(found))
+        const lanes = waitingLanes(found.path).map(describeLane)
+        const details = lanes.length === 0 ? found.details : { ...found.details, lane: lanes.join('; ') }
+        const described = { ...found, details }
+        await output.text(values.json === true ? toJson(described) : toText(described))
       })
     })
     await output.flush()
     return worst
   }
+}
+
+function describeLane({ records, bytes, pid, sinceMs, isHeld }: WaitingLane): string {
+  const what = records === undefined ? formatBytes(bytes) : `${records} records (${formatBytes(bytes)})`
+  const state = isHeld
+    ? 'running, or being written out'
+    : 'dead; the next writer or "logboom recover" writes them'
+  return `${what} of process ${pid} since ${formatTime(sinceMs)} (${state})`
 }
 
 function toJson(found: LogInfo): string {

@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { LogboomError } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import { openFile } from '../../io/open-file.ts'
+import { openQueue } from '../lane/open-queue.ts'
 import { LineQueue } from '../queue/line-queue.ts'
 import { Account } from '../sink/account.ts'
 import { writeAtExit } from '../sink/at-exit.ts'
@@ -60,16 +61,27 @@ export class DirectFile extends PumpedSink {
     this.#writer = staging.writer
     this.#target = new DirectTarget(staging, account)
     // Lines need not wait in the pump's queue: how long records stay in memory is the flusher's.
+    const { queue, start, ...bound } = openQueue({
+      account,
+      kind: 'direct-file',
+      input: { ...input, path, instance: 'exclusive' },
+      lane: options.lane,
+      maxBufferBytes,
+      memory: new LineQueue(),
+      format: { unit: 'text' },
+      rules: { settles: false, keeps: true, isStaging: true }
+    })
     const pump = new Pump(
       account,
-      { durability, flushInterval: 0, maxBufferBytes, overflow },
-      new LineQueue(),
+      { durability, flushInterval: 0, maxBufferBytes: bound.maxBufferBytes, overflow },
+      queue,
       this.#target
     )
     this.attach(pump)
     pump.open()
     staging.start()
     staging.upkeep.begin(path)
+    start(() => pump.pull())
   }
 
   /**

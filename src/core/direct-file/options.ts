@@ -20,7 +20,7 @@ import {
 } from '../../base/options.ts'
 import { FRAME_HEADER_BYTES, SEAL_BYTES } from '../../formats/direct-file.ts'
 import { checkUpkeepOptions, upkeepOptions } from '../shared-file/upkeep-options.ts'
-import { commonOptions } from '../sink/common-options.ts'
+import { commonOptions, laneOptions } from '../sink/common-options.ts'
 import { MAX_SHARD_BYTES, MAX_SHARDS, type MemoryShape, MIN_SHARD_BYTES } from './memory/shared-memory.ts'
 
 const PAGE_BYTES = 4096
@@ -74,6 +74,7 @@ export const directFileOptions = {
     '`exclusive`: a second process gets `ERR_LOCKED`. `per-process`: `.<host>-<pid>` is put before the extension.'
   ),
   ...commonOptions({ durability: 'os', flushInterval: '10s' }),
+  ...laneOptions,
   durability: option(
     "`'none'`, `'os'`, `'disk'`",
     durability,

@@ -201,11 +201,14 @@ export class Delivery {
     const place = {
       ...placeOf(output, folder, entry.name),
       fallback: false,
+      // That of the sink holds the records of all its files.
+      lane: false,
       mkdir: checked.mkdir || isBelow,
       // The bound is kept here, and no file must block or drop for one of its own.
       maxBufferBytes: this.#options.maxBufferBytes
     }
-    return withInternals(this.#internals, () => fileKinds[output].create(checkedFor(checked, place) as never))
+    const replaced = { ...this.#internals, looksForLanes: false }
+    return withInternals(replaced, () => fileKinds[output].create(checkedFor(checked, place) as never))
   }
 
   /** Whether a file that cannot write now may take the records that wait for it. If not, they may be dropped. */

@@ -2,6 +2,7 @@
 import { requireData } from '../../base/bytes.ts'
 import { LogboomError } from '../../base/errors.ts'
 import type { FlushMetrics } from '../direct-file/statistics.ts'
+import { openQueue } from '../lane/open-queue.ts'
 import { LineQueue } from '../queue/line-queue.ts'
 import { Account } from '../sink/account.ts'
 import { writeAtExit } from '../sink/at-exit.ts'
@@ -42,16 +43,27 @@ export class EventFiles extends PumpedSink {
     this.#options = options
     this.#account = account
     this.#events = new EventTable(options, (message) => account.warn('ERR_LIMIT', message))
+    const { queue, start, ...bound } = openQueue({
+      account,
+      kind: 'event-files',
+      input: { ...input, path: undefined, dir: options.folder, output: options.output },
+      lane: options.checked.lane,
+      // The other half of the memory is for what was routed and is not yet written.
+      maxBufferBytes: Math.max(1, Math.floor(maxBufferBytes / 2)),
+      memory: new LineQueue(),
+      format: { unit: 'text' },
+      rules: { settles: false, keeps: true, isStaging: true }
+    })
     this.#outputs = this.#createOutputs()
     const pump = new Pump(
       account,
-      // The other half of the memory is for what was routed and is not yet written.
-      { durability, flushInterval: 0, maxBufferBytes: Math.max(1, Math.floor(maxBufferBytes / 2)), overflow },
-      new LineQueue(),
+      { durability, flushInterval: 0, maxBufferBytes: bound.maxBufferBytes, overflow },
+      queue,
       new EventTarget(options, this.#events, this.#outputs, (line) => account.isDropNotice(line))
     )
     this.attach(pump)
     pump.open()
+    start(() => pump.pull())
   }
 
   /**

@@ -22,6 +22,7 @@ import {
 } from '../../base/options.ts'
 import type { fileKinds } from '../file-kinds.ts'
 import { fileOptions } from '../shared-file/file-options.ts'
+import type { LaneOptions } from '../sink/common-options.ts'
 import type { CheckedOptions } from '../sink/sink-kind.ts'
 import { eventFileStem } from './event-name.ts'
 import { type OutputKind, outputKinds, placeOf } from './output-kind.ts'
@@ -93,6 +94,7 @@ export interface CheckedChild extends CheckedOptions {
   readonly dirMode: number
   readonly mkdir: boolean
   readonly lock?: boolean
+  readonly lane?: false | LaneOptions | undefined
 }
 
 /** Checks the sink's own options and those of its files. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`. */

@@ -11,8 +11,8 @@ export interface AppendPlace {
 
 /** The files that notes speak of, by their identity. */
 export interface NotedFiles {
-  /** Fills as much of `target` as there is in the file from `offset` on; 0 if the file is not there. */
-  read(place: Omit<AppendPlace, 'length'>, target: Buffer): number
+  /** Fills as much of `target` as there is in the file from `skipBytes` behind `offset` on; 0 if it is not there. */
+  read(place: Omit<AppendPlace, 'length'>, skipBytes: number, target: Buffer): number
   /** Cuts off what lies in that place behind `keptBytes`, where that can be nobody else's. */
   cutBack(place: AppendPlace, keptBytes: number): void
 }

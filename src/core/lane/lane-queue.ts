@@ -12,7 +12,9 @@ const MAX_BYTES_PER_UNIT = 3
 
 export interface LaneQueueHost {
   /** Records of a ring that could not be read. */
-  lost(dropped: Dropped, source: LaneSource): void
+  lost(dropped: Dropped): void
+  /** Nothing more can be read from a ring. What was read is written. */
+  damaged(source: LaneSource): void
   /** The first record of a ring that was taken over is about to be written. */
   begins(source: LaneSource): void
   /** Nothing of a ring that was taken over is left to write. */
@@ -29,6 +31,8 @@ export interface LaneRules {
   readonly settles: boolean
   /** Records are kept in the ring until a sync. */
   readonly keeps: boolean
+  /** It stages: those that are in no ring are its own as soon as it has taken them. */
+  readonly isStaging: boolean
 }
 
 /** The ring of the sink itself. */
@@ -49,6 +53,7 @@ interface Kept {
 
 export class LaneQueue implements RecordQueue, AppendJournal {
   readonly takesLines: boolean
+  readonly holds = true
   readonly #host: LaneQueueHost
   readonly #rules: LaneRules
   readonly #memory: RecordQueue
@@ -183,9 +188,10 @@ export class LaneQueue implements RecordQueue, AppendJournal {
   consume(bytes: number, keep: boolean): void {
     const source = this.#active
     this.#writtenTotal += bytes
-    if (source === undefined) this.#memory.consume(bytes, keep)
+    const isKept = keep && !(source === undefined && this.#rules.isStaging)
+    if (source === undefined) this.#memory.consume(bytes, isKept)
     else source.consume(bytes)
-    if (keep) {
+    if (isKept) {
       const point = source === undefined ? this.#memory.writtenTotal : source.point
       this.#kept.push({ total: this.#writtenTotal, source, point })
       return
@@ -289,16 +295,21 @@ export class LaneQueue implements RecordQueue, AppendJournal {
     }
     const bytes = source.head(maxBytes)
     const lost = source.takeLost()
-    if (lost > 0 || source.isDamaged) this.#host.lost({ lines: lost, bytes: 0 }, source)
+    if (lost > 0) this.#host.lost({ lines: lost, bytes: 0 })
     if (bytes.length === 0) this.#finish(source)
     return bytes
   }
 
   #finish(source: LaneSource): void {
-    if (source === this.#own?.source || source.hasRecords || source.hasKept) return
+    if (source === this.#own?.source) {
+      if (source.isDamaged) this.#host.damaged(source)
+      return
+    }
+    if (source.hasRecords || source.hasKept) return
     this.#adopted = this.#adopted.filter((each) => each !== source)
     this.#begun.delete(source)
-    this.#host.emptied(source)
+    if (source.isDamaged) this.#host.damaged(source)
+    else this.#host.emptied(source)
   }
 
   #takeLines(lines: LineQueue): void {
@@ -310,7 +321,8 @@ export class LaneQueue implements RecordQueue, AppendJournal {
 
   /** What has no room in the ring, which the bound should prevent, waits in memory; then all that follows does, too. */
   #append(record: string | Uint8Array): void {
-    if (!this.#memory.hasLines && this.#own!.source.ring.append(record)) return
+    const { source } = this.#own!
+    if (!this.#memory.hasLines && !source.isDamaged && source.ring.append(record)) return
     this.#memory.push(record)
   }
 }

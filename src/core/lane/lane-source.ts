@@ -216,7 +216,7 @@ export class LaneSource {
       const start = this.#cursor
       const expected = this.#codec.encode(this.#raw, start, this.#isPlain).subarray(0, length - kept)
       const found = Buffer.allocUnsafe(expected.length)
-      const same = sameBytes(expected, found, files.read({ dev, ino, offset: offset + kept }, found))
+      const same = sameBytes(expected, found, files.read({ dev, ino, offset }, kept, found))
       const { end, bytes } = this.#codec.advance(this.#raw, start, same)
       kept += bytes
       this.#moveTo(end)

@@ -4,10 +4,10 @@ import { cloneableOptions } from '../../base/options.ts'
 import type { RecordQueue } from '../queue/byte-queue.ts'
 import type { Account } from '../sink/account.ts'
 import type { LaneOptions } from '../sink/common-options.ts'
-import { type GivenLane, takeLane } from '../sink/internals.ts'
+import { type GivenLane, internals, takeLane } from '../sink/internals.ts'
 import { LaneAdopter } from './adopter.ts'
 import type { LaneFormat } from './lane-codec.ts'
-import { LaneQueue, type QueueLane } from './lane-queue.ts'
+import { LaneQueue, type LaneRules, type QueueLane } from './lane-queue.ts'
 import { LaneSource } from './lane-source.ts'
 import { OwnLane } from './own-lane.ts'
 import { addSource, removeSource } from './settle.ts'
@@ -24,9 +24,7 @@ export interface QueueSubject {
   /** What the sink has without a lane, and what is in no ring. */
   readonly memory: RecordQueue
   readonly format: LaneFormat
-  /** See `LaneRules`. */
-  readonly settles: boolean
-  readonly keeps: boolean
+  readonly rules: LaneRules
 }
 
 export interface OpenedQueue {
@@ -41,20 +39,21 @@ export interface OpenedQueue {
 
 /** The queue of a sink that is being constructed. */
 export function openQueue(subject: QueueSubject): OpenedQueue {
-  const { account, kind, memory, maxBufferBytes, format } = subject
+  const { account, kind, memory, maxBufferBytes, format, rules } = subject
   const given = takeLane()
   const own = given === undefined ? createOwn(subject) : givenLane(given, format)
   const dir = typeof subject.lane === 'object' ? subject.lane.dir : undefined
   const adopter = new LaneAdopter({ account, kind, dir, own: own?.source.id, unit: format.unit })
   const look = new LaneLook()
-  if (own === undefined && !adopter.hasOthers(look)) {
+  if (own === undefined && !(internals().looksForLanes && adopter.hasOthers(look))) {
     return { queue: memory, lane: undefined, maxBufferBytes, start: () => {} }
   }
   const queue = new LaneQueue(
     {
-      lost(dropped, source) {
-        account.drop(dropped)
-        if (source.isDamaged) adopter.leave(source)
+      lost: (dropped) => account.drop(dropped),
+      damaged(source) {
+        if (source !== own?.source) adopter.leave(source)
+        else account.warn('ERR_CORRUPT', `the lane of ${account.path} is damaged: what is in it is lost`)
       },
       begins: (source) => adopter.begin(source),
       emptied: (source) => adopter.finish(source),
@@ -67,7 +66,7 @@ export function openQueue(subject: QueueSubject): OpenedQueue {
         if (own instanceof OwnLane) own.exit()
       }
     },
-    { settles: subject.settles, keeps: subject.keeps },
+    rules,
     memory,
     own
   )

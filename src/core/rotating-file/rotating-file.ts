@@ -51,8 +51,7 @@ export class RotatingFile extends SharedFileSink {
       input: { ...input, path },
       memory: new LineQueue(prefix),
       format: { unit: 'text', prefix },
-      settles: true,
-      keeps: options.durability === 'disk'
+      rules: { settles: true, keeps: options.durability === 'disk', isStaging: false }
     })
     if (lane !== undefined) target.noteIn(lane)
     const pump = new Pump(account, { ...options, maxBufferBytes }, queue, target)

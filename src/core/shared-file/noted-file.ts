@@ -13,8 +13,10 @@ type Identity = Pick<FileStat, 'dev' | 'ino'>
 /** The files of the log at `path`. `isShared`: others write to them, too, so nothing may be cut off. */
 export function notedFiles(disk: Disk, path: string, isShared: boolean): NotedFiles {
   return {
-    read: (place, target) =>
-      withNoted(disk, path, place, constants.O_RDONLY, (fd) => read(disk, fd, place.offset, target)) ?? 0,
+    read: (place, skipBytes, target) =>
+      withNoted(disk, path, place, constants.O_RDONLY, (fd) =>
+        read(disk, fd, place.offset + skipBytes, target)
+      ) ?? 0,
     cutBack(place, keptBytes) {
       if (isShared) return
       withNoted(disk, path, place, constants.O_RDWR, (fd) => {

@@ -20,6 +20,8 @@ export interface Internals {
   readonly threadDisk: DiskModule | undefined
   /** The ring that another thread fills with the records of the sink, which is told of them by `pull`. */
   readonly lane: GivenLane | undefined
+  /** Whether the lanes of dead processes are looked for. Not by each of the files of one sink. */
+  readonly looksForLanes: boolean
 }
 
 /** One consumer's end of a ring. */
@@ -49,7 +51,8 @@ const defaults: Internals = {
   patience: undefined,
   shortSyncMs: undefined,
   threadDisk: undefined,
-  lane: undefined
+  lane: undefined,
+  looksForLanes: true
 }
 let current = defaults
 

@@ -34,6 +34,8 @@ const TRY_AGAIN_BYTES = 64 * 1024
 const BUSY_WAIT_MS = 2
 /** The same for a caller who has to be blocked anyway. */
 const BLOCKED_WAIT_MS = 50
+/** How often it is looked whether a staging target has written what it has taken. */
+const HOLD_MS = 250
 const NEWLINE = Buffer.from('\n')
 
 export interface PumpOptions {
@@ -56,6 +58,8 @@ export class Pump {
   readonly #level: SyncLevel
   /** Whether records are kept until they are on disk, so that they can be written again after a failed sync. */
   readonly #keeps: boolean
+  /** Whether the queue keeps what a staging target has taken until that has reached the sink's level. */
+  readonly #holds: boolean
   /** Both below the bound, so that a caller who waits for 'drain' is not blocked there. */
   readonly #writeNowBytes: number
   readonly #highWaterBytes: number
@@ -71,6 +75,7 @@ export class Pump {
   #owed: Owed = 'nothing'
   #flushTimer: NodeJS.Timeout | undefined
   #tryAgainBytes = 0
+  #holdTimer: NodeJS.Timeout | undefined
   /** Why the last sync failed. */
   #syncFailure: LogboomError | undefined
   /** The most that was ever written; what has to be written again does not count twice. */
@@ -85,6 +90,7 @@ export class Pump {
     this.#target = target
     this.#level = options.durability === 'disk' ? 'disk' : 'os'
     this.#keeps = options.durability === 'disk' && !target.isStaging
+    this.#holds = target.isStaging && queue.holds === true
     this.#writeNowBytes = Math.min(WRITE_NOW_BYTES, options.maxBufferBytes / 2)
     this.#highWaterBytes = Math.min(HIGH_WATER_BYTES, options.maxBufferBytes / 2)
     this.#trouble = new Trouble(account, this.#life)
@@ -363,7 +369,7 @@ export class Pump {
           if (records.length === 0) continue
           const bytes = this.#target.write(records, waitMs)
           if (bytes === 0) return this.#busy()
-          this.#queue.consume(bytes, this.#keeps)
+          this.#queue.consume(bytes, this.#keeps || this.#holds)
           this.#mostWritten = Math.max(this.#mostWritten, this.#queue.writtenTotal)
         }
       } while (this.#queueDropNotice())
@@ -397,9 +403,24 @@ export class Pump {
     // Who waits for an acknowledgement waits for a sync that nobody else may ask for, where writing is staging.
     const isWanted = this.#owed === 'acknowledgement' || (this.#level === 'disk' && !this.#target.isStaging)
     if (isWanted && !this.#syncs.isSynced(this.#level)) this.#syncs.syncSoon()
+    if (this.#holds) this.#releaseHeld()
+  }
+
+  /** Lets the queue forget what a staging target has written meanwhile; asks for that where it takes too much room. */
+  #releaseHeld(): void {
+    clearTimeout(this.#holdTimer)
+    this.#holdTimer = undefined
+    const queue = this.#queue
+    if (!queue.hasKept || this.#life.isOver) return
+    if (this.#level === 'os' && (this.#target.pending?.().bytes ?? 0) === 0) queue.release()
+    else {
+      if (queue.bytes - queue.queuedBytes > this.#highWaterBytes / 2) this.#syncs.syncSoon()
+      this.#holdTimer = setTimeout(() => this.#releaseHeld(), HOLD_MS).unref()
+    }
   }
 
   #synced(to: SyncLevel, total: number, isOver: boolean): void {
+    if (this.#holds && this.#level === 'os') this.#queue.release(total)
     if (to === 'disk') {
       this.#queue.release(total)
       if (isOver && this.#trouble.has('sync')) {
@@ -599,6 +620,7 @@ export class Pump {
     const { failure } = this.#trouble
     this.#life.become('closing')
     this.#clearFlush()
+    clearTimeout(this.#holdTimer)
     this.#retry.clear()
     const queued = this.#queue.clear()
     const unwritten = sum(queued, await this.#target.close())

@@ -18,7 +18,7 @@ import {
   size
 } from '../../base/options.ts'
 import { MAX_WORKERS } from '../../formats/spool.ts'
-import { commonOptions } from '../sink/common-options.ts'
+import { commonOptions, laneOptions } from '../sink/common-options.ts'
 
 /** Leaves room in a file name of 255 bytes for worker, process id, instance and time. */
 const MAX_PREFIX_BYTES = 128
@@ -65,6 +65,7 @@ export const spoolOptions = {
     'So many records may wait for a worker before the `overflow` policy decides about the next one.'
   ),
   ...common,
+  ...laneOptions,
   flushInterval: option(
     'duration',
     delay,

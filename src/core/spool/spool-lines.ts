@@ -1,6 +1,7 @@
 // The spool as a sink of lines, for transports: a pump that writes to temp files, and what publishes them.
 import { setTimeout as pause } from 'node:timers/promises'
 import { errorMessage, LogboomError } from '../../base/errors.ts'
+import { openQueue } from '../lane/open-queue.ts'
 import { LineQueue } from '../queue/line-queue.ts'
 import { Account } from '../sink/account.ts'
 import { addExitHandler, removeExitHandler, writeAtExit } from '../sink/at-exit.ts'
@@ -36,10 +37,20 @@ export class SpoolLines extends PumpedSink {
     })
     // `flushInterval` is the time until lines are published.
     const flushInterval = Math.min(options.flushInterval, MOST_QUEUED_MS)
-    this.attach(new Pump(this.#account, { ...options, flushInterval }, new LineQueue(), this.#target))
+    const { queue, start, maxBufferBytes } = openQueue({
+      ...options,
+      account: this.#account,
+      kind: 'spool',
+      input: { ...input, dir: undefined, path: options.path, temp: options.temp },
+      memory: new LineQueue(),
+      format: { unit: 'text' },
+      rules: { settles: false, keeps: options.durability === 'disk', isStaging: false }
+    })
+    this.attach(new Pump(this.#account, { ...options, flushInterval, maxBufferBytes }, queue, this.#target))
     this.pump.open()
     // Behind the pump, which brings its last lines to the temp files.
     addExitHandler(this.#atExit)
+    start(() => this.pump.pull())
   }
 
   override write(chunk: string | Uint8Array): boolean {

@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
 import { LogboomError } from '../../base/errors.ts'
+import { optionError } from '../../base/options.ts'
 import type { Disk } from '../../io/disk.ts'
 import { FolderSyncError, run, runNow } from '../../io/steps.ts'
 import { Account } from '../sink/account.ts'
@@ -51,6 +52,10 @@ export class Spool extends EventEmitter<SinkEvents> {
   constructor(input: SpoolOptions = {}) {
     super()
     const options = parseSpoolOptions(input)
+    if (options.lane !== undefined && options.lane !== false) {
+      const rule = "is for transports; of this class a record is in a file when 'write' has resolved"
+      throw optionError('spool', 'lane', rule, input.lane)
+    }
     const { disk, now } = internals()
     this.#options = options
     this.#disk = disk

@@ -49,7 +49,7 @@ export async function* streamEntries(
 }
 
 /** The segments from the one that holds entry `index` on. */
-function segmentsFrom(segments: SegmentName[], index: bigint): SegmentName[] {
+export function segmentsFrom(segments: SegmentName[], index: bigint): SegmentName[] {
   const first = segments.findLastIndex((segment) => segment.index <= index)
   return segments.slice(Math.max(0, first))
 }

@@ -22,7 +22,7 @@ import {
   size
 } from '../../base/options.ts'
 import { SEGMENT_BYTES } from '../../formats/wal.ts'
-import { commonOptions } from '../sink/common-options.ts'
+import { commonOptions, laneOptions } from '../sink/common-options.ts'
 
 const MIN_SEGMENT_BYTES = 4096
 
@@ -78,6 +78,7 @@ export const walOptions = {
     'The same for segments that were last written to so long ago; 0 for no bound.'
   ),
   ...commonOptions({ durability: 'disk', flushInterval: '10ms' }),
+  ...laneOptions,
   mode: option('permissions', permissions, '0600', 'Permissions of new files, whatever the umask; octal.'),
   dirMode: option('permissions', permissions, '0700', 'Permissions of new folders.')
 }

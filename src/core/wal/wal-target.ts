@@ -1,6 +1,8 @@
 // A write-ahead log as the target of a pump: each line of the stream is a record. Batches of `log` come past the pump, through
 // a queue of their own.
 import { errorMessage, LogboomError } from '../../base/errors.ts'
+import { failpoint } from '../../io/failpoint.ts'
+import type { AppendJournal } from '../lane/append-journal.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import { splitFrames } from '../queue/payload-queue.ts'
 import type { Account } from '../sink/account.ts'
@@ -15,6 +17,7 @@ import {
 } from '../sink/target.ts'
 import { CommitQueue } from './commit-queue.ts'
 import type { LogWriter } from './log-writer.ts'
+import { notedEntries } from './noted-entries.ts'
 import type { ParsedWalOptions } from './options.ts'
 import { callersPatience, type PatienceLimits } from './patience.ts'
 import { RunningLog } from './running-log.ts'
@@ -42,6 +45,7 @@ export class WalTarget implements Target {
   readonly #hooks: WalTargetHooks
   /** Whether records are acknowledged only when they are on disk. */
   readonly #isDurable: boolean
+  #journal: AppendJournal | undefined
   #syncTimer: NodeJS.Timeout | undefined
   /** Lines of the stream that are being appended right now. */
   #lines: Buffer[] = []
@@ -107,15 +111,36 @@ export class WalTarget implements Target {
     return this.running!
   }
 
+  /** From now on tells `journal` of each append: as offset the index of its first record. */
+  noteIn(journal: AppendJournal): void {
+    this.#journal = journal
+  }
+
+  ready(): boolean {
+    const journal = this.#journal
+    if (journal?.isUnsettled === true) {
+      this.log()
+      journal.settle(notedEntries(this.#internals.disk, this.#options.walDir))
+    }
+    return true
+  }
+
   write(frames: Buffer): number {
     const writer = this.#writer()
     this.#lines = splitFrames(frames)
+    const journal = this.#journal?.isNoting === true ? this.#journal : undefined
+    const place = { dev: 0n, ino: 0n, offset: Number(writer.nextIndex), length: frames.length }
+    let kept = 0
     try {
+      journal?.appending(place)
       const [answer] = writer.append([this.#lines], true)
       if (answer instanceof LogboomError) throw permanent(answer)
+      failpoint('appended')
+      kept = frames.length
     } catch (error) {
       throw this.#asPermanent(writer, error)
     } finally {
+      journal?.appended(kept)
       this.#lines = []
     }
     this.syncLater()

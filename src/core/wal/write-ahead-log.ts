@@ -1,6 +1,7 @@
 // The write-ahead log: durable, checksummed, indexed records in etcd's WAL format, with snapshots.
 import { errorMessage, LogboomError } from '../../base/errors.ts'
 import { type RepairedSegment, repairLog } from '../../repair/wal.ts'
+import { openQueue } from '../lane/open-queue.ts'
 import { FrameQueue } from '../queue/payload-queue.ts'
 import { Account } from '../sink/account.ts'
 import { writeAtExit } from '../sink/at-exit.ts'
@@ -20,6 +21,7 @@ import type { IndexRange, WalRecords } from './writer-contract.ts'
 
 export class WriteAheadLog extends PumpedSink {
   readonly #options: ParsedWalOptions
+  readonly #input: WriteAheadLogOptions
   readonly #account: Account
   readonly #internals = internals()
   /** Whether records are acknowledged only when they are on disk. */
@@ -27,6 +29,7 @@ export class WriteAheadLog extends PumpedSink {
   #target: WalTarget
   #pump: Pump
   #isPumpOpen = false
+  #startLane: () => void = () => {}
   /** Whether lines may wait in front of a batch. */
   #hasLines = false
   #closing: Promise<void> | undefined
@@ -40,6 +43,7 @@ export class WriteAheadLog extends PumpedSink {
     super()
     const options = parseWalOptions(input)
     this.#options = options
+    this.#input = input
     this.#isDurable = options.durability === 'disk' && options.syncInterval === 0
     this.#account = new Account(this, options.walDir, options.fallback)
     const { target, pump } = this.#createPump()
@@ -291,7 +295,18 @@ export class WriteAheadLog extends PumpedSink {
       }
     })
     const durability = this.#isDurable || options.durability === 'none' ? options.durability : 'os'
-    const pump: Pump = new Pump(this.#account, { ...options, durability }, new FrameQueue('lines'), target)
+    const { queue, lane, start, maxBufferBytes } = openQueue({
+      ...options,
+      account: this.#account,
+      kind: 'wal',
+      input: { ...this.#input, walDir: undefined, dir: options.walDir, instance: 'exclusive' },
+      memory: new FrameQueue('lines'),
+      format: { unit: 'line' },
+      rules: { settles: true, keeps: this.#isDurable, isStaging: false }
+    })
+    if (lane !== undefined) target.noteIn(lane)
+    const pump: Pump = new Pump(this.#account, { ...options, durability, maxBufferBytes }, queue, target)
+    this.#startLane = () => start(() => pump.pull())
     this.attach(pump)
     this.#isPumpOpen = false
     return { target, pump }
@@ -301,6 +316,7 @@ export class WriteAheadLog extends PumpedSink {
     if (this.#isPumpOpen) return
     this.#pump.open()
     this.#isPumpOpen = true
+    this.#startLane()
   }
 
   /** What keeps a log that was not started from being opened is no reason to refuse a line: it waits. */

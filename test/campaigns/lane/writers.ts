@@ -22,7 +22,8 @@ export interface LaneWriterSettings {
   readonly options: {
     readonly path: string
     readonly lane: { dir: string; maxBytes?: number }
-    maxBytes: number
+    readonly maxBytes: number
+    readonly flushInterval?: number
   }
   /** Shortest and longest record; long ones are seldom. */
   readonly bytes?: readonly [number, number]

@@ -1,0 +1,51 @@
+// However a process dies, what it has logged before is in the log: 10 000 records in one turn of the event loop, then
+// the death, in the same turn.
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { createFolder } from '../../helpers/folder.ts'
+import { faultsIn, type LaneKind, LaneWriter, noLanes, readRecords, recoverAll } from './writers.ts'
+
+const COUNT = 10_000
+
+const deaths = [
+  { death: 'SIGTERM' },
+  { death: 'SIGKILL' },
+  { death: 'SIGSEGV' },
+  { death: 'SIGBUS' },
+  { death: 'abort' },
+  { death: 'heap', nodeArgs: ['--max-old-space-size=64'] },
+  { death: 'exception' },
+  { death: 'exit' }
+]
+
+describe.skipIf(noLanes)('a process that dies by (needs the addon and /dev/shm)', () => {
+  test.each(deaths)('$death leaves every record in the log', { timeout: 120_000 }, async (death) => {
+    for (const kind of ['rotating-file', 'binary-file'] satisfies LaneKind[]) {
+      const folder = createFolder()
+      const laneDir = join(createFolder('/dev/shm'), 'lane')
+      const lane = { dir: laneDir, maxBytes: 8 * 1024 * 1024 }
+      const settings = {
+        kind,
+        options: { path: join(folder, 'a.log'), lane, maxBytes: 10_000_000, flushInterval: 3_600_000 }
+      }
+      const writer = new LaneWriter('w', folder, {
+        ...settings,
+        ...death,
+        count: COUNT,
+        burst: COUNT * 1_000,
+        bytes: [50, 60]
+      })
+      const { code, signal } = await writer.exited
+      expect(code).not.toBe(0)
+      const isClean = death.death === 'exception' || death.death === 'exit'
+      if (!isClean) expect(signal ?? code).not.toBe(1)
+      // These two write all they have by themselves.
+      expect(readdirSync(laneDir).length === 0).toBe(isClean)
+      await recoverAll(settings)
+      expect(readRecords(settings)).toHaveLength(COUNT)
+      expect(faultsIn(readRecords(settings), [writer])).toEqual([])
+      expect(readdirSync(laneDir)).toEqual([])
+    }
+  })
+})
