@@ -18,11 +18,11 @@ import { MAX_CAPACITY_BYTES, maxPayloadBytes } from '../formats/lane.ts'
 import type { LaneId } from '../formats/lock-file.ts'
 import { native } from '../native/index.ts'
 import { Backlog } from './backlog.ts'
-import { addOutput, type ExitingOutput, exitAll, removeOutput } from './pool/exit.ts'
 import { createRing } from './pool/create-ring.ts'
+import { addOutput, type ExitingOutput, exitAll, removeOutput } from './pool/exit.ts'
 import { Flushes } from './pool/flushes.ts'
-import { OutputWords, type Patience } from './pool/output-words.ts'
 import type { OutputRing } from './pool/output-ring.ts'
+import { OutputWords, type Patience } from './pool/output-words.ts'
 import { workerFor } from './pool/pool.ts'
 import type { PoolOutput, PoolWorker } from './pool/pool-worker.ts'
 import type { OpenMessage, OutputEnd, PlainError, Question, RecordUnit, ToMain } from './pool/protocol.ts'
@@ -101,7 +101,6 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     const { ring, id, failure } = createRing({
       ...options,
       lane: options.lane,
-      options: cloneableOptions({ ...options.sinkOptions }),
       unit: options.unit ?? 'record',
       added: (added, rings) => {
         this.#worker.post({ type: 'ring', id: this.id, ring: added })
@@ -197,7 +196,16 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     const { id } = this
     const { handle } = this.#ring
     const unit = this.#options.unit ?? 'record'
-    return { type: 'open', id, kind, options, words: this.#words.buffer, ring: handle, lane: this.#lane, unit }
+    return {
+      type: 'open',
+      id,
+      kind,
+      options,
+      words: this.#words.buffer,
+      ring: handle,
+      lane: this.#lane,
+      unit
+    }
   }
 
   /** For the pool: another thread has got it. */
@@ -270,7 +278,8 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     })
     this.#worker.receiveNow()
     // A thread that does not answer stands still in a system call; all that is in the ring is as good as lost.
-    const unwritten = isCounted || this.#ring.survives ? nothingDropped : this.#ring.unreleased(this.#countLines)
+    const unwritten =
+      isCounted || this.#ring.survives ? nothingDropped : this.#ring.unreleased(this.#countLines)
     const own = sum(unwritten, this.#backlog.clear())
     this.#drop(own)
     this.#lost = sum(this.#lost, own)
@@ -339,7 +348,8 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     )
       return false
     const append = (): boolean => {
-      if (dropsOldest && this.isDegraded) this.#words.discard(Math.max(text.length, this.#ring.capacityBytes / 8))
+      if (dropsOldest && this.isDegraded)
+        this.#words.discard(Math.max(text.length, this.#ring.capacityBytes / 8))
       this.#worker.bell?.ringNow()
       return this.#moveBacklog() && this.#append(text)
     }
@@ -533,7 +543,10 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     const { path } = this.#options
     const reason = this.#reason === undefined ? '' : ` (${this.#reason})`
     const what = `${lines} records (${bytes} bytes)`
-    this.#notice.write(`${path} was closed with ${what} in its lane${reason}; who opens the log next writes them`, true)
+    this.#notice.write(
+      `${path} was closed with ${what} in its lane${reason}; who opens the log next writes them`,
+      true
+    )
   }
 }
 

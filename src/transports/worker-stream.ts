@@ -16,8 +16,6 @@ export class WorkerStream<K extends Kind> extends EventEmitter {
   readonly path: string
   readonly #link: WorkerLink
   readonly #blocks: boolean
-  /** The sink looks for the lines in what it gets; else each is handed over for itself. */
-  readonly #takesText: boolean
   readonly #removeSignals: () => void
   /** A line whose end has not come yet. */
   #rest = ''
@@ -29,7 +27,6 @@ export class WorkerStream<K extends Kind> extends EventEmitter {
     const checked = sinks[kind].check(sinkOptions)
     this.path = resolve(checked.path)
     this.#blocks = checked.overflow === 'block'
-    this.#takesText = 'lane' in sinks[kind].options
     this.#link = new WorkerLink({ kind, sinkOptions, ...checked, path: this.path, unit: 'line' })
     for (const name of forwardedEvents) this.#link.on(name, (...args) => this.emit(name, ...args))
     this.#link.on('sent', () => this.emit('drain'))
@@ -44,14 +41,9 @@ export class WorkerStream<K extends Kind> extends EventEmitter {
    */
   write(lines: string): boolean {
     const last = lines.length - 1
-    // What pino writes: one line with its end.
-    if (
-      lines.charCodeAt(last) === NEWLINE &&
-      this.#rest === '' &&
-      (this.#takesText || lines.indexOf('\n') === last)
-    ) {
-      this.#send(lines)
-    } else this.#writePiece(lines)
+    // What pino writes: whole lines.
+    if (this.#rest === '' && lines.charCodeAt(last) === NEWLINE) this.#send(lines)
+    else this.#writePiece(lines)
     return true
   }
 
@@ -109,15 +101,7 @@ export class WorkerStream<K extends Kind> extends EventEmitter {
     const end = text.lastIndexOf('\n') + 1
     this.#rest = text.slice(end)
     if (end === 0) return
-    if (this.#takesText) {
-      this.#send(text.slice(0, end))
-      return
-    }
-    for (let at = 0; at < end; ) {
-      const next = text.indexOf('\n', at) + 1
-      this.#send(text.slice(at, next))
-      at = next
-    }
+    this.#send(text.slice(0, end))
   }
 
   #finishLine(): void {

@@ -1,18 +1,22 @@
-// Chooses the ring of an output: in a mapped file where that can be had and the sink can take its records from there, else in
-// shared memory, which ends with the process.
+// Chooses the ring of an output: in a mapped file where that can be had, else in shared memory, which ends with the process.
 import { randomBytes } from 'node:crypto'
 import { LogboomError } from '../../base/errors.ts'
-import { sinks } from '../../core/registry.ts'
+import type { Kind } from '../../core/registry.ts'
 import type { LaneOptions } from '../../core/sink/common-options.ts'
 import type { LaneId } from '../../formats/lock-file.ts'
 import { GrowingRing } from './growing-ring.ts'
-import { type LaneSubject, MappedLane } from './mapped-lane.ts'
+import { logSubject } from './lane-subject.ts'
+import { MappedLane } from './mapped-lane.ts'
 import type { OutputRing } from './output-ring.ts'
+import type { RecordUnit } from './protocol.ts'
 
 /** A ring in shared memory becomes no larger than this, unless a single record needs it. */
 const SHARED_BYTES = 8 * 1024 * 1024
 
-export interface RingChoice extends LaneSubject {
+export interface RingChoice {
+  readonly kind: Kind
+  readonly sinkOptions: object
+  readonly unit: RecordUnit
   readonly lane: false | LaneOptions | undefined
   readonly maxBufferBytes: number
   /** Called with each ring that is added to the first one. */
@@ -27,11 +31,11 @@ export interface ChosenRing {
 }
 
 export function createRing(choice: RingChoice): ChosenRing {
-  const { lane, kind, maxBufferBytes, added } = choice
+  const { lane, maxBufferBytes, added } = choice
   let failure: LogboomError | undefined
-  if (lane !== false && 'lane' in sinks[kind].options) {
+  if (lane !== false) {
     try {
-      const ring = new MappedLane(lane ?? {}, choice)
+      const ring = new MappedLane(lane ?? {}, logSubject(choice.kind, choice.sinkOptions), choice.unit)
       return { ring, id: ring.id, failure }
     } catch (error) {
       failure = error instanceof LogboomError ? error : undefined

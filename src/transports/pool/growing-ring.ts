@@ -69,7 +69,10 @@ export class GrowingRing implements OutputRing {
 
   append(record: string): boolean {
     // What is larger gets a larger ring, not a file of its own.
-    if (record.length > this.#shortUnits && Buffer.byteLength(record) > maxPayloadBytes(this.#last.capacityBytes))
+    if (
+      record.length > this.#shortUnits &&
+      Buffer.byteLength(record) > maxPayloadBytes(this.#last.capacityBytes)
+    )
       return false
     return this.#last.append(record)
   }

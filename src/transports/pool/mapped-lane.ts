@@ -6,23 +6,14 @@ import { plainOptions } from '../../core/lane/lane-format.ts'
 import type { MappedRing } from '../../core/lane/mapped-ring.ts'
 import { LaneOwner } from '../../core/lane/owner.ts'
 import type { Dropped } from '../../core/queue/byte-queue.ts'
-import type { Kind } from '../../core/registry.ts'
 import type { LaneOptions } from '../../core/sink/common-options.ts'
 import { CAPACITY_STEP_BYTES } from '../../formats/lane.ts'
 import { parseRingName, type RingName } from '../../formats/lane-names.ts'
 import type { LaneId } from '../../formats/lock-file.ts'
 import { realDisk } from '../../io/disk.ts'
+import type { LogSubject } from './lane-subject.ts'
 import { type CountRecords, countUnreleased, type OutputRing } from './output-ring.ts'
 import type { RecordUnit, RingHandle } from './protocol.ts'
-
-export interface LaneSubject {
-  readonly kind: Kind
-  /** Absolute. */
-  readonly path: string
-  /** As they can be posted. */
-  readonly options: Record<string, unknown>
-  readonly unit: RecordUnit
-}
 
 export class MappedLane implements OutputRing {
   readonly survives = true
@@ -33,14 +24,12 @@ export class MappedLane implements OutputRing {
   #isRemoved = false
 
   /** Throws `ERR_UNSUPPORTED`, `ERR_OWNER`, `ERR_SYMLINK`, `ERR_NOT_FILE` or `ERR_IO` where there can be none. */
-  constructor({ dir, maxBytes }: LaneOptions, { kind, path, options, unit }: LaneSubject) {
+  constructor({ dir, maxBytes }: LaneOptions, subject: LogSubject, unit: RecordUnit) {
     this.#owner = LaneOwner.ofThread(LaneFolder.open(realDisk, dir))
     try {
-      const about = { kind, path, options: plainOptions({ ...options, path }), unit }
+      const about = { ...subject, options: plainOptions(subject.options), unit }
       const capacityBytes =
-        maxBytes === undefined
-          ? undefined
-          : Math.floor(maxBytes / CAPACITY_STEP_BYTES) * CAPACITY_STEP_BYTES
+        maxBytes === undefined ? undefined : Math.floor(maxBytes / CAPACITY_STEP_BYTES) * CAPACITY_STEP_BYTES
       this.#ring = this.#owner.createRing(about, capacityBytes)
     } catch (error) {
       this.#owner.close()

@@ -1,19 +1,19 @@
 // One output in a thread of the pool: opens the sink, has records moved into it, and tells the main thread how far it has
 // come.
 import { errorMessage, LogboomError } from '../../base/errors.ts'
-import type { Dropped } from '../../core/queue/byte-queue.ts'
 import { LaneFolder } from '../../core/lane/lane-folder.ts'
 import type { Ring } from '../../core/lane/ring.ts'
+import type { Dropped } from '../../core/queue/byte-queue.ts'
 import { sinks } from '../../core/registry.ts'
-import { type DroppedEvent, forwardedEvents } from '../../core/sink/contract.ts'
+import { forwardedEvents } from '../../core/sink/contract.ts'
 import { sum } from '../../core/sink/intake.ts'
 import { type GivenLane, withInternals } from '../../core/sink/internals.ts'
 import type { InternalSink } from '../../core/sink/pumped-sink.ts'
 import { nothingDropped } from '../../core/sink/target.ts'
 import { realDisk } from '../../io/disk.ts'
-import { Feed, type FeedBuffers, type Mover } from './feed.ts'
 import {
   type OpenMessage,
+  type OutputEnd,
   outputMode,
   outputState,
   type PlainError,
@@ -22,30 +22,15 @@ import {
   wanted,
   word
 } from './protocol.ts'
-import { Pull } from './pull.ts'
 import { RingReader } from './ring-reader.ts'
 import { WatchedRing } from './watched-ring.ts'
 
 export interface OutputHost {
-  readonly buffers: FeedBuffers
   post(message: ToMain): void
   /** Has `turn` of all outputs called soon. */
   schedule(): void
   /** Takes in what has come through the port. */
   receive(): void
-}
-
-interface Flush {
-  readonly number: number
-  /** Position of the ring up to which it goes. */
-  readonly target: number
-  isStarted: boolean
-}
-
-/** The sink of an output while it is open. */
-interface Opened {
-  readonly sink: InternalSink
-  readonly mover: Mover
 }
 
 export class Output {
@@ -56,24 +41,22 @@ export class Output {
   /** The chain of rings, where it is one. */
   #chain: RingReader | undefined
   #ringsSeen = 0
-  #opened: Opened | undefined
+  #sink: InternalSink | undefined
   /** Why the sink refuses to open, which will not pass. */
   #refusal: PlainError | undefined
-  #flush: Flush | undefined
-  #handled: number
+  /** The last flush that was begun, and whether it is under way. */
+  #flush: number
+  #isFlushing = false
   #isEnding = false
-  /** Why writing failed when it was given up. */
+  /** What was given up, of this sink, and why. */
+  #lost: Dropped = nothingDropped
   #reason: string | undefined
-  /** What was given up, of this sink: in its memory, … */
-  #abandoned: Dropped = nothingDropped
-  /** … and in the ring, of which it knows nothing. */
-  #unread: Dropped = nothingDropped
 
   constructor(open: OpenMessage, host: OutputHost) {
     this.#open = open
     this.#host = host
     this.#words = new Int32Array(open.words)
-    this.#handled = Atomics.load(this.#words, word.done)
+    this.#flush = Atomics.load(this.#words, word.done)
     this.#ring = new WatchedRing(this.#openRing(), () => this.#released())
     this.#openSink()
   }
@@ -86,28 +69,28 @@ export class Output {
 
   /** Somebody has asked for a flush that was not begun yet. */
   get isAwaited(): boolean {
-    return this.#flush === undefined && Atomics.load(this.#words, word.asked) !== this.#handled
+    return !this.#isFlushing && !this.#isEnding && this.#asked !== this.#flush
   }
 
-  /** Does what there is to do without waiting; returns how many bytes it has moved. */
+  /** Does what there is to do without waiting; returns how many bytes are new. */
   turn(): number {
     if (this.#isEnding) {
-      if (this.#mode === outputMode.giveUp) this.#giveUp()
+      if (this.#mode === outputMode.giveUp) this.#giveUp(this.#sink!)
       return 0
     }
-    // Closed, because the process ends, and still something was logged.
-    if (this.#opened === undefined && this.#refusal === undefined) {
-      this.#ring.look()
-      if (this.#ring.written > this.#ring.drained) this.#openSink()
-    }
-    if (this.#opened !== undefined && this.#mode === outputMode.giveUp) {
-      void this.#end(this.#opened, Atomics.load(this.#words, word.asked), undefined)
-      return 0
-    }
+    const asked = this.#asked
+    // Looked at behind the question, so that everything before it is seen.
+    const bytes = this.#ring.look()
+    // It may be closed, because the process ends, and still something was logged.
+    const isMissing = this.#sink === undefined && this.#ring.written > this.#ring.drained
+    if (isMissing && this.#refusal === undefined) this.#openSink()
     const discardBytes = Atomics.exchange(this.#words, word.discard, 0)
-    if (discardBytes > 0) this.#opened?.sink.dropOldest(discardBytes)
-    const moved = this.#opened?.mover.some() ?? 0
-    return moved + this.#lookForFlush()
+    if (discardBytes > 0) this.#sink?.dropOldest(discardBytes)
+    if (bytes > 0) this.#sink?.pull()
+    if (this.#sink !== undefined && this.#mode === outputMode.giveUp)
+      void this.#end(this.#sink, asked, undefined)
+    else if (asked !== this.#flush && !this.#isFlushing) this.#begin(asked)
+    return bytes
   }
 
   /** Carries out what the application asked for, and answers. */
@@ -127,22 +110,24 @@ export class Output {
 
   /** For the end of the thread. */
   async close(): Promise<void> {
-    if (this.#isEnding || this.#opened === undefined) return
-    await this.#end(this.#opened, Atomics.load(this.#words, word.asked), undefined)
+    if (!this.#isEnding && this.#sink !== undefined) await this.#end(this.#sink, this.#asked, undefined)
   }
 
   get #mode(): number {
     return Atomics.load(this.#words, word.mode)
   }
 
+  get #asked(): number {
+    return Atomics.load(this.#words, word.asked)
+  }
+
   async #carryOut(what: Question): Promise<unknown> {
-    const opened = this.#opened
-    if (opened === undefined) throw new LogboomError('ERR_CLOSED', `the ${this.#open.kind} output is closed`)
-    const { sink, mover } = opened
-    if (what === 'stats') return { ...sink.stats(), dropped: sink.stats().dropped + this.#unread.lines }
+    const sink = this.#sink
+    if (sink === undefined) throw new LogboomError('ERR_CLOSED', `the ${this.#open.kind} output is closed`)
+    if (what === 'stats') return sink.stats()
     // What was logged before goes to the file from before.
     this.#ring.look()
-    await mover.reach(this.#ring.written)
+    sink.pull()
     const act = (sink as { rotate?: () => unknown; reopen?: () => unknown })[what]
     if (typeof act !== 'function') return void sink.control({ type: what })
     return await act.call(sink)
@@ -163,20 +148,14 @@ export class Output {
   #openSink(): void {
     const { id, kind, options, ring, lane, unit } = this.#open
     try {
-      const takesRing = 'lane' in sinks[kind].options
       const given: GivenLane = { ring: this.#ring, id: lane, survives: ring.backing === 'mapped', unit }
-      const create = (): InternalSink => sinks[kind].create(options as never)
-      const sink = takesRing ? withInternals({ lane: given }, create) : create()
+      const sink: InternalSink = withInternals({ lane: given }, () => sinks[kind].create(options as never))
       for (const name of forwardedEvents) {
         sink.on(name, (...args: unknown[]) => this.#host.post({ type: 'event', id, name, args }))
       }
       sink.on('degraded', () => this.#become('degraded'))
       sink.on('recovered', () => this.#become('open'))
-      const { maxBufferBytes } = sinks[kind].check(options)
-      const mover = takesRing
-        ? new Pull(sink, this.#ring)
-        : new Feed(sink, this.#ring, { maxBufferBytes, buffers: this.#host.buffers })
-      this.#opened = { sink, mover }
+      this.#sink = sink
       this.#become(sink.stats().state === 'degraded' ? 'degraded' : 'open')
       this.#host.post({ type: 'opened', id })
     } catch (error) {
@@ -212,41 +191,31 @@ export class Output {
     this.#host.schedule()
   }
 
-  /** Returns how many bytes it has moved. */
-  #lookForFlush(): number {
-    let moved = 0
-    if (this.#flush === undefined) {
-      const number = Atomics.load(this.#words, word.asked)
-      if (number === this.#handled) return 0
-      // Looked at behind the question, so that everything before it is seen.
-      moved = (this.#opened?.mover.some() ?? 0) + this.#ring.look()
-      this.#flush = { number, target: this.#ring.written, isStarted: false }
+  /** Begins flush number `number`. */
+  #begin(number: number): void {
+    this.#flush = number
+    const sink = this.#sink
+    if (sink === undefined) {
+      this.#done(number, this.#refusal)
+      return
     }
-    const flush = this.#flush
-    const opened = this.#opened
-    if (opened === undefined) this.#done(flush.number, this.#refusal)
-    else if (!flush.isStarted && opened.mover.fed >= flush.target) {
-      flush.isStarted = true
-      opened.sink.flushLines().then(
-        () => this.#flushed(opened, flush, undefined),
-        (error) => this.#flushed(opened, flush, toPlain(error))
-      )
-    }
-    return moved
+    this.#isFlushing = true
+    sink.flushLines().then(
+      () => this.#flushed(sink, undefined),
+      (error) => this.#flushed(sink, toPlain(error))
+    )
   }
 
-  #flushed(opened: Opened, flush: Flush, error: PlainError | undefined): void {
+  #flushed(sink: InternalSink, error: PlainError | undefined): void {
     // Who waits for a sink that ends is answered when it has ended.
-    if (this.#isEnding || this.#opened !== opened) return
+    if (this.#isEnding || this.#sink !== sink) return
+    this.#isFlushing = false
     // One that was asked for before the end does not cover what came after it.
-    const isLast = flush.number === Atomics.load(this.#words, word.asked)
-    if (this.#mode === outputMode.run || !isLast) this.#done(flush.number, error)
-    else void this.#end(opened, flush.number, error)
+    if (this.#mode === outputMode.run || this.#flush !== this.#asked) this.#done(this.#flush, error)
+    else void this.#end(sink, this.#flush, error)
   }
 
   #done(number: number, error: PlainError | undefined): void {
-    this.#flush = undefined
-    this.#handled = number
     const wants = Atomics.and(this.#words, word.wants, ~wanted.flushed)
     // Before the word: a main thread that is blocked finds the error when it sees that the flush is done.
     if ((wants & wanted.flushed) !== 0 || error !== undefined) {
@@ -258,9 +227,9 @@ export class Output {
   }
 
   /** Closes the sink; then whoever waits for flush number `number` is answered. */
-  async #end({ sink }: Opened, number: number, error: PlainError | undefined): Promise<void> {
+  async #end(sink: InternalSink, number: number, error: PlainError | undefined): Promise<void> {
     this.#isEnding = true
-    if (this.#mode === outputMode.giveUp) this.#giveUp()
+    if (this.#mode === outputMode.giveUp) this.#giveUp(sink)
     let failure = error
     try {
       await sink.close()
@@ -268,26 +237,19 @@ export class Output {
       // What it has lost itself it has counted and reported itself.
       failure ??= toPlain(closeError)
     }
-    const stats = { ...sink.stats(), dropped: sink.stats().dropped + this.#unread.lines }
-    const lost = sum(this.#abandoned, this.#unread)
-    const reason = this.#reason
-    this.#opened = this.#reason = undefined
-    this.#abandoned = this.#unread = nothingDropped
-    this.#isEnding = false
-    this.#host.post({ type: 'closed', id: this.#open.id, end: { stats, lost, reason } })
+    const end: OutputEnd = { stats: sink.stats(), lost: this.#lost, reason: this.#reason }
+    this.#sink = this.#reason = undefined
+    this.#lost = nothingDropped
+    this.#isEnding = this.#isFlushing = false
+    this.#flush = number
+    this.#host.post({ type: 'closed', id: this.#open.id, end })
     this.#done(number, failure)
   }
 
-  #giveUp(): void {
-    const { sink, mover } = this.#opened!
+  #giveUp(sink: InternalSink): void {
     this.#reason ??= sink.failure === undefined ? undefined : errorMessage(sink.failure)
-    const unread = mover.discardRest()
-    this.#abandoned = sum(this.#abandoned, sink.abandon())
-    this.#unread = sum(this.#unread, unread)
-    if (unread.lines > 0) {
-      const event: DroppedEvent = { count: unread.lines, bytes: unread.bytes }
-      this.#host.post({ type: 'event', id: this.#open.id, name: 'dropped', args: [event] })
-    }
+    this.#ring.look()
+    this.#lost = sum(this.#lost, sink.abandon())
     sink.hurry()
   }
 }

@@ -6,8 +6,6 @@ import { DoorbellListener } from './doorbell.ts'
 import { Output, type OutputHost, toPlain } from './output.ts'
 import type { OpenMessage, ThreadData, ToMain, ToThread } from './protocol.ts'
 
-const CHUNK_BYTES = 1024 * 1024
-const CHUNK_RECORDS = 16 * 1024
 /** After work so many ms are slept before anything new is looked at: fewer wake-ups and system calls for the same records. */
 const NAP_MS = 2
 /** With more in one round there is no nap. */
@@ -16,7 +14,6 @@ const BUSY_BYTES = 256 * 1024
 const LOOK_AGAIN_MS = 1_000
 
 class PoolThread extends EventEmitter implements OutputHost {
-  readonly buffers = { chunk: Buffer.allocUnsafeSlow(CHUNK_BYTES), ends: new Uint32Array(CHUNK_RECORDS) }
   readonly #port: MessagePort
   readonly #bell: DoorbellListener
   readonly #outputs = new Map<number, Output>()
