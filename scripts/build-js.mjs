@@ -26,7 +26,8 @@ const internal = [
   'core/wal/write-ahead-log',
   'io/disk',
   'native/index',
-  'readers/read-records'
+  'readers/read-records',
+  'transports/winston/transport-options'
 ]
 
 const commandName = 'cli/main'
