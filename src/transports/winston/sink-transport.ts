@@ -2,6 +2,7 @@
 // worker thread on the other.
 import { once } from 'node:events'
 import { resolve } from 'node:path'
+import onExit from 'on-exit-leak-free'
 import TransportStream from 'winston-transport'
 import { type ErrorCode, errorTable, LogboomError } from '../../base/errors.ts'
 import { requireObject } from '../../base/options.ts'
@@ -27,9 +28,6 @@ import { parseTransportOptions, type WinstonOptions } from './transport-options.
 /** Where winston's formats leave the finished text. */
 const MESSAGE = Symbol.for('message')
 const NEWLINES = /[\r\n]/g
-/** How long a logger that ends may take to hand over what it holds, and how often it is looked. */
-const HAND_OVER_MS = 5_000
-const LOOK_MS = 10
 
 interface Info {
   [MESSAGE]?: unknown
@@ -207,8 +205,8 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     if (chunk !== undefined && chunk !== null && chunk !== callback) this.write(chunk)
     if (callback !== undefined) this.once('finish', callback)
     const { ending, count } = this.#sources
-    if (ending.length > 0 && ending.length < count) void this.#letGo(ending)
-    else if (!this.#outlet.isClosed) void this.#handOver().then(() => this.#close())
+    if (ending.length > 0 && ending.length < count) this.#letGo(ending)
+    else if (!this.#outlet.isClosed) void this.#close()
     // The event that the caller waits for has been.
     else if (callback !== undefined || ending.length > 0) process.nextTick(() => this.#finish())
     return this
@@ -227,7 +225,19 @@ export class SinkTransport<K extends Kind> extends TransportStream {
 
   set _ending(value: boolean) {
     // The record may pass through here, or never come: filtered by a level or a format, or the transport is silent.
-    if (value) setImmediate(() => void this.#handOver().then(() => this.#finishWhenFlushed()))
+    if (!value) return
+    setImmediate(() => {
+      this.#handOver()
+      this.#finishWhenFlushed()
+    })
+  }
+
+  /**
+   * For the exit hook.
+   * @internal
+   */
+  takeRest(): void {
+    if (this.#outlet.isOpen) this.#handOver()
   }
 
   #connect(): void {
@@ -248,6 +258,8 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     this.#removeSignals = handleSignals(this, this.#signals)
     this.#closing = undefined
     this.#late.report()
+    // Ahead of the worker, which writes at exit what it has.
+    onExit.register(this, takeRest)
     this.#outlet.open()
   }
 
@@ -272,19 +284,15 @@ export class SinkTransport<K extends Kind> extends TransportStream {
   }
 
   /** Some of the loggers end, and others do not. */
-  async #letGo(ending: readonly Source[]): Promise<void> {
-    await this.#handOver()
+  #letGo(ending: readonly Source[]): void {
     for (const source of ending) source.unpipe(this)
     this.#finishWhenFlushed()
   }
 
-  /** Waits for what loggers still hold for this transport, because it or one of its siblings had no room. */
-  async #handOver(): Promise<void> {
+  /** Takes everything that was logged before, whether there is room or not. */
+  #handOver(): void {
+    this.#sources.handOver()
     this.#callAllBack()
-    for (let waitedMs = 0; this.#sources.holdRecords && waitedMs < HAND_OVER_MS; waitedMs += LOOK_MS) {
-      await new Promise((done) => setTimeout(done, LOOK_MS))
-      this.#callAllBack()
-    }
   }
 
   #close(): Promise<void> {
@@ -294,8 +302,9 @@ export class SinkTransport<K extends Kind> extends TransportStream {
 
   async #shutDown(): Promise<void> {
     this.#removeSignals()
-    this.#callAllBack()
+    this.#handOver()
     await this.#outlet.close()
+    if (this.#outlet.isClosed) onExit.unregister(this)
     this.#finish()
     for (const name of ['flush', 'closed', 'close']) this.emit(name)
   }
@@ -358,6 +367,10 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     )
     return path ?? dir
   }
+}
+
+function takeRest(transport: { takeRest(): void }): void {
+  transport.takeRest()
 }
 
 function escapeNewlines(text: string): string {

@@ -10,8 +10,10 @@ export interface Source extends EventEmitter {
   /** Those of a logger, this one among them. */
   transports?: readonly { name?: unknown }[]
   unpipe(target: EventEmitter): unknown
-  readonly _readableState?: { readonly length: number; readonly ended: boolean }
-  readonly _writableState?: { readonly ending: boolean }
+  /** Emits 'data' as well, so that all that are piped get what is read. */
+  read?(): unknown
+  readonly _readableState?: { readonly length: number; readonly ended: boolean; awaitDrain?: unknown }
+  readonly _writableState?: { readonly length: number; readonly ending: boolean }
   /** winston's way to hear of a transport's 'error' and 'warn'. */
   _onEvent?(event: string, target: EventEmitter): void
 }
@@ -62,9 +64,9 @@ export class Sources {
     return this.#piped.filter(isEnding)
   }
 
-  /** Whether records that were logged before are still on their way here. */
-  get holdRecords(): boolean {
-    return this.#piped.some(holdsRecords)
+  /** Has loggers pass on what they hold because one of their transports had no room. */
+  handOver(): void {
+    for (const source of this.#piped) handOver(source)
   }
 
   #add(source: Source): void {
@@ -84,6 +86,8 @@ export class Sources {
   #remove(source: Source): void {
     const at = this.#piped.findIndex((each) => isSame(each, source))
     if (at === -1) return
+    // Still in time: this listener is the first, and behind it are those that take the pipe apart.
+    handOver(this.#piped[at])
     const [removed] = this.#piped.splice(at, 1)
     allowListeners(removed, -1)
     // A child logger shares the pipes of its parent, but a pipe ends only for who has begun it.
@@ -123,8 +127,19 @@ function isEnding({ _writableState, _readableState }: Source): boolean {
   return _writableState?.ending === true || _readableState?.ended === true
 }
 
-function holdsRecords({ _readableState }: Source): boolean {
-  return (_readableState?.length ?? 0) > 0
+/**
+ * A logger stops while one of its transports has no room, and what is logged then waits within it, also for the others.
+ * Where it would wait in vain it goes to all of them at once.
+ */
+function handOver(source: Source): void {
+  const { _readableState: readable, _writableState: writable } = source
+  if (source.transports === undefined || source.read === undefined || readable === undefined) return
+  // Each transport without room is waited for once, but counted once for each record.
+  const { awaitDrain } = readable
+  for (let left = readable.length + (writable?.length ?? 0); left > 0; left--) {
+    if (source.read() === null) break
+  }
+  if (typeof awaitDrain === 'number') readable.awaitDrain = awaitDrain
 }
 
 /** Each pipe puts listeners on its source, too, of which eleven are taken for a leak. */
