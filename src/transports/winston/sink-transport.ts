@@ -204,11 +204,12 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     const callback = args.find((each) => typeof each === 'function') as (() => void) | undefined
     if (chunk !== undefined && chunk !== null && chunk !== callback) this.write(chunk)
     if (callback !== undefined) this.once('finish', callback)
-    const { ending, count } = this.#sources
-    if (ending.length > 0 && ending.length < count) this.#letGo(ending)
-    else if (!this.#outlet.isClosed) void this.#close()
+    if (this.#sources.someStay) {
+      this.#handOver()
+      this.#finishWhenFlushed()
+    } else if (!this.#outlet.isClosed) void this.#close()
     // The event that the caller waits for has been.
-    else if (callback !== undefined || ending.length > 0) process.nextTick(() => this.#finish())
+    else if (callback !== undefined || this.#sources.someEnd) process.nextTick(() => this.#finish())
     return this
   }
 
@@ -283,12 +284,6 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     })
   }
 
-  /** Some of the loggers end, and others do not. */
-  #letGo(ending: readonly Source[]): void {
-    for (const source of ending) source.unpipe(this)
-    this.#finishWhenFlushed()
-  }
-
   /** Takes everything that was logged before, whether there is room or not. */
   #handOver(): void {
     this.#sources.handOver()
@@ -309,9 +304,8 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     for (const name of ['flush', 'closed', 'close']) this.emit(name)
   }
 
-  /** A logger that has ended is told so once. */
   #finish(): void {
-    for (const source of this.#sources.ending) source.unpipe(this)
+    this.#sources.dismiss()
     this.emit('finish')
   }
 
@@ -329,7 +323,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     const done = (): void => {
       this.#finishing--
       // One 'finish' for all who wait, when the last of them may go; what closes emits its own.
-      if (this.#finishing === 0 && !this.#outlet.isClosing) this.emit('finish')
+      if (this.#finishing === 0 && !this.#outlet.isClosing) this.#finish()
     }
     this.#outlet.flush().then(done, done)
   }

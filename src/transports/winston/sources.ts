@@ -41,12 +41,16 @@ export class Sources {
   readonly #piped: Source[] = []
   /** The logger that hears of trouble. */
   #listening: Source | undefined
+  readonly #finished: (this: Source) => void
 
   /** Takes the place of what winston-transport does at 'pipe' and 'unpipe'. */
   constructor(target: SourceTarget, added: (source: Source) => void, emptied: () => void) {
     this.#target = target
     this.#added = added
     this.#emptied = emptied
+    this.#finished = function () {
+      this.unpipe(target)
+    }
     target.removeAllListeners('pipe')
     target.removeAllListeners('unpipe')
     // A transport may be in any number of loggers, each with five listeners.
@@ -59,9 +63,20 @@ export class Sources {
     return this.#piped.length
   }
 
-  /** Those that have been told to end. */
-  get ending(): Source[] {
-    return this.#piped.filter(isEnding)
+  /** Some are ending, and others are not. */
+  get someStay(): boolean {
+    return this.someEnd && !this.#piped.every(isEnding)
+  }
+
+  get someEnd(): boolean {
+    return this.#piped.some(isEnding)
+  }
+
+  /** Lets go of those that have ended. Loggers let go when they have finished, for which they wait for the transport. */
+  dismiss(): void {
+    for (const source of this.#piped.filter(isEnding)) {
+      if (source._writableState === undefined) source.unpipe(this.#target)
+    }
   }
 
   /** Has loggers pass on what they hold because one of their transports had no room. */
@@ -76,6 +91,7 @@ export class Sources {
       if (listener?.name === name) target.off(event, listener as () => void)
     }
     this.#piped.push(source)
+    source.on('finish', this.#finished)
     allowListeners(source, 1)
     if (target.parent === undefined || target.parent === null) this.#setParent(source)
     if (this.#listening === undefined) this.#listening = source
@@ -89,6 +105,7 @@ export class Sources {
     // Still in time: this listener is the first, and behind it are those that take the pipe apart.
     handOver(this.#piped[at])
     const [removed] = this.#piped.splice(at, 1)
+    removed.off('finish', this.#finished)
     allowListeners(removed, -1)
     // A child logger shares the pipes of its parent, but a pipe ends only for who has begun it.
     if (removed !== source) this.#target.emit('unpipe', removed, { hasUnpiped: false })
