@@ -49,10 +49,11 @@ const PLAIN_NUMBER = /^\s*-?\d+(\.\d+)?\s*$/
 /** Throws `ERR_ARGUMENT`. */
 export function parseQuery(input: unknown): ParsedQuery {
   const options = requireOptions('query', input)
-  const rows = numberOf('query', 'rows', given(options.rows) ?? options.limit) ?? DEFAULT_ROWS
+  const rows = countOf('rows', options.rows)
+  const limit = countOf('limit', options.limit)
   const untilMs = timeOf('until', options.until) ?? Date.now()
   return {
-    rows: rows > 0 ? Math.ceil(rows) : DEFAULT_ROWS,
+    rows: rows ?? limit ?? DEFAULT_ROWS,
     start: Math.max(0, numberOf('query', 'start', options.start) ?? 0),
     fromMs: timeOf('from', options.from) ?? untilMs - DAY_MS,
     untilMs,
@@ -91,6 +92,12 @@ function numberOf(method: string, name: string, input: unknown): number | undefi
   if (typeof number !== 'number' || Number.isNaN(number))
     throw refuse(method, `a number for '${name}'`, value)
   return number
+}
+
+/** Undefined for 0 and less. */
+function countOf(name: string, input: unknown): number | undefined {
+  const number = numberOf('query', name, input) ?? 0
+  return number > 0 ? Math.ceil(number) : undefined
 }
 
 function timeOf(name: string, input: unknown): number | undefined {

@@ -20,26 +20,31 @@ export async function query(path: string, options: ParsedQuery): Promise<Entry[]
   const { rows, start, isDescending } = options
   const { kind, logs, failures } = await findLogs(path, 'auto')
   if (failures.length > 0) throw failures[0]
+  const isFolder = kind === 'folder'
+  const each = isFolder ? { ...options, start: 0, rows: start + rows } : options
   let matches: Match[] = []
-  if (kind !== 'folder') {
-    for (const log of logs) matches = await matchesOf(log.path, options, rows)
-    if (isDescending) matches.reverse()
-  } else {
-    const most = start + rows
-    for (const log of logs) {
-      matches.push(...(await matchesOf(log.path, { ...options, start: 0 }, most)))
-      // Those of one log come by time, so the first or last of all are among the first or last of each.
-      matches.sort((a, b) => (isDescending ? b.timeMs - a.timeMs : a.timeMs - b.timeMs))
-      matches.length = Math.min(matches.length, most)
-    }
-    matches = matches.slice(start)
+  for (const log of logs) {
+    const found = await matchesOf(log.path, each)
+    if (!isFolder) matches = found
+    // Those of one log come by time, so the first or last of all are among the first or last of each.
+    else matches = ends(matches.concat(found).sort(byTime), each)
   }
-  return matches.map(({ entry }) => entry)
+  if (isDescending) matches.reverse()
+  return (isFolder ? matches.slice(start) : matches).map(({ entry }) => entry)
 }
 
-/** The first, or the last, `most` matches of one log, oldest first. */
-async function matchesOf(path: string, options: ParsedQuery, most: number): Promise<Match[]> {
-  const { start, isDescending, fields } = options
+/** Those without a time are the first. */
+function byTime(a: Match, b: Match): number {
+  return a.timeMs === b.timeMs ? 0 : a.timeMs - b.timeMs
+}
+
+function ends(matches: Match[], { rows, isDescending }: ParsedQuery): Match[] {
+  return isDescending ? matches.slice(-rows) : matches.slice(0, rows)
+}
+
+/** The first, or the last, matches of one log, oldest first. */
+async function matchesOf(path: string, options: ParsedQuery): Promise<Match[]> {
+  const { rows, start, isDescending, fields } = options
   const matches: Match[] = []
   let found = 0
   let line = 0
@@ -54,15 +59,15 @@ async function matchesOf(path: string, options: ParsedQuery, most: number): Prom
       if (!matchesQuery(entry, timeMs, options)) continue
       const match = { entry: fields === undefined ? entry : pick(entry, fields), timeMs: lastMs }
       // The newest take the places of the oldest.
-      matches[found++ % most] = match
-      if (!isDescending && found === most) break
+      matches[found++ % rows] = match
+      if (!isDescending && found === rows) break
     }
   } catch (error) {
     // Nothing was logged yet, or the file was removed just now.
     if (!(error instanceof LogboomError) || error.code !== 'ERR_NOT_FOUND') throw error
   }
-  if (found <= most) return matches
-  return [...matches.slice(found % most), ...matches.slice(0, found % most)]
+  if (found <= rows) return matches
+  return [...matches.slice(found % rows), ...matches.slice(0, found % rows)]
 }
 
 /** A time that is none matches every bound. */
