@@ -54,8 +54,8 @@ export class SinkTransport<K extends Kind> extends TransportStream {
   #removeSignals = (): void => {}
   #callbacks: (() => void)[] = []
   #closing: Promise<void> | undefined
-  /** Flushes after which somebody waits for 'finish'. */
-  #finishing = 0
+  /** How often 'finish' was asked for since the last one. */
+  #finishAsked = 0
 
   /** Throws `ERR_OPTION`; a path that is refused is reported by 'error', other failures by 'warn' and 'degraded'. */
   constructor(kind: K, check: SinkKind['check'], options: KindOptions[K] & WinstonOptions) {
@@ -206,7 +206,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     if (callback !== undefined) this.once('finish', callback)
     if (this.#sources.someStay) {
       this.#handOver()
-      this.#finishWhenFlushed()
+      void this.#finishWhenFlushed()
     } else if (!this.#outlet.isClosed) void this.#close()
     // The event that the caller waits for has been.
     else if (callback !== undefined || this.#sources.someEnd) process.nextTick(() => this.#finish())
@@ -229,7 +229,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     if (!value) return
     setImmediate(() => {
       this.#handOver()
-      this.#finishWhenFlushed()
+      void this.#finishWhenFlushed()
     })
   }
 
@@ -318,14 +318,18 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     while (this.#callbacks.length > 0) this.#callBack()
   }
 
-  #finishWhenFlushed(): void {
-    this.#finishing++
-    const done = (): void => {
-      this.#finishing--
-      // One 'finish' for all who wait, when the last of them may go; what closes emits its own.
-      if (this.#finishing === 0 && !this.#outlet.isClosing) this.#finish()
+  /** One 'finish' for all who wait, when the last of them may go. */
+  async #finishWhenFlushed(): Promise<void> {
+    this.#finishAsked++
+    if (this.#finishAsked > 1) return
+    for (let asked = 0; asked < this.#finishAsked; ) {
+      asked = this.#finishAsked
+      // What cannot be written does not hold up who waits any longer.
+      await this.#outlet.flush().catch(() => {})
     }
-    this.#outlet.flush().then(done, done)
+    this.#finishAsked = 0
+    // What closes emits its own.
+    if (!this.#outlet.isClosing) this.#finish()
   }
 
   async #query(input: unknown): Promise<Results> {
