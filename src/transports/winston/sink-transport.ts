@@ -29,10 +29,6 @@ import { parseTransportOptions, type WinstonOptions } from './transport-options.
 const MESSAGE = Symbol.for('message')
 const NEWLINES = /[\r\n]/g
 
-interface Info {
-  [MESSAGE]?: unknown
-}
-
 type Results = Record<string, unknown>[]
 type QueryCallback = (error: Error | null, results?: Results) => void
 
@@ -101,12 +97,13 @@ export class SinkTransport<K extends Kind> extends TransportStream {
   }
 
   /** Takes one record; false if no more should come before `callback`. Called by winston, which filters by level. */
-  override log(info: Info, callback?: () => void): boolean {
+  override log(info: object, callback?: () => void): boolean {
     if (this.silent === true) {
       callback?.()
       return true
     }
-    const text = this.#escapesNewlines ? escapeNewlines(`${info[MESSAGE]}`) : `${info[MESSAGE]}`
+    let text = `${(info as { [MESSAGE]?: unknown })[MESSAGE]}`
+    if (this.#escapesNewlines) text = escapeNewlines(text)
     if (!this.#outlet.isOpen) {
       this.#late.add(text)
       callback?.()
