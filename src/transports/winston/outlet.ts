@@ -33,7 +33,7 @@ export interface OutletOptions extends WorkerLinkOptions {
   readonly lazy: boolean
 }
 
-/** Emits what the worker's link emits: events of the sink, 'sent', 'failed'. */
+/** Emits what the worker's link emits: events of the sink, 'sent', 'exiting', 'failed'. */
 export class Outlet extends EventEmitter {
   readonly #options: OutletOptions
   #state: State = 'closed'
@@ -157,7 +157,7 @@ export class Outlet extends EventEmitter {
     link.on('recovered', () => {
       this.#isDegraded = false
     })
-    link.on('sent', () => this.emit('sent'))
+    for (const name of ['sent', 'exiting']) link.on(name, () => this.emit(name))
     link.on('failed', (error) => this.#fail(link, error))
     this.#become('open')
     const held = this.#held.splice(0)

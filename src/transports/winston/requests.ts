@@ -1,6 +1,5 @@
 // Rotation and reopening on request, with an answer. Which kinds can be asked is known here, because a sink that cannot
 // be asked does not answer.
-import { once } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { LogboomError } from '../../base/errors.ts'
 import type { RotatedEvent } from '../../core/sink/contract.ts'
@@ -24,32 +23,32 @@ export async function rotateFile(
       path
     })
   }
-  const stop = new AbortController()
   let event: RotatedEvent | undefined
-  const rotated = once(link, 'rotated', { signal: stop.signal }).then(([first]: RotatedEvent[]) => {
-    event = first
-  })
-  rotated.catch(() => {})
+  const rotated = (first: RotatedEvent): void => {
+    event ??= first
+  }
+  link.on('rotated', rotated)
   try {
+    const answer: unknown = link.request('rotate')
+    if (answer instanceof Promise) return (await answer) ?? event
+    // A flush of a spool publishes everything, which is what rotation means there.
     await link.flush()
-    link.request('rotate')
-    // A flush of a spool has published everything, which is what rotation means there.
     for (let look = 0; look < MAX_LOOKS && event === undefined && kind !== 'spool'; look++) {
       if ((await sizeOf(path)) === 0) break
-      await Promise.race([rotated, new Promise((resolve) => setTimeout(resolve, LOOK_MS))])
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
     }
     // The answer follows what it is about.
     await link.stats()
     return event
   } finally {
-    stop.abort()
+    link.off('rotated', rotated)
   }
 }
 
 /** Opens the path anew before the next write; of kinds that look at the path themselves, at once. */
 export async function reopenFile(link: WorkerLink): Promise<void> {
-  link.request('reopen')
-  await link.stats()
+  const answer: unknown = link.request('reopen')
+  await (answer instanceof Promise ? answer : link.stats())
 }
 
 async function sizeOf(path: string): Promise<number> {

@@ -85,8 +85,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
       this.emit('warn', error)
       this.emit('dropped', dropped)
     })
-    const { path, maxBufferBytes, overflow, fallback } = place
-    this.#outlet = new Outlet({ kind, sinkOptions, path, maxBufferBytes, overflow, fallback, lazy: own.lazy })
+    this.#outlet = new Outlet({ kind, sinkOptions, ...place, lazy: own.lazy })
     this.#connect()
     this.#sources = new Sources(
       this as unknown as SourceTarget,
@@ -245,6 +244,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
       outlet.on(name, (event: WarningEvent) => this.emit('warn', toError(event)))
     }
     outlet.on('sent', () => this.#callBack())
+    outlet.on('exiting', () => this.takeRest())
     outlet.on('failed', (error) => {
       this.#callBack()
       this.emit('error', error)
