@@ -12,7 +12,7 @@ import {
   type SinkStats
 } from '../../core/sink/contract.ts'
 import { WorkerLink, type WorkerLinkOptions } from '../worker-link.ts'
-import { reopenFile, rotateFile } from './requests.ts'
+import { endNow, reopenFile, rotateFile } from './requests.ts'
 
 /**
  * `idle`: opens with the first record. `closing`: the worker writes the rest. `reopening`: the same, and a new one is
@@ -196,7 +196,7 @@ export class Outlet extends EventEmitter {
 
   /** Does not wait for the event loop to end the last worker. */
   #startNow(): void {
-    this.#running().exitNow()
+    endNow(this.#running())
     this.#start()
   }
 
@@ -204,7 +204,7 @@ export class Outlet extends EventEmitter {
   writeHeldNow(): void {
     if (this.#held.length === 0) return
     this.#startNow()
-    this.#running().exitNow()
+    endNow(this.#running())
   }
 
   #running(): WorkerLink {

@@ -1,4 +1,4 @@
-// Rotation and reopening on request, with an answer. Which kinds can be asked is known here, because a sink that cannot
+// What is asked of a link: rotation and reopening with an answer, and the end at once. Which kinds can be asked is known here, because a sink that cannot
 // be asked does not answer.
 import { stat } from 'node:fs/promises'
 import { LogboomError } from '../../base/errors.ts'
@@ -49,6 +49,11 @@ export async function rotateFile(
 export async function reopenFile(link: WorkerLink): Promise<void> {
   const answer: unknown = link.request('reopen')
   await (answer instanceof Promise ? answer : link.stats())
+}
+
+/** Blocks until everything is written, for links that do not see to it at exit by themselves. */
+export function endNow(link: { exitNow?(): void }): void {
+  link.exitNow?.()
 }
 
 async function sizeOf(path: string): Promise<number> {
