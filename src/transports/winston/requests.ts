@@ -29,10 +29,10 @@ export async function rotateFile(
   }
   link.on('rotated', rotated)
   try {
-    const answer: unknown = link.request('rotate')
-    if (answer instanceof Promise) return (await answer) ?? event
     // A flush of a spool publishes everything, which is what rotation means there.
     await link.flush()
+    const answer: unknown = link.request('rotate')
+    if (answer instanceof Promise) return (await answer) ?? event
     for (let look = 0; look < MAX_LOOKS && event === undefined && kind !== 'spool'; look++) {
       if ((await sizeOf(path)) === 0) break
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
@@ -52,8 +52,8 @@ export async function reopenFile(link: WorkerLink): Promise<void> {
 }
 
 /** Blocks until everything is written, for links that do not see to it at exit by themselves. */
-export function endNow(link: { exitNow?(): void }): void {
-  link.exitNow?.()
+export function endNow(link: object): void {
+  if ('exitNow' in link && typeof link.exitNow === 'function') link.exitNow()
 }
 
 async function sizeOf(path: string): Promise<number> {
