@@ -28,7 +28,8 @@ const internal = [
   'io/disk',
   'native/index',
   'readers/read-records',
-  'transports/pool/pool-thread'
+  'transports/pool/pool-thread',
+  'transports/winston/transport-options'
 ]
 
 const commandName = 'cli/main'

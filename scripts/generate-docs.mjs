@@ -8,6 +8,7 @@ import { commands } from '../dist/cli/commands.js'
 import { commandHelp, generalHelp } from '../dist/cli/help.js'
 import { sinks } from '../dist/core/registry.js'
 import { readOptions } from '../dist/readers/read-records.js'
+import { transportOptions } from '../dist/transports/winston/transport-options.js'
 import { benchTables } from './bench-tables.mjs'
 
 const root = dirname(import.meta.dirname)
@@ -117,10 +118,11 @@ export class ${stem}Transport extends SinkTransport<'${kind}'> {
   })
   return `// Generated from the registry of sinks by \`npm run docs\`: \`logboom/winston\`, the winston transports.
 ${imports.join('\n')}
-import type { QueryOptions } from './query.ts'
-import { SinkTransport, type WinstonOptions } from './sink-transport.ts'
+import type { QueryOptions, StreamOptions } from './query-options.ts'
+import { SinkTransport } from './sink-transport.ts'
+import type { WinstonOptions } from './transport-options.ts'
 
-export type { QueryOptions, WinstonOptions }
+export type { QueryOptions, StreamOptions, WinstonOptions }
 
 ${classes.join('\n')}`
 }
@@ -161,6 +163,7 @@ for (const [kind, { options }] of Object.entries(sinks))
   fill(`docs/${kind}.md`, 'options', optionTable(options))
 update('docs/errors.md', errorPage)
 fill('docs/reading.md', 'options', optionTable(readOptions))
+fill('docs/winston.md', 'options', optionTable(transportOptions))
 update('docs/cli.md', cliPage)
 fill(
   'README.md',

@@ -1,5 +1,8 @@
-// Opt-in handling of signals. They reach the main thread only, so it is there that outputs are told.
+// Opt-in handling of signals. They reach the main thread only, so it is there that outputs are told. However many
+// outputs there are, the process has one listener for each signal.
 import type { EventEmitter } from 'node:events'
+import { constants } from 'node:os'
+import type { LogboomError } from '../base/errors.ts'
 import { optionError } from '../base/options.ts'
 
 export interface SignalOptions {
@@ -12,64 +15,109 @@ export interface SignalOptions {
 /** A sink, a winston transport of this package, or the stream that `pino.transport()` returns. */
 export interface SignalTarget extends EventEmitter {
   flushSync(): void
-  reopen?(): void
+  reopen?(): unknown
   end?(): unknown
 }
 
-/** Ours, of all targets: another listener means that the application itself decides whether it ends. */
-const ownHandlers = new Set<unknown>()
+/** One call of `handleSignals`. */
+interface Client {
+  readonly target: SignalTarget
+}
+
+/** Everybody who waits for one signal. */
+interface Watch {
+  readonly listener: () => void
+  readonly flush: Set<Client>
+  readonly reopen: Set<Client>
+}
+
+const watches = new Map<NodeJS.Signals, Watch>()
+
+/** On our listeners, also on those of another copy of this package: any other means that the application decides. */
+const OWN = Symbol.for('logboom.signal-listener')
 
 /**
  * Handles `flushOnSignal` and `reopenOnSignal` for `target`. After flushing, a signal nobody else listens to ends
- * the process as it would have without a handler. Returns a function that removes the handlers.
+ * the process as it would have without a handler. Returns a function that undoes it. Throws `ERR_OPTION`.
  */
 export function handleSignals(target: SignalTarget, options: SignalOptions): () => void {
-  const handlers: [NodeJS.Signals, () => void][] = []
   const { flushOnSignal = [], reopenOnSignal } = options
-  for (const signal of Array.isArray(flushOnSignal) ? flushOnSignal : [flushOnSignal]) {
-    handlers.push([signal, () => flushAndPassOn(target, signal, remove)])
+  const client: Client = { target }
+  const leave: (() => void)[] = []
+  const undo = (): void => {
+    for (const each of leave.splice(0)) each()
   }
-  if (reopenOnSignal !== undefined) handlers.push([reopenOnSignal, () => reopen(target)])
-  const remove = (): void => {
-    for (const [signal, handler] of handlers) {
-      process.off(signal, handler)
-      ownHandlers.delete(handler)
-    }
-  }
-  for (const [signal, handler] of handlers) listen(signal, handler)
-  return remove
-}
-
-function listen(signal: NodeJS.Signals, handler: () => void): void {
   try {
-    process.on(signal, handler)
-    ownHandlers.add(handler)
-  } catch {
-    throw optionError(
-      'signals',
-      'flushOnSignal or reopenOnSignal',
-      'must name a signal that can be caught',
-      signal
-    )
+    for (const signal of Array.isArray(flushOnSignal) ? flushOnSignal : [flushOnSignal]) {
+      leave.push(join(client, signal, 'flush'))
+    }
+    if (reopenOnSignal !== undefined) leave.push(join(client, reopenOnSignal, 'reopen'))
+  } catch (error) {
+    undo()
+    throw error
+  }
+  return undo
+}
+
+function join(client: Client, signal: NodeJS.Signals, list: 'flush' | 'reopen'): () => void {
+  const watch = watches.get(signal) ?? startWatch(signal)
+  watch[list].add(client)
+  return () => {
+    watch[list].delete(client)
+    if (watch.flush.size + watch.reopen.size === 0) endWatch(signal, watch)
   }
 }
 
-function flushAndPassOn(target: SignalTarget, signal: NodeJS.Signals, remove: () => void): void {
+function startWatch(signal: NodeJS.Signals): Watch {
+  // Any other name would be taken for that of an ordinary event.
+  if (!Object.hasOwn(constants.signals, signal)) throw notCatchable(signal)
+  const listener = Object.assign(() => onSignal(signal, watch), { [OWN]: true })
+  const watch: Watch = { listener, flush: new Set(), reopen: new Set() }
+  try {
+    process.on(signal, listener)
+  } catch {
+    throw notCatchable(signal)
+  }
+  watches.set(signal, watch)
+  return watch
+}
+
+function notCatchable(signal: unknown): LogboomError {
+  return optionError(
+    'signals',
+    'flushOnSignal or reopenOnSignal',
+    'must name a signal that can be caught',
+    signal
+  )
+}
+
+function endWatch(signal: NodeJS.Signals, watch: Watch): void {
+  process.off(signal, watch.listener)
+  if (watches.get(signal) === watch) watches.delete(signal)
+}
+
+function onSignal(signal: NodeJS.Signals, watch: Watch): void {
+  const flushed = [...watch.flush]
+  for (const { target } of flushed) flush(target)
+  for (const { target } of [...watch.reopen]) reopen(target)
+  if (watch.reopen.size > 0 || process.listeners(signal).some((each) => !(OWN in each))) return
+  endWatch(signal, watch)
+  // pino's stream: what the outputs of `targets` hold in its worker is written only when it ends.
+  for (const { target } of flushed) if (target.reopen === undefined) target.end?.()
+  // Another copy of this package has still to flush, and passes the signal on.
+  if (process.listenerCount(signal) > 0) return
+  process.kill(process.pid, signal)
+}
+
+function flush(target: SignalTarget): void {
   try {
     target.flushSync()
   } catch {
     // The sink has said so on stderr, and the process is to end all the same.
   }
-  if (process.listeners(signal).some((listener) => !ownHandlers.has(listener))) return
-  remove()
-  // pino's stream: what the outputs of `targets` hold in its worker is written only when it ends.
-  if (target.reopen === undefined) target.end?.()
-  // The last target passes the signal on.
-  if (process.listenerCount(signal) > 0) return
-  process.kill(process.pid, signal)
 }
 
 function reopen(target: SignalTarget): void {
-  if (target.reopen !== undefined) target.reopen()
+  if (target.reopen !== undefined) void target.reopen()
   else target.emit('message', { type: 'reopen' })
 }

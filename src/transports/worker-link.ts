@@ -7,7 +7,7 @@ import { LogboomError } from '../base/errors.ts'
 import { cloneableOptions } from '../base/options.ts'
 import type { Dropped } from '../core/queue/byte-queue.ts'
 import type { Kind } from '../core/registry.ts'
-import { type ExitPatience, exitDeadline } from '../core/sink/at-exit.ts'
+import { ExitDeadline, type ExitPatience, exitDeadline } from '../core/sink/at-exit.ts'
 import type { LaneOptions } from '../core/sink/common-options.ts'
 import type { DroppedEvent, Overflow, SinkStats } from '../core/sink/contract.ts'
 import { Drops } from '../core/sink/drops.ts'
@@ -180,6 +180,12 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     if (failure !== undefined) throw failure
   }
 
+  /** Writes everything and closes the sink, blocking this thread, as at the end of the process. */
+  exitNow(): void {
+    this.beginExit()
+    exitAll([this], exitDeadline() ?? new ExitDeadline())
+  }
+
   /** Writes everything and closes the sink. Idempotent. Does not reject: what was lost is reported on stderr. */
   end(): Promise<void> {
     this.#ended ??= this.#end()
@@ -302,10 +308,8 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
       return true
     }
     const isWelcome = (this.#moveBacklog() && this.#append(text)) || this.#keep(text, lines)
-    const deadline = exitDeadline()
-    if (deadline === undefined) return isWelcome
-    this.beginExit()
-    exitAll([this], deadline)
+    if (exitDeadline() === undefined) return isWelcome
+    this.exitNow()
     return true
   }
 

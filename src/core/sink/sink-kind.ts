@@ -9,6 +9,9 @@ export interface CheckedOptions {
   readonly maxBufferBytes: number
   readonly overflow: Overflow
   readonly fallback: false | 'stderr'
+  /** Of a kind that makes several logs: the folder they are in, and of what kind each is. */
+  readonly folder?: string
+  readonly output?: string
 }
 
 export interface SinkKind {

@@ -6,10 +6,11 @@ import type { KindOptions } from '../../core/registry.ts'
 import { parseRotatingFileOptions } from '../../core/rotating-file/options.ts'
 import { parseSpoolOptions } from '../../core/spool/options.ts'
 import { parseWalOptions } from '../../core/wal/options.ts'
-import type { QueryOptions } from './query.ts'
-import { SinkTransport, type WinstonOptions } from './sink-transport.ts'
+import type { QueryOptions, StreamOptions } from './query-options.ts'
+import { SinkTransport } from './sink-transport.ts'
+import type { WinstonOptions } from './transport-options.ts'
 
-export type { QueryOptions, WinstonOptions }
+export type { QueryOptions, StreamOptions, WinstonOptions }
 
 export type RotatingFileTransportOptions = KindOptions['rotating-file'] & WinstonOptions
 

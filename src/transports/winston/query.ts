@@ -1,90 +1,92 @@
-// `logger.query` and `logger.stream` of winston over a log and its backups, compressed ones too.
-import { EventEmitter } from 'node:events'
+// `logger.query` of winston over a log and its backups, compressed ones too, or over a folder of logs.
+import { LogboomError } from '../../base/errors.ts'
+import { findLogs } from '../../readers/find-logs.ts'
 import { readRecords } from '../../readers/read-records.ts'
+import type { ParsedQuery } from './query-options.ts'
 
-/** As for winston's own File transport. */
-export interface QueryOptions {
-  /** Most results; default 10. */
-  rows?: number
-  limit?: number
-  /** Lines to pass over first. */
-  start?: number
-  /** Times between which `timestamp` lies; default: the last day. Records without a timestamp always match. */
-  from?: Date | string | number
-  until?: Date | string | number
-  /** `'desc'` (default): the newest first. */
-  order?: 'asc' | 'desc'
-  level?: string
-  /** Only these fields of each record. */
-  fields?: string[]
-}
+export type Entry = Record<string, unknown>
 
-type Entry = Record<string, unknown>
-
-const DAY_MS = 86_400_000
-
-/** The records of the log at `path` that match. Lines that are no JSON objects are passed over. */
-export async function query(path: string, options: QueryOptions): Promise<Entry[]> {
-  const { start = 0, order = 'desc', level, fields } = options
-  const rows = options.rows ?? options.limit ?? 10
-  const until = new Date(options.until ?? Date.now()).getTime()
-  const from = new Date(options.from ?? until - DAY_MS).getTime()
-  const results: Entry[] = []
-  let line = 0
-  for await (const { data } of readRecords(path, { onCorrupt: 'skip-file' })) {
-    if (line++ < start) continue
-    const entry = parse(data)
-    if (entry === undefined || (level !== undefined && entry.level !== level)) continue
-    const time = new Date(entry.timestamp as string).getTime()
-    if (time < from || time > until) continue
-    results.push(fields === undefined ? entry : pick(entry, fields))
-    if (order === 'asc' && results.length === rows) break
-    // Twice the rows, then half of them at once: shifting one by one would cost the square of `rows`.
-    if (results.length >= 2 * rows + 1_000) results.splice(0, results.length - rows)
-  }
-  return order === 'asc' ? results : results.slice(-rows).reverse()
+/** A record that was asked for. Of one without a timestamp the time is that of the record before. */
+interface Match {
+  readonly entry: Entry
+  readonly timeMs: number
 }
 
 /**
- * Emits `'log'` for every record, through rotations, until `destroy()`. `start`: lines to pass over first; -1 for only
- * those that are yet to come.
+ * The records of the log at `path` that match, in the order that was asked for; of a folder of logs, those of all by
+ * time. Lines that are no JSON objects are passed over. Never more than are asked for are in memory.
  */
-export function stream(path: string, options: { start?: number }): EventEmitter & { destroy(): void } {
-  const abort = new AbortController()
-  const emitter = Object.assign(new EventEmitter(), { destroy: () => abort.abort() })
-  void follow(path, options.start ?? 0, emitter, abort.signal)
-  return emitter
+export async function query(path: string, options: ParsedQuery): Promise<Entry[]> {
+  const { rows, start, isDescending } = options
+  const { kind, logs, failures } = await findLogs(path, 'auto')
+  if (failures.length > 0) throw failures[0]
+  const isFolder = kind === 'folder'
+  const each = isFolder ? { ...options, start: 0, rows: start + rows } : options
+  let matches: Match[] = []
+  for (const log of logs) {
+    const found = await matchesOf(log.path, each)
+    if (!isFolder) matches = found
+    // Those of one log come by time, so the first or last of all are among the first or last of each.
+    else matches = ends(matches.concat(found).sort(byTime), each)
+  }
+  if (isDescending) matches.reverse()
+  return (isFolder ? matches.slice(start) : matches).map(({ entry }) => entry)
 }
 
-async function follow(
-  path: string,
-  start: number,
-  emitter: EventEmitter,
-  signal: AbortSignal
-): Promise<void> {
+/** Those without a time are the first. */
+function byTime(a: Match, b: Match): number {
+  return a.timeMs === b.timeMs ? 0 : a.timeMs - b.timeMs
+}
+
+function ends(matches: Match[], { rows, isDescending }: ParsedQuery): Match[] {
+  return isDescending ? matches.slice(-rows) : matches.slice(0, rows)
+}
+
+/** The first, or the last, matches of one log, oldest first. */
+async function matchesOf(path: string, options: ParsedQuery): Promise<Match[]> {
+  const { rows, start, isDescending, fields } = options
+  const matches: Match[] = []
+  let found = 0
+  let line = 0
+  let lastMs = Number.NEGATIVE_INFINITY
   try {
-    let line = 0
-    const from = start === -1 ? 'end' : 'start'
-    for await (const { data } of readRecords(path, { follow: true, from, signal, onCorrupt: 'skip-file' })) {
+    for await (const { data } of readRecords(path, { onCorrupt: 'skip-file' })) {
       if (line++ < start) continue
-      const entry = parse(data)
-      if (entry !== undefined) emitter.emit('log', entry)
+      const entry = parseEntry(data.toString())
+      if (entry === undefined) continue
+      const timeMs = new Date(entry.timestamp as string).getTime()
+      if (!Number.isNaN(timeMs)) lastMs = timeMs
+      if (!matchesQuery(entry, timeMs, options)) continue
+      const match = { entry: fields === undefined ? entry : pick(entry, fields), timeMs: lastMs }
+      // The newest take the places of the oldest.
+      matches[found++ % rows] = match
+      if (!isDescending && found === rows) break
     }
   } catch (error) {
-    if (!signal.aborted) emitter.emit('error', error)
+    // Nothing was logged yet, or the file was removed just now.
+    if (!(error instanceof LogboomError) || error.code !== 'ERR_NOT_FOUND') throw error
   }
-  emitter.emit('close')
+  if (found <= rows) return matches
+  return [...matches.slice(found % rows), ...matches.slice(0, found % rows)]
 }
 
-function parse(data: Buffer): Entry | undefined {
+/** A time that is none matches every bound. */
+function matchesQuery(entry: Entry, timeMs: number, { level, fromMs, untilMs }: ParsedQuery): boolean {
+  return (level === undefined || entry.level === level) && !(timeMs < fromMs) && !(timeMs > untilMs)
+}
+
+/** Undefined unless the line is a JSON object. */
+export function parseEntry(line: string): Entry | undefined {
   try {
-    const value: unknown = JSON.parse(data.toString())
+    const value: unknown = JSON.parse(line)
     return typeof value === 'object' && value !== null ? (value as Entry) : undefined
   } catch {
     return undefined
   }
 }
 
-function pick(entry: Entry, fields: string[]): Entry {
-  return Object.fromEntries(fields.map((field) => [field, entry[field]]))
+function pick(entry: Entry, fields: readonly string[]): Entry {
+  return Object.fromEntries(
+    fields.map((field) => [field, Object.hasOwn(entry, field) ? entry[field] : undefined])
+  )
 }
