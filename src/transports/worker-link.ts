@@ -528,15 +528,9 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
 
   #reportLost(): void {
     this.#reportKept()
-    const { lines, bytes } = this.#lost
-    if (lines === 0) return
+    const lost = this.#lost
     this.#lost = nothingDropped
-    const reason = this.#reason === undefined ? '' : `: ${this.#reason}`
-    const { path } = this.#options
-    this.#notice.write(
-      `closed with ${lines} records (${bytes} bytes) not written to ${path}${reason} [ERR_LOST]`,
-      true
-    )
+    if (lost.lines > 0) this.#tellUnwritten(lost)
   }
 
   /** What stays in a ring that outlives the process is not lost. */
@@ -544,13 +538,17 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     if (!this.#ring.survives) return
     const { lines, bytes } = this.#ring.unreleased(this.#countLines)
     if (lines === 0) return
-    const { path } = this.#options
-    const reason = this.#reason === undefined ? '' : ` (${this.#reason})`
-    const what = `${lines} records (${bytes} bytes)`
-    this.#notice.write(
-      `${path} was closed with ${what} in its lane${reason}; who opens the log next writes them`,
-      true
+    this.#tellUnwritten(
+      { lines, bytes },
+      '; they stay in its lane, and whoever opens the log next writes them'
     )
+  }
+
+  #tellUnwritten({ lines, bytes }: Dropped, rest = ''): void {
+    const { path } = this.#options
+    const reason = this.#reason === undefined ? '' : `: ${this.#reason}`
+    const what = `${lines} records (${bytes} bytes) not written to ${path}`
+    this.#notice.write(`closed with ${what}${reason}${rest} [ERR_LOST]`, true)
   }
 }
 
