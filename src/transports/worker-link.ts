@@ -86,6 +86,8 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   /** What the thread could not write and has counted, and why; not yet reported. */
   #lost = nothingDropped
   #reason: string | undefined
+  /** What stays in the lane was told. */
+  #hasTold = false
   #lastStats: SinkStats | undefined
   #stats: Promise<SinkStats> | undefined
   /** Nothing has been done since a record has found no room in the ring in time, … */
@@ -535,9 +537,10 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
 
   /** What stays in a ring that outlives the process is not lost. */
   #reportKept(): void {
-    if (!this.#ring.survives) return
+    if (!this.#ring.survives || this.#hasTold) return
     const { lines, bytes } = this.#ring.unreleased(this.#countLines)
     if (lines === 0) return
+    this.#hasTold = true
     this.#tellUnwritten(
       { lines, bytes },
       '; they stay in its lane, and whoever opens the log next writes them'

@@ -58,6 +58,11 @@ export class Output {
     this.#words = new Int32Array(open.words)
     this.#flush = Atomics.load(this.#words, word.done)
     this.#ring = new WatchedRing(this.#openRing(), () => this.#released())
+  }
+
+  /** Opens the sink. By now rings that come meanwhile have to reach `addRing`. */
+  start(): void {
+    this.#ring.look()
     this.#openSink()
   }
 

@@ -100,7 +100,9 @@ class PoolThread extends EventEmitter implements OutputHost {
 
   #openOutput(message: OpenMessage): void {
     try {
-      this.#outputs.set(message.id, new Output(message, this))
+      const output = new Output(message, this)
+      this.#outputs.set(message.id, output)
+      output.start()
     } catch (error) {
       this.post({ type: 'refused', id: message.id, error: toPlain(error) })
     }

@@ -10,7 +10,8 @@ export class WatchedRing implements Ring {
   constructor(ring: Ring, released: () => void) {
     this.#ring = ring
     this.#released = released
-    this.#written = ring.written
+    // Nothing is shown before the first look.
+    this.#written = ring.drained
   }
 
   /** Shows what has come since; returns how many bytes that is. */
