@@ -41,14 +41,13 @@ export class UnfinishedLine {
   wrote(chunk: string | Uint8Array): void {
     if (chunk.length === 0) return
     this.#last = unitAt(chunk, chunk.length - 1)
-    const isEnded = this.#last === NEWLINE
-    this.#hasSeenEnd ||=
-      isEnded || (typeof chunk === 'string' ? chunk.includes('\n') : chunk.includes(NEWLINE))
-    if (isEnded) {
+    const end = typeof chunk === 'string' ? chunk.lastIndexOf('\n') : chunk.lastIndexOf(NEWLINE)
+    if (end !== -1) {
+      this.#hasSeenEnd = true
       this.clear()
-      return
     }
-    this.#bytes += chunk.length
+    this.#bytes += chunk.length - end - 1
+    if (this.#bytes === 0) return
     if (this.#bytes >= MAX_BYTES) this.#finish()
     // Not begun anew with every chunk, which may come for ever.
     else this.#timer ??= setTimeout(() => this.#finish(), MAX_MS).unref()
