@@ -14,10 +14,13 @@ export type { EventFilesOptions } from './core/event-files/options.ts'
 export type { RotatingFileOptions } from './core/rotating-file/options.ts'
 export { RotatingFile } from './core/rotating-file/rotating-file.ts'
 export { handleSignals, type SignalOptions, type SignalTarget } from './core/signals.ts'
+export type { LaneOptions } from './core/sink/common-options.ts'
 export type {
   DroppedEvent,
   Durability,
+  LaneState,
   Overflow,
+  RecoveredLaneEvent,
   RepairedEvent,
   RotatedEvent,
   Sink,

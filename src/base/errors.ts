@@ -39,6 +39,12 @@ export const errorTable = {
     action:
       "Give the file to the user of the process, use a folder of its own, or set `foreignOwner: 'allow'` where several users share a log on purpose."
   },
+  ERR_CURSOR_LOST: {
+    what: 'What a cursor names is not in the log any more: retention removed its file, another program replaced or cut it, or the log is another one.',
+    safe: 'Nothing was changed. Records between the cursor and what is left of the log were not read.',
+    action:
+      "Begin at 'start' to read what is left. So that it does not happen again, keep backups longer than a reader may need."
+  },
   ERR_LOCK_TIMEOUT: {
     what: 'Another process or thread held the lock of the file for longer than `lockTimeout`.',
     safe: 'Records wait in memory (within `maxBufferBytes`) and are written as soon as the lock is free.',

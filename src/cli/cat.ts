@@ -2,6 +2,7 @@
 
 import type { OnCorrupt } from '../readers/reader.ts'
 import { type Command, UsageError } from './command.ts'
+import { CursorFile, cursorOptions } from './cursors.ts'
 import { expandInputs, formatOption, inputFormat } from './inputs.ts'
 import { Output, outputForm, outputOptions } from './output.ts'
 import { readInputs } from './read-inputs.ts'
@@ -20,6 +21,7 @@ is 2.`,
   options: () => ({
     ...formatOption,
     ...outputOptions,
+    ...cursorOptions,
     'on-corrupt': {
       type: 'string',
       value: 'what',
@@ -30,6 +32,7 @@ is 2.`,
     'logboom cat app.log | grep ERROR',
     'logboom cat app.log | jq -r .msg',
     'logboom cat --json logs/ | jq -c "{event, offset}"',
+    'logboom cat --cursor-file seen app.log   # each time only what is new',
     'zcat old.gz | logboom cat --framed -'
   ],
   async run(positionals, values) {
@@ -38,13 +41,21 @@ is 2.`,
     const onCorrupt = (values['on-corrupt'] ?? 'skip-file') as OnCorrupt
     if (!ON_CORRUPT.includes(onCorrupt)) throw new UsageError(`--on-corrupt must be ${ON_CORRUPT.join(', ')}`)
     const paths = await expandInputs(positionals, format)
+    const cursor = CursorFile.of(values, paths)
     const output = new Output()
-    const code = await readInputs(
-      paths,
-      { format, onCorrupt, includeUnterminated: true, writesToStdout: true },
-      (batch) => output.batch(batch, form)
-    )
+    const options = {
+      format,
+      onCorrupt,
+      includeUnterminated: !cursor.isKept,
+      writesToStdout: true,
+      from: cursor.from
+    }
+    const code = await readInputs(paths, options, async (batch) => {
+      await output.batch(batch, form)
+      cursor.printed(batch)
+    })
     await output.flush()
+    cursor.save()
     return code
   }
 }

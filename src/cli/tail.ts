@@ -4,6 +4,7 @@ import { createContext, type DamageReport, emptyReport } from '../readers/engine
 import { readBatches } from '../readers/engine/read-batches.ts'
 import { batchLength, type LogRecord, type ReadFrom, recordAt } from '../readers/reader.ts'
 import { type Command, complain, type ExitCode, exitCodes, tell, UsageError, wholeNumber } from './command.ts'
+import { CursorFile, cursorOptions } from './cursors.ts'
 import { expandInputs, formatOption, inputFormat } from './inputs.ts'
 import { Output, type OutputForm, outputForm, outputOptions } from './output.ts'
 import { readInputs } from './read-inputs.ts'
@@ -24,7 +25,8 @@ folder, are mixed as records arrive. Without -f, - is stdin.`,
       text: 'How many records of each log to begin with (10), or all.'
     },
     ...formatOption,
-    ...outputOptions
+    ...outputOptions,
+    ...cursorOptions
   }),
   examples: [
     'logboom tail -f app.log | pino-pretty',
@@ -37,11 +39,14 @@ folder, are mixed as records arrive. Without -f, - is stdin.`,
     const lines = (values.lines ?? '10') as string
     const count = lines === 'all' ? Number.POSITIVE_INFINITY : wholeNumber('lines', lines)
     const paths = await expandInputs(positionals, format)
+    const cursor = CursorFile.of(values, paths)
     const output = new Output()
     if (values.follow === true) {
       if (paths.includes('-')) throw new UsageError('stdin cannot be followed; leave out -f')
-      return follow(paths, format, fromLast(count), output, form)
+      return follow(paths, format, fromLast(count), output, form, cursor)
     }
+    if (cursor.from !== undefined || cursor.isKept)
+      throw new UsageError('--from and --cursor-file are for tail -f; logboom cat takes them, too')
     let worst: ExitCode = exitCodes.fine
     for (const path of paths) {
       const code =
@@ -103,13 +108,14 @@ async function follow(
   format: string,
   from: ReadFrom,
   output: Output,
-  form: OutputForm
+  form: OutputForm,
+  cursor: CursorFile
 ): Promise<ExitCode> {
   const merger = new BatchMerger(new AbortController().signal)
   const report: DamageReport = emptyReport()
   for (const path of paths) {
     const context = createContext({
-      from,
+      from: cursor.from ?? from,
       follow: true,
       onCorrupt: 'skip-file',
       reuseBuffers: true,
@@ -127,6 +133,8 @@ async function follow(
   for await (const batch of merger.read()) {
     await output.batch(batch, form)
     await output.flush()
+    cursor.printed(batch)
+    cursor.save()
   }
   return exitCodes.fine
 }

@@ -1,13 +1,11 @@
 // Decodes direct files of every layout in bounded memory. Pure: bytes come from a `RandomSource`. A flush that a seal
 // covers, or that seals follow, is returned only if the checksum in its seal is right.
 import {
-  BLOCK_BYTES,
   decodeSeal,
   decodeU32,
   FRAME_HEADER_BYTES,
   isSealIntact,
   looksLikeSeal,
-  roundUp,
   SEAL_BYTES,
   SEAL_USED_BYTES,
   type Seal
@@ -31,7 +29,6 @@ import {
   allZero,
   type BytesWanted,
   bytesAt,
-  CHUNK_BYTES,
   checksum,
   type RandomSource,
   type Steps
@@ -126,7 +123,7 @@ function* decodeFlushes(
   const place: Place = { shift: 0, deadEnd: 0 }
   while (source.size - at >= FRAME_HEADER_BYTES) {
     const gapBytes = yield* fillerBytes(source, at)
-    if (gapBytes > 0) {
+    if (gapBytes > 0 && !(yield* isFlush(source, at, at + gapBytes))) {
       at += gapBytes
       continue
     }
@@ -185,6 +182,13 @@ function* fillerBytes(source: RandomSource, at: number): Steps<number> {
   const end = at + header.capacity
   const isFiller = end <= source.size && (yield* allZero(source, at + FRAME_HEADER_BYTES, end))
   return isFiller ? header.capacity : 0
+}
+
+/** Whether the seal at `end` closes a flush of `[at, end)`: one without records, which only tells of drops. */
+function* isFlush(source: RandomSource, at: number, end: number): Steps<boolean> {
+  const block = yield* bytesAt(source, end, SEAL_BYTES)
+  if (block.length < SEAL_BYTES || !looksLikeSeal(block)) return false
+  return (yield* checksum(source, at, end)) === decodeSeal(block).checksum
 }
 
 /**
@@ -264,17 +268,4 @@ function* missingFlushes(
   if (previous === undefined || previous.writerId !== seal.writerId) return
   const missing = seal.sequence - previous.sequence - 1n
   if (missing !== 0n) yield damage('damaged', at, 0, `${missing} flushes are missing before this one`)
-}
-
-/** Where the last intact seal ends; 0 if there is none. Looks at the end first, so a clean file costs one read. */
-export function sealedEnd(source: RandomSource): number {
-  const last = Math.floor(source.size / BLOCK_BYTES) * BLOCK_BYTES
-  for (let end = last; end > 0; end -= CHUNK_BYTES) {
-    const start = Math.max(0, end - CHUNK_BYTES)
-    const bytes = source.read(start, end - start) as Uint8Array
-    for (let at = roundUp(bytes.length, BLOCK_BYTES) - BLOCK_BYTES; at >= 0; at -= BLOCK_BYTES) {
-      if (isSealIntact(bytes, at)) return start + at + SEAL_BYTES
-    }
-  }
-  return 0
 }

@@ -15,7 +15,7 @@
 //
 //  64   16 bytes owner of the lane
 //  80   u32 LE   its number with that owner
-//  84   u32 LE   CRC-32C of bytes 0..83
+//  84   u32 LE   CRC-32C of bytes 0..59 and 64..83
 //
 // Its checksum covers the first block, too: a writer that knows nothing of lanes and announces a write of its own
 // makes the lane void. 88 bytes lie in one page, so a kill cannot tear them. Kernel locks on single bytes of this file
@@ -138,12 +138,17 @@ function encodeLane(lane: LaneId | undefined, bytes: Buffer): void {
   const length = bytes.write(owner, OWNER_AT, OWNER_BYTES, 'hex')
   assert(length === OWNER_BYTES, 'a lane whose owner cannot be noted')
   bytes.writeUInt32LE(number, NUMBER_AT)
-  bytes.writeUInt32LE(native.crc32c(bytes, 0, 0, LANE_CRC_AT), LANE_CRC_AT)
+  bytes.writeUInt32LE(laneChecksum(bytes), LANE_CRC_AT)
 }
 
 function decodeLane(bytes: Buffer): LaneId | undefined {
   if (bytes.length < lockStateBytes) return undefined
-  if (bytes.readUInt32LE(LANE_CRC_AT) !== native.crc32c(bytes, 0, 0, LANE_CRC_AT)) return undefined
+  if (bytes.readUInt32LE(LANE_CRC_AT) !== laneChecksum(bytes)) return undefined
   const owner = bytes.toString('hex', OWNER_AT, OWNER_AT + OWNER_BYTES)
   return { owner, number: bytes.readUInt32LE(NUMBER_AT) }
+}
+
+/** Without the checksum between: behind that the CRC of everything before is the same, whatever it was. */
+function laneChecksum(bytes: Buffer): number {
+  return native.crc32c(bytes, native.crc32c(bytes, 0, 0, CRC_AT), OWNER_AT, LANE_CRC_AT)
 }

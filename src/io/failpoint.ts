@@ -1,10 +1,21 @@
 // Named places where a test can kill the process or make an error. `LOGBOOM_FAILPOINT=rename:kill:3` acts when
-// `rename` is passed for the third time; `:error` throws EIO instead, `:pause` stays there for good. Without the
-// variable nothing happens.
+// `rename` is passed for the third time; `:error` throws EIO instead, `:pause` stays there for good. Several are separated
+// by commas, because some places are passed only after a failure. Without the variable nothing happens.
 import { sleep } from '../base/sleep.ts'
 
-const [name, action, nth] = (process.env.LOGBOOM_FAILPOINT ?? '').split(':')
-let left = Number(nth ?? 1)
+interface Trap {
+  readonly name: string
+  readonly action: string
+  left: number
+}
+
+const traps: Trap[] = (process.env.LOGBOOM_FAILPOINT ?? '')
+  .split(',')
+  .filter((text) => text !== '')
+  .map((text) => {
+    const [name, action, nth] = text.split(':')
+    return { name, action, left: Number(nth ?? 1) }
+  })
 
 /** The failpoints of files that writers share; the crash tests go through all of them. */
 export const failpoints = [
@@ -34,15 +45,31 @@ export const spoolFailpoints = [
   'spool-moved'
 ] as const
 
-/** Those of the write-ahead log. */
+/** Those of a write-ahead log that works. */
 export const walFailpoints = [
   'wal-written',
   'wal-synced',
-  'wal-sealed',
   'wal-created',
   'wal-renamed',
   'wal-snapshot',
-  'wal-recorded'
+  'wal-recorded',
+  'wal-removed'
+] as const
+
+/** Those that it passes only after a write or sync failed, or the process died. */
+export const walFailureFailpoints = [
+  'wal-sealed',
+  'wal-taken-back',
+  'wal-aside',
+  'wal-aside-synced',
+  'wal-aside-sealed',
+  'wal-aside-renamed',
+  'wal-withdrawn',
+  'wal-found-synced',
+  'wal-found-sealed',
+  'wal-found-renamed',
+  'wal-copied',
+  'wal-cut'
 ] as const
 
 export type Failpoint =
@@ -50,13 +77,18 @@ export type Failpoint =
   | (typeof laneFailpoints)[number]
   | (typeof spoolFailpoints)[number]
   | (typeof walFailpoints)[number]
+  | (typeof walFailureFailpoints)[number]
 
 export const failpoint: (point: Failpoint) => void =
-  name === '' || name === undefined
+  traps.length === 0
     ? () => {}
     : (point) => {
-        if (point !== name || --left !== 0) return
-        if (action === 'kill') process.kill(process.pid, 'SIGKILL')
-        if (action === 'pause') sleep(Number.POSITIVE_INFINITY)
-        throw Object.assign(new Error(`EIO: failpoint ${point}`), { code: 'EIO' })
+        const sprung = traps.filter((trap) => trap.name === point && --trap.left === 0)
+        for (const trap of sprung) act(trap)
       }
+
+function act({ name, action }: Trap): void {
+  if (action === 'kill') process.kill(process.pid, 'SIGKILL')
+  if (action === 'pause') sleep(Number.POSITIVE_INFINITY)
+  throw Object.assign(new Error(`EIO: failpoint ${name}`), { code: 'EIO' })
+}

@@ -11,28 +11,30 @@ import {
 } from '../base/options.ts'
 import { createContext, type DamageReport, emptyReport } from './engine/context.ts'
 import { readBatches } from './engine/read-batches.ts'
+import { ReadCursors, readFrom } from './engine/read-cursors.ts'
 import { batchLength, type Damage, type LogRecord, type Note, type RecordBatch, recordAt } from './reader.ts'
 
-const FROM_RULE = "must be 'start', 'end', an offset ≥ 0, an index (bigint) or {last: n} with n ≥ 0"
+const FROM_RULE =
+  "must be 'start', 'end', the cursor of a record, an offset ≥ 0, an index (bigint) or {last: n} with n ≥ 0"
 const wholeNumber = v.pipe(
   v.number(FROM_RULE),
   v.check((value) => Number.isSafeInteger(value) && value >= 0, FROM_RULE)
 )
 
 const from = v.union(
-  [
-    v.picklist(['start', 'end'], FROM_RULE),
-    wholeNumber,
-    v.bigint(FROM_RULE),
-    v.strictObject({ last: wholeNumber }, FROM_RULE)
-  ],
+  [v.string(FROM_RULE), wholeNumber, v.bigint(FROM_RULE), v.strictObject({ last: wholeNumber }, FROM_RULE)],
   FROM_RULE
 )
 
 /** The options of `readRecords`; docs/reading.md explains them. */
 export const readOptions = {
   format: option('string', v.string('must be a text'), 'auto', 'Format of the log, found out by default.'),
-  from: option("'start' | 'end' | number | bigint | {last: n}", from, 'start', 'Where to begin.'),
+  from: option(
+    "'start' | 'end' | cursor | number | bigint | {last: n}",
+    from,
+    'start',
+    'Where to begin: a cursor (a text) goes on behind its record, a number is an offset in a log without backups, a bigint an index of a wal.'
+  ),
   follow: option('boolean', flag, false, 'Go on with what is appended, through rotations, until stopped.'),
   onCorrupt: option(
     "'throw' | 'skip-file' | 'stop'",
@@ -92,6 +94,7 @@ export class RecordReader implements AsyncIterableIterator<LogRecord> {
   readonly #stop = new AbortController()
   readonly #batches: AsyncGenerator<RecordBatch, void, undefined>
   readonly #report: DamageReport = emptyReport()
+  readonly #cursors: ReadCursors
   #batch: RecordBatch | undefined
   #length = 0
   #at = 0
@@ -100,9 +103,11 @@ export class RecordReader implements AsyncIterableIterator<LogRecord> {
   #advancing: Promise<IteratorResult<LogRecord, undefined>> | undefined
 
   constructor(path: string, options: ReadOptions) {
-    const { format, signal, ...rest } = parseOptions('readRecords', readOptions, options)
+    const { format, signal, from: given, ...rest } = parseOptions('readRecords', readOptions, options)
     const signals = signal === undefined ? [this.#stop.signal] : [this.#stop.signal, signal]
-    const context = createContext({ ...rest, signal: AbortSignal.any(signals), report: this.#report })
+    const from = readFrom(given)
+    this.#cursors = new ReadCursors(from)
+    const context = createContext({ ...rest, from, signal: AbortSignal.any(signals), report: this.#report })
     this.#batches = readBatches(path, format, context)
   }
 
@@ -120,6 +125,14 @@ export class RecordReader implements AsyncIterableIterator<LogRecord> {
     this.#at = this.#length
     await this.#batches.return()
     return { done: true, value: undefined }
+  }
+
+  /**
+   * Behind everything that was returned so far: for `from` of another reader, also of a folder of logs, whose records
+   * alone do not say how far the other logs were read. Undefined as long as nothing was returned.
+   */
+  get cursor(): string | undefined {
+    return this.#cursors.text(this.#batch, this.#at)
   }
 
   stats(): ReadStats {
@@ -148,6 +161,7 @@ export class RecordReader implements AsyncIterableIterator<LogRecord> {
       while (this.#at === this.#length) {
         const { done, value } = await this.#batches.next()
         if (done === true) return { done, value: undefined }
+        this.#cursors.leave(this.#batch, this.#at)
         this.#batch = value
         this.#length = batchLength(value)
         this.#at = 0

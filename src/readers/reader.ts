@@ -2,6 +2,7 @@
 // for its explicit `repair`.
 
 import { native } from '../native/index.ts'
+import { type Cursor, type FolderCursor, formatCursor, type Place } from './engine/cursor.ts'
 
 const NEWLINE = 10
 
@@ -17,10 +18,22 @@ export interface LogRecord {
   readonly index?: bigint
   /** Name of its log, without extension, when a folder of logs is read. */
   readonly event?: string
+  /**
+   * Behind this record, for the option `from`: a text that means the same after rotations and restarts. Undefined for
+   * records of a stream.
+   */
+  readonly cursor?: string | undefined
 }
 
 /** Where reading begins. */
-export type ReadFrom = 'start' | 'end' | number | bigint | { readonly last: number }
+export type ReadFrom =
+  | 'start'
+  | 'end'
+  | number
+  | bigint
+  | { readonly last: number }
+  | { readonly cursor: Cursor }
+  | { readonly cursors: FolderCursor }
 
 /** What to do at the end of a damaged file, after all its intact records. */
 export type OnCorrupt = 'throw' | 'skip-file' | 'stop'
@@ -50,6 +63,8 @@ export interface RecordBatch {
   readonly indexes?: ArrayLike<bigint> | undefined
   /** Set by who reads a folder of logs: the name of this log. */
   event?: string | undefined
+  /** Set by who reads a log: the file, as cursors name it. */
+  place?: Place | undefined
   /** The records as lines, each with its line end, if `bytes` holds just that: can be copied as one piece. */
   readonly lines?: Buffer | undefined
   /** The records are lines: as stored, a line end follows each. */
@@ -187,18 +202,34 @@ export function batchLength(batch: RecordBatch): number {
 
 /** Record number `at` of a batch. */
 export function recordAt(batch: RecordBatch, at: number): LogRecord {
-  const start = batch.bounds[2 * at]
-  const record: { -readonly [K in keyof LogRecord]: LogRecord[K] } = {
-    data: batch.bytes.subarray(start, batch.bounds[2 * at + 1]),
-    file: batch.file,
-    offset: offsetAt(batch, at)
-  }
-  if (batch.indexes !== undefined) record.index = batch.indexes[at]
-  if (batch.event !== undefined) record.event = batch.event
-  return record
+  return new BatchRecord(batch, at)
 }
 
 /** Where record number `at` of a batch begins in its file. */
 export function offsetAt(batch: RecordBatch, at: number): number {
   return batch.offsets === undefined ? batch.position + batch.bounds[2 * at] : batch.offsets[at]
+}
+
+/** What a cursor costs is paid by those who ask for it. */
+class BatchRecord implements LogRecord {
+  readonly data: Buffer
+  readonly file: string
+  readonly offset: number
+  declare readonly index?: bigint
+  declare readonly event?: string
+  readonly #place: Place | undefined
+
+  constructor(batch: RecordBatch, at: number) {
+    const start = batch.bounds[2 * at]
+    this.data = batch.bytes.subarray(start, batch.bounds[2 * at + 1])
+    this.file = batch.file
+    this.offset = offsetAt(batch, at)
+    if (batch.indexes !== undefined) this.index = batch.indexes[at]
+    if (batch.event !== undefined) this.event = batch.event
+    this.#place = batch.place
+  }
+
+  get cursor(): string | undefined {
+    return this.#place && formatCursor(this.#place, this.index ?? this.offset, this.data)
+  }
 }

@@ -29,6 +29,55 @@ function createLog(): { folder: string; path: string } {
   return { folder, path: join(folder, 'app.log') }
 }
 
+describe('--cursor-file and --from', () => {
+  test('each run of cat prints what is new, through a rotation', async () => {
+    const { folder, path } = createLog()
+    const seen = join(folder, 'seen.cursor')
+    const run = async () => (await runCli(['cat', '--cursor-file', seen, path])).stdout
+    expect(await run()).toBe('1\n2\n3\n4\n5\n')
+    expect(await run()).toBe('')
+    appendFileSync(path, '6\n7')
+    expect(await run()).toBe('6\n')
+    appendFileSync(path, '\n')
+    renameSync(path, join(folder, backup(11)))
+    writeFileSync(path, '8\n')
+    expect(await run()).toBe('7\n8\n')
+    const from = readFileSync(seen, 'utf8').trim()
+    expect((await runCli(['cat', '--from', from, path])).stdout).toBe('')
+    rmSync(path)
+    expect(await runCli(['cat', '--from', from, path])).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining('ERR_CURSOR_LOST')
+    })
+  })
+
+  test('tail -f goes on behind the cursor, and keeps how far it came', async () => {
+    const { folder, path } = createLog()
+    const seen = join(folder, 'seen.cursor')
+    await runCli(['cat', '--cursor-file', seen, path])
+    const before = readFileSync(seen, 'utf8')
+    appendFileSync(path, '6\n')
+    const child = startCli(['tail', '-f', '--cursor-file', seen, path])
+    let printed = ''
+    child.stdout.on('data', (chunk) => {
+      printed += chunk
+    })
+    await until(() => printed === '6\n')
+    await until(() => readFileSync(seen, 'utf8') !== before)
+    expect((await runCli(['cat', '--cursor-file', seen, path])).stdout).toBe('')
+  })
+
+  test.each([
+    [['cat', '--from', 'x', 'app.log']],
+    [['cat', '--from', 'x', '--cursor-file', 'y', 'app.log']],
+    [['cat', '--cursor-file', 'y', 'app.log', 'b.log']],
+    [['cat', '--cursor-file', 'y', '-']],
+    [['tail', '--cursor-file', 'y', 'app.log']]
+  ])('%j is refused', async (args) => {
+    expect((await runCli(args, { cwd: createLog().folder })).code).toBe(1)
+  })
+})
+
 describe('logboom cat', () => {
   test('prints backups and live file, each record on a line', async () => {
     expect(await runCli(['cat', createLog().path])).toEqual({

@@ -2,7 +2,7 @@
 // and the names of `LoggerManager`.
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { realDisk } from '../../dist/io/disk.js'
 import { DirectFile, LoggerManager, Spool, withInternals } from '../helpers/built.ts'
 import { createFolder } from '../helpers/folder.ts'
@@ -10,11 +10,8 @@ import { clearRules, createDisk, createState, setRule } from '../helpers/shared-
 import { publishedNames, publishedText } from '../helpers/spool.ts'
 import { outcome, values } from './arguments.ts'
 import { writes } from './bed.ts'
-import { skipKnownFailing } from './known-failing.ts'
 import { readDirect } from './subjects/direct-file.ts'
 import { eventFiles } from './subjects/event-files.ts'
-
-beforeEach(skipKnownFailing)
 
 const refused = 'ERR_ARGUMENT'
 const wrongFor = (...taken: string[]): [string, unknown][] =>

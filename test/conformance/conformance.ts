@@ -1,10 +1,9 @@
 // The contract of all sinks (src/core/sink/contract.ts) as tests. Each subject runs all of them.
-import { beforeEach, describe } from 'vitest'
+import { describe } from 'vitest'
 import { argumentTests } from './arguments.ts'
 import { failedTests } from './failed.ts'
 import { failingSyncTests } from './failing-sync.ts'
 import { faultTests } from './faults.ts'
-import { skipKnownFailing } from './known-failing.ts'
 import { lifeTests } from './life.ts'
 import { outsideTests } from './outside.ts'
 import { overflowTests } from './overflow.ts'
@@ -13,7 +12,6 @@ import { nameOf, type Subject } from './subject.ts'
 
 export function conformance(subject: Subject): void {
   describe(`${nameOf(subject)}:`, async () => {
-    beforeEach(skipKnownFailing)
     recordTests(subject)
     argumentTests(subject)
     overflowTests(subject)

@@ -21,6 +21,11 @@ export function createLines(options: SpoolOptions, disk: Disk = realDisk): Spool
   return lines
 }
 
+/** Sinks that are made in it give up closing after a second without progress, instead of eight. */
+export function impatient<T>(create: () => T): T {
+  return withInternals({ stallMs: 1_000 }, create)
+}
+
 /** Names of the events of a spool as they come, and the codes of its warnings. */
 export function eventsOf(spool: Spool | SpoolLines): string[] {
   const events: string[] = []

@@ -51,7 +51,8 @@ export function createFlusher(
     ...parsed,
     flushIntervalMs: parsed.flushInterval,
     flushTimeoutMs: parsed.flushTimeout,
-    journal: createJournal(1)
+    journal: createJournal(1),
+    mustSync: parsed.durability === 'disk'
   }
   const flusher = new Flusher(
     memory,

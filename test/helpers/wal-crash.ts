@@ -16,6 +16,8 @@ export interface WriterSettings {
   session: string
   callers: number
   snapshots: boolean
+  /** Every so many calls of a caller is `logSync`; by default 17. */
+  syncEvery?: number
 }
 
 export interface WalWriter {
@@ -24,10 +26,14 @@ export interface WalWriter {
   stderr: () => string
 }
 
-/** Resolves when the log is open and the callers are running. */
-export async function startWalWriter(settings: WriterSettings): Promise<WalWriter> {
+/** Resolves when the log is open and the callers are running; rejects if the process ends before, other than by a kill. */
+export async function startWalWriter(
+  settings: WriterSettings,
+  env: Record<string, string> = {}
+): Promise<WalWriter> {
   const child = spawn(process.execPath, [script, JSON.stringify(settings)], {
-    stdio: ['ignore', 'pipe', 'pipe']
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env }
   })
   let stderr = ''
   child.stderr!.on('data', (chunk) => {
@@ -40,8 +46,8 @@ export async function startWalWriter(settings: WriterSettings): Promise<WalWrite
 }
 
 /**
- * Opens the log (which must need no help), and checks: indices without gap, batches whole, and every record whose
- * promise resolved in its place. Returns how many entries there are; with `release` they are released.
+ * Opens the log (which must need no help), and checks: indices without gap, batches whole, every record whose promise
+ * resolved in its place, and nothing that was refused. Returns how many entries there are; with `release` they are released.
  */
 export async function checkAfterCrash(
   options: WriteAheadLogOptions,
@@ -60,7 +66,10 @@ export async function checkAfterCrash(
     expect(log.lastIndex).toBe(next === undefined ? log.lastIndex : next - 1n)
     const first = next === undefined ? 1n : next - BigInt(entries.size)
     expectWholeBatches(entries, first)
-    for (const [firstIndex, lastIndex, id, count] of readAcks(acks)) {
+    const notes = readNotes(acks)
+    const ids = new Set([...entries.values()].map((text) => text.split(' ')[0]))
+    for (const id of notes.refused) expect(ids.has(id), `${id} was refused`).toBe(false)
+    for (const [firstIndex, lastIndex, id, count] of notes.acknowledged) {
       for (let index = firstIndex; index <= lastIndex; index++) {
         if (index < first) expect(index).toBeLessThanOrEqual(log.snapshotIndex)
         else
@@ -87,11 +96,18 @@ function expectWholeBatches(entries: Map<bigint, string>, first: bigint): void {
   expect(expected, `an incomplete batch at the end of the entries from ${first}`).toBeUndefined()
 }
 
-function readAcks(path: string): [bigint, bigint, string, string][] {
-  if (!existsSync(path)) return []
-  const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1)
-  return lines.map((line) => {
+interface Notes {
+  acknowledged: [bigint, bigint, string, string][]
+  refused: string[]
+}
+
+function readNotes(path: string): Notes {
+  const notes: Notes = { acknowledged: [], refused: [] }
+  if (!existsSync(path)) return notes
+  for (const line of readFileSync(path, 'utf8').split('\n').slice(0, -1)) {
     const [firstIndex, lastIndex, id, count] = line.split(' ')
-    return [BigInt(firstIndex), BigInt(lastIndex), id, count]
-  })
+    if (firstIndex === 'refused') notes.refused.push(lastIndex)
+    else notes.acknowledged.push([BigInt(firstIndex), BigInt(lastIndex), id, count])
+  }
+  return notes
 }

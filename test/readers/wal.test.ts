@@ -212,7 +212,7 @@ describe('a reader behind a release', () => {
 it('damage with whole batches behind it is not taken for the end, followed or not', async () => {
   const walDir = join(createFolder(), 'wal')
   const lines = Array.from({ length: 20 }, (_, i) => `record ${i + 1}`)
-  await writeLog({ walDir, fallback: false }, lines)
+  await writeLog({ walDir, segmentBytes: 65_536, fallback: false }, lines)
   const [path] = segmentsOf(walDir)
   overwrite(path, batchEnds(path)[9], Buffer.alloc(8))
   truncateSync(path, statSync(path).size + 100_000)

@@ -64,12 +64,13 @@ export class BinaryFile extends SharedFileSink {
    * `ERR_ARGUMENT`, and `ERR_TOO_LARGE` above 4 294 967 295 bytes; never for I/O.
    */
   override write(payload: string | Uint8Array): boolean {
-    requireData('write', payload)
-    if (payload.length > MAX_PAYLOAD_BYTES) {
+    // The pump refuses what is no data; that is not asked twice for each record.
+    if (payload?.length > MAX_PAYLOAD_BYTES) {
+      requireData('write', payload)
       const message = `a payload of ${payload.length} bytes is more than a record can hold (${MAX_PAYLOAD_BYTES})`
       throw new LogboomError('ERR_TOO_LARGE', message, { path: this.#account.path })
     }
-    return super.write(payload)
+    return this.pump.write(payload)
   }
 
   /**

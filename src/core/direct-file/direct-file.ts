@@ -43,7 +43,7 @@ export class DirectFile extends PumpedSink {
     super()
     const account = new Account(this, path, fallback)
     const staging = new Staging(
-      { file: options, path, lockPath: path, flusher: {} },
+      { file: options, path, lockPath: path, flusher: { mustSync: durability === 'disk' } },
       {
         rotated: (event) => account.announce('rotated', event),
         warning: (code, message, at) => account.warn(code, message, at),

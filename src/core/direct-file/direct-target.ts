@@ -66,6 +66,12 @@ export class DirectTarget implements Target {
     return this.#staging.pending()
   }
 
+  abandon(): Dropped {
+    const lost = this.#staging.abandon()
+    this.#fromFlusher += lost.lines
+    return lost
+  }
+
   close(): Promise<Dropped> {
     this.passDrops()
     return this.#staging.close()

@@ -38,7 +38,7 @@ export interface StagingOptions {
   readonly path: string
   /** What the lock is named after. */
   readonly lockPath: string
-  readonly flusher: Pick<FlusherOptions, 'sync' | 'group'>
+  readonly flusher: Pick<FlusherOptions, 'sync' | 'mustSync' | 'group'>
 }
 
 export class Staging {
@@ -60,6 +60,7 @@ export class Staging {
   #seenProgress = 0
   /** Lost records that were told. */
   #told = 0
+  #isClosing = false
   #isClosed = false
 
   /** Throws `ERR_LOCKED`, `ERR_NOT_FILE` and other refusals; `check` is called under the lock. */
@@ -136,6 +137,16 @@ export class Staging {
       throw this.failure ?? error
     } finally {
       this.#flushing--
+      this.tellLost()
+    }
+  }
+
+  /** Closes file `tag` of a group; see `FlusherLink.closeFile`. */
+  async closeFile(tag: number): Promise<void> {
+    try {
+      await this.link.closeFile(tag)
+    } finally {
+      this.tellLost()
     }
   }
 
@@ -147,7 +158,17 @@ export class Staging {
       this.#wasVain = false
     } catch (error) {
       throw this.failure ?? error
+    } finally {
+      this.tellLost()
     }
+  }
+
+  // The flusher counts before it answers, and its messages come a turn later than what this thread sees in the memory.
+  /** Tells of all records given up so far: to be called before anything that covers them is acknowledged. */
+  tellLost(): void {
+    if (this.#isClosing) return
+    const lost = this.#takeLost()
+    if (lost > 0) this.#news.lost({ lines: lost, bytes: 0 })
   }
 
   // Whoever looks takes a number that stays the same for a standstill. A thread that gets no processor stands, too,
@@ -166,14 +187,25 @@ export class Staging {
   async close(): Promise<Dropped> {
     this.writer.close()
     const bytes = bytesInMemory(this.link.memory)
-    const lost = await this.link.close(this.#flushing > 0)
+    this.tellLost()
+    this.#isClosing = true
+    await this.link.close(this.#flushing > 0)
     await this.upkeep.stop()
     this.#isClosed = true
     clearInterval(this.#lockTimer)
     removeExitHandler(this)
     this.#lock.close()
-    this.#told += lost
-    return { lines: lost, bytes: lost === 0 ? 0 : bytes }
+    const lines = this.#takeLost()
+    return { lines, bytes: lines === 0 ? 0 : bytes }
+  }
+
+  /** For a process that exits: gives up what is in memory, and says how much that is. Nothing is written afterwards. */
+  abandon(): Dropped {
+    this.tellLost()
+    const bytes = bytesInMemory(this.link.memory)
+    this.link.endNow()
+    const lines = this.#takeLost()
+    return { lines, bytes: lines === 0 ? 0 : bytes }
   }
 
   /** For the exit hook, after the pump has had its turn. Closing may be under way; records of threads may be left. */
@@ -195,10 +227,8 @@ export class Staging {
   #hear(message: FlusherMessage): void {
     const { type } = message
     if (type === 'warning') this.#news.warning(message.code, message.message, message.path)
-    else if (type === 'lost') {
-      this.#told += message.records
-      this.#news.lost({ lines: message.records, bytes: 0 })
-    } else if (type === 'rotated') {
+    else if (type === 'lost') this.tellLost()
+    else if (type === 'rotated') {
       const { from, to, bytes } = message
       this.#news.rotated({ from, to, bytes })
       this.upkeep.rotated(from, to, message.isQuarantine)
@@ -219,11 +249,15 @@ export class Staging {
   }
 
   #failed(error: LogboomError): void {
-    const { statistics } = this.link.memory
-    const lost = statistics[statistic.lost] - this.#told
-    this.#told += lost
-    if (lost > 0) this.#news.lost({ lines: lost, bytes: 0 })
+    this.tellLost()
     this.#news.failed(new PermanentError(error.code, textOf(error), { path: this.#path, cause: error.cause }))
+  }
+
+  /** How many records were given up and not told of yet. */
+  #takeLost(): number {
+    const lost = this.link.memory.statistics[statistic.lost] - this.#told
+    this.#told += lost
+    return lost
   }
 
   /** With the folder the file of the lock may have gone, or there was no room for it. */

@@ -8,6 +8,7 @@ import type { Overflow, WarningEvent } from '../sink/contract.ts'
 import { type Internals, withInternals } from '../sink/internals.ts'
 import type { InternalSink } from '../sink/pumped-sink.ts'
 import { nothingDropped, PermanentError, type SyncLevel } from '../sink/target.ts'
+import { ClosedFiles } from './closed-files.ts'
 import { EventBuffer } from './event-buffer.ts'
 import type { EventFile } from './event-file.ts'
 import { OpenFiles } from './open-files.ts'
@@ -30,7 +31,7 @@ export class Delivery {
   readonly files: OpenFiles
   readonly buffer: EventBuffer
   /** Events whose files were closed before they were known to be on disk. */
-  readonly unsynced = new Set<EventEntry>()
+  readonly unsynced: ClosedFiles
   /** Why no file can be written any more. */
   failure: PermanentError | undefined
   readonly #options: ParsedEventFilesOptions
@@ -55,6 +56,7 @@ export class Delivery {
     this.#internals = replaced
     this.#news = news
     this.#hooks = hooks
+    this.unsynced = new ClosedFiles(replaced.disk, options.folder)
     // A file that is shared holds a lock file, too; a write-ahead log its folder's lock, a segment and the one prepared
     // behind it. One descriptor is for the folder, which is synced now and then.
     const descriptors = options.output === 'wal' ? 3 : options.checked.lock === false ? 1 : 2

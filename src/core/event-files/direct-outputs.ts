@@ -39,6 +39,7 @@ export class DirectOutputs implements Outputs {
         flusher: {
           // Each file has a write of its own in every flush; syncing them all is for those who ask for it.
           sync: options.checked.durability === 'disk',
+          mustSync: options.checked.durability === 'disk',
           group: {
             // One descriptor is that of the lock.
             maxOpenFiles: options.own.maxOpenFiles - 1,
@@ -54,9 +55,12 @@ export class DirectOutputs implements Outputs {
         warning: (code, message, path) => news.warning(code, message, path),
         degraded: (code, message, path) => news.degraded(code, message, path),
         recovered: () => news.recovered(),
-        failed: (error) => news.failed(error),
+        failed: (error) => {
+          this.#dropRest()
+          news.failed(error)
+        },
         lost: (dropped) => news.dropped(dropped),
-        notice: (message) => news.warning('ERR_LOST', message, options.folder)
+        notice: (message) => news.notice(message)
       },
       () => this.#known()
     )
@@ -83,7 +87,7 @@ export class DirectOutputs implements Outputs {
   async closeFile(entry: EventEntry): Promise<void> {
     if (this.#entries[entry.tag] === undefined) return
     this.#reportDrops()
-    await this.#staging.link.closeFile(entry.tag)
+    await this.#staging.closeFile(entry.tag)
   }
 
   async flush(_to: SyncLevel): Promise<void> {
@@ -100,21 +104,33 @@ export class DirectOutputs implements Outputs {
     return this.#staging.pending()
   }
 
+  abandon(): Dropped {
+    const dropped = this.#staging.abandon()
+    this.#dropRest()
+    return dropped
+  }
+
   async close(): Promise<Dropped> {
     this.#reportDrops()
     const dropped = await this.#staging.close()
+    this.#dropRest()
+    return dropped
+  }
+
+  totals(): OutputTotals {
+    this.#staging.tellLost()
+    const { writes, syncs, rotations, errors } = flusherStats(this.#staging.link.memory)
+    return { writes, syncs, rotations, repairs: 0, errors }
+  }
+
+  /** Nothing is written any more: what is not in a file is lost. */
+  #dropRest(): void {
     for (const entry of this.#entries) {
       if (entry === undefined) continue
       this.update(entry)
       const rest = entry.accepted - entry.written.records
       if (rest > 0) countDropped(entry, rest)
     }
-    return dropped
-  }
-
-  totals(): OutputTotals {
-    const { writes, syncs, rotations, errors } = flusherStats(this.#staging.link.memory)
-    return { writes, syncs, rotations, repairs: 0, errors }
   }
 
   update(entry: EventEntry): void {

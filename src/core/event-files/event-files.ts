@@ -54,7 +54,12 @@ export class EventFiles extends PumpedSink {
       format: { unit: 'text' },
       rules: { settles: false, keeps: true, isStaging: true }
     })
-    this.#outputs = this.#createOutputs()
+    try {
+      this.#outputs = this.#createOutputs()
+    } catch (error) {
+      queue.close?.()
+      throw error
+    }
     const pump = new Pump(
       account,
       { durability, flushInterval: 0, maxBufferBytes: bound.maxBufferBytes, overflow },
@@ -185,6 +190,7 @@ export class EventFiles extends PumpedSink {
       rotated: (event) => account.announce('rotated', event),
       repaired: (event) => account.announce('repaired', event),
       warning: (code, message, path) => account.warn(code, message, path),
+      notice: (message) => account.notice(message, true),
       degraded: (code, message, path) => {
         this.pump.targetFailed(failureOf(code, message, path))
       },

@@ -13,7 +13,6 @@ import { FlushMeter } from './flush-meter.ts'
 import type { OpenFiles } from './open-files.ts'
 import type { ParsedEventFilesOptions } from './options.ts'
 import type { EventEntry, OutputNews, Outputs, OutputTotals } from './outputs.ts'
-import { syncClosed, syncClosedNow } from './sync-closed.ts'
 
 /** So much is handed over without waiting for `flushInterval`. */
 const HAND_OVER_BYTES = 4 * 1024 * 1024
@@ -108,7 +107,7 @@ export class FileOutputs implements Outputs {
     const results = await Promise.allSettled([...closing, ...flushes])
     if (this.#delivery.failure !== undefined) throw this.#delivery.failure
     for (const result of results) if (result.status === 'rejected') throw result.reason
-    if (to === 'disk') await syncClosed(this.#internals.disk, this.#options.folder, this.#delivery.unsynced)
+    if (to === 'disk') await this.#delivery.unsynced.sync()
     // That a file is out of trouble is said by event a tick later; nobody listens any more behind a close.
     if (this.#delivery.isInTrouble) await new Promise((resolve) => setImmediate(resolve))
   }
@@ -136,7 +135,7 @@ export class FileOutputs implements Outputs {
     }
     failure = this.#delivery.failure ?? failure
     if (failure !== undefined) throw failure
-    if (to === 'disk') syncClosedNow(this.#internals.disk, this.#options.folder, this.#delivery.unsynced)
+    if (to === 'disk') this.#delivery.unsynced.syncNow()
     if (this.#buffer.bytes > 0) throw this.#notNow()
   }
 

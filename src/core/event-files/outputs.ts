@@ -85,6 +85,8 @@ export interface OutputNews {
   rotated(event: RotatedEvent): void
   repaired(event: RepairedEvent): void
   warning(code: string, message: string, path: string): void
+  /** What could not be written when the process ended. */
+  notice(message: string): void
   /** Writing fails and is tried again; `recovered` follows when no file is in trouble any more. */
   degraded(code: string, message: string, path: string): void
   recovered(): void

@@ -1,6 +1,6 @@
 // The places of dead owners that this thread has taken. One owner may have had rings of several logs, which several
 // sinks of the thread take over.
-import type { RingName } from '../../formats/lane-names.ts'
+import { type RingName, ringName } from '../../formats/lane-names.ts'
 import type { LaneFolder } from './lane-folder.ts'
 import { LaneOwner } from './owner.ts'
 
@@ -20,6 +20,28 @@ const left = new Map<string, LaneOwner>()
 /** A sink of this thread is closed and has left records in its ring, which another sink of the log may take over. */
 export function leaveRing(owner: LaneOwner, number: number): void {
   left.set(`${owner.folder.path} ${owner.id} ${number}`, owner)
+}
+
+/**
+ * The same where nobody takes records out of the ring any more: then it gets an owner that is dead, so that any process may
+ * take it over. Only this thread may where that cannot be done.
+ */
+export function giveRingAway(owner: LaneOwner, name: RingName): void {
+  const { folder } = owner
+  let heir: LaneOwner | undefined
+  try {
+    if (folder.hasLarge(name)) throw new Error('its large records would have to be renamed as well')
+    // Locked until the ring is its: nobody sweeps it away before.
+    heir = LaneOwner.create(folder)
+    const given = { ...name, owner: heir.id }
+    folder.disk.renameNoReplace(folder.pathOf(ringName(name)), folder.pathOf(ringName(given)))
+  } catch {
+    heir?.close()
+    leaveRing(owner, name.number)
+    return
+  }
+  heir.close()
+  owner.close()
 }
 
 const held = new Map<string, Holding>()

@@ -215,6 +215,12 @@ export class LaneFolder {
     }
   }
 
+  /** Whether records of the ring are in files of their own. */
+  hasLarge(name: RingName): boolean {
+    const ring = ringName(name)
+    return this.#names().some((file) => ringOfLarge(file) === ring)
+  }
+
   /** Removes what an owner, whose lock is held, left beside its rings: unfinished ones, large records of rings gone. */
   removeRest(owner: string): void {
     const names = this.#names()

@@ -242,8 +242,9 @@ export class LaneQueue implements RecordQueue, AppendJournal {
   dropOldest(bytes: number): Dropped {
     const own = this.#own
     if (own === undefined) return this.#memory.dropOldest(bytes)
-    const dropped = own.source.drop(bytes)
-    if (this.#kept.length === 0) own.source.release(own.source.point)
+    // Behind records that are kept nothing becomes free, and what is dropped there would come back with them.
+    const dropped = this.#kept.length === 0 ? own.source.drop(bytes) : none
+    if (dropped.bytes > 0) own.source.release(own.source.point)
     const left = bytes - dropped.bytes
     return left > 0 ? sum(dropped, this.#memory.dropOldest(left)) : dropped
   }

@@ -1,6 +1,7 @@
 // The consumer's end of one ring: how far its records are in a file, and what is noted in the ring about that, so that
 // whoever goes on after a death neither repeats nor leaves out one.
 import assert from 'node:assert'
+import { constants } from 'node:buffer'
 import { recordBytes } from '../../formats/lane.ts'
 import type { LaneId } from '../../formats/lock-file.ts'
 import type { AppendPlace, NotedFiles } from './append-journal.ts'
@@ -11,7 +12,7 @@ import type { AppendNote, Ring } from './ring.ts'
 const READ_BYTES = 1024 * 1024
 const READ_RECORDS = 16 * 1024
 /** A record that is read alone may be this long. */
-const MAX_READ_BYTES = 2 ** 31 - 1
+const MAX_READ_BYTES = Math.min(constants.MAX_LENGTH, 2 ** 32 - 1)
 
 /** How far a ring was written to a file: the first record that is not in it as a whole, and how much of that one is. */
 export interface LanePoint {
@@ -299,10 +300,13 @@ export class LaneSource {
     let target = room.bytes
     let read = this.ring.read(from, target.subarray(0, Math.max(1, maxBytes)), ends)
     if (read.needs > 0 && !read.isDamaged) {
-      assert(read.needs <= MAX_READ_BYTES, 'a record that can be read')
+      const isTooLong = read.needs > MAX_READ_BYTES
       // Not kept: a record so long is seldom, and would be held for ever.
-      if (read.needs > target.length) target = Buffer.allocUnsafe(read.needs)
-      read = this.ring.read(from, target.subarray(0, read.needs), ends)
+      if (read.needs > target.length && !isTooLong) target = Buffer.allocUnsafe(read.needs)
+      // No sink takes so long a record, so the length is not one that was written.
+      read = isTooLong
+        ? { ...read, isDamaged: true }
+        : this.ring.read(from, target.subarray(0, read.needs), ends)
     }
     this.#isDamaged = read.isDamaged
     this.#lost += read.lost

@@ -4,13 +4,13 @@ import { parseRingName, type RingName } from '../../formats/lane-names.ts'
 import type { LaneId } from '../../formats/lock-file.ts'
 import { realDisk } from '../../io/disk.ts'
 import type { LaneOptions } from '../sink/common-options.ts'
-import { leaveRing } from './held-owner.ts'
+import { giveRingAway } from './held-owner.ts'
 import type { LaneFormat } from './lane-codec.ts'
 import { LaneFolder } from './lane-folder.ts'
 import { plainOptions } from './lane-format.ts'
 import { LaneSource } from './lane-source.ts'
 import type { MappedRing } from './mapped-ring.ts'
-import { LaneOwner, type RingSubject } from './owner.ts'
+import { LaneOwner, type RingSubject, sweepOwners } from './owner.ts'
 import { addSource, removeSource } from './settle.ts'
 
 /** What a capacity is a multiple of. */
@@ -29,6 +29,7 @@ export class OwnLane {
   constructor({ dir, maxBytes }: LaneOptions, subject: RingSubject, format: LaneFormat) {
     this.#owner = LaneOwner.ofThread(LaneFolder.open(realDisk, dir))
     try {
+      sweepOwners(this.#owner.folder)
       const about = { ...subject, options: plainOptions(subject.options), unit: format.unit }
       const capacityBytes =
         maxBytes === undefined ? undefined : Math.floor(maxBytes / STEP_BYTES) * STEP_BYTES
@@ -67,6 +68,6 @@ export class OwnLane {
     this.#ring.close()
     if (this.#isLeft) return
     this.#isLeft = true
-    leaveRing(this.#owner, this.#name.number)
+    giveRingAway(this.#owner, this.#name)
   }
 }

@@ -80,27 +80,34 @@ export interface LaneOptions {
 const MIN_LANE_BYTES = 64 * 1024
 const MAX_LANE_BYTES = 1024 * 1024 * 1024
 
+const laneSize = v.pipe(
+  size,
+  v.check(
+    (value) => value >= MIN_LANE_BYTES && value <= MAX_LANE_BYTES,
+    "must have a `maxBytes` from '64k' to '1g'"
+  )
+)
+
 const lane = v.pipe(
   v.union(
     [
       v.boolean(),
-      v.strictObject({
-        dir: v.optional(folder),
-        maxBytes: v.optional(
-          v.pipe(
-            size,
-            v.check(
-              (value) => value >= MIN_LANE_BYTES && value <= MAX_LANE_BYTES,
-              "must have a `maxBytes` from '64k' to '1g'"
-            )
-          )
-        )
-      })
+      v.pipe(
+        v.custom<{ dir?: string | URL; maxBytes?: string | number }>(isPlainObject),
+        v.strictObject({ dir: v.optional(folder), maxBytes: v.optional(laneSize) })
+      )
     ],
     (issue) => issue.issues?.find(({ message }) => message.startsWith('must have'))?.message ?? LANE_RULE
   ),
   v.transform((value): false | LaneOptions => (value === true ? {} : value))
 )
+
+/** Whether it can be meant for options: with members, and nothing else. */
+function isPlainObject(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Object.keys(value).length === 0) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
 
 /** The option of sinks that can keep records in a lane. */
 export const laneOptions = {

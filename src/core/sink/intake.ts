@@ -4,17 +4,16 @@ import type { Dropped, RecordQueue } from '../queue/byte-queue.ts'
 import { linePieces } from '../queue/line-queue.ts'
 import type { Account } from './account.ts'
 import type { Overflow } from './contract.ts'
+import type { SinkLife } from './sink-state.ts'
 
 /** Near the bound of the queue, chunks are weighed in pieces of about this. */
 const PIECE_LENGTH = 64 * 1024
 /** How long one attempt to make room blocks a caller who has to be blocked anyway. */
 const BLOCKED_WAIT_MS = 50
 
-export interface IntakeHost {
-  /** Nothing is written any more: what comes is given up. */
-  readonly isOver: boolean
-  /** Tries to write what waits, so that it takes no room; blocks for `isBlocking` up to 50 ms. False if it could not. */
-  makeRoom(isBlocking: boolean): boolean
+export interface IntakeOptions {
+  readonly maxBufferBytes: number
+  readonly overflow: Overflow
 }
 
 export class Intake {
@@ -22,15 +21,27 @@ export class Intake {
   readonly #queue: RecordQueue
   readonly #maxBytes: number
   readonly #overflow: Overflow
-  readonly #host: IntakeHost
+  readonly #life: SinkLife
+  readonly #tryToMakeRoom: (isBlocking: boolean) => boolean
   #givenUp: Dropped = { lines: 0, bytes: 0 }
 
-  constructor(account: Account, queue: RecordQueue, maxBytes: number, overflow: Overflow, host: IntakeHost) {
+  /**
+   * `tryToMakeRoom` tries to write what waits, so that it takes no room; blocks for `isBlocking` up to 50 ms. False if it
+   * could not.
+   */
+  constructor(
+    account: Account,
+    queue: RecordQueue,
+    life: SinkLife,
+    { maxBufferBytes, overflow }: IntakeOptions,
+    tryToMakeRoom: (isBlocking: boolean) => boolean
+  ) {
     this.#account = account
     this.#queue = queue
-    this.#maxBytes = maxBytes
+    this.#life = life
+    this.#maxBytes = maxBufferBytes
     this.#overflow = overflow
-    this.#host = host
+    this.#tryToMakeRoom = tryToMakeRoom
   }
 
   /** What came, or was taken back, after the target had failed for good. */
@@ -41,7 +52,7 @@ export class Intake {
   /** Any piece of the stream of records. */
   accept(chunk: string | Uint8Array): void {
     if (chunk.length === 0 && this.#queue.takesLines) return
-    if (this.#host.isOver) {
+    if (this.#life.isOver) {
       this.giveUp(this.#queue.refuse(chunk))
       return
     }
@@ -57,7 +68,7 @@ export class Intake {
   /** One whole line with its end, ahead of an unfinished one. */
   insert(line: Uint8Array): void {
     const fits = this.#queue.bytes + line.length + this.#queue.overhead(line) <= this.#maxBytes
-    if (this.#host.isOver) this.giveUp({ lines: 1, bytes: line.length })
+    if (this.#life.isOver) this.giveUp({ lines: 1, bytes: line.length })
     else if (fits || this.#makeRoom(line)) this.#queue.insertLine(line)
     else this.#account.drop({ lines: 1, bytes: line.length })
   }
@@ -88,7 +99,7 @@ export class Intake {
     const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length
     const bytes = length + queue.overhead(chunk)
     const fits = () => queue.bytes + bytes <= this.#maxBytes || !(queue.hasLines || queue.hasKept)
-    if (fits() || (this.#host.makeRoom(false) && fits())) return true
+    if (fits() || (this.#tryToMakeRoom(false) && fits())) return true
     if (this.#overflow === 'drop-newest') return false
     if (this.#overflow === 'drop-oldest') {
       this.#account.drop(queue.dropOldest(queue.bytes + bytes - this.#maxBytes))
@@ -96,10 +107,10 @@ export class Intake {
     }
     // The caller went on although `write` returned false. Blocking its thread is all that is left that neither
     // loses records nor grows without bound. It ends with a target that has failed for good.
-    while (!fits() && !this.#host.isOver) {
-      if (!this.#host.makeRoom(true)) sleep(BLOCKED_WAIT_MS)
+    while (!fits() && !this.#life.isOver) {
+      if (!this.#tryToMakeRoom(true)) sleep(BLOCKED_WAIT_MS)
     }
-    return !this.#host.isOver
+    return !this.#life.isOver
   }
 }
 

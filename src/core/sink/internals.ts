@@ -5,6 +5,7 @@ import { type Disk, realDisk } from '../../io/disk.ts'
 import type { LaneUnit } from '../lane/lane-codec.ts'
 import type { Ring } from '../lane/ring.ts'
 import type { FrameSource } from '../queue/payload-queue.ts'
+import { STALL_TIMEOUT_MS } from './progress.ts'
 
 export interface Internals {
   readonly disk: Disk
@@ -16,6 +17,8 @@ export interface Internals {
   readonly patience: { readonly passingMs: number; readonly failingMs: number } | undefined
   /** Syncs of a write-ahead log that are shorter than this may be made on the calling thread. */
   readonly shortSyncMs: number | undefined
+  /** How long closing waits while nothing gets done, in ms. */
+  readonly stallMs: number
   /** The disk of threads that write by themselves, which cannot be passed as an object. */
   readonly threadDisk: DiskModule | undefined
   /** The ring that another thread fills with the records of the sink, which is told of them by `pull`. */
@@ -50,6 +53,7 @@ const defaults: Internals = {
   source: 'payloads',
   patience: undefined,
   shortSyncMs: undefined,
+  stallMs: STALL_TIMEOUT_MS,
   threadDisk: undefined,
   lane: undefined,
   looksForLanes: true

@@ -7,6 +7,7 @@ import type { Account } from './account.ts'
 import { addExitHandler, type ExitDeadline, removeExitHandler, writeAtExit } from './at-exit.ts'
 import type { Durability, FlushCallback, Overflow, SinkStats } from './contract.ts'
 import { Intake, sum } from './intake.ts'
+import { internals } from './internals.ts'
 import { STALL_TIMEOUT_MS, settledWhileProgress } from './progress.ts'
 import { Retry } from './retry.ts'
 import { SinkLife } from './sink-state.ts'
@@ -80,7 +81,7 @@ export class Pump {
   #syncFailure: LogboomError | undefined
   /** The most that was ever written; what has to be written again does not count twice. */
   #mostWritten = 0
-  #stallMs = STALL_TIMEOUT_MS
+  #stallMs = internals().stallMs
   #closed: Promise<void> | undefined
 
   constructor(account: Account, options: PumpOptions, queue: RecordQueue, target: Target) {
@@ -95,13 +96,8 @@ export class Pump {
     this.#highWaterBytes = Math.min(HIGH_WATER_BYTES, options.maxBufferBytes / 2)
     this.#trouble = new Trouble(account, this.#life)
     this.#suspect = new SuspectFile(target)
-    const life = this.#life
-    this.#intake = new Intake(account, queue, options.maxBufferBytes, options.overflow, {
-      get isOver() {
-        return life.isOver
-      },
-      makeRoom: (isBlocking) => this.#makeRoom(isBlocking)
-    })
+    const makeRoom = (isBlocking: boolean): boolean => this.#makeRoom(isBlocking)
+    this.#intake = new Intake(account, queue, this.#life, options, makeRoom)
     this.#syncs = new SyncScheduler(
       {
         get hasQueued() {
@@ -161,6 +157,7 @@ export class Pump {
       if (error instanceof LogboomError) {
         // What was opened on the way is not left open with nobody to close it.
         void this.#target.close()
+        this.#queue.close?.()
         throw error
       }
       this.#life.become('open')
@@ -182,8 +179,12 @@ export class Pump {
     requireData('write', chunk)
     this.#refuseClosed()
     this.#intake.accept(chunk)
-    if (this.#queue.queuedBytes < this.#writeNowBytes) this.#schedule()
-    else if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
+    if (this.#queue.queuedBytes < this.#writeNowBytes) {
+      if (this.#flushTimer === undefined) this.#schedule()
+      // Below the high-water mark, so there is nothing to wait for but what was owed before.
+      return this.#owed === 'nothing'
+    }
+    if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
     // While the lock is busy it is tried again now and then: a caller that never yields would starve the timer.
     else if (this.#retry.isBusy && this.#queue.queuedBytes >= this.#tryAgainBytes) this.#pumpAndSettle(0)
     return this.#isWelcome()

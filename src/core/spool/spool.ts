@@ -44,6 +44,7 @@ export class Spool extends EventEmitter<SinkEvents> {
   readonly #life = new SinkLife()
   readonly #health: SpoolHealth
   readonly #retry = new RetryLoop()
+  readonly #stallMs: number
   #flushTimer: NodeJS.Timeout | undefined
   #hasFailed = false
   #closed: Promise<void> | undefined
@@ -56,8 +57,9 @@ export class Spool extends EventEmitter<SinkEvents> {
       const rule = "is for transports; of this class a record is in a file when 'write' has resolved"
       throw optionError('spool', 'lane', rule, input.lane)
     }
-    const { disk, now } = internals()
+    const { disk, now, stallMs } = internals()
     this.#options = options
+    this.#stallMs = stallMs
     this.#disk = disk
     this.#account = new Account(this, options.path, options.fallback)
     this.#health = new SpoolHealth(this.#account, this.#life)
@@ -269,7 +271,7 @@ export class Spool extends EventEmitter<SinkEvents> {
     const level = this.#options.durability === 'disk' ? 'disk' : 'os'
     if (this.#life.state !== 'failed') {
       const flushed = this.#flush(level)
-      await settledWhileProgress(flushed, () => this.#crew.progress)
+      await settledWhileProgress(flushed, () => this.#crew.progress, this.#stallMs)
     }
     this.#life.become('closing')
     clearTimeout(this.#flushTimer)

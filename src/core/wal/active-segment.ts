@@ -47,6 +47,8 @@ export class ActiveSegment {
   #segment: Segment
   /** Where a segment lies that could be neither used nor removed. */
   #stray: string | undefined
+  /** The log failed when the segment was to be left. */
+  #isLeft = false
   #lookedMs = Number.NEGATIVE_INFINITY
 
   constructor(
@@ -109,11 +111,11 @@ export class ActiveSegment {
     if (this.#life.state !== 'healthy') return false
     try {
       this.#segment.writeNow(tail.bytes)
+      failpoint('wal-synced')
     } catch (error) {
       this.#break(error, 'suspect')
       return false
     }
-    failpoint('wal-synced')
     if (!this.#isInPlace()) return false
     this.#allDurable(this.#segment.used, tail.crc)
     return true
@@ -182,7 +184,10 @@ export class ActiveSegment {
     this.#takeNext(() => beginNext(this.#disk, this.supply, this.#standing(), inDoubt))
   }
 
-  /** What was appended last is taken back, and must not be found in the segment, should the process die now. */
+  /**
+   * What was appended last is taken back, and must not be found in the segment, should the process die now. Where the disk
+   * refuses that, too, it is tried again before anything else is appended, and at the end.
+   */
   takenBack(): void {
     if (this.#life.state !== 'broken' && this.#life.state !== 'suspect') return
     this.#cutTo(this.unsynced.endOf(this.#owner.mark()))
@@ -201,17 +206,40 @@ export class ActiveSegment {
 
   /** Nothing is written any more. What nobody was told of is not left where the next start would find it. */
   fail(): void {
-    if (!this.#options.acknowledgesAppended && !this.#life.isSound && this.#life.state !== 'lost') {
-      this.#cutTo(this.unsynced.durableEnd)
-      this.supply.remove(handoverName(this.#segment.nextPath(this.durableIndex)))
-    }
+    this.#isLeft = !this.#life.isSound && this.#life.state !== 'lost'
     this.#life.become('failed')
+    this.#removeRefused()
   }
 
   /** Frees everything but what is prepared. */
   close(): void {
+    this.#leaveWhatWasRefused()
     if (this.#life.isSound) this.#segment.finish()
-    else this.#segment.close()
+    else {
+      this.#removeRefused()
+      this.#segment.close()
+    }
+  }
+
+  /** What was taken back may still be in a file: a new segment does without it. */
+  #leaveWhatWasRefused(): void {
+    const { state } = this.#life
+    if (this.#life.isSound || state === 'failed' || (state === 'lost' && this.#stray === undefined)) return
+    try {
+      this.leave()
+    } catch {
+      // All that is to be found is on disk already.
+    }
+  }
+
+  /** After a failure, as far as the disk lets us. */
+  #removeRefused(): void {
+    if (!this.#isLeft) return
+    const { acknowledgesAppended } = this.#options
+    this.#cutTo(acknowledgesAppended ? this.unsynced.endOf(this.#owner.mark()) : this.unsynced.durableEnd)
+    if (acknowledgesAppended) return
+    this.supply.remove(handoverName(this.#segment.nextPath(this.durableIndex)))
+    if (this.#stray !== undefined) this.supply.remove(this.#stray)
   }
 
   /** A write failed, no sync: what was acknowledged before is synced where it is, if that works. */
@@ -229,8 +257,10 @@ export class ActiveSegment {
   }
 
   #cutTo(end: number): void {
+    if (this.#segment.used <= end && !this.#segment.hasRest) return
     try {
       this.#segment.cutTo(Math.min(end, this.#segment.used))
+      failpoint('wal-taken-back')
     } catch {
       // The segment is left in any case, before it is appended to again.
     }

@@ -48,6 +48,8 @@ export class CommitQueue {
   #carefulGroups = CAREFUL_GROUPS
   #appended = 0
   #groupsInTurn = 0
+  /** Batches in a group: fewer after a failure, because a disk that is almost full may have room for some. */
+  #mostInGroup = Number.POSITIVE_INFINITY
 
   constructor(hooks: CommitHooks, shortSyncMs = SHORT_SYNC_MS) {
     this.#hooks = hooks
@@ -81,7 +83,7 @@ export class CommitQueue {
   appendNow(): void {
     while (this.#waiting.length > 0) {
       const group = this.#nextGroup()
-      const answers = this.#hooks.writer().append(group.map(({ records }) => records))
+      const answers = this.#appendOnce(group)
       this.#remove(group)
       this.#acknowledge(group, answers).catch(() => {})
     }
@@ -127,13 +129,16 @@ export class CommitQueue {
     this.#running = undefined
   }
 
-  /** Undefined if the group was appended by somebody else meanwhile. */
+  /**
+   * Undefined if the group was appended by somebody else meanwhile. After a failure only the first ones of the group are
+   * tried, which is then the group.
+   */
   async #append(group: Waiting[]): Promise<Answer[] | undefined> {
     let told = false
     while (this.#waiting[0] === group[0]) {
       const writer = this.#hooks.writer()
       try {
-        const answers = writer.append(group.map(({ records }) => records))
+        const answers = this.#appendOnce(group)
         this.#remove(group)
         if (told) this.#hooks.recovered()
         return answers
@@ -144,11 +149,23 @@ export class CommitQueue {
         }
         if (!told) this.#hooks.degraded(error)
         told = true
+        group.splice(this.#mostInGroup)
       }
       await writer.waitToRetry()
     }
     if (told) this.#hooks.recovered()
     return undefined
+  }
+
+  #appendOnce(group: Waiting[]): Answer[] {
+    try {
+      const answers = this.#hooks.writer().append(group.map(({ records }) => records))
+      this.#mostInGroup *= 2
+      return answers
+    } catch (error) {
+      this.#mostInGroup = Math.ceil(group.length / 2)
+      throw error
+    }
   }
 
   async #acknowledge(group: Waiting[], answers: Answer[]): Promise<void> {
@@ -199,7 +216,8 @@ export class CommitQueue {
   #nextGroup(): Waiting[] {
     let bytes = 0
     let count = 0
-    while (count < this.#waiting.length && (count === 0 || bytes < MAX_GROUP_BYTES)) {
+    const most = Math.min(this.#waiting.length, this.#mostInGroup)
+    while (count < most && (count === 0 || bytes < MAX_GROUP_BYTES)) {
       bytes += this.#waiting[count++].bytes
     }
     return this.#waiting.slice(0, count)

@@ -7,6 +7,7 @@ import { LogboomError } from '../../base/errors.ts'
 import { CRC, listSegments, parseSegmentName, type SegmentName } from '../../formats/wal.ts'
 import type { WalReplay } from '../../formats/wal-replay.ts'
 import type { Disk } from '../../io/disk.ts'
+import { failpoint } from '../../io/failpoint.ts'
 import { type OpenFile, openFile } from '../../io/open-file.ts'
 import type { ForeignOwner } from './folder-lock.ts'
 import { scanLog } from './scan-log.ts'
@@ -50,6 +51,7 @@ function finish(
     return
   }
   disk.fsync(file.fd)
+  failpoint('wal-found-synced')
   const old = openFile(disk, join(folder, last.name), constants.O_RDWR, access(foreignOwner))
   try {
     disk.truncate(old.fd, end)
@@ -57,7 +59,9 @@ function finish(
   } finally {
     old.release()
   }
+  failpoint('wal-found-sealed')
   disk.renameNoReplace(file.path, file.path.slice(0, -SUFFIX.length))
+  failpoint('wal-found-renamed')
   syncEntries(disk, folder)
 }
 

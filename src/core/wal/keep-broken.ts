@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { join } from 'node:path'
 import { WAL_FILE_MODE } from '../../formats/wal.ts'
 import type { Disk } from '../../io/disk.ts'
+import { failpoint } from '../../io/failpoint.ts'
 import { openFile } from '../../io/open-file.ts'
 import { syncEntries } from './sync-entries.ts'
 import { writeAll } from './write-all.ts'
@@ -41,8 +42,10 @@ function cut(disk: Disk, folder: string, path: string, length: number, copy: str
   try {
     const end = copyFile(disk, file.fd, copy)
     if (copy !== undefined) syncEntries(disk, folder)
+    failpoint('wal-copied')
     disk.truncate(file.fd, length)
     disk.fsync(file.fd)
+    failpoint('wal-cut')
     return Math.max(0, end - length)
   } finally {
     file.release()

@@ -159,12 +159,13 @@ function handOver(
     throw error
   }
   try {
+    failpoint('wal-aside')
     segment.syncNow()
-    failpoint('wal-created')
+    failpoint('wal-aside-synced')
     old.seal(unsynced.durableEnd)
-    failpoint('wal-sealed')
+    failpoint('wal-aside-sealed')
     segment.rename(name)
-    failpoint('wal-renamed')
+    failpoint('wal-aside-renamed')
     syncEntries(disk, walDir)
   } catch (error) {
     withdraw(segment, handoverName(name), keptBytes)
@@ -176,6 +177,7 @@ function handOver(
 function withdraw(segment: Segment, aside: string, keptBytes: number): void {
   try {
     segment.cutTo(keptBytes)
+    failpoint('wal-withdrawn')
   } catch {
     // Then what is told to have failed may be found again, if the process dies before the next attempt.
   }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { systemCode } from '../../base/errors.ts'
 import { listSegments, type SegmentName } from '../../formats/wal.ts'
 import type { Disk } from '../../io/disk.ts'
+import { failpoint } from '../../io/failpoint.ts'
 
 export class SegmentFiles {
   /** Sequence of the segment that each reader is in: it and later ones stay. */
@@ -49,6 +50,7 @@ export class SegmentFiles {
       } catch (error) {
         if (systemCode(error) !== 'ENOENT') throw error
       }
+      failpoint('wal-removed')
     }
     return Math.max(0, removable)
   }

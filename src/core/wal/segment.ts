@@ -15,6 +15,8 @@ export const WHOLE_FILE = -1
 const ZERO_STEP_BYTES = 4 * 1024 * 1024
 /** Larger writes gain nothing from blocks that were written before. */
 const SMALL_WRITE_BYTES = 64 * 1024
+/** A write of a page is never seen in part. */
+const PAGE_BYTES = 4096
 
 const GONE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP'])
 const NOT_FOLLOWED = constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY
@@ -44,6 +46,8 @@ export class Segment {
   /** Blocks before this offset have been written, with zeros if nothing else. */
   #zeroedTo: number
   #allocatedTo: number
+  /** Nothing but zeros was ever written behind this offset, not even by a write that failed. */
+  #writtenTo = 0
   #isClosed = false
 
   private constructor(
@@ -99,6 +103,7 @@ export class Segment {
       disk.truncate(file.fd, used)
       segment.used = used
       segment.#zeroedTo = used
+      segment.#writtenTo = used
       segment.#allocate(bytes)
       disk.fsync(file.fd)
     } catch (error) {
@@ -115,6 +120,11 @@ export class Segment {
   /** Where the one behind it belongs, the first entry of which follows entry `index`. */
   nextPath(index: bigint): string {
     return join(this.#folder, segmentName(this.name.sequence + 1n, index + 1n))
+  }
+
+  /** Whether there may be something behind `used`, of a write that failed. */
+  get hasRest(): boolean {
+    return this.#writtenTo > this.used
   }
 
   /** Looks whether the file is still where readers will look for it, and as long as it was. */
@@ -189,9 +199,14 @@ export class Segment {
     this.#disk.fsync(this.#file.fd)
   }
 
-  /** The same, without waiting for the disk. */
+  /** The same, without waiting for the disk. Where the file cannot be shortened it ends in zeros, which says the same. */
   cutTo(length: number): void {
-    this.#disk.truncate(this.#file.fd, length)
+    try {
+      this.#disk.truncate(this.#file.fd, length)
+    } catch (error) {
+      if (!this.#blankFrom(length)) throw error
+    }
+    this.#writtenTo = length
     this.used = length
     this.#zeroedTo = length
     this.#allocatedTo = length
@@ -287,9 +302,26 @@ export class Segment {
   }
 
   #writeAll(bytes: Uint8Array, position: number, how: 'write' | 'writeSynced' = 'write'): void {
+    this.#writtenTo = Math.max(this.#writtenTo, position + bytes.length)
     writeAll(this.#disk, this.#file.fd, bytes, position, how, () => {
       this.#counters.writes++
     })
+  }
+
+  /** From the end backwards, page by page, so that whatever interrupts it leaves no more than a torn tail. */
+  #blankFrom(start: number): boolean {
+    const { fd } = this.#file
+    try {
+      let end = Math.min(this.#writtenTo, this.#disk.fstat(fd).size)
+      while (end > start) {
+        const from = Math.max(start, end - 1 - ((end - 1) % PAGE_BYTES))
+        writeAll(this.#disk, fd, zeros.subarray(0, end - from), from)
+        end = from
+      }
+      return true
+    } catch {
+      return false
+    }
   }
 
   // Both only save time: where they fail, the write itself says what is wrong.
@@ -308,6 +340,14 @@ export class Segment {
     }
   }
 
+  #giveBack(): void {
+    try {
+      this.#disk.truncate(this.#file.fd, this.used)
+    } catch {
+      // It is zeros, which do no harm.
+    }
+  }
+
   #allocate(bytes: number): void {
     if (bytes <= this.used) return
     try {
@@ -315,7 +355,7 @@ export class Segment {
       this.#allocatedTo = bytes
     } catch {
       // A full disk leaves what it could reserve.
-      this.#disk.truncate(this.#file.fd, this.used)
+      this.#giveBack()
     }
   }
 }

@@ -7,7 +7,7 @@ import type { Dropped } from '../queue/byte-queue.ts'
 import { splitFrames } from '../queue/payload-queue.ts'
 import type { Account } from '../sink/account.ts'
 import type { Internals } from '../sink/internals.ts'
-import { STALL_TIMEOUT_MS, settledWhileProgress } from '../sink/progress.ts'
+import { settledWhileProgress } from '../sink/progress.ts'
 import {
   NotSyncableError,
   nothingDropped,
@@ -50,7 +50,7 @@ export class WalTarget implements Target {
   /** Lines of the stream that are being appended right now. */
   #lines: Buffer[] = []
   #isClosed = false
-  #stallMs = STALL_TIMEOUT_MS
+  #stallMs: number
 
   constructor(
     options: ParsedWalOptions,
@@ -60,6 +60,7 @@ export class WalTarget implements Target {
     hooks: WalTargetHooks
   ) {
     this.#internals = replaced
+    this.#stallMs = replaced.stallMs
     const isRefused = options.durability === 'disk'
     this.#syncability = new Syncability(replaced.disk, options.walDir, isRefused, ({ code, message }) =>
       account.warn(code, message, options.walDir)
@@ -129,10 +130,11 @@ export class WalTarget implements Target {
     const writer = this.#writer()
     this.#lines = splitFrames(frames)
     const journal = this.#journal?.isNoting === true ? this.#journal : undefined
-    const place = { dev: 0n, ino: 0n, offset: Number(writer.nextIndex), length: frames.length }
     let kept = 0
     try {
-      journal?.appending(place)
+      // What waits was given before: a batch that came after these lines would have had them written first.
+      this.commits.appendNow()
+      journal?.appending({ dev: 0n, ino: 0n, offset: Number(writer.nextIndex), length: frames.length })
       const [answer] = writer.append([this.#lines], true)
       if (answer instanceof LogboomError) throw permanent(answer)
       failpoint('appended')

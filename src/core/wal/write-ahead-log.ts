@@ -125,8 +125,9 @@ export class WriteAheadLog extends PumpedSink {
 
   /**
    * The same on this thread, behind the batches of `log` before: the records are on disk when it returns, whatever the
-   * options. Throws the same, `ERR_IO` if the disk fails and trying again may help, then they are not in the log, and
-   * `ERR_UNSUPPORTED` where nothing can be on disk.
+   * options. Throws the same, `ERR_IO` if the disk fails and trying again may help, and `ERR_UNSUPPORTED` where nothing can
+   * be on disk. Then they are taken out of the log again, or will be before anything else is appended: only a death before
+   * that, of a process whose disk refuses everything, may let the next start find them, behind all others.
    */
   logSync(batch: WalRecords): IndexRange {
     const taken = this.#take('logSync', batch)

@@ -2,8 +2,17 @@
 import { basename } from 'node:path'
 import { LogboomError } from '../../base/errors.ts'
 import type { BackupCompression } from '../../formats/backup-name.ts'
-import { batchLength, offsetAt, type ReadContext, type RecordBatch } from '../reader.ts'
-import { type ByteSource, fileSource } from './byte-source.ts'
+import { batchLength, offsetAt, type ReadContext, type RecordBatch, recordAt } from '../reader.ts'
+import { type ByteSource, fileSource, SourceDamage } from './byte-source.ts'
+import {
+  type Cursor,
+  checksumOf,
+  cursorLost,
+  type Head,
+  MAX_HEAD_BYTES,
+  noHead,
+  type Place
+} from './cursor.ts'
 import { compressionOf, DecompressedSource } from './decompress.ts'
 import type { FindLogFiles, FinishedFile } from './log-files.ts'
 import { type OpenFile, openFile } from './open-file.ts'
@@ -11,6 +20,8 @@ import { type Scanner, type ScanOptions, scan } from './scan.ts'
 
 /** What the reader of a format in single files has to know. */
 export interface FileFormat {
+  /** The name of the format. */
+  readonly name: string
   readonly find: FindLogFiles
   /** False if what follows the last record end of a live file is never a record. */
   readonly readsUnterminated?: boolean
@@ -78,14 +89,14 @@ export async function* readFrom(
   format: FileFormat,
   file: OpenFile,
   context: ReadContext,
-  range: { offset: number; end?: number; final: boolean }
+  range: { offset: number; recordAt?: number; end?: number; final: boolean }
 ): AsyncGenerator<RecordBatch, void, undefined> {
   const compression = compressionOf(basename(file.path))
   if (compression !== '') {
     yield* readCompressed(format, file, compression, context, range)
     return
   }
-  const position = format.scanFrom(range.offset)
+  const position = range.recordAt ?? format.scanFrom(range.offset)
   const end = range.end ?? (await file.handle.stat()).size
   const decoder = createDecoder(format, context.maxRecordBytes)
   const batches = decoder.decode(file, end, scanOptions(context, file.path, position, range.final))
@@ -140,21 +151,103 @@ export async function* fromOffset(
   }
 }
 
-/** The records of a finished file. Returns whether to go on. */
+/** The records of a finished file of the log `log`, from `offset` or behind a cursor. Returns whether to go on. */
 export async function* readFinished(
   format: FileFormat,
+  log: string,
   file: FinishedFile,
   context: ReadContext,
-  offset = 0
+  begin: Begin = { offset: 0 }
 ): AsyncGenerator<RecordBatch, boolean, undefined> {
   const open = await openFinished(file)
-  if (open === undefined) return true
+  if (open === undefined) {
+    if (begin.cursor !== undefined) throw cursorLost(log, `${basename(file.key)} has been removed`)
+    return true
+  }
   try {
-    yield* readFrom(format, open, context, { offset, final: true })
+    const place = await placeOf(format, log, open, `=${basename(file.key)}`)
+    yield* placed(readFrom(format, open, context, { ...begin, final: true }), place)
   } finally {
     await open.handle.close()
   }
   return context.settle(open.path)
+}
+
+/** Where reading of a file begins: at the first record from `offset` on. */
+export interface Begin {
+  readonly offset: number
+  /** Where a record is known to begin, at or before `offset`. */
+  readonly recordAt?: number
+  /** What the record there was found by. */
+  readonly cursor?: Cursor
+}
+
+/** Behind the record of a cursor. */
+export function beginBehind(cursor: Cursor): Begin {
+  const recordAt = Number(cursor.position)
+  return { offset: recordAt + 1, recordAt, cursor }
+}
+
+/** What the cursors of the records in an open file say of it. */
+export async function placeOf(format: FileFormat, log: string, open: OpenFile, file: string): Promise<Place> {
+  return { format: format.name, log: basename(log), file, head: await headOf(open, MAX_HEAD_BYTES) }
+}
+
+/** How cursors name the file that nothing has been renamed from yet. */
+export function placeBehind(finished: readonly FinishedFile[]): string {
+  const newest = finished.at(-1)
+  return newest === undefined ? '>' : `>${basename(newest.key)}`
+}
+
+/** The first bytes of a file, at most `bytes`, decompressed. What cannot be decompressed has none. */
+export async function headOf(open: OpenFile, bytes: number): Promise<Head> {
+  if (bytes === 0) return noHead
+  const compression = compressionOf(basename(open.path))
+  const buffer = Buffer.alloc(bytes)
+  const packed =
+    compression === '' ? undefined : new DecompressedSource(open.path, open.handle, compression, () => {})
+  const source = packed ?? fileSource(open.path, open.handle, 0)
+  let length = 0
+  try {
+    for (let read = 1; read > 0 && length < bytes; length += read)
+      read = await source.read(buffer.subarray(length))
+  } catch (error) {
+    if (!(error instanceof SourceDamage)) throw error
+  } finally {
+    packed?.close()
+  }
+  return length === 0 ? noHead : { bytes: length, crc: checksumOf(buffer.subarray(0, length)) }
+}
+
+/** The same batches, each with its place. */
+export async function* placed(
+  batches: AsyncGenerator<RecordBatch, void, undefined>,
+  place: Place
+): AsyncGenerator<RecordBatch, void, undefined> {
+  for await (const batch of batches) {
+    batch.place = place
+    yield batch
+  }
+}
+
+/** Whether the record of the cursor is where the cursor says, in a file that begins as it says. */
+export async function holds(
+  format: FileFormat,
+  open: OpenFile,
+  { head, position, length, crc }: Cursor,
+  context: ReadContext
+): Promise<boolean> {
+  const found = await headOf(open, head.bytes)
+  if (found.bytes !== head.bytes || found.crc !== head.crc) return false
+  const offset = Number(position)
+  const end = (await open.handle.stat()).size
+  const quiet: ReadContext = { ...context, reuseBuffers: true, damaged: () => {}, progress: () => {} }
+  const final = context.includeUnterminated || compressionOf(basename(open.path)) !== ''
+  for await (const batch of readFrom(format, open, quiet, { offset, recordAt: offset, end, final })) {
+    const { data } = recordAt(batch, 0)
+    return offsetAt(batch, 0) === offset && data.length === length && checksumOf(data) === crc
+  }
+  return false
 }
 
 /** The part of a batch whose records begin at `offset` or later; undefined if there is none. */
@@ -168,7 +261,7 @@ function dropBefore(batch: RecordBatch, offset: number): RecordBatch | undefined
 /** A batch without its first `count` records. */
 export function batchFrom(batch: RecordBatch, count: number): RecordBatch {
   if (count === 0) return batch
-  const { file, bytes, position, event, lines, areLines } = batch
+  const { file, bytes, position, event, place, lines, areLines } = batch
   const slice = <T>(values: ArrayLike<T> | undefined, from: number) =>
     values === undefined ? undefined : Array.prototype.slice.call(values, from)
   return {
@@ -176,6 +269,7 @@ export function batchFrom(batch: RecordBatch, count: number): RecordBatch {
     bytes,
     position,
     event,
+    place,
     bounds: slice(batch.bounds, 2 * count) as number[],
     offsets: slice(batch.offsets, count),
     indexes: slice(batch.indexes, count),

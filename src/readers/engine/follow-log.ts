@@ -5,12 +5,17 @@ import { monotonicMs } from '../../base/clock.ts'
 import { LogboomError } from '../../base/errors.ts'
 import type { ReadContext, RecordBatch } from '../reader.ts'
 import { ChangeWatch } from './change-watch.ts'
+import { MAX_HEAD_BYTES, noHead, type Place } from './cursor.ts'
 import {
+  type Begin,
   createDecoder,
   type FileDecoder,
   type FileFormat,
   fromOffset,
+  headOf,
   openFinished,
+  placeBehind,
+  placeOf,
   readFinished,
   scanOptions
 } from './file-format.ts'
@@ -33,6 +38,7 @@ interface Growing {
   position: number
   /** Records before this offset are not wanted. */
   offset: number
+  place: Place
   /** The bytes before `position`. */
   before: Buffer
   size: bigint
@@ -48,10 +54,12 @@ export async function* followLog(
   format: FileFormat,
   path: string,
   context: ReadContext,
-  start: { live: OpenFile | undefined; offset: number; seen: ReadonlySet<string> }
+  start: { live: OpenFile | undefined; at: Begin; finished: readonly FinishedFile[] }
 ): AsyncGenerator<RecordBatch, void, undefined> {
-  let { seen } = start
-  let current = start.live && (await grow(format, start.live, context, start.offset))
+  let seen = new Set(start.finished.map(({ key }) => key))
+  const growing = (open: OpenFile, at: Begin, finished: readonly FinishedFile[]): Promise<Growing> =>
+    grow(format, open, context, at, { path, file: placeBehind(finished) })
+  let current = start.live && (await growing(start.live, start.at, start.finished))
   let retired: Growing[] = []
   let next: OpenFile | undefined
   const changes = new ChangeWatch(path, context.signal)
@@ -79,9 +87,9 @@ export async function* followLog(
       seen = new Set(finished.map(({ key }) => key))
       const own = current && (await findOwn(between, current.open))
       if (current !== undefined) retired.push({ ...current, retiredAtMs: monotonicMs() })
-      current = live && (await grow(format, live, context, 0))
+      current = live && (await growing(live, { offset: 0 }, finished))
       for (const file of between) {
-        if (file !== own && !(yield* readFinished(format, file, context))) return
+        if (file !== own && !(yield* readFinished(format, path, file, context))) return
       }
     }
   } finally {
@@ -105,12 +113,14 @@ async function grow(
   format: FileFormat,
   open: OpenFile,
   context: ReadContext,
-  offset: number
+  { offset, recordAt }: Begin,
+  { path, file }: { path: string; file: string }
 ): Promise<Growing> {
-  const position = format.scanFrom(offset)
+  const position = recordAt ?? format.scanFrom(offset)
+  const place = await placeOf(format, path, open, file)
   const decoder = createDecoder(format, context.maxRecordBytes)
   const before = await bytesBefore(open, position)
-  return { open, decoder, position, offset, before, size: -1n, mtimeNs: -1n, retiredAtMs: 0 }
+  return { open, decoder, position, offset, place, before, size: -1n, mtimeNs: -1n, retiredAtMs: 0 }
 }
 
 /** The records that were completed since the last call. */
@@ -126,12 +136,24 @@ async function* readNew(
   file.mtimeNs = mtimeNs
   const end = Number(size)
   if (end < file.position || !file.before.equals(await bytesBefore(file.open, file.position))) {
-    Object.assign(file, { decoder: createDecoder(format, context.maxRecordBytes), position: 0, offset: 0 })
+    const decoder = createDecoder(format, context.maxRecordBytes)
+    Object.assign(file, { decoder, position: 0, offset: 0, place: { ...file.place, head: noHead } })
   }
+  // The start of the file, as far as there was one, tells it from others.
+  if (file.place.head.bytes < Math.min(end, MAX_HEAD_BYTES))
+    file.place = { ...file.place, head: await headOf(file.open, MAX_HEAD_BYTES) }
   const options = scanOptions(context, file.open.path, file.position, final)
   // Read before the records are handed out: whoever gets them may cut the file at once.
   const beforeEnd = await bytesBefore(file.open, end)
-  file.position = yield* fromOffset(file.decoder.decode(file.open, end, options), file.offset)
+  const batches = fromOffset(file.decoder.decode(file.open, end, options), file.offset)
+  for (let next = await batches.next(); ; next = await batches.next()) {
+    if (next.done === true) {
+      file.position = next.value
+      break
+    }
+    next.value.place = file.place
+    yield next.value
+  }
   file.before = file.position === end ? beforeEnd : await bytesBefore(file.open, file.position)
 }
 

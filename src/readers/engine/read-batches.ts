@@ -1,8 +1,9 @@
 // The batches of whatever is at a path: the part of reading that `readRecords` and the CLI share.
+import { basename } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LogboomError } from '../../base/errors.ts'
 import { type FoundLogs, findLogs } from '../find-logs.ts'
-import type { Note, ReadContext, RecordBatch } from '../reader.ts'
+import type { Note, ReadContext, ReadFrom, RecordBatch } from '../reader.ts'
 import { BatchMerger } from './batch-merger.ts'
 import { notFound } from './context.ts'
 import type { FoundLog } from './log-finder.ts'
@@ -31,6 +32,7 @@ export async function* readBatches(
   }
   if (context.signal.aborted) return
   for (const note of found.notes) context.note(note)
+  if (found.kind === 'folder') requireFolderCursor(path, from)
   const begun: ReadContext = { ...context, from }
   if (found.kind === 'folder' && context.follow) {
     yield* followFolder(path, format, found, begun)
@@ -65,8 +67,22 @@ function isUnreadable(error: unknown): boolean {
   return error.code === 'ERR_IO' || error.code === 'ERR_NOT_FILE' || error.code === 'ERR_NOT_FOUND'
 }
 
+function requireFolderCursor(path: string, from: ReadFrom): void {
+  if (typeof from !== 'object' || !('cursor' in from)) return
+  const log = JSON.stringify(from.cursor.log)
+  const text = `readRecords: the cursor given as 'from' is one of the log ${log}; read that log, or take the cursor of the reader of ${path}`
+  throw new LogboomError('ERR_OPTION', text, { path })
+}
+
+/** Where reading of one log begins; of a folder, behind the last record that was read of it. */
+function fromOf(log: FoundLog, from: ReadFrom): ReadFrom {
+  if (typeof from !== 'object' || !('cursors' in from) || log.event === undefined) return from
+  const cursor = from.cursors.get(basename(log.path))
+  return cursor === undefined ? 'start' : { cursor }
+}
+
 async function* readOne(log: FoundLog, context: ReadContext): AsyncGenerator<RecordBatch, void, undefined> {
-  for await (const batch of log.reader.read(log.path, context)) {
+  for await (const batch of log.reader.read(log.path, { ...context, from: fromOf(log, context.from) })) {
     batch.event = log.event
     yield batch
   }
@@ -87,10 +103,11 @@ async function* followFolder(
     told.add(note.path)
   }
   const add = ({ logs, notes, failures }: FoundLogs, from: ReadContext['from']) => {
-    for (const { path, reader, event } of logs) {
+    for (const log of logs) {
+      const { path, reader, event } = log
       if (known.has(path)) continue
       known.add(path)
-      merger.add(reader.read(path, { ...context, from, signal }), event)
+      merger.add(reader.read(path, { ...context, from: fromOf(log, from), signal }), event)
     }
     for (const note of notes) tell(note)
     for (const failure of failures) tell(failureNote(failure, folder))

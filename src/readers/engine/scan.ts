@@ -98,6 +98,7 @@ class ScannedBatch implements RecordBatch {
   readonly bytes: Buffer
   readonly position: number
   event: string | undefined
+  place: RecordBatch['place']
   readonly #found: Found
 
   constructor(file: string, bytes: Buffer, position: number, found: Found) {

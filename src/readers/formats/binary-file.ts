@@ -16,6 +16,7 @@ const EXTENSION = '.bin'
 export const binaryFileReader = createFileReader({
   format: 'binary-file',
   files: {
+    name: 'binary-file',
     find: findNumberedFiles,
     readsUnterminated: false,
     scanner: (maxRecordBytes) => new FrameScanner(maxRecordBytes),

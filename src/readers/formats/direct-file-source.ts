@@ -72,6 +72,7 @@ export class EntryRecords implements RecordBatch {
   readonly position: number
   readonly bounds: ArrayLike<number>
   event: string | undefined
+  place: RecordBatch['place']
   #offsets: number[] | undefined
 
   constructor(file: string, { bytes, position, bounds }: EntryBatch, copy: boolean) {

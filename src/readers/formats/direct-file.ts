@@ -43,6 +43,7 @@ const MIN_HEAD_BYTES = 12
 export const directFileReader = createFileReader({
   format: 'direct-file',
   files: {
+    name: 'direct-file',
     find: findRotatedFiles,
     readsUnterminated: false,
     decoder: (maxRecordBytes) => new Decoder(maxRecordBytes),

@@ -1,9 +1,10 @@
 // The reader of a spool folder: its published files, in the order of their times, as lines.
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LogboomError } from '../../base/errors.ts'
 import { parsePublishedName } from '../../formats/spool.ts'
 import { createContext, notFound } from '../engine/context.ts'
+import { type Cursor, noHead } from '../engine/cursor.ts'
 import { namesIn } from '../engine/log-files.ts'
 import { batchLength, type LogFile, type ReadContext, type Reader, type RecordBatch } from '../reader.ts'
 import { textReader } from './text.ts'
@@ -31,7 +32,7 @@ export const spoolReader: Reader = {
     if (!options.count) return { format: 'spool', path, files, details: {} }
     const counted: (LogFile & { records: number })[] = []
     for (const file of files)
-      counted.push({ ...file, records: await countLines(file.path, createContext(options)) })
+      counted.push({ ...file, records: await countLines(path, file.path, createContext(options)) })
     return { format: 'spool', path, files: counted, details: {} }
   },
   async *verify(path, context) {
@@ -61,49 +62,87 @@ async function* readSpool(
 ): AsyncGenerator<RecordBatch, void, undefined> {
   let files = await publishedFiles(folder)
   if (files.length === 0 && !context.follow) throw notFound(folder)
-  const begin = await findBegin(files, context)
+  const begin = await findBegin(folder, files, context)
   const finished: ReadContext = { ...context, follow: false, includeUnterminated: true, from: 'start' }
   for (let at = begin.file; at < files.length && !context.signal.aborted; at++) {
-    yield* readFile(files[at], at === begin.file ? { ...finished, from: begin.from } : finished)
+    yield* readFile(folder, files[at], at === begin.file ? { ...finished, from: begin.from } : finished)
   }
   while (context.follow && !context.signal.aborted) {
     await sleep(LOOK_AGAIN_MS, undefined, { signal: context.signal }).catch(() => {})
     const seen = new Set(files)
     files = await publishedFiles(folder)
-    for (const file of files) if (!seen.has(file) && !context.signal.aborted) yield* readFile(file, finished)
+    for (const file of files)
+      if (!seen.has(file) && !context.signal.aborted) yield* readFile(folder, file, finished)
   }
 }
 
 /** The lines of a file, unless somebody has collected it in the meantime. */
-async function* readFile(file: string, context: ReadContext): AsyncGenerator<RecordBatch, void, undefined> {
+async function* readFile(
+  folder: string,
+  file: string,
+  context: ReadContext
+): AsyncGenerator<RecordBatch, void, undefined> {
   try {
-    yield* textReader.read(file, context)
+    for await (const batch of textReader.read(file, context)) {
+      const head = batch.place?.head ?? noHead
+      batch.place = { format: 'spool', log: basename(folder), file: `=${basename(file)}`, head }
+      yield batch
+    }
   } catch (error) {
     if (!(error instanceof LogboomError && error.code === 'ERR_NOT_FOUND')) throw error
   }
 }
 
 async function findBegin(
+  folder: string,
   files: readonly string[],
   context: ReadContext
 ): Promise<{ file: number; from: ReadContext['from'] }> {
   const { from } = context
+  if (typeof from === 'object' && 'cursor' in from) return behind(folder, files, from.cursor)
   if (from === 'start') return { file: 0, from }
   if (from === 'end') return { file: files.length, from: 'start' }
-  if (typeof from !== 'object') {
-    throw new LogboomError('ERR_OPTION', "readRecords: option 'from' may be no offset or index for a spool")
+  if (typeof from !== 'object' || !('last' in from)) {
+    const text =
+      "readRecords: option 'from' may be no offset, index or cursor of a folder of logs for a spool"
+    throw new LogboomError('ERR_OPTION', text)
   }
   let wanted = from.last
   for (let at = files.length - 1; at >= 0 && wanted > 0; at--) {
-    const lines = await countLines(files[at], context)
+    const lines = await countLines(folder, files[at], context)
     if (lines >= wanted) return { file: at, from: { last: wanted } }
     wanted -= lines
   }
   return { file: from.last === 0 ? files.length : 0, from: 'start' }
 }
 
+/**
+ * Files are taken away when they have been dealt with, so one that is gone was: what comes next is in the files that are
+ * published behind it, by their times.
+ */
+function behind(
+  folder: string,
+  files: readonly string[],
+  cursor: Cursor
+): { file: number; from: ReadContext['from'] } {
+  const name = cursor.file.slice(1)
+  const time = parsePublishedName(name)
+  if (cursor.format !== 'spool' || time === undefined) {
+    const text = `readRecords: the cursor given as 'from' is one of the ${cursor.format} log ${JSON.stringify(cursor.log)}`
+    throw new LogboomError('ERR_OPTION', `${text}, not of the spool ${folder}`, { path: folder })
+  }
+  const at = files.findIndex((file) => basename(file) === name)
+  if (at !== -1) return { file: at, from: { cursor: { ...cursor, format: 'text', log: name, file: '>' } } }
+  const next = files.findIndex((file) => (parsePublishedName(basename(file)) ?? 0n) > time)
+  return { file: next === -1 ? files.length : next, from: 'start' }
+}
+
 /** Damage is no matter here: it is met when the file is read. */
-async function countLines(file: string, { signal, maxRecordBytes }: ReadContext): Promise<number> {
+async function countLines(
+  folder: string,
+  file: string,
+  { signal, maxRecordBytes }: ReadContext
+): Promise<number> {
   let lines = 0
   const context = createContext({
     reuseBuffers: true,
@@ -112,6 +151,6 @@ async function countLines(file: string, { signal, maxRecordBytes }: ReadContext)
     maxRecordBytes,
     signal
   })
-  for await (const batch of readFile(file, context)) lines += batchLength(batch)
+  for await (const batch of readFile(folder, file, context)) lines += batchLength(batch)
   return lines
 }

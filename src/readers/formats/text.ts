@@ -11,6 +11,7 @@ const NEWLINE = 10
 const CHUNK_BYTES = 64 * 1024
 
 const lineFiles: FileFormat = {
+  name: 'text',
   find: findRotatedFiles,
   scanner: (maxRecordBytes) => new LineScanner(maxRecordBytes),
   // From the byte before, so that a line is told from the rest of one.

@@ -1,5 +1,6 @@
 // The entries of a write-ahead log in batches: whole batches of the writer only, and with `follow` for ever.
 import { stat } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LogboomError } from '../../base/errors.ts'
 import { ENTRY, STATE } from '../../formats/wal.ts'
@@ -7,7 +8,8 @@ import type { WalStep } from '../../formats/wal-decoder.ts'
 import { WalReplay } from '../../formats/wal-replay.ts'
 import { ChangeWatch } from '../engine/change-watch.ts'
 import { notFound } from '../engine/context.ts'
-import type { ReadContext, RecordBatch } from '../reader.ts'
+import { type Cursor, checksumOf, cursorLost, noHead } from '../engine/cursor.ts'
+import { type ReadContext, type RecordBatch, recordAt } from '../reader.ts'
 import { findSegments, isFollowed, type SegmentPlace, SegmentSource } from './wal-segments.ts'
 
 /** A writer copies a record into the file in steps; what looks damaged at the end is looked at again after this. */
@@ -30,8 +32,55 @@ export async function* readWal(
   const places = await findSegments(path, isFolder)
   if (places.length === 0) throw notFound(path)
   const tail = await lookAtTail(places[places.length - 1])
+  const { from } = context
+  if (typeof from === 'object' && 'cursor' in from) await requireEntry(path, from.cursor, context, tail)
+  const place = { format: 'wal', log: basename(path), file: '=', head: noHead }
   const reading = new WalReading(path, isFolder, context, tail)
-  yield* reading.read(reading.begin(places))
+  for await (const batch of reading.read(reading.begin(places))) {
+    batch.place = place
+    yield batch
+  }
+}
+
+/**
+ * Refuses a cursor whose entry is not in the log: released meanwhile, or the log is another one, or was put back to an
+ * older state.
+ */
+async function requireEntry(path: string, cursor: Cursor, context: ReadContext, tail: Tail): Promise<void> {
+  if (cursor.format !== 'wal' || cursor.log !== basename(path)) {
+    const text = `readRecords: the cursor given as 'from' is one of the ${cursor.format} log ${JSON.stringify(cursor.log)}`
+    throw new LogboomError('ERR_OPTION', `${text}, not of the write-ahead log ${path}`, { path })
+  }
+  const { position } = cursor
+  if (position > tail.last) {
+    throw cursorLost(
+      path,
+      `it was entry ${position}, and the last one here is ${tail.last}: this is another log, or an older copy`
+    )
+  }
+  const quiet = {
+    ...context,
+    from: position,
+    follow: false,
+    reuseBuffers: false,
+    damaged: () => {},
+    progress: () => {}
+  }
+  for await (const batch of readWal(path, quiet)) {
+    const { index = 0n, data } = recordAt(batch, 0)
+    if (index > position)
+      throw cursorLost(
+        path,
+        `it was entry ${position}, and the oldest one left is ${index}: ${index - position - 1n} that were not read are gone`
+      )
+    if (data.length !== cursor.length || checksumOf(data) !== cursor.crc)
+      throw cursorLost(
+        path,
+        `entry ${position} is another one: this is another log, or one that was begun anew`
+      )
+    return
+  }
+  throw cursorLost(path, `entry ${position} cannot be read`)
 }
 
 /** What the last segment says about the end of the log. */
@@ -90,7 +139,8 @@ class WalReading {
     const { from } = context
     if (typeof from === 'bigint') this.#from = from
     else if (from === 'end') this.#from = tail.last + 1n
-    else if (typeof from === 'object')
+    else if (typeof from === 'object' && 'cursor' in from) this.#from = from.cursor.position + 1n
+    else if (typeof from === 'object' && 'last' in from)
       this.#from = tail.last - BigInt(Math.min(from.last, Number.MAX_SAFE_INTEGER)) + 1n
     else this.#from = 0n
     if (typeof from === 'number') this.#offset = from

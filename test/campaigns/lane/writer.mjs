@@ -2,7 +2,7 @@
 // writers.ts) say. After each call that has returned it counts in a file, which survives whatever becomes of it.
 import { openSync, writeSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { BinaryFile, RotatingFile } from 'logboom'
+import { BinaryFile, DirectFile, EventFiles, RotatingFile, WriteAheadLog } from 'logboom'
 import { createRandom } from '../../helpers/random.mjs'
 
 const { kind, name, options, oracle, bytes, burst, count, death } = JSON.parse(process.argv[2])
@@ -10,8 +10,15 @@ const random = createRandom(name)
 const counted = Buffer.alloc(8)
 const oracleFd = openSync(oracle, 'w', 0o600)
 
-const isText = kind === 'rotating-file'
-const sink = isText ? new RotatingFile(options) : new BinaryFile(options)
+const kinds = {
+  'rotating-file': () => new RotatingFile(options),
+  'binary-file': () => new BinaryFile(options),
+  'direct-file': () => new DirectFile(options),
+  'event-files': () => new EventFiles(options),
+  wal: () => WriteAheadLog.open(options)
+}
+const isText = kind !== 'binary-file'
+const sink = await kinds[kind]()
 for (const event of ['warning', 'degraded', 'dropped', 'recovered-lane']) {
   sink.on(event, (detail) => writeSync(1, `${JSON.stringify({ event, ...detail })}\n`))
 }

@@ -11,11 +11,13 @@ import { sized } from '../../helpers/sized.ts'
 import { checkAfterCrash, startWalWriter } from '../../helpers/wal-crash.ts'
 
 const cuts = sized(100, 5)
+/** The mounting and checking of file systems, a few times longer than it takes. */
+const CUT_LIMIT_MS = 20_000
 
 describe.each<LoopKind>(['ext4', 'xfs'])('%s', (kind) => {
   const reason = powerUnavailable(kind)
   const title = `${cuts} power cuts${reason === undefined ? '' : ` (skipped: ${reason})`}`
-  test.skipIf(reason !== undefined)(title, { timeout: 1_800_000 }, async () => {
+  test.skipIf(reason !== undefined)(title, { timeout: 60_000 + cuts * CUT_LIMIT_MS }, async () => {
     const disk = createPoweredDisk(kind)
     const acks = join(createFolder(), 'acks')
     const options = { walDir: join(disk.folder, 'data/wal'), segmentBytes: 300_000, fallback: false as const }

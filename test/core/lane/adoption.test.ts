@@ -1,11 +1,11 @@
 // What dead processes have left in their lanes is written by whoever opens the log, and by those who have it open.
-import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
 import type { LaneFolder } from '../../../src/core/lane/lane-folder.ts'
 import { MappedRing } from '../../../src/core/lane/mapped-ring.ts'
-import type { RingSubject } from '../../../src/core/lane/owner.ts'
+import { LaneOwner, type RingSubject } from '../../../src/core/lane/owner.ts'
 import { type Kind, sinks } from '../../../src/core/registry.ts'
 import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
 import type { RecoveredLaneEvent } from '../../../src/core/sink/contract.ts'
@@ -82,6 +82,24 @@ describe.skipIf(!MappedRing.isAvailable)('lanes of the dead (need the addon)', (
     await file.close()
     expect([readFileSync(path, 'utf8'), readFileSync(other, 'utf8')]).toEqual(['a\n', 'b\n'])
     expect(leftovers()).toEqual([])
+  })
+
+  test('of which only the owner is left are swept away by the next sink with a lane', async () => {
+    const { folder: laneFolder } = LaneOwner.create(folder)
+    const living = LaneOwner.create(folder)
+    for (const name of readdirSync(laneFolder.path)) {
+      if (name.includes(living.id)) continue
+      // The kernel frees the lock of a dead process; the file stays.
+      const dead = join(laneFolder.path, name)
+      const text = readFileSync(dead)
+      unlinkSync(dead)
+      writeFileSync(dead, text, { mode: 0o600 })
+    }
+    expect(leftovers()).toHaveLength(2)
+    const file = new RotatingFile({ path, lane: { dir: folder.path } })
+    await file.close()
+    expect(leftovers()).toEqual([`${living.id}.owner`])
+    living.close()
   })
 
   test('are found however the path of the log is spelled', async () => {

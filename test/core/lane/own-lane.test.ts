@@ -1,9 +1,11 @@
 // A sink that keeps its own records in a lane: `lane: true` of the classes.
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
+import { EventFiles } from '../../../src/core/event-files/event-files.ts'
 import { MappedRing } from '../../../src/core/lane/mapped-ring.ts'
+import { waitingLanes } from '../../../src/core/lane/waiting.ts'
 import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
 import { withInternals } from '../../../src/core/sink/internals.ts'
 import { Spool } from '../../../src/core/spool/spool.ts'
@@ -37,7 +39,10 @@ test.each([
   ['a size that is too small', { maxBytes: '4k' }],
   ['a size that is too large', { maxBytes: '2g' }],
   ['an empty folder', { dir: '' }],
-  ['null', null]
+  ['null', null],
+  ['an empty object', {}],
+  ['an array', []],
+  ['a date', new Date()]
 ])('%s is refused with one clear error', (_what, value) => {
   const options = { path, lock, lane: value as never }
   expect(() => new RotatingFile(options)).toThrow(/^rotating-file: option 'lane' must/)
@@ -143,25 +148,67 @@ describe.skipIf(!MappedRing.isAvailable)('a lane of its own (needs the addon)', 
     }
   )
 
-  test('what cannot be written when the sink is closed is in the lane, and written by the next sink of this process', async () => {
+  test('at its bound, while syncs fail, records are dropped with exact numbers, and what was dropped does not come back', async () => {
     const faulty = createFaultyDisk()
-    const options = { path, lock: false, lane: { dir, maxBytes: '64k' }, fallback: false } as const
-    const file = withInternals({ disk: faulty.disk }, () => new RotatingFile(options))
-    file.write('zero\n')
-    file.flushSync()
-    failNth(faulty, 'write', 1, 'ENOSPC', true)
-    file.write('one\ntwo\n')
-    file.hurry()
+    const options = {
+      path,
+      lock: false,
+      overflow: 'drop-oldest',
+      durability: 'disk',
+      maxBytes: 0,
+      fallback: false
+    } as const
+    const file = withInternals(
+      { disk: faulty.disk },
+      () => new RotatingFile({ ...options, lane: { dir, maxBytes: '64k' } })
+    )
+    faulty.fault = (operation) => (operation.startsWith('fdatasync') ? 'EIO' : undefined)
+    for (let i = 0; i < 1_000; i++) {
+      file.write(`${i} ${'x'.repeat(100)}\n`)
+      if (i % 100 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+    faulty.fault = () => undefined
+    await file.flush()
     await file.close()
-    expect(file.stats()).toMatchObject({ dropped: 0, queuedBytes: 0 })
-    expect(rings()).toHaveLength(1)
-    const next = new RotatingFile(options)
-    next.write('three\n')
-    await next.close()
-    expect(readLog().split('\n').slice(0, -1).toSorted()).toEqual(['one', 'three', 'two', 'zero'])
-    expect(next.stats().recovered).toBe(2)
-    expect(readdirSync(dir)).toEqual([])
+    const { dropped } = file.stats()
+    const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1)
+    const numbers = lines.filter((line) => !line.startsWith('{')).map((line) => Number.parseInt(line, 10))
+    expect(dropped).toBeGreaterThan(0)
+    // Files whose sync failed are left; what is in the last one are all records that were not dropped.
+    expect(new Set(numbers).size).toBe(numbers.length)
+    expect(numbers.length + dropped).toBe(1_000)
   })
+
+  test.each([
+    ['', false, 10],
+    [', large records with it', true, 100_000]
+  ])(
+    'what cannot be written when the sink is closed waits in the lane for whoever opens the log next%s',
+    async (_what, isLarge, bytes) => {
+      const faulty = createFaultyDisk()
+      const options = { path, lock: false, lane: { dir, maxBytes: '64k' }, fallback: false } as const
+      const other = new RotatingFile({ path: join(logs, 'other.log'), lane: { dir } })
+      const file = withInternals({ disk: faulty.disk }, () => new RotatingFile(options))
+      file.write('zero\n')
+      file.flushSync()
+      failNth(faulty, 'write', 1, 'ENOSPC', true)
+      const one = `one ${'x'.repeat(bytes)}`
+      file.write(`${one}\n`)
+      file.hurry()
+      await file.close()
+      expect(file.stats()).toMatchObject({ dropped: 0, queuedBytes: 0 })
+      expect(waitingLanes(path, dir)).toMatchObject([
+        isLarge ? { isHeld: true } : { isHeld: false, records: 1 }
+      ])
+      const next = new RotatingFile(options)
+      next.write('three\n')
+      await next.close()
+      expect(readLog().split('\n').slice(0, -1).toSorted()).toEqual([one, 'three', 'zero'])
+      expect(next.stats().recovered).toBe(1)
+      await other.close()
+      expect(readdirSync(dir)).toEqual([])
+    }
+  )
 
   test('with durability disk it is kept until records are on disk, and they are written again after a failed sync', async () => {
     const faulty = createFaultyDisk()
@@ -182,6 +229,17 @@ describe.skipIf(!MappedRing.isAvailable)('a lane of its own (needs the addon)', 
     await file.close()
     expect(readFileSync(path, 'utf8')).toBe(Array.from({ length: 100 }, (_, i) => `${i}\n`).join(''))
     expect(readdirSync(dir)).toEqual([])
+  })
+
+  test('of a sink that is refused is not left behind', () => {
+    const folder = join(logs, 'folder')
+    mkdirSync(folder)
+    expect(() => new RotatingFile({ path: folder, lane: { dir } })).toThrow('ERR_NOT_FILE')
+    expect(readdirSync(dir)).toEqual([])
+    expect(
+      () => new EventFiles({ dir: folder, output: 'rotating-file', maxBytes: -1, lane: { dir } })
+    ).toThrow('ERR_OPTION')
+    expect(existsSync(dir) && readdirSync(dir)).toEqual([])
   })
 
   test('many sinks of a thread have lanes in one folder, each its own', async () => {

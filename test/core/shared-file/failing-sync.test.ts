@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
 import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
 import { withInternals } from '../../../src/core/sink/internals.ts'
+import { lockStateBytes } from '../../../src/formats/lock-file.ts'
 import { native } from '../../../src/native/index.ts'
 import { createFaultyDisk, type Fault } from '../../helpers/faulty-disk.ts'
 import { createFolder } from '../../helpers/folder.ts'
@@ -135,7 +136,7 @@ test('a short write of the state is an error, and what it should announce is not
   const file = withInternals({ disk: faulty.disk }, () => new RotatingFile({ path, fallback: false }))
   let failing = true
   faulty.fault = (operation, _call, [, , , length]) =>
-    failing && operation === 'write' && length === 64 ? 'SHORT' : undefined
+    failing && operation === 'write' && length === lockStateBytes ? 'SHORT' : undefined
   file.write('line\n')
   await until(() => file.stats().state === 'degraded')
   expect(readFileSync(path, 'utf8')).toBe('')

@@ -6,13 +6,15 @@ import { FrameQueue } from '../../../src/core/queue/payload-queue.ts'
 import { Account } from '../../../src/core/sink/account.ts'
 import type { Overflow } from '../../../src/core/sink/contract.ts'
 import { Intake } from '../../../src/core/sink/intake.ts'
+import { SinkLife } from '../../../src/core/sink/sink-state.ts'
 
 /** An intake of 100 bytes. `makeRoom` is what a pump would do: `room` says how often it can. */
 function create(overflow: Overflow, queue: RecordQueue = new LineQueue()) {
   const account = new Account(new EventEmitter(), '/memory', false)
+  const life = new SinkLife()
   const host = {
-    isOver: false,
     room: 0,
+    end: () => life.become('failed'),
     asked: [] as boolean[],
     makeRoom(isBlocking: boolean): boolean {
       this.asked.push(isBlocking)
@@ -22,7 +24,9 @@ function create(overflow: Overflow, queue: RecordQueue = new LineQueue()) {
       return true
     }
   }
-  const intake = new Intake(account, queue, 100, overflow, host)
+  const intake = new Intake(account, queue, life, { maxBufferBytes: 100, overflow }, (isBlocking) =>
+    host.makeRoom(isBlocking)
+  )
   return { intake, queue, host, account }
 }
 
@@ -90,7 +94,7 @@ test('a caller that is blocked is let go when the target fails for good, and the
   const { intake, queue, host, account } = create('block')
   intake.accept(line('a') + line('b'))
   host.makeRoom = (isBlocking) => {
-    host.isOver = isBlocking
+    if (isBlocking) host.end()
     return isBlocking
   }
   intake.accept(line('c'))
@@ -135,14 +139,14 @@ test('an empty record is one, an empty piece of a stream is nothing', () => {
   frames.intake.accept('')
   expect(frames.queue.hasLines).toBe(true)
   const lines = create('drop-newest')
-  lines.host.isOver = true
+  lines.host.end()
   lines.intake.accept('')
   expect(lines.account.counters.dropped).toBe(0)
 })
 
 test('after the end everything is given up and counted', () => {
   const { intake, queue, host, account } = create('block')
-  host.isOver = true
+  host.end()
   intake.accept(line('a') + line('b'))
   intake.insert(Buffer.from('notice\n'))
   expect(queue.hasLines).toBe(false)

@@ -1,7 +1,7 @@
 // Closing while the disk fails: what is said about the records is exact, and true for each level.
 import { describe, expect, test } from 'vitest'
 import { native } from '../../../src/native/index.ts'
-import { createLines, createSpool } from '../../helpers/create-spool.ts'
+import { createLines, createSpool, impatient } from '../../helpers/create-spool.ts'
 import { createFaultyDisk, type Operation } from '../../helpers/faulty-disk.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { publishedText } from '../../helpers/spool.ts'
@@ -25,7 +25,7 @@ async function closeWhile(
 ): Promise<Closing> {
   const path = createFolder()
   const faulty = createFaultyDisk()
-  const sink = kinds[kind]({ path, workers: 2, ...options }, faulty.disk)
+  const sink = impatient(() => kinds[kind]({ path, workers: 2, ...options }, faulty.disk))
   faulty.fault = (operation) => (operations.includes(operation) ? 'EIO' : undefined)
   for (const record of records) void sink.write(record)
   const error = await sink.close().then(

@@ -10,7 +10,7 @@ import type { Spool } from '../../../src/core/spool/spool.ts'
 import type { SpoolLines } from '../../../src/core/spool/spool-lines.ts'
 import { type Disk, realDisk } from '../../../src/io/disk.ts'
 import { native } from '../../../src/native/index.ts'
-import { createLines, createSpool, eventsOf } from '../../helpers/create-spool.ts'
+import { createLines, createSpool, eventsOf, impatient } from '../../helpers/create-spool.ts'
 import { createFaultyDisk, type FaultyDisk } from '../../helpers/faulty-disk.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { canMount, fill, mountTmpfs } from '../../helpers/mount.ts'
@@ -207,10 +207,10 @@ describe('closing', () => {
     expect(await spool.write('late').catch((failure) => failure)).toMatchObject({ code: 'ERR_CLOSED' })
   })
 
-  test('of a flush that can never be done: the flush rejects, too', { timeout: 40_000 }, async () => {
+  test('of a flush that can never be done: the flush rejects, too', { timeout: 20_000 }, async () => {
     const path = createFolder()
     const faulty = createFaultyDisk()
-    const spool = createSpool({ path }, faulty.disk)
+    const spool = impatient(() => createSpool({ path }, faulty.disk))
     faulty.fault = (operation) =>
       ['publishFile', 'openAsync', 'open'].includes(operation) ? 'ENOSPC' : undefined
     await spool.write('x')

@@ -11,7 +11,7 @@ import { readLog } from '../../helpers/wal-log.ts'
 
 async function openLog(options: Partial<WriteAheadLogOptions> = {}) {
   const walDir = join(createFolder(), 'wal')
-  const log = await WriteAheadLog.open({ walDir, fallback: false, ...options })
+  const log = await WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false, ...options })
   onTestFinished(() => log.close().catch(() => {}))
   const texts = (): string[] => readLog(walDir).entries.map(({ text }) => text)
   return { log, walDir, texts }
@@ -59,7 +59,7 @@ it('a bad batch among good ones of the same moment costs nobody else anything', 
   await log.log(['later'])
   expect(texts()).toEqual(['a', 'b', 'c', 'd', 'later'])
   await log.close()
-  await (await WriteAheadLog.open({ walDir, fallback: false })).close()
+  await (await WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false })).close()
 })
 
 it('a batch that cannot be encoded is rejected alone', async () => {
@@ -87,6 +87,24 @@ it('a batch that cannot be encoded is rejected alone', async () => {
   expect(await log.log(['later'])).toEqual({ firstIndex: 3n, lastIndex: 3n })
   expect(texts()).toEqual(['good', 'good 2', 'later'])
   expect(log.stats().queuedBytes).toBe(0)
+})
+
+it('lines, batches and logSync are in the log in the order in which they were given, at every level', async () => {
+  for (const durability of ['none', 'os', 'disk'] as const) {
+    const { log, texts } = await openLog({ durability, segmentBytes: 4096 })
+    const calls: Promise<unknown>[] = []
+    const expected = Array.from({ length: 200 }, (_, i) => `${i} ${'x'.repeat((i * 31) % 300)}`)
+    for (const [i, text] of expected.entries()) {
+      if (i % 5 === 0) log.write(`${text}\n`)
+      else if (i % 7 === 0) log.logSync([text])
+      else calls.push(log.log([text]))
+      if (i % 40 === 33) log.flushSync('disk')
+      if (i % 50 === 49) await new Promise(setImmediate)
+    }
+    await Promise.all(calls)
+    await log.flush()
+    expect(texts()).toEqual(expected)
+  }
 })
 
 it('an array that is used again for the next batch loses nothing', async () => {
@@ -134,7 +152,7 @@ it("with overflow 'block' a full disk blocks the caller until there is room, and
   const faulty = createFaultyDisk()
   const walDir = join(createFolder(), 'wal')
   const log = await withInternals({ disk: faulty.disk }, () =>
-    WriteAheadLog.open({ walDir, fallback: false, maxBufferBytes: 1000 })
+    WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false, maxBufferBytes: 1000 })
   )
   let failures = 3
   faulty.fault = (operation) => (operation === 'write' && failures-- > 0 ? 'ENOSPC' : undefined)

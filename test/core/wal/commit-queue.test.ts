@@ -139,6 +139,14 @@ test('one group is no larger than its bound, however much waits', async () => {
   expect(log.groups.map((group) => group.length)).toEqual([2, 2])
 })
 
+test('after a failure fewer batches are tried at once, and more again as soon as that works', async () => {
+  const { queue, log } = create()
+  log.failures = [passing(), passing()]
+  await Promise.all(Array.from({ length: 20 }, (_, i) => queue.push(batch(String(i)))))
+  expect(log.groups.map((group) => group.length)).toEqual([5, 10, 5])
+  expect(log.groups.flat()).toEqual(Array.from({ length: 20 }, (_, i) => String(i)))
+})
+
 test('callers that await each batch let others have their turn', async () => {
   const { queue } = create()
   let turns = 0

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { WriteAheadLog } from '../../../src/core/wal/write-ahead-log.ts'
-import { createFolder } from '../../helpers/folder.ts'
+import { createMemoryFolder } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
 import { startProcess } from '../../helpers/script.ts'
 import { sized } from '../../helpers/sized.ts'
@@ -14,7 +14,7 @@ const kills = sized(100, 25)
 test(`killed ${kills} times between createSnapshot and release, it loses nothing`, {
   timeout: 300_000
 }, async () => {
-  const folder = createFolder()
+  const folder = createMemoryFolder()
   const options = { walDir: join(folder, 'wal'), segmentBytes: 4096, fallback: false as const }
   const seenPath = join(folder, 'seen')
   let released = 0n

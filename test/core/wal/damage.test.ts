@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { WriteAheadLog } from '../../../src/core/wal/write-ahead-log.ts'
 import { createContext } from '../../../src/readers/engine/context.ts'
 import { walReader } from '../../../src/readers/formats/wal.ts'
-import { createFolder } from '../../helpers/folder.ts'
+import { createMemoryFolder } from '../../helpers/folder.ts'
 import { collect } from '../../helpers/read.ts'
 import {
   batchEnds,
@@ -23,11 +23,11 @@ import {
 const texts = Array.from({ length: 50 }, (_, i) => `record ${i + 1}`)
 
 async function createLog(options: { segmentBytes?: number; records?: readonly string[] } = {}) {
-  const walDir = join(createFolder(), 'wal')
+  const walDir = join(createMemoryFolder(), 'wal')
   const given = {
     walDir,
     fallback: false as const,
-    ...(options.segmentBytes !== undefined && { segmentBytes: options.segmentBytes })
+    segmentBytes: options.segmentBytes ?? 65_536
   }
   await writeLog(given, options.records ?? texts)
   return { walDir, options: given }
@@ -139,7 +139,7 @@ it('an append that is torn at any byte, with zeros to the end of the file, is a 
   const [path] = segmentsOf(walDir)
   const content = readFileSync(path)
   const from = batchEnds(path)[8]
-  const copies = createFolder()
+  const copies = createMemoryFolder()
   for (let cut = from; cut < content.length; cut++) {
     const folder = join(copies, `${cut}`, 'wal')
     copyFiles(walDir, folder)
@@ -229,7 +229,7 @@ describe('open, verify and repair agree', () => {
       segmentBytes: 4096,
       records: texts.slice(0, 24).map((text) => text.padEnd(400, '.'))
     })
-    const copies = createFolder()
+    const copies = createMemoryFolder()
     const lengths = segmentsOf(walDir).flatMap((path) => {
       const { size } = statSync(path)
       return Array.from({ length: Math.ceil(size / 131) }, (_, i) => ({ path, length: i * 131 }))

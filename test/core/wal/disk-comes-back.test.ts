@@ -15,7 +15,7 @@ describe.each(['EIO', 'ENOSPC'] as const)('%s', (fault) => {
     const faulty = createFaultyDisk()
     const walDir = join(createFolder(), 'wal')
     const log = withInternals({ disk: faulty.disk }, () =>
-      WriteAheadLog.openSync({ walDir, fallback: false })
+      WriteAheadLog.openSync({ walDir, segmentBytes: 65_536, fallback: false })
     )
     const events: string[] = []
     for (const name of ['degraded', 'recovered'] as const) log.on(name, () => events.push(name))
@@ -43,7 +43,7 @@ it('a log of the class that has failed is started again with the same object', a
   const walDir = join(createFolder(), 'wal')
   const patience = { passingMs: 60, failingMs: 60 }
   const log = await withInternals({ disk: faulty.disk, patience }, () =>
-    WriteAheadLog.open({ walDir, fallback: false })
+    WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false })
   )
   await log.log(['one'])
   for (let round = 0; round < 3; round++) {
@@ -73,11 +73,29 @@ it('a folder that cannot be made at first is waited for by the log of a transpor
   const faulty = createFaultyDisk()
   const walDir = join(createFolder(), 'wal')
   faulty.fault = (operation) => (operation === 'mkdir' ? 'ENOSPC' : undefined)
-  const log = withInternals({ disk: faulty.disk }, () => WriteAheadLog.openSync({ walDir, fallback: false }))
+  const log = withInternals({ disk: faulty.disk }, () =>
+    WriteAheadLog.openSync({ walDir, segmentBytes: 65_536, fallback: false })
+  )
   log.write('waits\n')
   await expect.poll(() => log.stats().state).toBe('degraded')
   faulty.fault = () => undefined
   await log.flush()
   expect(readLog(walDir).entries.map(({ text }) => text)).toEqual(['waits'])
   await log.close()
+})
+
+it('a disk with room for some of the batches that wait takes those', async () => {
+  const faulty = createFaultyDisk()
+  const walDir = join(createFolder(), 'wal')
+  const patience = { passingMs: 2_000, failingMs: 0 }
+  const log = await withInternals({ disk: faulty.disk, patience }, () =>
+    WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false })
+  )
+  faulty.fault = (operation, _call, args) =>
+    operation === 'write' && (args[3] as number) > 100_000 ? 'ENOSPC' : undefined
+  const texts = Array.from({ length: 100 }, (_, i) => `${i} ${'x'.repeat(10_000)}`)
+  const ranges = await Promise.all(texts.map((text) => log.log([text])))
+  expect(ranges.map(({ firstIndex }) => firstIndex)).toEqual(texts.map((_, i) => BigInt(i + 1)))
+  await log.close()
+  expect(readLog(walDir).entries.map(({ text }) => text)).toEqual(texts)
 })

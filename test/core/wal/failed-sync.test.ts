@@ -6,15 +6,15 @@ import { describe, expect, it } from 'vitest'
 import { withInternals } from '../../../src/core/sink/internals.ts'
 import { WriteAheadLog } from '../../../src/core/wal/write-ahead-log.ts'
 import { createFaultyDisk, type Operation } from '../../helpers/faulty-disk.ts'
-import { createFolder } from '../../helpers/folder.ts'
+import { createMemoryFolder } from '../../helpers/folder.ts'
 
 const changes: Operation[] = ['truncate', 'rename', 'renameNoReplace', 'unlink', 'fdatasync', 'fsync']
 
 /** The entries that opening a copy of the log finds. */
 async function afterDeath(walDir: string): Promise<string[]> {
-  const copy = join(createFolder(), 'wal')
+  const copy = join(createMemoryFolder(), 'wal')
   cpSync(walDir, copy, { recursive: true })
-  const log = await WriteAheadLog.open({ walDir: copy, fallback: false })
+  const log = await WriteAheadLog.open({ walDir: copy, segmentBytes: 65_536, fallback: false })
   const found: string[] = []
   for await (const { data } of log.read()) found.push(String(data))
   await log.close()
@@ -34,7 +34,7 @@ describe.each<Operation>([
 ])('and %s fails', (also) => {
   it.each([1, 3])('from call %i on: what was acknowledged survives at every moment', async (from) => {
     const faulty = createFaultyDisk()
-    const walDir = join(createFolder(), 'wal')
+    const walDir = join(createMemoryFolder(), 'wal')
     const log = withInternals({ disk: faulty.disk }, () =>
       WriteAheadLog.openSync({ walDir, segmentBytes: 4096, durability: 'os', fallback: false })
     )
@@ -81,7 +81,7 @@ it.each(['fdatasync', 'fsync', 'renameNoReplace', 'rename'] as const)(
   'what logSync says is not in the log is not found by the next start, although %s fails',
   async (also) => {
     const faulty = createFaultyDisk()
-    const walDir = join(createFolder(), 'wal')
+    const walDir = join(createMemoryFolder(), 'wal')
     const log = withInternals({ disk: faulty.disk }, () =>
       WriteAheadLog.openSync({ walDir, segmentBytes: 4096, durability: 'os', fallback: false })
     )

@@ -14,8 +14,8 @@ import {
   failNth,
   type Operation
 } from '../../helpers/faulty-disk.ts'
-import { createFolder } from '../../helpers/folder.ts'
-import { isLong } from '../../helpers/sized.ts'
+import { createMemoryFolder } from '../../helpers/folder.ts'
+import { stride } from '../../helpers/sized.ts'
 import { readLog } from '../../helpers/wal-log.ts'
 
 const operations: Operation[] = [
@@ -87,7 +87,7 @@ async function work(log: WriteAheadLog): Promise<Outcome> {
 }
 
 async function oneRun(faulty: FaultyDisk): Promise<{ walDir: string; outcome: Outcome }> {
-  const walDir = join(createFolder(), 'wal')
+  const walDir = join(createMemoryFolder(), 'wal')
   const options = { walDir, segmentBytes: 4096, fallback: false as const, keepSegments: 1000 }
   // There is something to recover.
   const before = await WriteAheadLog.open(options)
@@ -101,7 +101,7 @@ async function oneRun(faulty: FaultyDisk): Promise<{ walDir: string; outcome: Ou
 }
 
 async function check(walDir: string, outcome: Outcome, label: string): Promise<void> {
-  const log = await WriteAheadLog.open({ walDir, fallback: false })
+  const log = await WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false })
   await log.close()
   const { entries } = readLog(walDir)
   const found = new Map(entries.map(({ index, text }) => [index, text]))
@@ -124,7 +124,7 @@ describe.each(operations)('%s fails', (operation) => {
   it.each(faults)('with %s: any call, once and from then on', { timeout: 600_000 }, async (fault) => {
     const faulty = createFaultyDisk()
     for (const persistent of fault === 'SHORT' ? [false] : [false, true]) {
-      for (let nth = 1; ; nth += isLong || nth < 12 ? 1 : 7) {
+      for (let nth = 1; ; nth += stride(nth, 12)) {
         failNth(faulty, operation, nth, fault, persistent)
         const { walDir, outcome } = await oneRun(faulty)
         const reached = (faulty.calls.get(operation) ?? 0) >= nth
@@ -146,11 +146,11 @@ describe.each(['EIO', 'ENOSPC'] as const)(
   (fault) => {
     it(`${fault}: what resolves is on disk, in order, also after a failure`, async () => {
       const faulty = createFaultyDisk()
-      const walDir = join(createFolder(), 'wal')
+      const walDir = join(createMemoryFolder(), 'wal')
       const patience = { passingMs: 120, failingMs: 60 }
       const log = await withInternals(
         { disk: faulty.disk, patience, shortSyncMs: Number.POSITIVE_INFINITY },
-        () => WriteAheadLog.open({ walDir, fallback: false })
+        () => WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false })
       )
       let syncsHere = 0
       for (let number = 0; number < 400; number++) {

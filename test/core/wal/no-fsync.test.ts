@@ -54,7 +54,7 @@ describe.each<Fault>(['EINVAL', 'ENOSYS', 'EPERM', 'EOPNOTSUPP'])('%s from fsync
     expect(warnings).toEqual(['ERR_UNSUPPORTED'])
     expect(events).toEqual([])
     expect(log.stats().errors).toBe(0)
-    const again = await WriteAheadLog.open({ walDir, fallback: false })
+    const again = await WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false })
     expect(again.lastIndex).toBe(42n)
     expect(again.snapshotIndex).toBe(41n)
     await again.close()
@@ -73,7 +73,7 @@ describe.each<Fault>(['EINVAL', 'ENOSYS', 'EPERM', 'EOPNOTSUPP'])('%s from fsync
     const faulty = createFaultyDisk()
     const { walDir } = createLog(faulty, {})
     const log = withInternals({ disk: faulty.disk }, () =>
-      WriteAheadLog.openSync({ walDir, fallback: false })
+      WriteAheadLog.openSync({ walDir, segmentBytes: 65_536, fallback: false })
     )
     log.write('before\n')
     await log.flush()

@@ -46,8 +46,12 @@ describe('the lock file', () => {
       else if (what === 'a symbolic link') symlinkSync(victim, lock)
       else writeFileSync(lock, text)
       const code = what === 'a symbolic link' ? 'ERR_SYMLINK' : 'ERR_NOT_FILE'
-      await expect(WriteAheadLog.open({ walDir, fallback: false })).rejects.toMatchObject({ code })
-      await expect(new WriteAheadLog({ walDir, fallback: false }).repair()).rejects.toMatchObject({ code })
+      await expect(
+        WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false })
+      ).rejects.toMatchObject({ code })
+      await expect(
+        new WriteAheadLog({ walDir, segmentBytes: 65_536, fallback: false }).repair()
+      ).rejects.toMatchObject({ code })
       expect(readFileSync(victim, 'utf8')).toBe(text)
       if (what.endsWith('file')) expect(readFileSync(lock, 'utf8')).toBe(text)
     }
@@ -73,7 +77,7 @@ describe('the lock file', () => {
   it('is signed on a full disk and by short writes', async () => {
     const faulty = createFaultyDisk()
     const walDir = join(createFolder(), 'wal')
-    await writeLog({ walDir, fallback: false }, ['a'])
+    await writeLog({ walDir, segmentBytes: 65_536, fallback: false }, ['a'])
     let writes = 0
     faulty.fault = (operation) => (operation === 'write' && writes++ === 0 ? 'SHORT' : undefined)
     const log = await withInternals({ disk: faulty.disk }, () => openLog({ walDir }))
@@ -136,7 +140,7 @@ it('the folder of the log and the one above are synced before anything is acknow
   for (const prepare of ['nothing', 'a log', 'an empty folder']) {
     const faulty = createFaultyDisk()
     const walDir = join(folder, prepare.replaceAll(' ', '-'), 'wal')
-    if (prepare === 'a log') await writeLog({ walDir, fallback: false }, ['a'])
+    if (prepare === 'a log') await writeLog({ walDir, segmentBytes: 65_536, fallback: false }, ['a'])
     if (prepare === 'an empty folder') mkdirSync(walDir, { recursive: true })
     const names = new Map<number, string>()
     const synced: string[] = []
@@ -215,7 +219,7 @@ it('the longest name that is taken works through rotation, release and repair', 
   await log.close()
   rmSync(segmentsOf(walDir).at(-1)!)
   expect(await new WriteAheadLog({ walDir }).verify()).toMatchObject({ ok: false })
-  await new WriteAheadLog({ walDir, fallback: false }).repair()
+  await new WriteAheadLog({ walDir, segmentBytes: 65_536, fallback: false }).repair()
   expect((await openLog({ walDir })).lastIndex).toBe(30n)
 })
 
@@ -230,7 +234,9 @@ it('what lies in the place of a segment and is no file is refused with a code, b
   ] as const) {
     rmSync(path, { recursive: true })
     place()
-    await expect(WriteAheadLog.open({ walDir, fallback: false })).rejects.toMatchObject({ code })
+    await expect(WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false })).rejects.toMatchObject(
+      { code }
+    )
     await expect(new WriteAheadLog({ walDir }).verify()).rejects.toMatchObject({ code })
   }
   rmSync(path)
@@ -314,11 +320,13 @@ describe.skipIf(process.getuid?.() !== 0)('files of another user', () => {
     '%s is refused with ERR_OWNER, unless that is wanted',
     async (what) => {
       const walDir = join(createFolder(), 'wal')
-      await writeLog({ walDir, fallback: false }, ['a'])
+      await writeLog({ walDir, segmentBytes: 65_536, fallback: false }, ['a'])
       const path = what === '.lock' ? join(walDir, '.lock') : segmentsOf(walDir)[0]
       chownSync(path, 12345, 12345)
       const before = readFileSync(path)
-      await expect(WriteAheadLog.open({ walDir, fallback: false })).rejects.toMatchObject({
+      await expect(
+        WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false })
+      ).rejects.toMatchObject({
         code: 'ERR_OWNER'
       })
       expect(readFileSync(path).equals(before)).toBe(true)

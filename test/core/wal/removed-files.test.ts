@@ -12,7 +12,7 @@ import { readLog } from '../../helpers/wal-log.ts'
 
 async function openLog(options: Partial<WriteAheadLogOptions> = {}) {
   const walDir = join(createFolder(), 'wal')
-  const log = await WriteAheadLog.open({ walDir, fallback: false, ...options })
+  const log = await WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false, ...options })
   onTestFinished(() => log.close().catch(() => {}))
   const warnings: string[] = []
   log.on('warning', ({ message }) => warnings.push(message))
@@ -63,7 +63,7 @@ describe.each(Object.entries(removals))('%s', (_, remove) => {
         expect(texts(walDir)).toEqual(['1 before', '2 after', '3 later'])
         await expect.poll(() => warnings.length).toBeGreaterThan(0)
         await log.close()
-        const again = await WriteAheadLog.open({ walDir, fallback: false })
+        const again = await WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false })
         expect(again.lastIndex).toBe(3n)
         await again.close()
       }
@@ -85,7 +85,7 @@ it('segments that are gone for good are told of, and the log opens again behind 
   expect(found.at(-1)).toBe(31n)
   expect(found).toEqual(found.map((_, i) => found[0] + BigInt(i)))
   await log.close()
-  const options = { walDir, fallback: false as const }
+  const options = { walDir, segmentBytes: 65_536, fallback: false as const }
   expect(await new WriteAheadLog(options).verify()).toMatchObject({ ok: true })
   const again = await WriteAheadLog.open(options)
   expect(again.lastIndex).toBe(31n)
@@ -105,7 +105,7 @@ it.skipIf(native.backend !== 'addon')(
     expect(copiesOf(walDir).length).toBe(1)
     expect(texts(walDir)).toEqual(['11 after'])
     await log.close()
-    const again = await WriteAheadLog.open({ walDir, fallback: false })
+    const again = await WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false })
     expect(again.lastIndex).toBe(11n)
     await again.close()
   }
@@ -117,7 +117,9 @@ it('a second log cannot be opened in a folder that was put back', async () => {
   rmSync(walDir, { recursive: true })
   await delay(20)
   await log.log(['b'])
-  await expect(WriteAheadLog.open({ walDir, fallback: false })).rejects.toThrow(/ERR_LOCKED/)
+  await expect(WriteAheadLog.open({ walDir, segmentBytes: 65_536, fallback: false })).rejects.toThrow(
+    /ERR_LOCKED/
+  )
   await log.close()
   expect(existsSync(join(walDir, '.lock'))).toBe(true)
   expect(readdirSync(walDir).filter((name) => name.endsWith('.tmp'))).toEqual([])

@@ -22,7 +22,7 @@ import { createFolder } from '../../helpers/folder.ts'
 import { segmentsOf, writeLog } from '../../helpers/wal-damage.ts'
 
 async function openLog(options: WriteAheadLogOptions): Promise<WriteAheadLog> {
-  const log = await WriteAheadLog.open({ fallback: false, ...options })
+  const log = await WriteAheadLog.open({ segmentBytes: 65_536, fallback: false, ...options })
   onTestFinished(() => log.close().catch(() => {}))
   return log
 }
@@ -60,7 +60,7 @@ describe('the folder of the snapshots', () => {
     await fill(old, 3)
     await release(old)
     await old.close()
-    await writeLog({ walDir: payments, fallback: false }, ['a'])
+    await writeLog({ walDir: payments, segmentBytes: 65_536, fallback: false }, ['a'])
     const foreign = '0000000000000001-0000000000000001.snap'
     writeFileSync(join(snap, foreign), encodeSnapshotFile({ index: 1n, term: 1n }))
     const log = await openLog({ walDir: orders })
@@ -92,7 +92,12 @@ describe('a snapshot ahead of the log', () => {
     async (what) => {
       const folder = createFolder()
       const walDir = join(folder, 'wal')
-      const options = { walDir, snapDir: join(folder, 'snap'), fallback: false as const }
+      const options = {
+        walDir,
+        snapDir: join(folder, 'snap'),
+        segmentBytes: 65_536,
+        fallback: false as const
+      }
       await consumed(options, 20)
       cpSync(walDir, join(folder, 'copy'), { recursive: true })
       await consumed(options, 20)

@@ -29,7 +29,7 @@ const FIRST = segmentName(0n, 0n)
 function createOptions(
   overrides: Partial<WriteAheadLogOptions> & { walDir?: string } = {}
 ): WriteAheadLogOptions & { walDir: string } {
-  return { walDir: join(createFolder(), 'wal'), fallback: false, ...overrides }
+  return { walDir: join(createFolder(), 'wal'), segmentBytes: 65_536, fallback: false, ...overrides }
 }
 
 async function openLog(options: WriteAheadLogOptions): Promise<WriteAheadLog> {
@@ -136,7 +136,7 @@ it('a log that was never started can be closed', async () => {
 
 describe('files', () => {
   it('begins with exactly the bytes of etcd, in a folder and files of its permissions', async () => {
-    const options = createOptions({ metadata: 'somedata' })
+    const options = createOptions({ metadata: 'somedata', segmentBytes: undefined })
     const log = await openLog(options)
     expect(statSync(options.walDir).mode & 0o777).toBe(0o700)
     expect(statSync(join(options.walDir, FIRST)).mode & 0o777).toBe(0o600)

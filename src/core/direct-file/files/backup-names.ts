@@ -3,7 +3,6 @@ import { basename, dirname, join } from 'node:path'
 import { systemCode } from '../../../base/errors.ts'
 import { formatBackupName, groupBackups } from '../../../formats/backup-name.ts'
 import type { Disk } from '../../../io/disk.ts'
-import { syncFolder } from '../../../io/open-file.ts'
 
 /** Names that somebody else may have taken since the folder was read. */
 const MAX_TAKEN = 10_000
@@ -18,8 +17,8 @@ export class BackupNames {
     this.#path = path
   }
 
-  /** Renames the file, and makes that durable if `syncs`. Returns the new path. */
-  setAside(syncs: boolean): string {
+  /** Renames the file, which the folder's next sync makes durable. Returns the new path. */
+  setAside(): string {
     const folder = dirname(this.#path)
     const base = basename(this.#path)
     const newest = this.#newest ??
@@ -35,7 +34,6 @@ export class BackupNames {
         throw error
       }
       this.#newest = { stamp, number }
-      if (syncs) syncFolder(this.#disk, folder)
       return to
     }
     throw new Error(`${this.#path}: all backup names of this second are taken`)

@@ -4,7 +4,7 @@ import { LogboomError, systemCode } from '../../../base/errors.ts'
 import { BLOCK_BYTES, encodeFiller, isSealIntact, roundUp, SEAL_BYTES } from '../../../formats/direct-file.ts'
 import { detectLayout } from '../../../formats/direct-file-layout.ts'
 import type { Disk } from '../../../io/disk.ts'
-import { type OpenFile, type OpenOptions, openFile } from '../../../io/open-file.ts'
+import { cannotSync, type OpenFile, type OpenOptions, openFile } from '../../../io/open-file.ts'
 import type { FrameFileOptions } from './flush-target.ts'
 
 const PAGE_BYTES = 4096
@@ -111,11 +111,20 @@ export function fillUp(
     for (let at = 0; at < filler.length; ) {
       at += disk.write(plain.fd, filler, at, filler.length - at, size + at)
     }
-    disk.fdatasync(plain.fd)
+    syncFiller(disk, plain.fd)
   } finally {
     plain.release()
   }
   return start
+}
+
+/** Where nothing can be synced, the first flush meets that, too. */
+function syncFiller(disk: Disk, fd: number): void {
+  try {
+    disk.fdatasync(fd)
+  } catch (error) {
+    if (!cannotSync(error)) throw error
+  }
 }
 
 /** `whole`: ends with a seal; `torn`: a direct file of any layout; `other`: something else. */

@@ -30,7 +30,8 @@ export type FlushItem = FrameBlock | LargeFrame
  * `write` throws while anything is left in the list; calling it again is always right, also with more at its end.
  *
  * An error of `write`, `rotate`, `open` or `close` is everybody's: nothing is known to be impossible, and it is tried
- * again. What concerns one file of a group alone is kept from the others by the group, and told by `heldFailure`.
+ * again, except for a `NotSyncableError`, which says that it is. What concerns one file of a group alone is kept from the
+ * others by the group, and told by `heldFailure`.
  */
 export interface FlushTarget {
   /** Whether records that are off the list are neither on disk nor counted as lost. */
@@ -69,6 +70,8 @@ export interface FrameFileOptions {
   readonly directIO: 'auto' | 'require' | 'off'
   /** Whether a write counts only once it survives a loss of power. Default: true. */
   readonly sync?: boolean
+  /** Whether a file system that cannot sync is refused for good, with a `NotSyncableError`. Default: false. */
+  readonly mustSync?: boolean
   readonly mode: number
   readonly dirMode: number
   readonly mkdir: boolean

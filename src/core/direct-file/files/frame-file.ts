@@ -1,10 +1,10 @@
 // One file of frames: which descriptor is open at the path, where the next flush goes, when the file is set aside.
 // O_DIRECT where the file system allows it; never O_APPEND, which loses data together with O_DIRECT.
-import { dirname } from 'node:path'
 import { LogboomError } from '../../../base/errors.ts'
 import { ENTRY_HEADER_BYTES, frameBytes, roundUp, SEAL_BYTES } from '../../../formats/direct-file.ts'
 import type { Disk, FileStat } from '../../../io/disk.ts'
-import { type OpenFile, syncFolder } from '../../../io/open-file.ts'
+import type { OpenFile } from '../../../io/open-file.ts'
+import { NotSyncableError } from '../../sink/target.ts'
 import { BackupNames } from './backup-names.ts'
 import { DirectOpener, fillUp, inspect } from './direct-open.ts'
 import { salvage, skipRecords, splitBlock } from './entry-blocks.ts'
@@ -15,6 +15,7 @@ import { type FlushItem, type FrameFileOptions, isLarge, type TargetNews } from 
 import { BrokenBlock, type FlushWriter } from './flush-writer.ts'
 import { FlushFailure, type Reach } from './piece-writer.ts'
 import { Reserve } from './reserve.ts'
+import { SyncDuty } from './sync-duty.ts'
 
 /** Turns of `write` without an item written: after a rotation, a split, another alignment, another file. */
 const MAX_IDLE_TURNS = 10
@@ -37,7 +38,7 @@ export class FrameFile {
   readonly #opener: DirectOpener
   readonly #backupNames: BackupNames
   readonly #reserve: Reserve
-  readonly #syncs: boolean
+  readonly #duty: SyncDuty
   readonly #reach: Reach = { written: 0, synced: 0 }
   #state: State = 'closed'
   #file: OpenFile | undefined
@@ -67,7 +68,9 @@ export class FrameFile {
     this.#writer = writer
     this.#journal = journal
     this.#isUnknown = isRestart
-    this.#syncs = options.sync ?? true
+    this.#duty = new SyncDuty(disk, path, options, (message) =>
+      news.warning('ERR_UNSUPPORTED', message, path)
+    )
     this.#opener = new DirectOpener(disk, path, options, (code, message) => news.warning(code, message, path))
     this.#backupNames = new BackupNames(disk, path)
     this.#reserve = new Reserve(disk, path, options.preallocate, (message) =>
@@ -102,17 +105,18 @@ export class FrameFile {
       takeOver(this.#disk, path, this.#options, this.#journal, this.#writer.writerId, this.#account)
       this.#isUnknown = false
     }
-    const isNew = this.#prepare()
+    this.#prepare()
     const left = this.#left
     const file = this.#opener.open((opened) => left !== undefined && opened.is(left))
     try {
-      if (isNew && this.#syncs) syncFolder(this.#disk, dirname(path))
       this.#size = fillUp(this.#disk, file, path, this.#opener.alignment, this.#options)
     } catch (error) {
       file.release()
       throw error
     }
     this.#file = file
+    // Whoever made a file without a flush may not have synced its folder.
+    if (this.#size === 0) this.#duty.namesChanged()
     this.#journal.size = this.#size
     this.#enter('open')
     this.#reserve.cut(this.#size)
@@ -170,6 +174,7 @@ export class FrameFile {
     if (this.#state === 'unclean') this.#cutTail()
     if (this.#state === 'open') this.#checkPlace()
     this.open()
+    this.#duty.syncNames(this.#file!.fd)
   }
 
   // An open descriptor says nothing about the path: whoever removes the file and goes on writing fills a file that
@@ -224,24 +229,29 @@ export class FrameFile {
     this.#enter('closed')
   }
 
-  /** Looks at what is at the path; true if that is nothing. Throws `ERR_FORMAT` if it is no direct file. */
-  #prepare(): boolean {
+  /** Looks at what is at the path. Throws `ERR_FORMAT` if it is no direct file. */
+  #prepare(): void {
     const path = this.#path
     const found = this.#disk.lstat(path)
-    if (found === undefined) return true
+    if (found === undefined) return
     const left = this.#left
     const isAsLeft =
       left !== undefined && left.ino === found.ino && left.dev === found.dev && left.size === found.size
-    if (!found.isFile || found.size === 0 || isAsLeft) return false
+    if (!found.isFile || found.size === 0 || isAsLeft) return
     const verdict = inspect(this.#disk, path, found.size)
-    if (verdict === 'whole') return false
+    if (verdict === 'whole') return
     if (verdict === 'other') {
       throw new LogboomError('ERR_FORMAT', `${path} exists and is not a direct file`, { path })
     }
-    const to = this.#backupNames.setAside(this.#syncs)
+    const to = this.#setAside()
     const message = `${path} did not end with a whole flush of this format; it is kept as ${to}`
     this.#news.warning('ERR_CORRUPT', message, path)
-    return true
+  }
+
+  #setAside(): string {
+    const to = this.#backupNames.setAside()
+    this.#duty.namesChanged()
+    return to
   }
 
   /** Bytes of entries that one frame can hold in a file that has `size` bytes, its seal included. */
@@ -279,7 +289,7 @@ export class FrameFile {
       start,
       alignment,
       isDirect,
-      syncs: this.#syncs,
+      syncs: this.#duty.syncs,
       reach: this.#reach
     }
     const before = this.#account.records
@@ -297,6 +307,10 @@ export class FrameFile {
       if (error.isRefused && this.#state === 'open' && this.#opener.refused()) {
         // The next descriptor is opened in another way.
         this.#release()
+        return false
+      }
+      if (error.error instanceof NotSyncableError) {
+        this.#duty.cannotSync(error.error)
         return false
       }
       throw error.error
@@ -349,7 +363,7 @@ export class FrameFile {
     }
     const found = this.#disk.lstat(this.#path)
     if (found !== undefined && file.is(found)) {
-      const to = this.#backupNames.setAside(this.#syncs)
+      const to = this.#setAside()
       this.#countRotation()
       this.#news.rotated({ from: this.#path, to, bytes: size }, true)
     }
@@ -359,7 +373,7 @@ export class FrameFile {
   #turnOver(): void {
     const bytes = this.#size
     this.#release()
-    const to = this.#backupNames.setAside(this.#syncs)
+    const to = this.#setAside()
     this.#countRotation()
     this.#news.rotated({ from: this.#path, to, bytes }, false)
     this.open()

@@ -4,6 +4,7 @@
 import { monotonicMs } from '../../../base/clock.ts'
 import { errorMessage, LogboomError, systemCode } from '../../../base/errors.ts'
 import type { Disk } from '../../../io/disk.ts'
+import { NotSyncableError } from '../../sink/target.ts'
 import type { FlushAccount } from './flush-account.ts'
 import type { FlushJournal } from './flush-journal.ts'
 import type { FlushItem, FlushTarget, FrameFileOptions, TargetNews } from './flush-target.ts'
@@ -204,6 +205,8 @@ export class GroupFile implements FlushTarget {
 
   /** Answers for a part that could not be written; false if it has to stay with the flusher. */
   #keep({ tag, items }: TaggedPart, member: Member, error: unknown): boolean {
+    // What one file cannot have here, none can.
+    if (error instanceof NotSyncableError) throw error
     if (isRefusal(error)) {
       const held = this.#held.of(tag) ?? []
       this.#lose(tag, member, held.splice(0))

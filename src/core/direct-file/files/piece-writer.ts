@@ -4,6 +4,8 @@ import { monotonicMs } from '../../../base/clock.ts'
 import { errorMessage, LogboomError, systemCode } from '../../../base/errors.ts'
 import { roundUp } from '../../../formats/direct-file.ts'
 import type { Disk } from '../../../io/disk.ts'
+import { cannotSync } from '../../../io/open-file.ts'
+import { NotSyncableError } from '../../sink/target.ts'
 import type { FlushAccount } from './flush-account.ts'
 
 const PAGE_BYTES = 4096
@@ -138,6 +140,7 @@ export class PieceWriter {
     try {
       this.#disk.fdatasync(fd)
     } catch (error) {
+      if (cannotSync(error)) throw new FlushFailure(new NotSyncableError(path, error), false)
       const message = `sync of ${path} failed: ${errorMessage(error)}`
       throw new FlushFailure(new LogboomError('ERR_SYNC', message, { path, cause: error }), true)
     }

@@ -1,6 +1,7 @@
 // Tries what may fail, and tries it again with growing pauses; says once that it fails and once that it works again.
 import { monotonicMs } from '../../../base/clock.ts'
 import { errorMessage, LogboomError, systemCode } from '../../../base/errors.ts'
+import { NotSyncableError } from '../../sink/target.ts'
 import type { FlushAccount } from '../files/flush-account.ts'
 import type { FlushTarget } from '../files/flush-target.ts'
 import { control, runState } from '../memory/shared-memory.ts'
@@ -54,6 +55,10 @@ export class Attempts {
       work()
     } catch (error) {
       this.#account.countError()
+      if (error instanceof NotSyncableError) {
+        Atomics.store(this.#words, control.unsyncable, 1)
+        return false
+      }
       this.#failed(this.#path, error)
       return false
     }

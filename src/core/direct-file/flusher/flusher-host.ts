@@ -15,13 +15,13 @@ import {
   statistic,
   threadState
 } from '../memory/shared-memory.ts'
+import { mayLive } from '../memory/thread-life.ts'
 import { openRecords } from '../statistics.ts'
 import type { FlusherMessage, FlusherOptions, FlusherRequest } from './flusher-protocol.ts'
 import type { FlusherThreadData } from './flusher-thread.ts'
-import { mayLive } from './thread-life.ts'
 
 /** A flusher that was given up may finish the call it is in, and is terminated then. */
-const LAST_CALL_MS = 500
+export const LAST_CALL_MS = 500
 /** A thread in a call that never returns cannot be ended; its disk refuses all further ones. */
 const MAX_TERMINATIONS = 10
 const RESTART_MIN_MS = 50
@@ -41,7 +41,7 @@ export interface HostNews {
   message(message: FlusherMessage): void
   /** The thread ended and is started again. */
   ended(error: LogboomError): void
-  /** It ended too often; what was in memory is counted as lost. */
+  /** It ended too often, or cannot do its work here; what was in memory is counted as lost. */
   failed(error: LogboomError): void
   /** No thread works any more, and none will. */
   over(): void
@@ -191,7 +191,14 @@ export class FlusherHost {
       Atomics.load(this.#memory.words, control.giveUp) !== 0
     )
       this.#end()
+    else if (Atomics.load(this.#memory.words, control.unsyncable) !== 0) this.#fail(this.#notSyncable())
     else this.#planRestart()
+  }
+
+  #notSyncable(): LogboomError {
+    const { path } = this.#memory.handle
+    const message = `${path} is on a file system that cannot sync it, so nothing can be durable there`
+    return new LogboomError('ERR_UNSUPPORTED', message, { path })
   }
 
   #planRestart(): void {
@@ -212,7 +219,8 @@ export class FlusherHost {
     })
     this.#enter('pausing')
     if (this.#deaths >= MAX_DEATHS) {
-      this.#fail(error)
+      const message = `the thread that writes ${path} has ended ${this.#deaths} times in a row; nothing more is written`
+      this.#fail(new LogboomError('ERR_IO', message, { path, cause: error }))
       return
     }
     const delayMs = Math.min(RESTART_MIN_MS * 2 ** Math.max(0, this.#deaths - 1), RESTART_MAX_MS)
@@ -223,11 +231,9 @@ export class FlusherHost {
   }
 
   /** Nothing is accepted any more, and what waits will not be written. */
-  #fail(cause: LogboomError): void {
+  #fail(failure: LogboomError): void {
     const { words, statistics, handle } = this.#memory
-    const { path } = handle
-    const message = `the thread that writes ${path} has ended ${this.#deaths} times in a row; nothing more is written`
-    this.#failure = new LogboomError('ERR_IO', message, { path, cause })
+    this.#failure = failure
     Atomics.store(words, control.state, runState.failed)
     for (let shard = 0; shard < 2 * handle.shape.shards; shard++) {
       const index = this.#memory.shardWord(0, shard)
@@ -236,7 +242,7 @@ export class FlusherHost {
     }
     statistics[statistic.lost] += openRecords(this.#memory)
     Atomics.notify(words, control.flushed)
-    this.#news.failed(this.#failure)
+    this.#news.failed(failure)
     this.#end()
   }
 

@@ -12,7 +12,7 @@ import {
   statistic
 } from '../memory/shared-memory.ts'
 import { openRecords } from '../statistics.ts'
-import { FlusherHost, type FlusherHostOptions, type HostNews } from './flusher-host.ts'
+import { FlusherHost, type FlusherHostOptions, type HostNews, LAST_CALL_MS } from './flusher-host.ts'
 import type { FlusherMessage, FlusherRequest } from './flusher-protocol.ts'
 import { STALL_MS, StallClock } from './stall-clock.ts'
 
@@ -30,7 +30,7 @@ export class FlusherLink {
   readonly memory: SharedMemory
   readonly #host: FlusherHost
   readonly #news: LinkNews
-  #closing: Promise<number> | undefined
+  #closing: Promise<void> | undefined
   /** Called when no thread works any more, and none will. */
   #over: (() => void) | undefined
   readonly #flushes = new Map<number, Waiter>()
@@ -118,21 +118,36 @@ export class FlusherLink {
     this.#waitNow(control.flushed, undefined, () => this.state >= runState.closed)
   }
 
+  /**
+   * For a process that exits: ends the thread, waiting a moment for the call it is in, and counts what is not on disk as
+   * lost. What another thread accepts afterwards is nobody's any more.
+   */
+  endNow(): void {
+    const { memory } = this
+    this.#host.giveUp()
+    try {
+      this.#waitNow(control.flushed, LAST_CALL_MS, () => this.state >= runState.closed)
+    } catch {
+      // It ended in another way, or never comes back from its call.
+    }
+    memory.statistics[statistic.lost] += openRecords(memory)
+  }
+
   /** For a thread that blocks and gets no events: starts the flusher's thread again if it has ended. */
   look(): void {
     this.#host.look()
   }
 
   /**
-   * Writes what is left and ends the thread; with `isVain` somebody has waited for that long enough. Resolves with the
-   * number of records that could not be written.
+   * Writes what is left and ends the thread; with `isVain` somebody has waited for that long enough. Records that could not
+   * be written are counted as lost.
    */
-  close(isVain = false): Promise<number> {
+  close(isVain = false): Promise<void> {
     this.#closing ??= this.#close(isVain)
     return this.#closing
   }
 
-  async #close(isVain: boolean): Promise<number> {
+  async #close(isVain: boolean): Promise<void> {
     const { words, statistics } = this.memory
     for (const state of [runState.opening, runState.open, runState.degraded]) {
       if (Atomics.compareExchange(words, control.state, state, runState.closing) === state) break
@@ -156,9 +171,7 @@ export class FlusherLink {
     Atomics.store(words, control.state, runState.closed)
     Atomics.notify(words, control.flushed)
     this.#settleAll()
-    const lost = openRecords(this.memory)
-    statistics[statistic.lost] += lost
-    return lost
+    statistics[statistic.lost] += openRecords(this.memory)
   }
 
   #waitNow(word: number, timeoutMs: number | undefined, isDone: () => boolean): void {

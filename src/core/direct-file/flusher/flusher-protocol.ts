@@ -54,8 +54,8 @@ export type FlusherMessage =
   /** Somebody else changed what is at the path. */
   | { readonly type: 'replaced'; readonly message: string; readonly path: string }
   | { readonly type: 'recovered' }
-  /** Accepted records that will not be written, already counted. */
-  | { readonly type: 'lost'; readonly records: number }
+  /** Accepted records will not be written; how many is counted in the memory. */
+  | { readonly type: 'lost' }
   /** Everything logged before flush `number` was asked for is on disk, or counted as lost. */
   | { readonly type: 'flushed'; readonly number: number }
   /** Request 'close' of this number is carried out. */

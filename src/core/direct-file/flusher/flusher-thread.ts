@@ -4,9 +4,9 @@ import { type Disk, realDisk } from '../../../io/disk.ts'
 import { native } from '../../../native/index.ts'
 import type { DiskModule } from '../../sink/internals.ts'
 import { control, type DirectFileHandle, SharedMemory, threadState } from '../memory/shared-memory.ts'
+import { systemThread } from '../memory/thread-life.ts'
 import { Flusher } from './flusher.ts'
 import type { FlusherOptions, FlusherRequest } from './flusher-protocol.ts'
-import { systemThread } from './thread-life.ts'
 
 export interface FlusherThreadData {
   readonly handle: DirectFileHandle

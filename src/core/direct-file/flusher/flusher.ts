@@ -46,7 +46,7 @@ export class Flusher {
   readonly #items: FlushItem[] = []
   #itemsEpoch: number | undefined
   #countedDropped = 0
-  #lost = 0
+  #hasLost = false
   #rotations: number
   #reopens: number
   #nextFlushAtMs = Number.POSITIVE_INFINITY
@@ -120,6 +120,11 @@ export class Flusher {
       const seen = Atomics.load(words, control.wake)
       this.step()
       if (Atomics.load(words, control.state) === runState.closed) return
+      // Whoever started this thread looks why it ended, and starts no other.
+      if (Atomics.load(words, control.unsyncable) !== 0) {
+        this.#release()
+        return
+      }
       this.#waitForWork(seen)
     }
   }
@@ -208,6 +213,14 @@ export class Flusher {
   /** The last thing this thread does. */
   #end(): void {
     const { words } = this.#memory
+    this.#release()
+    Atomics.store(words, control.state, runState.closed)
+    Atomics.notify(words, control.state)
+    Atomics.notify(words, control.flushed)
+    this.#port.send({ type: 'closed' })
+  }
+
+  #release(): void {
     try {
       this.#target.close()
     } catch {
@@ -215,10 +228,6 @@ export class Flusher {
     }
     this.#reportLost()
     this.#large.close()
-    Atomics.store(words, control.state, runState.closed)
-    Atomics.notify(words, control.state)
-    Atomics.notify(words, control.flushed)
-    this.#port.send({ type: 'closed' })
   }
 
   /** Writes the set that a swap left to us; true if nothing of it remains. */
@@ -326,12 +335,12 @@ export class Flusher {
   #countLost(records: number): void {
     if (records === 0) return
     this.#account.countLost(records)
-    this.#lost += records
+    this.#hasLost = true
   }
 
   #reportLost(): void {
-    if (this.#lost === 0) return
-    this.#port.send({ type: 'lost', records: this.#lost })
-    this.#lost = 0
+    if (!this.#hasLost) return
+    this.#port.send({ type: 'lost' })
+    this.#hasLost = false
   }
 }

@@ -21,6 +21,7 @@ import {
   slot,
   statistic
 } from '../memory/shared-memory.ts'
+import { noteDeadWriters } from '../memory/thread-life.ts'
 
 /**
  * A thread that makes no progress for so long while this one runs is taken for dead even if the system did not
@@ -28,6 +29,8 @@ import {
  */
 const PRESUMED_DEAD_MS = 30_000
 const POLL_MS = 0.1
+/** What takes longer than a copy does may have ended. */
+const LOOK_FOR_DEAD_MS = 5
 
 /** Finds the record too large for a shard that has number `id`, and counts `kib`. */
 export type TakeLarge = (id: number, kib: number) => Uint8Array | undefined
@@ -93,6 +96,7 @@ export class ShardCollector {
     const collected: Collected = { items: [], lost: 0, missing: 0 }
     const waiting: LateCopy[] = []
     const nowMs = monotonicMs()
+    if (this.#holes.length > 0) noteDeadWriters(this.#memory)
     for (const copy of this.#holes) {
       const verdict = this.#look(copy)
       if (verdict === 'copying' && nowMs - copy.sinceMs < PRESUMED_DEAD_MS) {
@@ -146,6 +150,7 @@ export class ShardCollector {
   /** Gives the lines of writers that closed or died to new ones, keeping their counts. */
   freeWriters(): void {
     const { words, floats, statistics } = this.#memory
+    noteDeadWriters(this.#memory)
     for (let writer = 0; writer < MAX_WRITERS; writer++) {
       const line = this.#memory.writerLine(writer)
       if (Atomics.load(words, line + slot.owner) !== deadWriter) continue
@@ -157,6 +162,7 @@ export class ShardCollector {
       statistics[statistic.goneDropped] += floats[line / 2 + slot.dropped]
       floats[line / 2 + slot.records] = 0
       floats[line / 2 + slot.dropped] = 0
+      Atomics.store(words, line + slot.systemThread, 0)
       Atomics.store(words, line + slot.owner, 0)
     }
   }
@@ -182,6 +188,7 @@ export class ShardCollector {
   /** Waits for the copies in progress in `set`; returns those that are not complete in time. */
   #await(set: number): LateCopy[] {
     const started = monotonicMs()
+    let lookAtMs = started + LOOK_FOR_DEAD_MS
     for (;;) {
       const copying = this.#copying(set, started)
       const passedMs = monotonicMs() - started
@@ -193,6 +200,9 @@ export class ShardCollector {
         return copying.filter((hole) => hole.offset !== -1)
       }
       sleep(POLL_MS)
+      if (monotonicMs() < lookAtMs) continue
+      noteDeadWriters(this.#memory)
+      lookAtMs = monotonicMs() + LOOK_FOR_DEAD_MS
     }
   }
 

@@ -59,10 +59,12 @@ export const control = {
   /** The shape of the memory: whoever attaches to it has been told the same. */
   shards: 21,
   shardBytes: 22,
-  limitBytes: 23
+  limitBytes: 23,
+  /** Not 0: the file system cannot sync, records have to be on disk, and no thread will write any more. */
+  unsyncable: 24
 } as const
 
-/** `failed`: the flusher's thread ended again and again, and nothing is accepted any more. */
+/** `failed`: no flusher's thread can do its work, and nothing is accepted any more. */
 export const runState = { opening: 0, open: 1, degraded: 2, closing: 3, closed: 4, failed: 5 } as const
 
 /** The flusher's thread; one that has ended is started again. */
@@ -107,6 +109,8 @@ export const slot = {
   shard: 2,
   offset: 3,
   bytes: 4,
+  /** The system's number of the writer's thread, where its end has to be looked for; else 0. */
+  systemThread: 5,
   /** Float64 indexes within the line: accepted records, dropped records. */
   records: 4,
   dropped: 5,

@@ -30,6 +30,7 @@ import {
   slot,
   threadState
 } from './shared-memory.ts'
+import { systemThread } from './thread-life.ts'
 
 /** Bytes of a number before a record: which of several files it is for. */
 export const TAG_BYTES = 4
@@ -93,6 +94,7 @@ export class DirectWriter {
     this.#recordsAt = this.#line / 2 + slot.records
     this.#droppedAt = this.#line / 2 + slot.dropped
     this.#sequence = words[this.#line + slot.sequence]
+    Atomics.store(words, this.#line + slot.systemThread, systemThread())
     this.#large = new LargeSender(memory)
     this.#exitHandle = native.replaceAtExit(words, this.#line + slot.owner, owners, deadWriter)
   }

@@ -1,0 +1,108 @@
+// Files that were closed before they were known to be on disk: a flush to disk covers them, too.
+import { constants } from 'node:fs'
+import { systemCode } from '../../base/errors.ts'
+import type { Disk } from '../../io/disk.ts'
+import { cannotSync, syncFolder } from '../../io/open-file.ts'
+import { closeQuietly } from '../../io/quietly.ts'
+import { DataSyncError, NotSyncableError } from '../sink/target.ts'
+import type { EventEntry } from './outputs.ts'
+
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+export class ClosedFiles {
+  readonly #disk: Disk
+  readonly #folder: string
+  /** The events, and which closing it was: a file may be opened and closed again while it is synced. */
+  readonly #closings = new Map<EventEntry, number>()
+  #lastClosing = 0
+  /** The last closing that the folder's names are on disk for. */
+  #syncedNames = 0
+
+  constructor(disk: Disk, folder: string) {
+    this.#disk = disk
+    this.#folder = folder
+  }
+
+  /** The file of an event was closed. */
+  add(entry: EventEntry): void {
+    this.#closings.set(entry, ++this.#lastClosing)
+  }
+
+  /** It is open again, and whoever syncs it syncs what it got before. Its name is still to be synced. */
+  delete(entry: EventEntry): void {
+    this.#closings.delete(entry)
+  }
+
+  /**
+   * Syncs all of them. A `DataSyncError` is thrown once: a second sync would succeed and lie. Whatever else is thrown is met
+   * again by the next sync.
+   */
+  async sync(): Promise<void> {
+    for (const [entry, closing] of [...this.#closings]) {
+      try {
+        const fd = await this.#disk.openAsync(entry.path, READ, 0)
+        try {
+          await this.#disk.fdatasyncAsync(fd)
+        } catch (error) {
+          this.#failed(entry.path, fd, error)
+        } finally {
+          closeQuietly(this.#disk, fd)
+        }
+      } catch (error) {
+        this.#forgive(entry, closing, error)
+      }
+      this.#done(entry, closing)
+    }
+    this.#syncNames()
+  }
+
+  /** The same on this thread. */
+  syncNow(): void {
+    for (const [entry, closing] of [...this.#closings]) {
+      try {
+        const fd = this.#disk.open(entry.path, READ, 0)
+        try {
+          this.#disk.fdatasync(fd)
+        } catch (error) {
+          this.#failed(entry.path, fd, error)
+        } finally {
+          closeQuietly(this.#disk, fd)
+        }
+      } catch (error) {
+        this.#forgive(entry, closing, error)
+      }
+      this.#done(entry, closing)
+    }
+    this.#syncNames()
+  }
+
+  /** Of a write-ahead log the folder is synced: its segments are when it is closed. */
+  #failed(path: string, fd: number, error: unknown): void {
+    if (!cannotSync(error)) throw new DataSyncError(path, error)
+    if (this.#disk.fstat(fd).isFile) throw new NotSyncableError(path, error)
+  }
+
+  /** What is gone meanwhile needs no sync. */
+  #forgive(entry: EventEntry, closing: number, error: unknown): void {
+    const code = systemCode(error)
+    if (code === 'ENOENT' || code === 'ENOTDIR') return
+    if (error instanceof DataSyncError) this.#done(entry, closing)
+    throw error
+  }
+
+  #done(entry: EventEntry, closing: number): void {
+    if (this.#closings.get(entry) === closing) this.#closings.delete(entry)
+  }
+
+  #syncNames(): void {
+    const closing = this.#lastClosing
+    if (closing === this.#syncedNames) return
+    try {
+      syncFolder(this.#disk, this.#folder)
+    } catch (error) {
+      // Many file systems cannot sync folders, and there is nothing to be gained by asking again.
+      if (!cannotSync(error)) throw error
+    }
+    this.#syncedNames = closing
+  }
+}
