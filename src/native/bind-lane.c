@@ -9,10 +9,14 @@
 
 // Lives until the collector finds its handle, or the environment ends; `memory` is NULL once it is closed.
 typedef struct {
+  // Tells it from the other handles that JavaScript may hold.
+  const void *kind;
   lane_ring ring;
   void *memory;
   size_t length;
 } mapping;
+
+static const char mapping_kind;
 
 static void unmap(mapping *mapped) {
   // Fails only for what was never mapped.
@@ -32,7 +36,9 @@ static mapping *take_mapping(arguments *args) {
   void *data = NULL;
   napi_value handle = take_value(args);
   if (args->failed) return NULL;
-  if (napi_get_value_external(args->env, handle, &data) == napi_ok) return data;
+  if (napi_get_value_external(args->env, handle, &data) == napi_ok && ((mapping *)data)->kind == &mapping_kind) {
+    return data;
+  }
   args->failed = true;
   napi_throw_type_error(args->env, NULL, "logboom addon: expected what laneMap returned");
   return NULL;
@@ -65,6 +71,7 @@ static napi_value lane_map(napi_env env, napi_callback_info info) {
   if (header % 8 != 0 || capacity == 0 || capacity % 8 != 0) return throw_system_error(env, "laneMap", EINVAL);
   mapping *mapped = calloc(1, sizeof *mapped);
   if (mapped == NULL) return throw_system_error(env, "laneMap", ENOMEM);
+  mapped->kind = &mapping_kind;
   mapped->length = (size_t)header + LANE_STATE_BYTES + capacity;
   int result = platform_map(fd, mapped->length, &mapped->memory);
   if (result == 0 && !lane_attach(&mapped->ring, mapped->memory, header, capacity, is_checked)) result = -EBADMSG;
@@ -169,8 +176,10 @@ static napi_value read_records(napi_env env, napi_callback_info info) {
   uint32_t *ends = take_array(&args, napi_uint32_array, &most_ends);
   double *found = take_array(&args, napi_float64_array, &numbers);
   if (args.failed) return NULL;
-  if (numbers < FOUND_NUMBERS || !(found[RECORDS] >= 0 && found[BYTES] >= 0 && found[BYTES] <= (double)target.length) ||
-      !(found[NEXT] >= 0 && found[NEXT] <= 9007199254740991.0) || target.length > UINT32_MAX) {
+  if (numbers < FOUND_NUMBERS || target.length > UINT32_MAX ||
+      !(found[RECORDS] >= 0 && found[RECORDS] <= (double)most_ends) ||
+      !(found[BYTES] >= 0 && found[BYTES] <= (double)target.length) ||
+      !(found[NEXT] >= 0 && found[NEXT] <= 9007199254740991.0)) {
     return throw_system_error(env, "lane", EINVAL);
   }
   lane_found state = {

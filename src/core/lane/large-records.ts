@@ -25,14 +25,11 @@ const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | const
 export class LargeFiles implements LargeRecords {
   readonly #disk: Disk
   readonly #ringPath: string
-  readonly #isSynced: boolean
   #number = 0
 
-  /** `isSynced`: where the memory is a disk's. */
-  constructor(disk: Disk, ringPath: string, isSynced: boolean) {
+  constructor(disk: Disk, ringPath: string) {
     this.#disk = disk
     this.#ringPath = ringPath
-    this.#isSynced = isSynced
   }
 
   put(record: Uint8Array): LargeReference | undefined {
@@ -41,9 +38,7 @@ export class LargeFiles implements LargeRecords {
     let fd: number | undefined
     try {
       fd = this.#disk.open(path, NEW_FILE, 0o600)
-      const crc = writeAll(this.#disk, fd, record)
-      if (this.#isSynced) this.#disk.fdatasync(fd)
-      return { number, crc, length: record.length }
+      return { number, crc: writeAll(this.#disk, fd, record), length: record.length }
     } catch {
       // Whatever it was may pass, and until then the record waits where it came from.
       if (fd !== undefined) removeQuietly(this.#disk, path)

@@ -20,7 +20,7 @@ export class MappedRing extends RingBase {
    * Throws the system's error; EBADMSG if the positions in it are those of no ring.
    */
   constructor(disk: Disk, path: string, fd: number, header: RingHeader) {
-    super(header.capacityBytes, new LargeFiles(disk, path, header.isChecked))
+    super(header.capacityBytes, new LargeFiles(disk, path))
     this.path = path
     this.header = header
     this.#ring = native.laneMap(fd, header.headerBytes, header.capacityBytes, header.isChecked)

@@ -1,6 +1,7 @@
 // What both backings of a ring do alike: records too large for it, reading past them, and the notes.
 import assert from 'node:assert'
 import { requireData } from '../../base/bytes.ts'
+import { LogboomError } from '../../base/errors.ts'
 import {
   type AppendNote,
   decodeNotes,
@@ -32,6 +33,9 @@ export const found = {
 
 /** Why `_read` stopped: nothing is left or no room, something unsound, a record in a file of its own. */
 export const readEnd = { done: 0, damaged: 1, large: 2 } as const
+
+/** Where a record ends in the reader's memory is told in 32 bits. */
+const MAX_RECORD_BYTES = 0xffff_ffff
 
 export abstract class RingBase implements Ring {
   readonly capacityBytes: number
@@ -68,6 +72,9 @@ export abstract class RingBase implements Ring {
     requireData('append', record)
     const length = typeof record === 'string' ? Buffer.byteLength(record) : record.length
     if (length <= this.#maxPayloadBytes) return this._append(record)
+    if (length > MAX_RECORD_BYTES) {
+      throw new LogboomError('ERR_TOO_LARGE', `a record of ${length} bytes; ${MAX_RECORD_BYTES} are the most`)
+    }
     return this.#appendLarge(typeof record === 'string' ? Buffer.from(record) : record)
   }
 

@@ -26,7 +26,8 @@ export interface Ring {
   readonly drained: number
   /**
    * Producer: takes one record as a whole, text as UTF-8 with lone surrogates as U+FFFD. When this returns true, a
-   * consumer finds all of it, whatever happens to this thread. False: no room now, and nothing was taken.
+   * consumer finds all of it, whatever happens to this thread. False: no room now, and nothing was taken. Throws
+   * `ERR_TOO_LARGE` if it has more than 4 294 967 295 bytes.
    */
   append(record: string | Uint8Array): boolean
   /**

@@ -1,6 +1,6 @@
 // A ring in shared memory: for two threads of one process, in JavaScript alone. It ends with the process.
 import assert from 'node:assert'
-import { tmpdir } from 'node:os'
+import { endianness, tmpdir } from 'node:os'
 import {
   arePositions,
   checkWord,
@@ -27,13 +27,18 @@ import { native } from '../../native/index.ts'
 import { NamelessFiles } from './large-records.ts'
 import { found, RingBase, readEnd } from './ring-base.ts'
 
+/** Which of the two words of a position is the lower one. */
+const LOW_WORD = endianness() === 'LE' ? 0 : 1
+
 export class SharedRing extends RingBase {
   /** The memory, for `new SharedRing(buffer)` in another thread. */
   readonly buffer: SharedArrayBuffer
   readonly #bytes: Buffer
   readonly #words: Int32Array
   readonly #longs: BigUint64Array
-  /** Indices of the low words of the positions, and the address of the first byte of data. */
+  /** Indices of the positions, and of their low words, and the address of the first byte of data. */
+  readonly #writtenLong: number
+  readonly #drainedLong: number
   readonly #writtenWord: number
   readonly #drainedWord: number
   readonly #dataAt: number
@@ -64,12 +69,14 @@ export class SharedRing extends RingBase {
     this.#bytes = bytes
     this.#words = new Int32Array(buffer)
     this.#longs = new BigUint64Array(buffer)
-    this.#writtenWord = (headerBytes + WRITTEN_AT) / 4
-    this.#drainedWord = (headerBytes + DRAINED_AT) / 4
+    this.#writtenLong = (headerBytes + WRITTEN_AT) / 8
+    this.#drainedLong = (headerBytes + DRAINED_AT) / 8
+    this.#writtenWord = 2 * this.#writtenLong + LOW_WORD
+    this.#drainedWord = 2 * this.#drainedLong + LOW_WORD
     this.#dataAt = headerBytes + DATA_AT
     this.#notes = bytes.subarray(headerBytes + NOTES_AT, headerBytes + NOTES_AT + 2 * NOTE_BYTES)
-    const drained = Atomics.load(this.#longs, this.#drainedWord / 2)
-    const written = Atomics.load(this.#longs, this.#writtenWord / 2)
+    const drained = Atomics.load(this.#longs, this.#drainedLong)
+    const written = Atomics.load(this.#longs, this.#writtenLong)
     assert(arePositions(written, drained, capacityBytes), 'positions of a ring')
     this.#written = Number(written)
   }
@@ -145,7 +152,7 @@ export class SharedRing extends RingBase {
     const written = this.#written + bytes
     this.#written = written
     // Both words change at once where the higher one does.
-    if (written >>> 0 < low) Atomics.store(this.#longs, this.#writtenWord / 2, BigInt(written))
+    if (written >>> 0 < low) Atomics.store(this.#longs, this.#writtenLong, BigInt(written))
     else Atomics.store(this.#words, this.#writtenWord, written | 0)
   }
 
@@ -214,7 +221,7 @@ export class SharedRing extends RingBase {
 
   protected _release(to: number): void {
     assert(to >= this.drained && to <= this.written && to % 8 === 0, 'a position behind what was read')
-    Atomics.store(this.#longs, this.#drainedWord / 2, BigInt(to))
+    Atomics.store(this.#longs, this.#drainedLong, BigInt(to))
   }
 
   protected _loadNotes(slots: Buffer): void {
