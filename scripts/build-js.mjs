@@ -28,7 +28,6 @@ const internal = [
   'io/disk',
   'native/index',
   'readers/read-records',
-  'transports/pool/pool-thread',
   'transports/winston/transport-options'
 ]
 

@@ -1,16 +1,23 @@
 // The life of a winston transport: it lives as long as a logger holds it, comes again when one takes it up, and tells of
 // its end.
+
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import type { RotatingFileTransport } from 'logboom/winston'
 import { describe, expect, it } from 'vitest'
 import winston from 'winston'
+import { native } from '../../src/native/index.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { random } from '../helpers/random.ts'
+import { built } from '../helpers/script.ts'
 import { until } from '../helpers/until.ts'
 import { createLogger, endLogger, type Opened, openKind, openTransport, plain } from '../helpers/winston.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Texts of the numbers from `from` up to, not including, `to`. */
 const texts = (from: number, to: number): string[] =>
@@ -260,10 +267,10 @@ describe('the end of a transport', () => {
     await transport.close()
   })
 
-  it('makes flush(), rotate(), reopen() and stats() reject ERR_CLOSED, and unhandled ones harmless', async () => {
+  it('makes flush(), rotate() and reopen() reject ERR_CLOSED, and unhandled ones harmless', async () => {
     const { transport } = openTransport()
     await transport.close()
-    for (const name of ['flush', 'rotate', 'reopen', 'stats'] as const) {
+    for (const name of ['flush', 'rotate', 'reopen'] as const) {
       void transport[name]()
       await expect(transport[name]()).rejects.toMatchObject({ code: 'ERR_CLOSED' })
     }
@@ -273,6 +280,23 @@ describe('the end of a transport', () => {
 })
 
 describe('what is logged to a closed transport', () => {
+  it('is told of on stderr: of the first record at once, of all at exit', () => {
+    const path = join(createFolder(), 'app.log')
+    const code = `
+      import winston from 'winston'
+      import { RotatingFileTransport } from ${built('transports/winston/index.js')}
+      const transport = new RotatingFileTransport({ path: ${JSON.stringify(path)}, lock: ${native.canLock} })
+      const logger = winston.createLogger({ transports: [transport] })
+      await transport.close()
+      for (let id = 0; id < 7; id++) logger.info('x')`
+    const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], {
+      encoding: 'utf8',
+      cwd: root
+    })
+    const rest = `logged to the transport of ${path} after it was closed, and lost [ERR_CLOSED]`
+    expect([status, stderr]).toEqual([0, `logboom: 1 record was ${rest}\nlogboom: 6 records were ${rest}\n`])
+  })
+
   it('is told of by "warn" and "dropped" and does not stop the logger or its other transports', async () => {
     const [closed, other] = [openTransport(), openTransport()]
     const logger = createLogger({ format: plain, transports: [closed.transport, other.transport] })
@@ -323,7 +347,11 @@ describe('a logger that holds records back for a slow transport', () => {
   it.each([
     ['end()', (logger: winston.Logger) => void logger.end()],
     ['close()', (logger: winston.Logger) => void logger.close()],
-    ['remove()', (logger: winston.Logger, { transport }: Opened) => void logger.remove(transport)]
+    ['remove()', (logger: winston.Logger, { transport }: Opened) => void logger.remove(transport)],
+    [
+      'flush()',
+      (_logger: winston.Logger, { transport }: Opened) => transport.flush().then(() => transport.close())
+    ]
   ])('%s: all of them reach the transport', async (_name, end) => {
     for (const order of ['first', 'last']) {
       const opened = openTransport()

@@ -1,8 +1,8 @@
 // The account of records that were logged to a transport after it was closed: nobody waits for them, but nobody is to
 // miss them without a word.
-import onExit from 'on-exit-leak-free'
 import { monotonicMs } from '../../base/clock.ts'
 import { LogboomError } from '../../base/errors.ts'
+import { addExitHandler, removeExitHandler } from '../../core/sink/at-exit.ts'
 import type { DroppedEvent } from '../../core/sink/contract.ts'
 import { Notice } from '../../core/sink/notice.ts'
 
@@ -14,6 +14,7 @@ export class LateRecords {
   readonly #tell: (error: LogboomError, dropped: DroppedEvent) => void
   #untold: DroppedEvent = { count: 0, bytes: 0 }
   #nextAtMs = 0
+  readonly #atExit = { exitNow: (): void => this.report() }
 
   constructor(
     path: string,
@@ -27,7 +28,7 @@ export class LateRecords {
 
   /** Tells of the first one at once, of further ones every ten seconds, and of the rest at exit. */
   add(text: string): void {
-    if (this.#untold.count === 0) onExit.register(this, report)
+    if (this.#untold.count === 0) addExitHandler(this.#atExit)
     this.#untold.count++
     this.#untold.bytes += Buffer.byteLength(text)
     if (monotonicMs() >= this.#nextAtMs) this.report()
@@ -36,7 +37,7 @@ export class LateRecords {
   report(): void {
     const dropped = this.#untold
     if (dropped.count === 0) return
-    onExit.unregister(this)
+    removeExitHandler(this.#atExit)
     this.#untold = { count: 0, bytes: 0 }
     this.#nextAtMs = monotonicMs() + INTERVAL_MS
     const what = dropped.count === 1 ? '1 record was' : `${dropped.count} records were`
@@ -48,8 +49,4 @@ export class LateRecords {
     this.#notice.write(error.message, true)
     this.#tell(error, dropped)
   }
-}
-
-function report(late: LateRecords): void {
-  late.report()
 }

@@ -3,8 +3,8 @@
 // the next come behind those of the last.
 import assert from 'node:assert'
 import { EventEmitter } from 'node:events'
-import onExit from 'on-exit-leak-free'
 import { LogboomError } from '../../base/errors.ts'
+import { addExitHandler, removeExitHandler } from '../../core/sink/at-exit.ts'
 import {
   createCounters,
   forwardedEvents,
@@ -45,6 +45,7 @@ export class Outlet extends EventEmitter {
   #heldLength = 0
   /** Writing fails at the moment. */
   #isDegraded = false
+  readonly #atExit = { exitNow: (): void => this.#writeHeld() }
 
   constructor(options: OutletOptions) {
     super()
@@ -86,7 +87,7 @@ export class Outlet extends EventEmitter {
     if (this.#state === 'open') return this.#link!.send(record)
     assert(this.#state === 'reopening')
     // What is to be written when the process exits meanwhile is known to nobody else.
-    if (this.#held.length === 0) onExit.register(this, writeHeld)
+    if (this.#held.length === 0) addExitHandler(this.#atExit)
     this.#held.push(record)
     this.#heldLength += record.length
     return this.#heldLength < this.#options.maxBufferBytes
@@ -95,6 +96,8 @@ export class Outlet extends EventEmitter {
   /** Resolves when everything sent before has reached the sink's durability. */
   async flush(): Promise<void> {
     if (this.#state === 'idle') return
+    // Who closes writes everything, or reports what is lost.
+    if (this.#state === 'closing') return this.#ended
     if (this.#state === 'reopening') await this.#ended
     await this.#running().flush()
   }
@@ -118,9 +121,9 @@ export class Outlet extends EventEmitter {
   }
 
   async stats(): Promise<SinkStats> {
-    if (this.#state === 'idle') return { ...createCounters(), queuedBytes: 0, state: 'opening', lane: 'none' }
+    if (this.#state === 'idle') return { ...createCounters(), queuedBytes: 0, state: 'opening' }
     if (this.#state === 'reopening') await this.#ended
-    return this.#running().stats()
+    return this.#link === undefined ? Promise.reject(this.#gone()) : this.#link.stats()
   }
 
   /** Writes everything and ends the worker. Idempotent; does not reject: what was lost is reported on stderr. */
@@ -163,7 +166,7 @@ export class Outlet extends EventEmitter {
     const held = this.#held.splice(0)
     this.#heldLength = 0
     if (held.length === 0) return
-    onExit.unregister(this)
+    removeExitHandler(this.#atExit)
     for (const record of held) link.send(record)
     this.emit('sent')
   }
@@ -179,7 +182,6 @@ export class Outlet extends EventEmitter {
     if (this.#state !== 'closing') return
     if (this.#held.length === 0) {
       this.#become('closed')
-      this.#link = undefined
       return
     }
     this.#start()
@@ -200,20 +202,18 @@ export class Outlet extends EventEmitter {
     this.#start()
   }
 
-  /** For the exit hook. */
-  writeHeldNow(): void {
-    if (this.#held.length === 0) return
+  #writeHeld(): void {
     this.#startNow()
     endNow(this.#running())
   }
 
   #running(): WorkerLink {
-    if (this.#link !== undefined) return this.#link
-    const { kind, path } = this.#options
-    throw new LogboomError('ERR_CLOSED', `the ${kind} transport of ${path} is closed`, { path })
+    if (this.#link === undefined || this.#state === 'closed') throw this.#gone()
+    return this.#link
   }
-}
 
-function writeHeld(outlet: Outlet): void {
-  outlet.writeHeldNow()
+  #gone(): LogboomError {
+    const { kind, path } = this.#options
+    return new LogboomError('ERR_CLOSED', `the ${kind} transport of ${path} is closed`, { path })
+  }
 }

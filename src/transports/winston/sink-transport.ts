@@ -1,8 +1,7 @@
 // What the winston transports of this package share: the contract of winston-transport on one side, a sink in a
 // worker thread on the other.
 import { once } from 'node:events'
-import { resolve } from 'node:path'
-import onExit from 'on-exit-leak-free'
+import { setTimeout as delay } from 'node:timers/promises'
 import TransportStream from 'winston-transport'
 import { type ErrorCode, errorTable, LogboomError } from '../../base/errors.ts'
 import { requireObject } from '../../base/options.ts'
@@ -10,6 +9,7 @@ import { eventFileStem } from '../../core/event-files/event-name.ts'
 import { type OutputKind, placeOf } from '../../core/event-files/output-kind.ts'
 import type { Kind, KindOptions } from '../../core/registry.ts'
 import { handleSignals, type SignalOptions } from '../../core/signals.ts'
+import { addExitHandler, removeExitHandler } from '../../core/sink/at-exit.ts'
 import {
   forwardedEvents,
   type RotatedEvent,
@@ -18,16 +18,20 @@ import {
 } from '../../core/sink/contract.ts'
 import type { CheckedOptions, SinkKind } from '../../core/sink/sink-kind.ts'
 import { LateRecords } from './late-records.ts'
+import { pathOf } from './log-path.ts'
 import { LogStream, passOnLines } from './log-stream.ts'
 import { Outlet } from './outlet.ts'
 import { query } from './query.ts'
 import { parseQuery, parseStream, type QueryOptions, type StreamOptions } from './query-options.ts'
 import { type Source, Sources, type SourceTarget } from './sources.ts'
-import { parseTransportOptions, type WinstonOptions } from './transport-options.ts'
+import { splitOptions, type WinstonOptions } from './transport-options.ts'
 
 /** Where winston's formats leave the finished text. */
 const MESSAGE = Symbol.for('message')
 const NEWLINES = /[\r\n]/g
+/** How long a flush waits for the siblings of this transport, and how often it is looked. */
+const SIBLINGS_MS = 5_000
+const LOOK_MS = 10
 
 type Results = Record<string, unknown>[]
 type QueryCallback = (error: Error | null, results?: Results) => void
@@ -50,37 +54,26 @@ export class SinkTransport<K extends Kind> extends TransportStream {
   #removeSignals = (): void => {}
   #callbacks: (() => void)[] = []
   #closing: Promise<void> | undefined
+  /** Ahead of the worker, which writes at exit what it has. */
+  readonly #atExit = {
+    exitNow: (): void => {
+      if (this.#outlet.isOpen) this.#handOver()
+    }
+  }
   /** How often 'finish' was asked for since the last one. */
   #finishAsked = 0
 
   /** Throws `ERR_OPTION`; a path that is refused is reported by 'error', other failures by 'warn' and 'degraded'. */
   constructor(kind: K, check: SinkKind['check'], options: KindOptions[K] & WinstonOptions) {
-    requireObject(kind, options)
-    const {
-      level,
-      format,
-      silent,
-      handleExceptions,
-      handleRejections,
-      flushOnSignal,
-      reopenOnSignal,
-      name,
-      lazy,
-      eol,
-      escapeNewlines,
-      ...sinkOptions
-    } = options as WinstonOptions & Record<string, unknown>
-    const place = check(sinkOptions)
-    const isText = kind === 'rotating-file' || place.output === 'rotating-file'
-    const own = parseTransportOptions(kind, { name, lazy, eol, escapeNewlines }, isText)
-    super({ level, format, silent, handleExceptions, handleRejections })
+    const { host, signals, own, sinkOptions, place } = splitOptions(kind, check, options)
+    super(host)
     this.name = own.name ?? kind
-    this.path = resolve(place.folder ?? place.path)
+    this.path = pathOf(place, undefined)
     this.#isNamed = own.name !== undefined
     this.#eol = own.eol
     this.#escapesNewlines = own.escapeNewlines
     this.#place = place
-    this.#signals = { flushOnSignal, reopenOnSignal }
+    this.#signals = signals
     this.#late = new LateRecords(this.path, place.fallback, (error, dropped) => {
       this.emit('warn', error)
       this.emit('dropped', dropped)
@@ -120,11 +113,12 @@ export class SinkTransport<K extends Kind> extends TransportStream {
 
   /** Resolves when all records logged before have reached the sink's durability. */
   flush(): Promise<void> {
-    return handled(this.#outlet.flush())
+    return handled(this.#flush())
   }
 
   /** The same, blocking the thread (at most ten seconds); for exit paths. */
   flushSync(): void {
+    this.#handOver()
     this.#outlet.flushSync()
   }
 
@@ -156,7 +150,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
    */
   stream(options?: StreamOptions): LogStream {
     const { start, event } = parseStream(options)
-    return new LogStream(this.#pathOf(event), start)
+    return new LogStream(pathOf(this.#place, event), start)
   }
 
   /**
@@ -182,7 +176,8 @@ export class SinkTransport<K extends Kind> extends TransportStream {
    * opens again when a logger takes it up.
    */
   override close(callback?: () => void): Promise<void> {
-    const closed = this.#close()
+    this.#closing ??= this.#shutDown()
+    const closed = this.#closing
     if (typeof callback === 'function') void closed.then(() => process.nextTick(callback))
     return closed
   }
@@ -203,7 +198,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     if (this.#sources.someStay) {
       this.#handOver()
       void this.#finishWhenFlushed()
-    } else if (!this.#outlet.isClosed) void this.#close()
+    } else if (!this.#outlet.isClosed) void this.close()
     // The event that the caller waits for has been.
     else if (callback !== undefined || this.#sources.someEnd) process.nextTick(() => this.#finish())
     return this
@@ -229,14 +224,6 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     })
   }
 
-  /**
-   * For the exit hook.
-   * @internal
-   */
-  takeRest(): void {
-    if (this.#outlet.isOpen) this.#handOver()
-  }
-
   #connect(): void {
     const outlet = this.#outlet
     for (const name of forwardedEvents) outlet.on(name, (...args) => this.emit(name, ...args))
@@ -244,7 +231,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
       outlet.on(name, (event: WarningEvent) => this.emit('warn', toError(event)))
     }
     outlet.on('sent', () => this.#callBack())
-    outlet.on('exiting', () => this.takeRest())
+    outlet.on('exiting', () => this.#atExit.exitNow())
     outlet.on('failed', (error) => {
       this.#callBack()
       this.emit('error', error)
@@ -256,8 +243,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     this.#removeSignals = handleSignals(this, this.#signals)
     this.#closing = undefined
     this.#late.report()
-    // Ahead of the worker, which writes at exit what it has.
-    onExit.register(this, takeRest)
+    addExitHandler(this.#atExit)
     this.#outlet.open()
   }
 
@@ -277,8 +263,19 @@ export class SinkTransport<K extends Kind> extends TransportStream {
   /** The last logger has let go. `logger.configure()` does so and then adds the same transport again. */
   #leaveAlone(): void {
     setImmediate(() => {
-      if (this.#sources.count === 0) void this.#close()
+      if (this.#sources.count === 0) void this.close()
     })
+  }
+
+  async #flush(): Promise<void> {
+    this.#callAllBack()
+    // A logger waits for the slowest of its transports; winston's File is slow for good if it gets too much at once.
+    for (let waitedMs = 0; this.#sources.holdRecords && waitedMs < SIBLINGS_MS; waitedMs += LOOK_MS) {
+      await delay(LOOK_MS)
+      this.#callAllBack()
+    }
+    this.#sources.handOver()
+    await this.#outlet.flush()
   }
 
   /** Takes everything that was logged before, whether there is room or not. */
@@ -287,16 +284,11 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     this.#callAllBack()
   }
 
-  #close(): Promise<void> {
-    this.#closing ??= this.#shutDown()
-    return this.#closing
-  }
-
   async #shutDown(): Promise<void> {
     this.#removeSignals()
     this.#handOver()
     await this.#outlet.close()
-    if (this.#outlet.isClosed) onExit.unregister(this)
+    if (this.#outlet.isClosed) removeExitHandler(this.#atExit)
     this.#finish()
     for (const name of ['flush', 'closed', 'close']) this.emit(name)
   }
@@ -331,7 +323,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
 
   async #query(input: unknown): Promise<Results> {
     const options = parseQuery(input)
-    const path = this.#pathOf(options.event)
+    const path = pathOf(this.#place, options.event)
     await this.#written()
     return query(path, options)
   }
@@ -342,7 +334,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     const stop = new AbortController()
     const degraded = once(this.#outlet, 'degraded', { signal: stop.signal })
     try {
-      await Promise.race([this.#outlet.flush(), degraded])
+      await Promise.race([this.flush(), degraded])
     } catch {
       // Closed, or failed.
     } finally {
@@ -350,22 +342,6 @@ export class SinkTransport<K extends Kind> extends TransportStream {
       stop.abort()
     }
   }
-
-  /** Where the log is, of event files that of `event`. */
-  #pathOf(event: string | undefined): string {
-    const { folder, output } = this.#place
-    if (event === undefined || folder === undefined || output === undefined) return this.path
-    const { path, dir } = placeOf(
-      output as OutputKind,
-      folder,
-      eventFileStem(event, output as OutputKind) ?? ''
-    )
-    return path ?? dir
-  }
-}
-
-function takeRest(transport: { takeRest(): void }): void {
-  transport.takeRest()
 }
 
 function escapeNewlines(text: string): string {

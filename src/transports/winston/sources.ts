@@ -79,6 +79,13 @@ export class Sources {
     }
   }
 
+  /** Whether loggers hold records because one of their transports has no room. */
+  get holdRecords(): boolean {
+    return this.#piped.some(
+      ({ transports, _readableState }) => transports && (_readableState?.length ?? 0) > 0
+    )
+  }
+
   /** Has loggers pass on what they hold because one of their transports had no room. */
   handOver(): void {
     for (const source of this.#piped) handOver(source)

@@ -8,9 +8,12 @@ import {
   option,
   optionalOption,
   optionError,
-  parseOptions
+  parseOptions,
+  requireObject
 } from '../../base/options.ts'
+import type { Kind } from '../../core/registry.ts'
 import type { SignalOptions } from '../../core/signals.ts'
+import type { CheckedOptions, SinkKind } from '../../core/sink/sink-kind.ts'
 
 const LINE_ENDS = ['\n', '\r\n'] as const
 const EOL_RULE = "must be '\\n' or '\\r\\n'"
@@ -44,27 +47,39 @@ export const transportOptions = {
   )
 }
 
-export type TransportOptions = OptionsOutput<typeof transportOptions>
+type HostOptions = Pick<
+  TransportStream.TransportStreamOptions,
+  'level' | 'format' | 'silent' | 'handleExceptions' | 'handleRejections'
+>
 
 /** Options every winston transport of this package has besides those of its sink. */
-export type WinstonOptions = SignalOptions &
-  OptionsInput<typeof transportOptions> &
-  Pick<
-    TransportStream.TransportStreamOptions,
-    'level' | 'format' | 'silent' | 'handleExceptions' | 'handleRejections'
-  >
+export type WinstonOptions = SignalOptions & OptionsInput<typeof transportOptions> & HostOptions
 
-/**
- * The transport's own options, checked. `isText`: the sink's records are lines of a text file. Throws `ERR_OPTION`.
- */
-export function parseTransportOptions(
-  kind: string,
-  input: OptionsInput<typeof transportOptions>,
-  isText: boolean
-): TransportOptions {
-  const options = parseOptions(kind, transportOptions, input)
-  if (options.eol !== '\n' && !isText) {
-    throw optionError(kind, 'eol', 'has no meaning where records are not lines of a text file', input.eol)
+export interface SplitOptions {
+  /** For winston-transport. */
+  readonly host: HostOptions
+  readonly signals: SignalOptions
+  readonly own: OptionsOutput<typeof transportOptions>
+  /** For the sink, as given, and what of them is needed here. */
+  readonly sinkOptions: Record<string, unknown>
+  readonly place: CheckedOptions
+}
+
+/** Tells whose options are whose, and checks them. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`. */
+export function splitOptions(kind: Kind, check: SinkKind['check'], options: object): SplitOptions {
+  requireObject(kind, options)
+  const { level, format, silent, handleExceptions, handleRejections, ...others } = options as WinstonOptions
+  const { flushOnSignal, reopenOnSignal, name, lazy, eol, escapeNewlines, ...sinkOptions } = others
+  const place = check(sinkOptions)
+  const own = parseOptions(kind, transportOptions, { name, lazy, eol, escapeNewlines })
+  if (own.eol !== '\n' && kind !== 'rotating-file' && place.output !== 'rotating-file') {
+    throw optionError(kind, 'eol', 'has no meaning where records are not lines of a text file', eol)
   }
-  return options
+  return {
+    host: { level, format, silent, handleExceptions, handleRejections },
+    signals: { flushOnSignal, reopenOnSignal },
+    own,
+    sinkOptions,
+    place
+  }
 }
