@@ -121,7 +121,7 @@ export class Outlet extends EventEmitter {
   }
 
   async stats(): Promise<SinkStats> {
-    if (this.#state === 'idle') return { ...createCounters(), queuedBytes: 0, state: 'opening' }
+    if (this.#state === 'idle') return { ...createCounters(), queuedBytes: 0, state: 'opening', lane: 'none' }
     if (this.#state === 'reopening') await this.#ended
     return this.#link === undefined ? Promise.reject(this.#gone()) : this.#link.stats()
   }
