@@ -17,6 +17,7 @@ import { dirname, join } from 'node:path'
 
 const root = dirname(import.meta.dirname)
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const { files: binaries } = JSON.parse(readFileSync(join(root, 'scripts/prebuilds.json'), 'utf8'))
 const folder = mkdtempSync(join(tmpdir(), 'logboom-pack-'))
 const application = join(folder, 'application')
 
@@ -55,7 +56,7 @@ function pack() {
   const needed = [
     ...filesOf(manifest.exports),
     ...Object.values(manifest.bin),
-    `prebuilds/${process.platform}-${process.arch}/logboom.node`,
+    ...Object.keys(binaries).map((target) => `prebuilds/${target}/logboom.node`),
     'README.md',
     'LICENSE',
     'CHANGELOG.md',

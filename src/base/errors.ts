@@ -108,7 +108,8 @@ export const errorTable = {
   ERR_UNSUPPORTED: {
     what: 'The option needs the native addon or a system call this platform does not offer.',
     safe: 'Nothing was opened or written.',
-    action: 'Install a build with the addon, or choose the option value the message names.'
+    action:
+      'The message says what keeps the addon from loading; do what it names, or choose another value of the option.'
   },
   ERR_CORRUPT: {
     what: 'A file does not follow its format: a checksum differs, a length is impossible, a part is missing.',

@@ -1,6 +1,7 @@
 // logboom info: the files of a log, and who wrote to it last.
 import { printable } from '../base/printable.ts'
 import { type WaitingLane, waitingLanes } from '../core/lane/waiting.ts'
+import { addonFile, whyNoAddon } from '../native/index.ts'
 import type { LogInfo } from '../readers/reader.ts'
 import type { Command } from './command.ts'
 import { expandInputs, formatOption, inputFormat } from './inputs.ts'
@@ -14,7 +15,8 @@ export const info: Command = {
   summary: 'show the files of a log, their sizes and times, and the last writer',
   description: `Backups are listed from the oldest, with their compression and the time of their last change. Where the
 log has a lock file, the process that wrote last is named, and whether it was interrupted. Where records wait in lanes,
-it is said how many, and whether their process lives.`,
+it is said how many, and whether their process lives. Last comes which native addon runs on this machine,
+or why none does.`,
   options: () => ({
     count: { type: 'boolean', text: 'Also count the records of each file, which means reading them all.' },
     json: { type: 'boolean', text: 'One JSON object per log.' },
@@ -52,7 +54,8 @@ function toJson(found: LogInfo): string {
     ...file,
     modified: formatTime(mtimeMs)
   }))
-  return `${JSON.stringify({ ...found, files })}\n`
+  const addon = { file: addonFile, missing: whyNoAddon }
+  return `${JSON.stringify({ ...found, files, addon })}\n`
 }
 
 function toText({ path, format, files, details }: LogInfo): string {
@@ -71,7 +74,12 @@ function toText({ path, format, files, details }: LogInfo): string {
     formatBytes(total),
     ...(counted ? [`${records} records`] : [])
   ]
-  const labels = Object.entries({ format, total: summary.join(', '), ...details })
+  const labels = Object.entries({
+    format,
+    total: summary.join(', '),
+    ...details,
+    addon: addonFile ?? `none: ${whyNoAddon}`
+  })
   const facts = labels.map(([label, value]) => [`  ${label}`, String(value)])
   return `${printable(path)}\n${formatTable(facts)}${formatTable(rows, counted ? [1, 2] : [1])}`
 }

@@ -2,6 +2,7 @@
 import * as fs from 'node:fs'
 import { promisify } from 'node:util'
 import { native } from '../native/index.ts'
+import { closing, endOf, opened, openFlags } from './appending.ts'
 
 /** Identity, type, size, times, owner and permissions of a file; times in ms since 1970. */
 export interface FileStat {
@@ -25,6 +26,9 @@ const read = promisify(fs.read)
 const fsync = promisify(fs.fsync)
 const fdatasync = promisify(fs.fdatasync)
 
+/** Node's permission model refuses calls on descriptors, whatever is granted; the addon has been allowed there. */
+const isRestricted = process.permission !== undefined && native.backend === 'addon'
+
 const fields = new BigInt64Array(7)
 const { S_IFMT, S_IFREG, S_IFLNK } = fs.constants
 
@@ -46,12 +50,17 @@ function statOf(file: string | number, follow: boolean): FileStat | undefined {
 
 /** The real file system. Every method throws (or rejects with) the system error and does one thing. */
 export const realDisk = {
-  open: (path: string, flags: number, mode: number): number => fs.openSync(path, flags, mode),
-  openAsync: (path: string, flags: number, mode: number): Promise<number> => open(path, flags, mode),
-  close: (fd: number): void => fs.closeSync(fd),
+  open: (path: string, flags: number, mode: number): number =>
+    opened(fs.openSync(path, openFlags(flags), mode), flags),
+  openAsync: async (path: string, flags: number, mode: number): Promise<number> =>
+    opened(await open(path, openFlags(flags), mode), flags),
+  close: (fd: number): void => {
+    closing(fd)
+    fs.closeSync(fd)
+  },
   /** One `write` or `pwrite` (with `position`); may write less than asked. Returns the bytes written. */
   write: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number | null): number =>
-    fs.writeSync(fd, buffer, offset, length, position),
+    fs.writeSync(fd, buffer, offset, length, position ?? endOf(fd)),
   /** The same with a position, and on disk when it returns. */
   writeSynced: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number =>
     native.writeSynced(fd, buffer, offset, offset + length, position),
@@ -72,7 +81,8 @@ export const realDisk = {
     offset: number,
     length: number,
     position: number | null
-  ): Promise<number> => write(fd, buffer, offset, length, position).then((result) => result.bytesWritten),
+  ): Promise<number> =>
+    write(fd, buffer, offset, length, position ?? endOf(fd)).then((result) => result.bytesWritten),
   read: (fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number =>
     fs.readSync(fd, buffer, offset, length, position),
   readAsync: (
@@ -97,14 +107,15 @@ export const realDisk = {
   /** Reserves blocks without changing the size; false if the file system cannot. */
   preallocate: (fd: number, offset: number, length: number): boolean =>
     native.preallocate(fd, offset, length),
-  chmod: (fd: number, mode: number): void => fs.fchmodSync(fd, mode),
+  chmod: (fd: number, mode: number): void =>
+    isRestricted ? native.setMode(fd, mode) : fs.fchmodSync(fd, mode),
   chmodPath: (path: string, mode: number): void => fs.chmodSync(path, mode),
   /** Sets when the file was last changed, in ms since 1970. */
   setTime: (fd: number, mtimeMs: number): void => fs.futimesSync(fd, mtimeMs / 1000, mtimeMs / 1000),
-  fsync: (fd: number): void => fs.fsyncSync(fd),
-  fdatasync: (fd: number): void => fs.fdatasyncSync(fd),
-  fsyncAsync: (fd: number): Promise<void> => fsync(fd),
-  fdatasyncAsync: (fd: number): Promise<void> => fdatasync(fd),
+  fsync: (fd: number): void => (isRestricted ? native.sync(fd, false) : fs.fsyncSync(fd)),
+  fdatasync: (fd: number): void => (isRestricted ? native.sync(fd, true) : fs.fdatasyncSync(fd)),
+  fsyncAsync: (fd: number): Promise<void> => (isRestricted ? native.syncAsync(fd, false) : fsync(fd)),
+  fdatasyncAsync: (fd: number): Promise<void> => (isRestricted ? native.syncAsync(fd, true) : fdatasync(fd)),
   /** Renames without replacing: throws EEXIST if `to` exists. */
   renameNoReplace: (from: string, to: string): void => native.renameNoReplace(from, to),
   /** Writes and publishes a file in the background (`native.publishFile`). */

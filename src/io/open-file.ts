@@ -5,6 +5,7 @@ import { dirname } from 'node:path'
 import { LogboomError, systemCode } from '../base/errors.ts'
 import { native } from '../native/index.ts'
 import type { Disk, FileStat } from './disk.ts'
+import { giveMode, type ModeWarning } from './file-mode.ts'
 import { closeQuietly } from './quietly.ts'
 import { syncFolder as folderSync, run, runNow } from './steps.ts'
 
@@ -15,6 +16,8 @@ export interface OpenOptions {
   mkdir: boolean
   /** Whether a file that belongs to another user (not root) may be used; it is refused if this is left out. */
   foreignOwner?: 'refuse' | 'allow'
+  /** Told if a new file could not be given its mode. */
+  warn?: ModeWarning
 }
 
 /** Passed to open(2): a FIFO must not block it, a terminal must not become ours. */
@@ -81,7 +84,9 @@ export function openFile(disk: Disk, path: string, access: number, options: Open
 function create(disk: Disk, path: string, access: number, options: OpenOptions): OpenFile {
   const fd = disk.open(path, access | SAFE | constants.O_CREAT | constants.O_EXCL, options.mode)
   // What was created here is ours, whoever the file system says it belongs to.
-  return adopt(disk, path, fd, { ...options, foreignOwner: 'allow' }, () => disk.chmod(fd, options.mode))
+  return adopt(disk, path, fd, { ...options, foreignOwner: 'allow' }, () =>
+    giveMode(disk, path, fd, options.mode, options.warn)
+  )
 }
 
 function openExisting(disk: Disk, path: string, access: number, options: OpenOptions): OpenFile {
@@ -134,17 +139,33 @@ export function makeFolders(disk: Disk, folder: string, mode: number): void {
   }
 }
 
-/** Codes of a file system that has no fsync for this kind of file, which no repetition will change. */
+/** Of a file system that has no fsync for this kind of file, and of Node where its permission model refuses fsync. */
+const NO_SYNC = new Set(['EINVAL', 'ENOSYS', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ERR_ACCESS_DENIED'])
+
+/** Whether a sync failed because there is none, which no repetition will change. */
 export function cannotSync(error: unknown): boolean {
-  const code = systemCode(error)
-  return (
-    code === 'EINVAL' || code === 'ENOSYS' || code === 'EPERM' || code === 'ENOTSUP' || code === 'EOPNOTSUPP'
-  )
+  return NO_SYNC.has(systemCode(error) ?? '')
+}
+
+/** Why there is none, behind the name of the file or folder. */
+export function whyNoSync(error: unknown): string {
+  return systemCode(error) === 'ERR_ACCESS_DENIED'
+    ? "cannot be synced, because Node's permission model refuses it without the addon (--allow-addons)"
+    : 'is on a file system that cannot sync it'
 }
 
 /** Makes the entries of a folder durable (fsync(2) of the folder itself). */
 export function syncFolder(disk: Disk, folder: string): void {
   runNow(disk, folderSync(disk, folder))
+}
+
+/** The same where folders can be synced; elsewhere none is needed or nothing helps. */
+export function syncFolderIfPossible(disk: Disk, folder: string): void {
+  try {
+    syncFolder(disk, folder)
+  } catch (error) {
+    if (!cannotSync(error)) throw error
+  }
 }
 
 /** Like `syncFolder`, off this thread. */

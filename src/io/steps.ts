@@ -43,8 +43,18 @@ export function* fsync(fd: number): Steps<void> {
   yield ['fsync', fd]
 }
 
+/** Flags to open a file just for a sync of it; Windows syncs nothing that was opened to be read. */
+export const OPEN_TO_SYNC =
+  (process.platform === 'win32' ? constants.O_RDWR : constants.O_RDONLY) |
+  constants.O_NOFOLLOW |
+  constants.O_NONBLOCK
+
+/** Windows opens no folder for it, and needs none: NTFS keeps names in its journal. */
+const hasFolderSync = process.platform !== 'win32'
+
 /** Makes the names in `folder` durable. That it cannot be opened says nothing about the disk; see `FolderSyncError`. */
 export function* syncFolder(disk: Disk, folder: string): Steps<void> {
+  if (!hasFolderSync) return
   const fd = yield* open(folder, constants.O_RDONLY | constants.O_DIRECTORY, 0)
   try {
     yield* fsync(fd)

@@ -4,10 +4,9 @@
 #include <stdlib.h>
 
 #include "bindings.h"
-#include "checksum.h"
 
 static const binding *const subjects[] = {
-    file_bindings, bytes_bindings, framing_bindings, wal_bindings, publish_bindings, exit_bindings,
+    file_bindings, bytes_bindings, framing_bindings, wal_bindings, publish_bindings, sync_bindings, exit_bindings,
     lane_bindings,
 };
 
@@ -40,11 +39,13 @@ static environment *begin_environment(napi_env env) {
 
 NAPI_MODULE_INIT() {
   if (begin_environment(env) == NULL) return throw_internal_error(env, "cannot initialise");
-  checksum_init();
   for (size_t subject = 0; subject < sizeof subjects / sizeof *subjects; subject++) {
     for (const binding *row = subjects[subject]; row->name != NULL; row++) {
       napi_value function;
-      if (napi_create_function(env, row->name, NAPI_AUTO_LENGTH, row->function, NULL, &function) != napi_ok ||
+      napi_status made = row->function == NULL
+                             ? napi_get_null(env, &function)
+                             : napi_create_function(env, row->name, NAPI_AUTO_LENGTH, row->function, NULL, &function);
+      if (made != napi_ok ||
           napi_set_named_property(env, exports, row->name, function) != napi_ok) {
         return throw_internal_error(env, "cannot make its functions");
       }

@@ -59,17 +59,17 @@ napi_value take_function(arguments *args) {
   return refuse(args, "logboom addon: expected a function");
 }
 
-void take_path(arguments *args, const char *call, char path[PATH_MAX]) {
+void take_path(arguments *args, const char *call, char path[PLATFORM_PATH_ROOM]) {
   size_t length = 0;
   napi_value argument = next_value(args);
   path[0] = '\0';
   if (argument == NULL) return;
-  if (napi_get_value_string_utf8(args->env, argument, path, PATH_MAX, &length) != napi_ok) {
+  if (napi_get_value_string_utf8(args->env, argument, path, PLATFORM_PATH_ROOM, &length) != napi_ok) {
     refuse(args, "logboom addon: expected a path");
     return;
   }
   // A text that fills the room was cut, and one with a NUL would name another file to the kernel.
-  int error = length == PATH_MAX - 1 ? ENAMETOOLONG : strlen(path) != length ? EINVAL : 0;
+  int error = length == PLATFORM_PATH_ROOM - 1 ? ENAMETOOLONG : strlen(path) != length ? EINVAL : 0;
   if (error == 0) return;
   throw_system_error(args->env, call, error);
   args->failed = true;
@@ -144,17 +144,23 @@ napi_value give_bool(napi_env env, bool value) {
   return throw_internal_error(env, "cannot make a boolean");
 }
 
-// Where even the error cannot be made, an exception is pending or the environment ends: there is nobody to tell.
-napi_value throw_system_error(napi_env env, const char *call, int error) {
+napi_value system_error(napi_env env, const char *call, int error) {
   napi_value code, message, object;
-  char name[ERROR_NAME_ROOM], text[PATH_MAX + 192];
+  char name[ERROR_NAME_ROOM], text[PLATFORM_PATH_ROOM + 192];
   error_name(error, name);
   snprintf(text, sizeof text, "%s: %s, %s", name, error_text(error), call);
   if (napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &code) == napi_ok &&
       napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &message) == napi_ok &&
       napi_create_error(env, code, message, &object) == napi_ok) {
-    napi_throw(env, object);
+    return object;
   }
+  return NULL;
+}
+
+// Where even the error cannot be made, an exception is pending or the environment ends: there is nobody to tell.
+napi_value throw_system_error(napi_env env, const char *call, int error) {
+  napi_value object = system_error(env, call, error);
+  if (object != NULL) (void)napi_throw(env, object);
   return NULL;
 }
 

@@ -10,13 +10,14 @@
 #ifndef LOGBOOM_ARGUMENTS_H
 #define LOGBOOM_ARGUMENTS_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define NAPI_VERSION 8
 #include <node_api.h>
+
+#include "platform.h"
 
 #define MOST_ARGUMENTS 6
 
@@ -49,8 +50,8 @@ napi_valuetype next_type(arguments *args);
 // The next one, whatever it is.
 napi_value take_value(arguments *args);
 
-// A path without NUL, shorter than PATH_MAX, as the kernel wants it. `call` is named in the error.
-void take_path(arguments *args, const char *call, char path[PATH_MAX]);
+// A path without NUL, shorter than PLATFORM_PATH_ROOM, as the kernel wants it. `call` is named in the error.
+void take_path(arguments *args, const char *call, char path[PLATFORM_PATH_ROOM]);
 
 // A typed array of exactly this type; `length` is the number of its elements.
 void *take_array(arguments *args, napi_typedarray_type type, size_t *length);
@@ -69,6 +70,9 @@ byte_view bytes_of(arguments *args, napi_value array);
 // The result of a function, NULL (and thrown) if it cannot be made.
 napi_value give_number(napi_env env, double number);
 napi_value give_bool(napi_env env, bool value);
+
+// An error as Node makes it, NULL if it cannot be made.
+napi_value system_error(napi_env env, const char *call, int error);
 
 // Each throws and returns NULL.
 napi_value throw_system_error(napi_env env, const char *call, int error);

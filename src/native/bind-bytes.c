@@ -1,6 +1,5 @@
 // Bytes in memory: checksums, copies, line ends, pages.
 #include <string.h>
-#include <unistd.h>
 
 #include "bindings.h"
 #include "checksum.h"
@@ -37,22 +36,20 @@ static napi_value count_lines(napi_env env, napi_callback_info info) {
   return give_number(env, (double)framing_line_ends(bytes.data, bytes.length));
 }
 
+#ifndef _WIN32
 // hugePages(data): boolean
 static napi_value huge_pages(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 1);
   byte_view bytes = take_bytes(&args);
   if (args.failed) return NULL;
-  long page = sysconf(_SC_PAGESIZE);
-  if (page <= 0) return give_bool(env, false);
-  uintptr_t size = (uintptr_t)page, from = (uintptr_t)bytes.data, to = from + bytes.length;
-  uintptr_t start = (from + size - 1) / size * size, end = to / size * size;
-  return give_bool(env, start < end && platform_huge_pages((void *)start, end - start) == 0);
+  return give_bool(env, platform_huge_pages(bytes.data, bytes.length) == 0);
 }
+#endif
 
 const binding bytes_bindings[] = {
     {"crc32c", crc32c},
     {"copy", copy_bytes},
     {"countLines", count_lines},
-    {"hugePages", huge_pages},
+    {"hugePages", ONLY_POSIX(huge_pages)},
     {NULL, NULL},
 };

@@ -1,9 +1,9 @@
 // What happens when an environment (a worker thread, the main thread) ends, however that happens.
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "bindings.h"
+#include "platform.h"
 
 // closeAtExit(fd)
 static napi_value close_at_exit(napi_env env, napi_callback_info info) {
@@ -39,9 +39,9 @@ static napi_value forget(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-// The status of close(2) is not looked at: the descriptor is free whatever it says, and nobody is left to be told.
+// Nobody is left to be told what comes of it.
 void close_at_exit_now(exit_list *list) {
-  for (size_t i = 0; i < list->length; i++) close(list->fds[i]);
+  for (size_t i = 0; i < list->length; i++) platform_close(list->fds[i]);
   free(list->fds);
   *list = (exit_list){NULL, 0, 0};
 }

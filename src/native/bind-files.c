@@ -3,7 +3,9 @@
 #include <stdio.h>
 
 #include "bindings.h"
+#ifndef _WIN32
 #include "hashed-write.h"
+#endif
 #include "platform.h"
 
 // The caller keeps it short: it blocks the thread. A day stands for everything longer, and for what is no number.
@@ -35,7 +37,7 @@ static napi_value unlock(napi_env env, napi_callback_info info) {
 // renameNoReplace(from, to)
 static napi_value rename_no_replace(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 2);
-  char from[PATH_MAX], to[PATH_MAX];
+  char from[PLATFORM_PATH_ROOM], to[PLATFORM_PATH_ROOM];
   take_path(&args, "rename", from);
   take_path(&args, "rename", to);
   if (args.failed) return NULL;
@@ -43,10 +45,11 @@ static napi_value rename_no_replace(napi_env env, napi_callback_info info) {
   return result < 0 ? throw_system_error(env, "rename", -result) : NULL;
 }
 
+#ifndef _WIN32
 // stat(pathOrFd, follow, fields: BigInt64Array): boolean; false if nothing is there
 static napi_value stat_file(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 3);
-  char path[PATH_MAX];
+  char path[PLATFORM_PATH_ROOM];
   int32_t fd = -1;
   size_t room;
   bool is_open = next_type(&args) == napi_number;
@@ -59,7 +62,7 @@ static napi_value stat_file(napi_env env, napi_callback_info info) {
   int result = platform_stat(fd, is_open ? NULL : path, follow, fields);
   if (result == 0 || (result == -ENOENT && !is_open)) return give_bool(env, result == 0);
   if (is_open) return throw_system_error(env, "fstat", -result);
-  char call[PATH_MAX + 16];
+  char call[PLATFORM_PATH_ROOM + 16];
   snprintf(call, sizeof call, "stat '%s'", path);
   return throw_system_error(env, call, -result);
 }
@@ -142,16 +145,17 @@ static napi_value fallocate_blocks(napi_env env, napi_callback_info info) {
   int result = platform_fallocate(fd, offset, length);
   return result < 0 ? throw_system_error(env, "fallocate", -result) : NULL;
 }
+#endif
 
 const binding file_bindings[] = {
     {"lock", lock},
     {"unlock", unlock},
     {"renameNoReplace", rename_no_replace},
-    {"stat", stat_file},
-    {"writevHashed", writev_hashed},
-    {"writeSynced", write_synced},
-    {"directAlignment", direct_alignment},
-    {"preallocate", preallocate},
-    {"fallocate", fallocate_blocks},
+    {"stat", ONLY_POSIX(stat_file)},
+    {"writevHashed", ONLY_POSIX(writev_hashed)},
+    {"writeSynced", ONLY_POSIX(write_synced)},
+    {"directAlignment", ONLY_POSIX(direct_alignment)},
+    {"preallocate", ONLY_POSIX(preallocate)},
+    {"fallocate", ONLY_POSIX(fallocate_blocks)},
     {NULL, NULL},
 };

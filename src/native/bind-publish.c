@@ -4,6 +4,9 @@
 
 #include "bindings.h"
 
+#ifndef _WIN32
+#include "publish.h"
+
 // A publication asked for by JavaScript, which knows it by its number.
 struct publish_task {
   publish_task *next;
@@ -110,7 +113,7 @@ static bool start_publisher(napi_env env, environment *own) {
 // publishFile(temp, target, mode, data, length, done: (published: boolean) => void): number of the publication
 static napi_value publish_file(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 6);
-  char temp[PATH_MAX], target[PATH_MAX];
+  char temp[PLATFORM_PATH_ROOM], target[PLATFORM_PATH_ROOM];
   take_path(&args, "publishFile", temp);
   take_path(&args, "publishFile", target);
   uint32_t mode = take_uint32(&args);
@@ -165,9 +168,11 @@ static napi_value abandon_publication(napi_env env, napi_callback_info info) {
   return give_bool(env, publisher_abandon(own->files.publisher, task->work));
 }
 
+#endif
+
 const binding publish_bindings[] = {
-    {"publishFile", publish_file},
-    {"settlePublication", settle_publication},
-    {"abandonPublication", abandon_publication},
+    {"publishFile", ONLY_POSIX(publish_file)},
+    {"settlePublication", ONLY_POSIX(settle_publication)},
+    {"abandonPublication", ONLY_POSIX(abandon_publication)},
     {NULL, NULL},
 };

@@ -4,12 +4,18 @@
 #define LOGBOOM_BINDINGS_H
 
 #include "arguments.h"
-#include "publish.h"
 
 typedef struct {
   const char *name;
   napi_callback function;
 } binding;
+
+// A row without function is what a system leaves to the portable twin.
+#ifdef _WIN32
+#define ONLY_POSIX(function) NULL
+#else
+#define ONLY_POSIX(function) function
+#endif
 
 // Each ends with a row without name.
 extern const binding file_bindings[];
@@ -17,6 +23,7 @@ extern const binding bytes_bindings[];
 extern const binding framing_bindings[];
 extern const binding wal_bindings[];
 extern const binding publish_bindings[];
+extern const binding sync_bindings[];
 extern const binding exit_bindings[];
 extern const binding lane_bindings[];
 
@@ -28,6 +35,7 @@ typedef struct {
   size_t capacity;
 } exit_list;
 
+typedef struct publisher publisher;
 typedef struct publish_task publish_task;
 
 // The thread that publishes is started when it is needed first; `published` brings what it has done back to the thread

@@ -1,8 +1,6 @@
 // CRC-32C with the processor's instruction (SSE4.2, ARMv8) where there is one, else slicing by 8.
 #include "checksum.h"
 
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 static uint32_t tables[8][256];
@@ -99,7 +97,8 @@ static void use_hardware(void) {
 }
 #endif
 
-static void init(void) {
+// Run by the loader, before anything can be called.
+__attribute__((constructor)) static void init(void) {
   fill_tables();
 #if defined(__x86_64__)
   __builtin_cpu_init();
@@ -107,13 +106,6 @@ static void init(void) {
 #elif defined(HARDWARE)
   use_hardware();
 #endif
-}
-
-// Every thread that loads the addon comes here.
-void checksum_init(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  // Fails only for an object that is no pthread_once_t; the tables would be zero then.
-  if (pthread_once(&once, init) != 0) abort();
 }
 
 uint32_t checksum_crc32c(uint32_t seed, const uint8_t *bytes, size_t length) {

@@ -5,9 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Chooses the fastest implementation of this processor; to be called once before checksum_crc32c.
-void checksum_init(void);
-
 // The checksum of `length` bytes, continued from `seed` (0 at the start).
 uint32_t checksum_crc32c(uint32_t seed, const uint8_t *bytes, size_t length);
 

@@ -2,17 +2,21 @@
 // without the kernel's locks is refused.
 import {
   type BigIntStats,
+  fchmodSync,
+  fdatasync,
   fdatasyncSync,
   fstatSync,
-  linkSync,
+  fsync,
+  fsyncSync,
   lstatSync,
   statSync,
-  unlinkSync,
   writeSync,
   writevSync
 } from 'node:fs'
+import { promisify } from 'node:util'
 import { LogboomError } from '../base/errors.ts'
 import type { Native } from './index.ts'
+import { renameNoReplace } from './rename.ts'
 import { walScan, walSeal } from './wal-scan.ts'
 
 const NEWLINE = 10
@@ -213,18 +217,6 @@ function noLocks(): never {
   throw new LogboomError('ERR_UNSUPPORTED', 'kernel file locks need the native addon')
 }
 
-// link(2) fails with EEXIST where rename(2) would replace.
-function renameNoReplace(from: string, to: string): void {
-  linkSync(from, to)
-  try {
-    unlinkSync(from)
-  } catch (error) {
-    // Not done is better than half done: who tries again would find the name taken, and take another one.
-    unlinkSync(to)
-    throw error
-  }
-}
-
 function noLanes(): never {
   throw new LogboomError('ERR_UNSUPPORTED', 'mapped files need the native addon')
 }
@@ -246,6 +238,9 @@ export const fallback: Native = {
   settlePublication: () => false,
   abandonPublication: () => true,
   stat,
+  sync: (fd, dataOnly) => (dataOnly ? fdatasyncSync(fd) : fsyncSync(fd)),
+  syncAsync: (fd, dataOnly) => (dataOnly ? promisify(fdatasync)(fd) : promisify(fsync)(fd)),
+  setMode: fchmodSync,
   crc32c,
   writevHashed,
   writeSynced: (fd, data, start, end, position) => {

@@ -1,12 +1,11 @@
-#define _GNU_SOURCE
 #include "hashed-write.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 
 #include "checksum.h"
 #include "framing.h"
+#include "platform.h"
 #include "thread.h"
 
 typedef struct {
@@ -19,10 +18,7 @@ typedef struct {
 
 static void *run_transfer(void *data) {
   transfer *work = data;
-  do {
-    work->written = pwritev(work->fd, work->pieces, work->count, work->offset);
-  } while (work->written == -1 && errno == EINTR);
-  if (work->written == -1) work->written = -errno;
+  work->written = platform_write_pieces(work->fd, work->pieces, work->count, work->offset);
   return NULL;
 }
 

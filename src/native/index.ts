@@ -1,15 +1,12 @@
 // The native functions of the package: the addon where a binary loads, else the portable fallback.
-
-import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
-import { packageRoot } from '../base/package-root.ts'
+import { LogboomError, systemCode } from '../base/errors.ts'
 import { fallback } from './fallback.ts'
+import { loadAddon } from './load-addon.ts'
 
 /** What addon and fallback both provide; addon.c says how each works. */
 export interface Native {
   /**
-   * 'addon', or 'fallback' where no binary loads or `LOGBOOM_NATIVE=0` is set. (`LOGBOOM_NATIVE=<file>.node` loads that
+   * 'addon', or 'fallback' where no binary loads or `LOGBOOM_NATIVE=0` is set. (`LOGBOOM_NATIVE=<file>` loads that
    * binary and no other.)
    */
   readonly backend: 'addon' | 'fallback'
@@ -56,6 +53,11 @@ export interface Native {
    * path or descriptor, in the first seven `fields`; false if nothing is at the path. Node's own makes garbage of two kilobytes per call.
    */
   stat(file: string | number, follow: boolean, fields: BigInt64Array): boolean
+  /** fsync(2), or fdatasync(2) if `dataOnly`: Node's permission model refuses both, whatever is granted. */
+  sync(fd: number, dataOnly: boolean): void
+  syncAsync(fd: number, dataOnly: boolean): Promise<void>
+  /** fchmod(2), which it refuses, too. */
+  setMode(fd: number, mode: number): void
   /** CRC-32C (Castagnoli) of `data[start, end)`, continued from `seed` (0 at the start). */
   crc32c(data: Uint8Array, seed: number, start: number, end: number): number
   /**
@@ -156,26 +158,43 @@ export interface Native {
   laneNote(ring: unknown, which: number, slot: Uint8Array): void
 }
 
-// A glibc binary does not load on musl and the other way round, so trying both needs no detection.
-function load(): Native {
-  const chosen = process.env.LOGBOOM_NATIVE
-  if (chosen === '0') return fallback
-  const require = createRequire(packageRoot)
-  // A build for tests, which has to be that one or nothing.
-  if (chosen?.endsWith('.node')) return { ...require(chosen), backend: 'addon', canLock: true }
-  for (const libc of ['', '-musl']) {
-    const folder = `prebuilds/${process.platform}-${process.arch}${libc}`
-    const file = fileURLToPath(new URL(`${folder}/logboom.node`, packageRoot))
-    if (!existsSync(file)) continue
-    try {
-      const addon: Native = { ...require(file), backend: 'addon', canLock: true }
-      // One that was built from older sources would fail later, at the first call of what it lacks.
-      if (Object.keys(fallback).every((name) => name in addon)) return addon
-    } catch {
-      // Built for another libc or an older system: the next candidate, then the fallback, serve.
-    }
-  }
-  return fallback
+const loaded = loadAddon(
+  Object.keys(fallback).filter((name) => typeof fallback[name as keyof Native] === 'function')
+)
+
+export const native: Native =
+  loaded.exports === undefined
+    ? { ...fallback, lock: refuseLock, unlock: refuseLock }
+    : combine(loaded.exports)
+
+/** The file of the addon that is in use. */
+export const addonFile: string | undefined = loaded.file
+
+/** Why there is no addon, to be read behind a colon; undefined where there is one. */
+export const whyNoAddon: string | undefined = loaded.reason
+
+/** A sentence for what is refused without the addon. */
+export function needsAddon(what: string): string {
+  return `${what} needs the native addon: ${whyNoAddon ?? 'this one has no such function'}`
 }
 
-export const native: Native = load()
+function refuseLock(): never {
+  throw new LogboomError('ERR_UNSUPPORTED', needsAddon('a kernel file lock'))
+}
+
+/** What the addon leaves to the fallback on this platform is null there. */
+function combine(addon: Record<string, unknown>): Native {
+  const own = Object.entries(addon).filter(([, value]) => value !== null)
+  const both: Native = { ...fallback, ...Object.fromEntries(own), backend: 'addon', canLock: true }
+  return { ...both, renameNoReplace: (from, to) => renameOrLink(both, from, to) }
+}
+
+/** The kernel's rename where it has one that replaces nothing, else the portable way. */
+function renameOrLink(both: Native, from: string, to: string): void {
+  try {
+    both.renameNoReplace(from, to)
+  } catch (error) {
+    if (systemCode(error) !== 'ENOSYS') throw error
+    fallback.renameNoReplace(from, to)
+  }
+}

@@ -1,11 +1,9 @@
 #include "publish.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "platform.h"
@@ -21,7 +19,7 @@ struct publication {
   bool abandoned;
   char *temp;
   char *target;
-  mode_t mode;
+  uint32_t mode;
   const char *bytes;
   size_t length;
   void *owner;
@@ -40,23 +38,6 @@ struct publisher {
   void *context;
 };
 
-static bool write_all(int fd, const char *bytes, size_t length) {
-  for (size_t at = 0; at < length;) {
-    ssize_t count = write(fd, bytes + at, length - at);
-    if (count > 0) at += (size_t)count;
-    else if (count == 0 || errno != EINTR) return false;
-  }
-  return true;
-}
-
-static int create(const char *path) {
-  int fd;
-  do {
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  } while (fd == -1 && errno == EINTR);
-  return fd;
-}
-
 static bool may_be_named(publisher *thread, publication *work) {
   pthread_mutex_lock(&thread->mutex);
   bool may = !work->abandoned;
@@ -65,15 +46,24 @@ static bool may_be_named(publisher *thread, publication *work) {
   return may;
 }
 
+// For file systems that cannot rename without replacing: link(2) does not replace either.
+static int name_by_link(const char *temp, const char *target) {
+  if (link(temp, target) == -1) return -errno;
+  if (unlink(temp) == 0) return 0;
+  int error = errno;
+  unlink(target);
+  return -error;
+}
+
 static bool publish(publisher *thread, publication *work) {
-  int fd = create(work->temp);
-  if (fd == -1) return false;
-  bool done = write_all(fd, work->bytes, work->length) && fchmod(fd, work->mode) == 0;
-  // Over a network a full disk may show only here. The descriptor is free even if a signal came in between.
-  if (close(fd) == -1 && errno != EINTR) done = false;
-  done = done && may_be_named(thread, work) && platform_rename_no_replace(work->temp, work->target) == 0;
-  if (!done) unlink(work->temp);
-  return done;
+  if (platform_write_new(work->temp, work->mode, work->bytes, work->length) < 0) return false;
+  int result = -ECANCELED;
+  if (may_be_named(thread, work)) {
+    result = platform_rename_no_replace(work->temp, work->target);
+    if (result == -ENOSYS) result = name_by_link(work->temp, work->target);
+  }
+  if (result < 0) unlink(work->temp);
+  return result == 0;
 }
 
 static publication *take_first(publisher *thread) {
@@ -148,7 +138,7 @@ void publisher_stop(publisher *thread) {
   free(thread);
 }
 
-publication *publisher_add(publisher *thread, const char *temp, const char *target, mode_t mode,
+publication *publisher_add(publisher *thread, const char *temp, const char *target, uint32_t mode,
                            const void *bytes, size_t length, void *owner) {
   publication *work = calloc(1, sizeof *work);
   if (work == NULL) return NULL;

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
+#include <stdint.h>
 
 typedef struct publisher publisher;
 typedef struct publication publication;
@@ -19,7 +19,7 @@ void publisher_stop(publisher *thread);
 
 // Asks for `length` bytes, which stay where they are until the work has ended, in a new file at `temp`, which gets
 // `mode` and then the name `target`. Both names are copied. NULL without memory.
-publication *publisher_add(publisher *thread, const char *temp, const char *target, mode_t mode,
+publication *publisher_add(publisher *thread, const char *temp, const char *target, uint32_t mode,
                            const void *bytes, size_t length, void *owner);
 
 enum settlement { NEVER_BEGINS, HAS_ENDED, IS_RUNNING };

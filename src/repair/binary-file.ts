@@ -6,7 +6,7 @@ import { LogboomError, systemCode } from '../base/errors.ts'
 import { Lock } from '../core/shared-file/lock.ts'
 import { wholeEnd } from '../formats/binary-file.ts'
 import { realDisk } from '../io/disk.ts'
-import { syncFolder } from '../io/open-file.ts'
+import { syncFolderIfPossible } from '../io/open-file.ts'
 import { native } from '../native/index.ts'
 import { isMissing, readError } from '../readers/engine/open-file.ts'
 import type { RepairReport } from '../readers/reader.ts'
@@ -76,7 +76,7 @@ async function keepCopy(file: string): Promise<string> {
       const handle = await open(copy, 'r')
       await handle.sync().finally(() => handle.close())
       // The copy must have its name before the file is cut.
-      syncFolder(realDisk, dirname(file))
+      syncFolderIfPossible(realDisk, dirname(file))
       return copy
     } catch (error) {
       if (systemCode(error) !== 'EEXIST') throw readError(file, error)

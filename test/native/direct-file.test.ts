@@ -4,7 +4,7 @@ import { LineEvents } from '../../src/core/event-files/line-events.ts'
 import { fallback } from '../../src/native/fallback.ts'
 import { native } from '../../src/native/index.ts'
 
-const backends = native === fallback ? [fallback] : [native, fallback]
+const backends = native.backend === 'fallback' ? [fallback] : [native, fallback]
 
 /** The entries of records, straight from the format's definition. */
 function entriesOf(records: readonly Uint8Array[]): Buffer {

@@ -19,7 +19,7 @@ import { native } from '../../src/native/index.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { built } from '../helpers/script.ts'
 
-const backends = native === fallback ? [fallback] : [native, fallback]
+const backends = native.backend === 'fallback' ? [fallback] : [native, fallback]
 const sources = join(import.meta.dirname, '../../src/native')
 
 function codeOf(action: () => unknown): string | undefined {

@@ -20,7 +20,7 @@ import { native } from '../../src/native/index.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { built, startProcess, startThread } from '../helpers/script.ts'
 
-const backends = native === fallback ? [fallback] : [native, fallback]
+const backends = native.backend === 'fallback' ? [fallback] : [native, fallback]
 const wanted = process.env.LOGBOOM_NATIVE !== '0'
 
 /** Bit by bit, straight from the definition of the polynomial. */
@@ -158,6 +158,27 @@ describe.each(backends)('$backend', (backend) => {
     closeSync(fd)
     expect(readFileSync(path, 'utf8')).toBe('....2345..')
     expect(() => backend.writeSynced(fd, Buffer.from('x'), 0, 1, 0)).toThrow(/EBADF/)
+  })
+
+  test('sync and setMode do what Node does, at once and in the background', async () => {
+    const path = join(createFolder(), 'file')
+    writeFileSync(path, 'text')
+    const fd = openSync(path, 'r+')
+    for (const dataOnly of [true, false]) {
+      backend.sync(fd, dataOnly)
+      expect(await backend.syncAsync(fd, dataOnly)).toBeUndefined()
+    }
+    backend.setMode(fd, 0o604)
+    expect(statSync(path).mode & 0o777).toBe(0o604)
+    await Promise.all(Array.from({ length: 50 }, () => backend.syncAsync(fd, true)))
+    closeSync(fd)
+    expect(() => backend.sync(fd, true)).toThrow(/EBADF.*fdatasync/)
+    expect(() => backend.setMode(fd, 0o600)).toThrow(/EBADF.*fchmod/)
+    await expect(backend.syncAsync(fd, false)).rejects.toMatchObject({ code: 'EBADF' })
+    const device = openSync('/dev/null', 'r+')
+    expect(codeOf(() => backend.sync(device, true))).toBe('EINVAL')
+    await expect(backend.syncAsync(device, true)).rejects.toMatchObject({ code: 'EINVAL' })
+    closeSync(device)
   })
 
   test('countLines counts the newlines of the range and no others', () => {

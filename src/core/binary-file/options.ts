@@ -11,7 +11,7 @@ import {
   requiredOption,
   size
 } from '../../base/options.ts'
-import { native } from '../../native/index.ts'
+import { native, needsAddon } from '../../native/index.ts'
 import { checkUpkeepOptions, upkeepOptions } from '../shared-file/upkeep-options.ts'
 import { commonOptions, laneOptions, lockOptions } from '../sink/common-options.ts'
 
@@ -43,7 +43,7 @@ export function parseBinaryFileOptions(input: unknown): ParsedBinaryFileOptions 
   if (options.lock && !native.canLock) {
     throw new LogboomError(
       'ERR_UNSUPPORTED',
-      `binary-file: option 'lock' needs the native addon, which has no build for ${process.platform}-${process.arch}; 'lock: false' works without it where a single process writes the file`
+      `${needsAddon("binary-file: option 'lock'")}; 'lock: false' works without it where a single process writes the file`
     )
   }
   return options

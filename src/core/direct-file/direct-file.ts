@@ -2,6 +2,7 @@
 import { constants } from 'node:fs'
 import { LogboomError } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
+import type { ModeWarning } from '../../io/file-mode.ts'
 import { openFile } from '../../io/open-file.ts'
 import { openQueue } from '../lane/open-queue.ts'
 import { LineQueue } from '../queue/line-queue.ts'
@@ -54,7 +55,7 @@ export class DirectFile extends PumpedSink {
         notice: (message) => account.notice(message, true)
       },
       undefined,
-      (disk) => checkFile(disk, options)
+      (disk) => checkFile(disk, options, (code, message, at) => account.warn(code, message, at))
     )
     this.#account = account
     this.#staging = staging
@@ -154,10 +155,10 @@ export class DirectFile extends PumpedSink {
 }
 
 /** Refusals are thrown by the constructor; whatever else is wrong is for the flusher to retry. */
-function checkFile(disk: Disk, options: ParsedDirectFileOptions): void {
+function checkFile(disk: Disk, options: ParsedDirectFileOptions, warn: ModeWarning): void {
   const { path } = options
   try {
-    const file = openFile(disk, path, constants.O_RDWR, options)
+    const file = openFile(disk, path, constants.O_RDWR, { ...options, warn })
     let size: number
     try {
       size = disk.fstat(file.fd).size

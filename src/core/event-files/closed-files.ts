@@ -1,13 +1,11 @@
 // Files that were closed before they were known to be on disk: a flush to disk covers them, too.
-import { constants } from 'node:fs'
 import { systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import { cannotSync, syncFolder } from '../../io/open-file.ts'
 import { closeQuietly } from '../../io/quietly.ts'
+import { OPEN_TO_SYNC } from '../../io/steps.ts'
 import { DataSyncError, NotSyncableError } from '../sink/target.ts'
 import type { EventEntry } from './outputs.ts'
-
-const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 export class ClosedFiles {
   readonly #disk: Disk
@@ -40,7 +38,7 @@ export class ClosedFiles {
   async sync(): Promise<void> {
     for (const [entry, closing] of [...this.#closings]) {
       try {
-        const fd = await this.#disk.openAsync(entry.path, READ, 0)
+        const fd = await this.#disk.openAsync(entry.path, OPEN_TO_SYNC, 0)
         try {
           await this.#disk.fdatasyncAsync(fd)
         } catch (error) {
@@ -60,7 +58,7 @@ export class ClosedFiles {
   syncNow(): void {
     for (const [entry, closing] of [...this.#closings]) {
       try {
-        const fd = this.#disk.open(entry.path, READ, 0)
+        const fd = this.#disk.open(entry.path, OPEN_TO_SYNC, 0)
         try {
           this.#disk.fdatasync(fd)
         } catch (error) {
@@ -82,10 +80,11 @@ export class ClosedFiles {
     if (this.#disk.fstat(fd).isFile) throw new NotSyncableError(path, error)
   }
 
-  /** What is gone meanwhile needs no sync. */
+  /** What is gone meanwhile needs no sync, nor does a folder on Windows, which opens none. */
   #forgive(entry: EventEntry, closing: number, error: unknown): void {
     const code = systemCode(error)
     if (code === 'ENOENT' || code === 'ENOTDIR') return
+    if (process.platform === 'win32' && this.#disk.lstat(entry.path)?.isFile === false) return
     if (error instanceof DataSyncError) this.#done(entry, closing)
     throw error
   }

@@ -7,7 +7,8 @@ import { errorMessage, LogboomError } from '../../base/errors.ts'
 import { sleep } from '../../base/sleep.ts'
 import { upkeepSlot } from '../../formats/lock-file.ts'
 import type { Disk } from '../../io/disk.ts'
-import { cannotSync, openFile } from '../../io/open-file.ts'
+import { once } from '../../io/file-mode.ts'
+import { cannotSync, openFile, whyNoSync } from '../../io/open-file.ts'
 import type { AppendJournal } from '../lane/append-journal.ts'
 import type { LaneUnit } from '../lane/lane-codec.ts'
 import { laneSettler } from '../lane/settle.ts'
@@ -99,7 +100,7 @@ export class SharedFileTarget implements Target {
     this.file = new SharedFile(
       disk,
       account.path,
-      options,
+      { ...options, warn: once((code, message, path) => account.warn(code, message, path)) },
       options.durability === 'disk' ? 'keep' : retirement,
       {
         wholeEnd: (start, end, readAt) => rules.wholeEnd(start, end, readAt),
@@ -318,7 +319,7 @@ export class SharedFileTarget implements Target {
   #sayCannotSync(path: string, error: unknown): void {
     if (this.#saidCannotSync) return
     this.#saidCannotSync = true
-    const message = `${path} is on a file system that cannot sync it; what is written there may be lost with the power (${errorMessage(error)})`
+    const message = `${path} ${whyNoSync(error)}; what is written there may be lost with the power (${errorMessage(error)})`
     this.#account.warn('ERR_UNSUPPORTED', message, path)
   }
 }

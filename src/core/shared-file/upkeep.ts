@@ -5,7 +5,7 @@ import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
 import { systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
-import { type OpenFile, syncFolder } from '../../io/open-file.ts'
+import { type OpenFile, syncFolderIfPossible } from '../../io/open-file.ts'
 import type { BackupFiles, BackupGrammar } from './backup-grammar.ts'
 import {
   type Compression,
@@ -199,7 +199,7 @@ async function compressOne(
   if (backup.names.length === 1) {
     const target = grammar.compressedName(backup.name, compressionSuffix[method])
     await compressBackup(disk, source, join(folder, target), method, mode, signal)
-    syncFolder(disk, folder)
+    syncFolderIfPossible(disk, folder)
   } else if (!(await isCompressedCopy(disk, source, join(folder, backup.names[1]), signal))) {
     // Not what a crash of ours leaves; perhaps another program is compressing it at this moment.
     return

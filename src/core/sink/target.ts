@@ -1,6 +1,7 @@
 // What a pump writes to. The pump holds the queue, the life cycle, retries, flush levels and the account; a target
 // knows one kind of file and nothing of all that. An optional member is absent where there is nothing to do.
 import { LogboomError } from '../../base/errors.ts'
+import { whyNoSync } from '../../io/open-file.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 
 /** A level that a target can be asked for; `'none'` is the pump's own memory. */
@@ -72,7 +73,7 @@ export class DataSyncError extends LogboomError {
 export class NotSyncableError extends LogboomError {
   constructor(path: string, cause: unknown) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    const message = `${path} is on a file system that cannot sync it, so nothing can be durable there: ${reason}`
+    const message = `${path} ${whyNoSync(cause)}, so nothing can be durable there: ${reason}`
     super('ERR_UNSUPPORTED', message, { path, cause })
   }
 }

@@ -1,9 +1,8 @@
 // What of the published files is durable: each file by its own sync, its name by that of the folder.
-import { constants } from 'node:fs'
 import { LogboomError } from '../../base/errors.ts'
 import { cannotSync } from '../../io/open-file.ts'
 import { closeQuietly } from '../../io/quietly.ts'
-import { fdatasync, open, type Steps } from '../../io/steps.ts'
+import { fdatasync, OPEN_TO_SYNC, open, type Steps } from '../../io/steps.ts'
 import { NotSyncableError } from '../sink/target.ts'
 import { type SpoolFolders, syncNames } from './temp-file.ts'
 
@@ -53,7 +52,7 @@ export class PublishedFiles {
     const found = disk.lstat(path)
     // Collected and removed in the meantime: no longer ours to keep. What took its place is none of ours either.
     if (found === undefined || !found.isFile) return
-    const fd = yield* open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK, 0)
+    const fd = yield* open(path, OPEN_TO_SYNC, 0)
     try {
       counters.syncs++
       yield* fdatasync(fd)

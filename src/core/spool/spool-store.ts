@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { errorMessage, systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
-import { cannotSync, makeFolders } from '../../io/open-file.ts'
+import { once } from '../../io/file-mode.ts'
+import { cannotSync, makeFolders, whyNoSync } from '../../io/open-file.ts'
 import type { Steps } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
 import type { Account } from '../sink/account.ts'
@@ -73,6 +74,7 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
       now: () => this.#clock.next(),
       copied: () => this.#copied(),
       cannotSync: (folder, error) => this.#cannotSync(folder, error),
+      otherMode: once((code, message, path) => account.warn(code, message, path)),
       leftBehind: (path, error) =>
         account.warn('ERR_IO', `cannot remove ${path}: ${errorMessage(error)}`, path)
     }
@@ -229,7 +231,7 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
   }
 
   #cannotSync(folder: string, error: unknown): void {
-    const message = `${folder} is on a file system that cannot sync folders; a new name may be lost with the power (${errorMessage(error)})`
+    const message = `${folder} ${whyNoSync(error)}; a new name may be lost with the power (${errorMessage(error)})`
     this.#sayOnce('ERR_UNSUPPORTED', message, folder)
   }
 

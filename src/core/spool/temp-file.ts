@@ -7,6 +7,7 @@ import { errorMessage, systemCode } from '../../base/errors.ts'
 import { PLACE_TARGET, PLACE_TEMP, publishedName, tempName } from '../../formats/spool.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
+import { giveMode, type ModeWarning } from '../../io/file-mode.ts'
 import { cannotSync } from '../../io/open-file.ts'
 import { closeQuietly, removeQuietly } from '../../io/quietly.ts'
 import { FolderSyncError, fdatasync, open, read, type Steps, syncFolder, writeAll } from '../../io/steps.ts'
@@ -36,6 +37,8 @@ export interface SpoolFolders {
   copied(): void
   /** The file system of `folder` cannot sync folders. */
   cannotSync(folder: string, error: unknown): void
+  /** A file could not be given its permissions. */
+  readonly otherMode: ModeWarning
   /** A file that nobody needs any more could not be removed. */
   leftBehind(path: string, error: unknown): void
 }
@@ -111,7 +114,7 @@ export class TempFile {
   ): Steps<string> {
     const { disk } = folders
     if (isLonger) disk.truncate(this.fd, content.end)
-    disk.chmod(this.fd, folders.permission)
+    giveMode(disk, this.path, this.fd, folders.permission, folders.otherMode)
     if (folders.durable && this.place === PLACE_TEMP) yield* this.sync(folders)
     failpoint('spool-sealed')
     let failure: unknown
@@ -205,7 +208,7 @@ export class TempFile {
   *#fillCopy(fd: number, folders: SpoolFolders, content: Content): Steps<void> {
     if (!(yield* this.copyTo(fd, folders, content)))
       throw new Error(`${this.path} does not read back as written`)
-    folders.disk.chmod(fd, folders.permission)
+    giveMode(folders.disk, this.path, fd, folders.permission, folders.otherMode)
     folders.counters.syncs++
     yield* fdatasync(fd)
     yield* syncNames(folders, folders.target)

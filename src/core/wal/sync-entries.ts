@@ -2,15 +2,11 @@
 import { join } from 'node:path'
 import { systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
-import { cannotSync, syncFolder } from '../../io/open-file.ts'
+import { syncFolderIfPossible } from '../../io/open-file.ts'
 
-/** Syncs a folder of the log. Some file systems have no such thing as a sync of a folder: there, none is needed or nothing helps. */
+/** Syncs a folder of the log. */
 export function syncEntries(disk: Disk, folder: string): void {
-  try {
-    syncFolder(disk, folder)
-  } catch (error) {
-    if (!cannotSync(error)) throw error
-  }
+  syncFolderIfPossible(disk, folder)
 }
 
 /** Makes the name of the folder durable. */

@@ -4,6 +4,7 @@ import { LogboomError, systemCode } from '../../../base/errors.ts'
 import { BLOCK_BYTES, encodeFiller, isSealIntact, roundUp, SEAL_BYTES } from '../../../formats/direct-file.ts'
 import { detectLayout } from '../../../formats/direct-file-layout.ts'
 import type { Disk } from '../../../io/disk.ts'
+import { once } from '../../../io/file-mode.ts'
 import { cannotSync, type OpenFile, type OpenOptions, openFile } from '../../../io/open-file.ts'
 import type { FrameFileOptions } from './flush-target.ts'
 
@@ -16,7 +17,7 @@ export class DirectOpener {
   alignment = BLOCK_BYTES
   readonly #disk: Disk
   readonly #path: string
-  readonly #options: FrameFileOptions
+  readonly #options: FrameFileOptions & Pick<OpenOptions, 'warn'>
   readonly #warn: (code: string, message: string) => void
   /** What refused writes have taught about the alignment. */
   #leastAlignment = BLOCK_BYTES
@@ -30,7 +31,7 @@ export class DirectOpener {
   ) {
     this.#disk = disk
     this.#path = path
-    this.#options = options
+    this.#options = { ...options, warn: once(warn) }
     this.#warn = warn
     this.isDirect = options.directIO !== 'off'
   }
