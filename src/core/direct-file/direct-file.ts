@@ -6,9 +6,11 @@ import type { ModeWarning } from '../../io/file-mode.ts'
 import { openFile } from '../../io/open-file.ts'
 import { openQueue } from '../lane/open-queue.ts'
 import { LineQueue } from '../queue/line-queue.ts'
+import { FrameQueue } from '../queue/payload-queue.ts'
 import { Account } from '../sink/account.ts'
 import { writeAtExit } from '../sink/at-exit.ts'
 import type { ControlRequest, SinkStats } from '../sink/contract.ts'
+import { internals } from '../sink/internals.ts'
 import { Pump } from '../sink/pump.ts'
 import { PumpedSink } from '../sink/pumped-sink.ts'
 import { failureOf } from '../sink/trouble.ts'
@@ -60,7 +62,9 @@ export class DirectFile extends PumpedSink {
     this.#account = account
     this.#staging = staging
     this.#writer = staging.writer
-    this.#target = new DirectTarget(staging, account)
+    // Of a transport that hands over whole records each is one, whatever line ends it holds.
+    const isFramed = internals().lane?.unit === 'record'
+    this.#target = new DirectTarget(staging, account, isFramed)
     // Lines need not wait in the pump's queue: how long records stay in memory is the flusher's.
     const { queue, start, ...bound } = openQueue({
       account,
@@ -68,8 +72,8 @@ export class DirectFile extends PumpedSink {
       input: { ...input, path, instance: 'exclusive' },
       lane: options.lane,
       maxBufferBytes,
-      memory: new LineQueue(),
-      format: { unit: 'text' },
+      memory: isFramed ? new FrameQueue('lines') : new LineQueue(),
+      format: { unit: isFramed ? 'line' : 'text' },
       rules: { settles: false, keeps: true, isStaging: true }
     })
     const pump = new Pump(
