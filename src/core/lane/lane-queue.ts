@@ -242,7 +242,7 @@ export class LaneQueue implements RecordQueue, AppendJournal {
 
   dropOldest(bytes: number): Dropped {
     const own = this.#own
-    if (own?.isFilledHere !== true) return this.#memory.dropOldest(bytes)
+    if (own === undefined) return this.#memory.dropOldest(bytes)
     // Behind records that are kept nothing becomes free, and what is dropped there would come back with them.
     const dropped = this.#kept.length === 0 ? own.source.drop(bytes) : none
     if (dropped.bytes > 0) own.source.release(own.source.point)

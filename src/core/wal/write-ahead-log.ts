@@ -4,6 +4,7 @@ import { type RepairedSegment, repairLog } from '../../repair/wal.ts'
 import { openQueue } from '../lane/open-queue.ts'
 import { FrameQueue } from '../queue/payload-queue.ts'
 import { Account } from '../sink/account.ts'
+import { writeAtExit } from '../sink/at-exit.ts'
 import type { Durability, SinkStats } from '../sink/contract.ts'
 import { internals, withInternals } from '../sink/internals.ts'
 import { Pump } from '../sink/pump.ts'
@@ -227,7 +228,9 @@ export class WriteAheadLog extends PumpedSink {
     if (commits.queuedBytes > 0 && commits.queuedBytes + taken.bytes > this.#options.maxBufferBytes) {
       this.#makeRoom(taken)
     }
-    return commits.push(taken)
+    const logged = commits.push(taken)
+    writeAtExit(this.#pump)
+    return logged
   }
 
   #take(entry: string, batch: unknown): Batch {
