@@ -8,6 +8,7 @@ import type { Dropped } from '../queue/byte-queue.ts'
 import type { Account } from '../sink/account.ts'
 import { writeDump } from './dump.ts'
 import { FolderLock } from './folder-lock.ts'
+import { makeIdentityQuietly } from './identity.ts'
 import { LogWriter } from './log-writer.ts'
 import { type OpenLog, openLog } from './open-log.ts'
 import type { ParsedWalOptions } from './options.ts'
@@ -39,6 +40,7 @@ export class RunningLog {
   readonly #hooks: RunningHooks
   readonly #metadata: Uint8Array | undefined
   readonly #note: ReleaseNote
+  readonly #identity: string | undefined
   #lock: FolderLock
 
   /** Opens the folder. Throws what `openLog` throws. */
@@ -57,6 +59,7 @@ export class RunningLog {
     const { metadata, recovered, segment, position, snapDir } = log
     this.#lock = log.lock
     this.#metadata = metadata
+    this.#identity = log.identity
     const acknowledgesAppended = options.durability !== 'disk' || options.syncInterval > 0
     const writerOptions = { ...options, metadata, patience, acknowledgesAppended }
     this.writer = new LogWriter(disk, writerOptions, account.counters, this.#writerHooks(), segment, position)
@@ -130,6 +133,8 @@ export class RunningLog {
     const lock = FolderLock.acquire(this.#disk, walDir, foreignOwner)
     this.#lock.release()
     this.#lock = lock
+    if (this.#identity !== undefined)
+      makeIdentityQuietly(this.#disk, walDir, this.#options.mode, this.#identity)
     syncEntries(this.#disk, walDir)
   }
 

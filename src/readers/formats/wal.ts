@@ -2,9 +2,11 @@
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { LogboomError } from '../../base/errors.ts'
+import { identityIn } from '../../core/wal/identity.ts'
 import { verifySegments } from '../../core/wal/verify.ts'
 import { parseSegmentName } from '../../formats/wal.ts'
 import { type WalDamage, WalReplay } from '../../formats/wal-replay.ts'
+import { realDisk } from '../../io/disk.ts'
 import { repairLog } from '../../repair/wal.ts'
 import { notFound } from '../engine/context.ts'
 import { isMissing, readError } from '../engine/open-file.ts'
@@ -77,7 +79,10 @@ async function describeWal(
     if (options.count) files.push({ ...listed[i], records: replay.entries - entries })
     entries = replay.entries
   }
-  return { format: 'wal', path, files, details: detailsOf(replay, places, options.count) }
+  const details = detailsOf(replay, places, options.count)
+  const folder = places.length === 0 ? path : dirname(places[0].path)
+  const identity = identityIn(realDisk, folder)
+  return { format: 'wal', path, files, details: identity === undefined ? details : { identity, ...details } }
 }
 
 function detailsOf(replay: WalReplay, places: readonly SegmentPlace[], all: boolean): LogInfo['details'] {
