@@ -76,6 +76,7 @@ async function requireEntry(
     ...context,
     from: position,
     follow: false,
+    caughtUp: undefined,
     reuseBuffers: false,
     damaged: () => {},
     progress: () => {}
@@ -100,7 +101,7 @@ async function requireEntry(
 }
 
 /** What the last segment says about the end of the log. */
-interface Tail {
+export interface Tail {
   /** Entries behind this index belong to a batch that is not complete. */
   commit: bigint
   /** The last entry there is to return. */
@@ -109,7 +110,7 @@ interface Tail {
   offset: number
 }
 
-async function lookAtTail(place: SegmentPlace): Promise<Tail> {
+export async function lookAtTail(place: SegmentPlace): Promise<Tail> {
   const replay = new WalReplay()
   // What follows is looked at when reading comes there.
   replay.decoder.checksRest = false
@@ -217,6 +218,7 @@ class WalReading {
           await sleep(SETTLE_MS)
         } else if (step === 'end') {
           this.#isCaughtUp = true
+          this.#context.caughtUp?.()
           await changes.wait()
           turn = 0
         } else if (isDamaged && turn >= SETTLE_TURNS) return await this.#damaged(source)

@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { LogboomError } from '../../base/errors.ts'
+import { listConsumers } from '../../core/wal/consumers.ts'
 import { identityIn } from '../../core/wal/identity.ts'
 import { verifySegments } from '../../core/wal/verify.ts'
 import { parseSegmentName } from '../../formats/wal.ts'
@@ -82,10 +83,20 @@ async function describeWal(
   const details = detailsOf(replay, places, options.count)
   const folder = places.length === 0 ? path : dirname(places[0].path)
   const identity = identityIn(realDisk, folder)
-  return { format: 'wal', path, files, details: identity === undefined ? details : { identity, ...details } }
+  if (identity !== undefined) details.identity = identity
+  for (const { name, index, timeMs } of listConsumers(realDisk, folder, identity)) {
+    const behind = replay.lastIndex > index ? replay.lastIndex - index : 0n
+    const time = new Date(timeMs).toISOString()
+    details[`consumer ${name}`] = `at ${index}, ${behind} behind, acknowledged ${time}`
+  }
+  return { format: 'wal', path, files, details }
 }
 
-function detailsOf(replay: WalReplay, places: readonly SegmentPlace[], all: boolean): LogInfo['details'] {
+function detailsOf(
+  replay: WalReplay,
+  places: readonly SegmentPlace[],
+  all: boolean
+): Record<string, string | number> {
   const details: Record<string, string | number> = {
     writer: replay.foreign
       ? 'another program: its entries can be read, and not be appended to'
