@@ -16,6 +16,7 @@ import { endlessPatience } from './patience.ts'
 import type { RunningLog } from './running-log.ts'
 import type { Snapshot } from './snapshots.ts'
 import { verifyLog, type WalReport } from './verify.ts'
+import { type ConsumerHost, type ConsumerOptions, WalConsumer } from './wal-consumer.ts'
 import { WalTarget } from './wal-target.ts'
 import type { IndexRange, WalRecords } from './writer-contract.ts'
 
@@ -28,6 +29,7 @@ export class WriteAheadLog extends PumpedSink {
   readonly #isDurable: boolean
   #target: WalTarget
   #pump: Pump
+  readonly #consumers = new Set<WalConsumer>()
   #isPumpOpen = false
   #startLane: () => void = () => {}
   /** Whether lines may wait in front of a batch. */
@@ -149,6 +151,37 @@ export class WriteAheadLog extends PumpedSink {
   async createSnapshot(): Promise<Snapshot | undefined> {
     if (this.#closing !== undefined) throw this.#target.closedError()
     return this.#use().snapshots.create()
+  }
+
+  /**
+   * Opens the consumer `name` of this log, which is made if it is new: it takes entries in order and acknowledges them, and
+   * the log keeps what the slowest one still needs. Rejects with `ERR_LOCKED` if it is open elsewhere, and with what
+   * `WalConsumer.open` rejects with.
+   */
+  async consumer(name: string, options: ConsumerOptions = {}): Promise<WalConsumer> {
+    if (this.#closing !== undefined) throw this.#target.closedError()
+    const { snapshots } = this.#use()
+    const { walDir, mode, dirMode, foreignOwner } = this.#options
+    const running = (): RunningLog => this.#use()
+    const host: ConsumerHost = {
+      file: { mode, dirMode, foreignOwner },
+      snapDir: this.#options.snapDir,
+      get lastIndex() {
+        return running().writer.lastIndex
+      },
+      get durableIndex() {
+        return running().writer.durableIndex
+      },
+      sync: () => running().writer.sync(),
+      acknowledged: () => this.#target.running?.retention.check(),
+      closed: (consumer) => this.#consumers.delete(consumer)
+    }
+    const consumer = await WalConsumer.openIn(this.#internals.disk, walDir, name, options, host)
+    this.#consumers.add(consumer)
+    // Who takes snapshots is a consumer, too.
+    if (snapshots.hasConsumer) snapshots.noteConsumer()
+    if (this.#closing !== undefined) await consumer.close()
+    return consumer
   }
 
   /**
@@ -275,6 +308,7 @@ export class WriteAheadLog extends PumpedSink {
   async #close(): Promise<void> {
     // At once, so that nothing is accepted any more.
     const closed = this.#pump.close()
+    await Promise.all([...this.#consumers].map((consumer) => consumer.close()))
     await this.#starting?.catch(() => {})
     await closed
     if (this.#failure !== undefined) throw this.#failure
