@@ -22,12 +22,14 @@ const internal = [
   'core/direct-file/flusher/flusher-thread',
   'core/lane/internals',
   'core/registry',
+  'core/shared-file/claim',
   'core/sink/internals',
   'core/spool/spool-lines',
   'core/wal/write-ahead-log',
   'io/disk',
   'native/index',
   'readers/read-records',
+  'transports/pool/pool-thread',
   'transports/winston/transport-options'
 ]
 

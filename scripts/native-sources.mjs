@@ -12,6 +12,7 @@ const platformsOf = {
   'windows.c': ['win32'],
   'posix.c': posix,
   'hashed-write.c': posix,
+  'lane.c': posix,
   'publish.c': posix,
   'thread.c': posix
 }

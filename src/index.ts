@@ -35,6 +35,12 @@ export type { Entry as WalEntry } from './core/wal/entries.ts'
 export type { WriteAheadLogOptions } from './core/wal/options.ts'
 export type { Snapshot as WalSnapshot } from './core/wal/snapshots.ts'
 export type { WalReport } from './core/wal/verify.ts'
+export {
+  type ConsumerOptions,
+  type FollowOptions,
+  type TakeOptions,
+  WalConsumer
+} from './core/wal/wal-consumer.ts'
 export { WriteAheadLog } from './core/wal/write-ahead-log.ts'
 export type { IndexRange as WalIndexRange } from './core/wal/writer-contract.ts'
 export {

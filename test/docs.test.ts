@@ -7,7 +7,7 @@ import { sinks } from '../src/core/registry.ts'
 const root = dirname(import.meta.dirname)
 const pages = [
   ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'].map((name) => join(root, name)),
-  ...readdirSync(join(root, 'docs'))
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
     .map((name) => join(root, 'docs', name))
 ].map((path) => ({ path, name: relative(root, path), text: readFileSync(path, 'utf8') }))

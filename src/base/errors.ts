@@ -91,7 +91,7 @@ export const errorTable = {
   },
   ERR_LOST: {
     what: 'A sink had to close while its file could not be written.',
-    safe: 'The records counted in the message are lost; all others are in the file.',
+    safe: 'The records counted in the message are lost, unless it says that they stay in the lane (see lane.md), from where whoever opens the log next writes them; all others are in the file.',
     action:
       'Remove the cause named in the message; use `durability: "disk"` and await `flush()` where loss matters.'
   },

@@ -1,6 +1,6 @@
 // What options are called in other packages, and what they are here: for the message about an unknown option. Read
-// from the code of winston, winston-daily-rotate-file, log4js, streamroller, pino, sonic-boom, pino-roll and
-// rotating-file-stream.
+// from the code of winston, winston-daily-rotate-file, log4js, streamroller, pino, sonic-boom, pino-roll,
+// rotating-file-stream and lumberjack.
 
 export interface ForeignOption {
   /** Its names elsewhere; case, `_` and `-` do not matter. */
@@ -14,33 +14,40 @@ export interface ForeignOption {
 }
 
 const PERIOD = "It takes 'hourly', 'daily', 'weekly' or a duration."
-const COUNT = 'The live file is not counted.'
+const COUNT = "The live file is not counted. For days it is 'maxAge'."
 const BYTES = 'A number is bytes.'
-const STANDARD_STREAMS = "For stdout and stderr keep 'pino/file' or winston's Console."
-const NEVER_DATED =
-  'Leave it out: the live file always keeps its name, and retention goes by the names in the folder.'
-const NOTHING_LIKE_IT = 'There is no such option here: names of backups, line ends and encoding are fixed.'
+const MEGABYTES = "Here a number is bytes; of megabytes say '10m'."
+const ALL_BACKUPS = "All backups together are bounded by 'maxTotalBytes'."
+export const STANDARD_STREAMS = "for stdout and stderr keep 'pino/file' or winston's Console"
 
 const isText = (value: unknown): boolean => typeof value === 'string'
 const isNumber = (value: unknown): boolean => typeof value === 'number'
 const isPeriod = (value: unknown): boolean => isText(value) && /^\d+ ?(ms|[smhdw])$/i.test(value as string)
 const isSize = (value: unknown): boolean =>
   (isNumber(value) && (value as number) >= 1000) || (isText(value) && /^\d+ ?[kmg]b?$/i.test(value as string))
+/** No file is so small, so that another unit must be meant. */
+const isFewBytes = (value: unknown): boolean =>
+  (isNumber(value) && (value as number) < 1000) || (isText(value) && /^\d{1,3}$/.test(value as string))
 
 /** Rows are looked at in order. */
 export const foreignOptions: readonly ForeignOption[] = [
-  { names: ['fd', 'destination', 'dest'], ours: ['path', 'dir'], hint: STANDARD_STREAMS, ifValue: isNumber },
   {
-    names: ['filename', 'file', 'destination', 'dest', 'fd', 'logFile', 'logPath', 'filePath'],
+    names: ['fd', 'destination', 'dest'],
+    ours: ['path', 'dir'],
+    hint: `${capital(STANDARD_STREAMS)}.`,
+    ifValue: isNumber
+  },
+  {
+    names: ['filename', 'file', 'destination', 'dest', 'fd', 'logFile', 'logPath', 'filePath', 'logName'],
     ours: ['path', 'dir']
   },
-  { names: ['base', 'walDir'], ours: ['dir'] },
+  { names: ['base', 'walDir'], ours: ['dir', 'path'] },
   {
     names: ['dirname', 'dir', 'folder', 'directory', 'logDirectory', 'logDir'],
     ours: ['dir', 'path'],
     hint: "'path' is folder and file name together."
   },
-  { names: ['property'], ours: ['eventKey'] },
+  { names: ['property', 'messageKey', 'eventName'], ours: ['eventKey'] },
   {
     names: ['maxFiles', 'maxOpen'],
     ours: ['maxOpenFiles'],
@@ -49,10 +56,12 @@ export const foreignOptions: readonly ForeignOption[] = [
   { names: ['limit'], ours: ['maxBytes'], hint: BYTES, ifValue: isSize },
   { names: ['maxFiles', 'keep', 'limit', 'retention'], ours: ['maxAge'], ifValue: isPeriod },
   {
-    names: ['maxSize'],
+    names: ['maxSize', 'size', 'maxFileSize', 'sizeLimit'],
     ours: ['maxBytes'],
-    hint: `${BYTES} All backups together are bounded by 'maxTotalBytes'.`
+    hint: `${MEGABYTES} ${ALL_BACKUPS}`,
+    ifValue: isFewBytes
   },
+  { names: ['maxSize'], ours: ['maxBytes'], hint: `${BYTES} ${ALL_BACKUPS}` },
   {
     names: ['size', 'maxLogSize', 'maxFileSize', 'maxByte', 'sizeLimit', 'segmentBytes', 'segmentSize'],
     ours: ['maxBytes'],
@@ -67,15 +76,17 @@ export const foreignOptions: readonly ForeignOption[] = [
       'maxLogs',
       'backupCount',
       'keep',
+      'keepFiles',
       'rotate',
       'limit',
+      'limit.count',
       'count'
     ],
     ours: ['maxBackups'],
-    hint: `${COUNT} For days it is 'maxAge'.`
+    hint: COUNT
   },
   {
-    names: ['daysToKeep', 'maxDays', 'retention', 'maxAgeMs', 'retentionDays'],
+    names: ['daysToKeep', 'maxDays', 'retention', 'maxAgeMs', 'retentionDays', 'keepDays'],
     ours: ['maxAge'],
     hint: "It takes a duration such as '14d'; a number of files is 'maxBackups'."
   },
@@ -90,6 +101,9 @@ export const foreignOptions: readonly ForeignOption[] = [
       'rotation',
       'rotationInterval',
       'rotateInterval',
+      'rotationTime',
+      'schedule',
+      'period',
       'when'
     ],
     ours: ['rotateEvery'],
@@ -101,11 +115,11 @@ export const foreignOptions: readonly ForeignOption[] = [
     hint: "It takes 'UTC', 'local' or an IANA name."
   },
   {
-    names: ['zippedArchive', 'compression', 'gzip', 'zip', 'compressed', 'compressOnRotate'],
+    names: ['zippedArchive', 'compression', 'gzip', 'zip', 'compressed', 'compressOnRotate', 'archive'],
     ours: ['compress'],
     hint: "It takes 'gzip', 'brotli' or 'zstd'."
   },
-  { names: ['fileMode', 'permissions', 'permission', 'perm'], ours: ['mode'] },
+  { names: ['fileMode', 'permissions', 'permission', 'perm', 'options.mode'], ours: ['mode'] },
   {
     names: ['options'],
     ours: ['mode'],
@@ -113,36 +127,79 @@ export const foreignOptions: readonly ForeignOption[] = [
   },
   { names: ['dirPermissions', 'directoryMode', 'folderMode'], ours: ['dirMode'] },
   { names: ['createDir', 'makeDir', 'mkdirp', 'createDirectory'], ours: ['mkdir'] },
-  { names: ['fsync', 'sync'], ours: ['durability'], hint: "With 'disk' records are synced." },
+  { names: ['fsync', 'sync', 'forceSync'], ours: ['durability'], hint: "With 'disk' records are synced." },
   {
     names: ['periodicFlush', 'flushIntervalMs', 'flushEvery', 'flushPeriod'],
     ours: ['flushInterval']
   },
   {
-    names: ['maxLength', 'highWaterMark', 'bufferSize', 'maxBuffer', 'maxQueue', 'minLength'],
+    names: ['minLength', 'maxWrite', 'contentMode', 'retryEAGAIN', 'autoEnd'],
+    ours: [],
+    hint: "Leave it out: batches form by themselves, and what the system refuses is tried again. The longest wait is 'flushInterval'."
+  },
+  {
+    names: ['maxLength', 'highWaterMark', 'bufferSize', 'maxBuffer', 'maxQueue'],
     ours: ['maxBufferBytes'],
     hint: "What happens at that bound says 'overflow'."
   },
   { names: ['drop', 'dropPolicy', 'onFull', 'overflowPolicy'], ours: ['overflow'] },
-  { names: ['timeout'], ours: ['idleClose'] },
+  { names: ['timeout'], ours: ['idleClose', 'lockTimeout'] },
+  {
+    names: ['tailable', 'symlink', 'createSymlink', 'symlinkName', 'currentFile', 'staticFileName'],
+    ours: [],
+    hint: 'Leave it out: the live file always keeps its name.'
+  },
   {
     names: [
-      'tailable',
-      'symlink',
-      'createSymlink',
-      'symlinkName',
-      'watchLog',
       'auditFile',
       'auditHashType',
       'history',
-      'json',
-      'lockFile',
-      'clustering',
-      'disableClustering',
-      'pm2'
+      'removeOtherLogFiles',
+      'limit.removeOtherLogFiles',
+      'cleanupOnRotate'
     ],
     ours: [],
-    hint: NEVER_DATED
+    hint: 'Leave it out: retention goes by the names in the folder, also after a restart.'
+  },
+  {
+    names: ['watchLog', 'watch'],
+    ours: [],
+    hint: 'Leave it out: files that are moved or removed are always noticed.'
+  },
+  {
+    names: ['lockFile', 'clustering', 'disableClustering', 'pm2', 'pm2InstanceVar', 'cluster', 'instanceVar'],
+    ours: [],
+    hint: 'Leave it out: any number of processes can share one path.'
+  },
+  {
+    names: [
+      'json',
+      'layout',
+      'colorize',
+      'removeColor',
+      'timestamp',
+      'prettyPrint',
+      'pretty',
+      'showLevel',
+      'messageFormat'
+    ],
+    ours: [],
+    hint: "Leave it out: what a line looks like is up to pino, or to the 'format' of winston's logger."
+  },
+  {
+    names: ['flags', 'append'],
+    ours: [],
+    hint: 'There is no such option here: lines are always appended. To begin with an empty file, rotate or remove it before.'
+  },
+  {
+    names: ['encoding', 'charset'],
+    ours: [],
+    hint: 'There is no such option here: text is UTF-8.'
+  },
+  {
+    names: ['eol', 'lazy', 'name', 'escapeNewlines'],
+    ours: [],
+    hint: "It is an option of the winston transports of this package; elsewhere lines end with '\\n', and files are opened at the start."
   },
   {
     names: [
@@ -152,62 +209,34 @@ export const foreignOptions: readonly ForeignOption[] = [
       'omitExtension',
       'rotationFormat',
       'alwaysIncludePattern',
-      'immutable',
-      'initialRotation',
-      'intervalBoundary',
-      'eol',
-      'lazy',
-      'flags',
-      'append',
-      'encoding',
-      'stream',
-      'teeToStdout',
-      'name',
-      'layout'
+      'filenameFormat',
+      'generator'
     ],
     ours: [],
-    hint: NOTHING_LIKE_IT
+    hint: 'There is no such option here: the live file is named by its path, and backups have the name of it, time and number.'
   },
   {
-    names: ['level'],
+    names: ['immutable', 'initialRotation', 'intervalBoundary'],
+    ours: [],
+    hint: 'There is no such option here: backups are never renamed, and periods are those of the clock.'
+  },
+  {
+    names: ['stream', 'teeToStdout', 'log', 'logv', 'close', 'fs'],
+    ours: [],
+    hint: "There is no such option here: a second output is a second transport or stream, such as winston's Console."
+  },
+  {
+    names: ['type', 'appenders', 'categories'],
+    ours: [],
+    hint: 'There is no such option here: levels and categories are those of pino or winston, and the kind is the name of the target or class.'
+  },
+  {
+    names: ['level', 'levels', 'minLevel'],
     ours: [],
     hint: "In a pino transport it belongs beside 'target', not into 'options'; a class has no level."
   }
 ]
 
-const periods: Readonly<Record<string, string>> = {
-  hour: 'hourly',
-  hours: 'hourly',
-  day: 'daily',
-  date: 'daily',
-  midnight: 'daily',
-  week: 'weekly'
-}
-
-const compressions: Readonly<Record<string, string>> = {
-  gz: 'gzip',
-  zip: 'gzip',
-  br: 'brotli',
-  zst: 'zstd',
-  zstandard: 'zstd'
-}
-
-/** What a value that was refused is spelt like here; undefined if there is no telling. */
-export function similarValue(name: string, value: unknown): string | undefined {
-  const text = isText(value) ? (value as string).toLowerCase() : undefined
-  if (name === 'compress') return value === true ? "'gzip'" : quoted(compressions, text)
-  if (name === 'rotateEvery') return quoted(periods, text)
-  if (name === 'durability' && value === true) return "'disk'"
-  if (name === 'overflow' && (text === 'drop' || text === 'discard')) return "'drop-newest'"
-  if (name === 'directIO' && typeof value === 'boolean') return value ? "'require'" : "'off'"
-  if (name === 'fallback' && value === true) return "'stderr'"
-  const isOctal = /mode$|^permission$/i.test(name) && isNumber(value) && /^[0-7]{3}$/.test(String(value))
-  if (isOctal) return `0o${value}`
-  const binary = text === undefined ? null : /^(\d+(?:\.\d+)?) ?([kmg])ib$/.exec(text)
-  return binary === null ? undefined : `'${binary[1]}${binary[2]}'`
-}
-
-function quoted(table: Readonly<Record<string, string>>, text: string | undefined): string | undefined {
-  const ours = text !== undefined && Object.hasOwn(table, text) ? table[text] : undefined
-  return ours === undefined ? undefined : `'${ours}'`
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
 }

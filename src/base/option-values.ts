@@ -1,12 +1,14 @@
 // The kinds of values that options take, each with its units and its rule: sizes, durations, counts, paths, permissions.
-import { basename } from 'node:path'
+import { basename, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import parseBytes from 'bytes'
 import parseDuration from 'ms'
 import * as v from 'valibot'
+import { STANDARD_STREAMS } from './foreign-options.ts'
 
 const SIZE = /^(\d+(?:\.\d+)?) ?(b|kb?|mb?|gb?)?$/i
-const DURATION = /^\d+(?:\.\d+)? ?(?:ms|s|m|h|d|w)$/i
+/** Not `M`: in other packages that is a month. */
+const DURATION = /^\d+(?:\.\d+)? ?(?:ms|MS|[smhdwSHDW])$/
 
 function sizeFromText(text: string): number {
   const match = SIZE.exec(text)
@@ -62,25 +64,35 @@ const PATH_RULE = 'must be a path: a text or a file: URL'
 
 /** The path of a folder: a text that is not empty and without NUL, or a `file:` URL. */
 export const folder = v.pipe(
-  v.union([v.string(), v.instance(URL)], PATH_RULE),
+  v.union([v.string(), v.instance(URL)], ({ input }) =>
+    typeof input === 'number' ? `${PATH_RULE}; ${STANDARD_STREAMS}` : PATH_RULE
+  ),
   v.transform((value) => (typeof value === 'string' ? value : pathOfUrl(value))),
   v.check((value) => value !== undefined, PATH_RULE),
   v.transform((value) => value as string),
-  v.check((value) => value.length > 0 && !value.includes('\0'), 'must be a non-empty path without NUL')
+  v.check((value) => value.length > 0 && !value.includes('\0'), 'must be a non-empty path without NUL'),
+  v.check(
+    (value) => !value.startsWith('~/'),
+    "must not begin with '~/', which only shells know: give the folder itself, join(homedir(), …)"
+  )
 )
 
-/** The path of a file: the same, and not one that can only be a folder. */
+/** The path of a file: the same, and not one that can only be a folder, a stream, or a pattern. */
 export const path = v.pipe(
   folder,
+  v.check((value) => !isStandardStream(value), `must name a file, not a stream: ${STANDARD_STREAMS}`),
   v.check(
     (value) => !namesFolder(value),
     "must name a file, not a folder: folder and file name, 'logs/app.log'"
   ),
   v.check(
-    (value) => !value.includes('%DATE%'),
-    "must not contain %DATE%: the live file keeps its name, and `rotateEvery: 'daily'` puts the date into that of the backup"
+    (value) => !DATED.test(value),
+    "must not contain %DATE% or another date pattern: the live file keeps its name, and `rotateEvery: 'daily'` puts the date into that of the backup"
   )
 )
+
+/** As winston-daily-rotate-file, moment and strftime(3) write dates. */
+const DATED = /%DATE%|YYYY.?MM|%Y.?%m/i
 
 /** Undefined unless it is a `file:` URL. */
 export function pathOfUrl(url: URL): string | undefined {
@@ -89,6 +101,11 @@ export function pathOfUrl(url: URL): string | undefined {
   } catch {
     return undefined
   }
+}
+
+/** Whether a path is one of the names that a process has for its own streams, or another one's. */
+export function isStandardStream(value: string): boolean {
+  return value === '-' || /^\/(dev\/(std(in|out|err)|fd\/\d+|tty)|proc\/[^/]+\/fd\/\d+)$/.test(resolve(value))
 }
 
 function namesFolder(value: string): boolean {

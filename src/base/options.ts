@@ -1,7 +1,7 @@
 // Option specs: one per sink, from which types, defaults, validation and the tables in docs/ all come.
 import * as v from 'valibot'
 import { LogboomError } from './errors.ts'
-import { similarValue } from './foreign-options.ts'
+import { similarValue } from './foreign-values.ts'
 import { pathOfUrl } from './option-values.ts'
 import { describeUnknownOption } from './unknown-option.ts'
 
@@ -97,6 +97,11 @@ export function checkedFor<T extends object, P extends object>(checked: T, place
   return Object.defineProperty({ ...checked, ...place }, CHECKED, { value: true })
 }
 
+/** Whether these are options for another place. */
+export function isChecked(input: unknown): boolean {
+  return typeof input === 'object' && input !== null && CHECKED in input
+}
+
 /**
  * Checks `input` against `specs`; options given by another name come out under their own. Throws `ERR_OPTION` naming
  * the option, the rule and the value. `elsewhere`: options that others have, and who, for a message about one of them.
@@ -108,7 +113,7 @@ export function parseOptions<const S extends OptionSpecs>(
   elsewhere?: ReadonlyMap<string, string>
 ): OptionsOutput<S> {
   requireObject(kind, input)
-  if (CHECKED in input) return input as OptionsOutput<S>
+  if (isChecked(input)) return input as OptionsOutput<S>
   // What is unknown first: `destination` is why `path` is missing.
   const options = byOwnName(kind, specs, input, elsewhere)
   const result = v.safeParse(schemaOf(specs), options, { abortEarly: true })
@@ -171,7 +176,7 @@ function byOwnName(
 
 /** An `ERR_OPTION` for a rule that a single option's schema cannot express. */
 export function optionError(kind: string, name: string, rule: string, value: unknown): LogboomError {
-  const near = similarValue(name, value)
+  const near = similarValue(name, value, rule)
   const meant = near === undefined ? '' : `; did you mean ${near}?`
   return new LogboomError('ERR_OPTION', `${kind}: option '${name}' ${rule}, got ${show(value)}${meant}`)
 }

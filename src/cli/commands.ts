@@ -1,6 +1,7 @@
 // The commands, in the order of the help.
 import { cat } from './cat.ts'
 import type { Command } from './command.ts'
+import { convert } from './convert.ts'
 import { info } from './info.ts'
 import { merge } from './merge.ts'
 import { pipe } from './pipe.ts'
@@ -10,4 +11,15 @@ import { rotate } from './rotate.ts'
 import { tail } from './tail.ts'
 import { verify } from './verify.ts'
 
-export const commands: readonly Command[] = [cat, tail, merge, info, verify, repair, recover, rotate, pipe]
+export const commands: readonly Command[] = [
+  cat,
+  tail,
+  merge,
+  info,
+  verify,
+  repair,
+  recover,
+  rotate,
+  pipe,
+  convert
+]

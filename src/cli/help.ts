@@ -7,7 +7,7 @@ const LINE_WIDTH = 100
 const EXIT_CODES = `Exit codes
   0  fine (also when the reader of the output has gone, as with "| head")
   1  wrong usage
-  2  damage was found; everything intact was processed
+  2  damage was found, or a record could not be converted; everything else was processed
   3  a file could not be found, read or written
 `
 

@@ -5,6 +5,7 @@ import { errorMessage, systemCode } from '../base/errors.ts'
 // The command `logboom`: finds the command, parses its options, runs it, and turns what happens into an exit code.
 import { packageRoot } from '../base/package-root.ts'
 import { similar } from '../base/similar.ts'
+import { ourName } from '../base/unknown-option.ts'
 import {
   type CliOption,
   type CliValues,
@@ -76,10 +77,17 @@ function describeParseError(
   const unknown = /^Unknown option '--?([^']+)'/.exec(message)?.[1]
   if (systemCode(error) === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' && unknown !== undefined) {
     const dashes = unknown.length === 1 ? '-' : '--'
-    const meant = similar(unknown, Object.keys(options))
+    const meant = meantFlag(unknown, Object.keys(options))
     return `${name} has no option ${dashes}${unknown}${didYouMean(meant === undefined ? undefined : `--${meant}`)}`
   }
   return `${name}: ${message.split('\n')[0].split('. ')[0]}`
+}
+
+/** Flags of `pipe` are the options of sinks, which have other names in other packages. */
+function meantFlag(unknown: string, flags: readonly string[]): string | undefined {
+  const options = flags.map((flag) => flag.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase()))
+  const ours = ourName(unknown, options)
+  return ours === undefined ? similar(unknown, flags) : flags[options.indexOf(ours)]
 }
 
 function didYouMean(candidate: string | undefined): string {

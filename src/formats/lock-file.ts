@@ -18,8 +18,14 @@
 //  84   u32 LE   CRC-32C of bytes 0..59 and 64..83
 //
 // Its checksum covers the first block, too: a writer that knows nothing of lanes and announces a write of its own
-// makes the lane void. 88 bytes lie in one page, so a kill cannot tear them. Kernel locks on single bytes of this file
-// exclude writers (`writeSlot`) and those who compress and remove backups (`upkeepSlot`).
+// makes the lane void. 88 bytes lie in one page, so a kill cannot tear them.
+//
+//  88   u48 LE   token of a claim (claim-name.ts); 0, or no such bytes: none was ever noted
+//
+// Kernel locks on single bytes of this file exclude writers (`writeSlot`) and those who compress and remove backups
+// (`upkeepSlot`). Each user of these locks holds one byte more as long as it has the file open (`firstUserSlot`), for
+// those to see who cannot take locks. These in turn note their claim here, for everybody to see who reads the state
+// anyway; only the owner of the claim writes there.
 import assert from 'node:assert'
 import { native } from '../native/index.ts'
 import { MAX_BACKUP_NUMBER, MAX_BACKUP_STAMP } from './backup-name.ts'
@@ -31,7 +37,26 @@ export const lockStateBytes = 88
 export const writeSlot = 0
 export const upkeepSlot = 1
 
-const MAGIC = Buffer.from('LBLOCK1\n')
+/** So much is read to learn state and claim. */
+export const lockFileReadBytes = 94
+export const claimNoteAt = 88
+export const claimNoteBytes = 6
+
+/** Far behind all content, and so many per device. */
+const USER_SLOTS_AT = 2 ** 40
+export const userSlots = 4096
+const DEVICES = 1n << 20n
+
+/**
+ * The first of the bytes of which users of a lock file hold one each. It depends on the device, because others may see of a
+ * lock no more than the number of the file, which is unique on a device only.
+ */
+export function firstUserSlot(dev: bigint): number {
+  return USER_SLOTS_AT + Number(dev % DEVICES) * userSlots
+}
+
+/** What each lock file begins with. */
+export const lockFileHead = Buffer.from('LBLOCK1\n')
 const CRC_AT = 60
 const OWNER_AT = 64
 const OWNER_BYTES = 16
@@ -79,8 +104,8 @@ export function lockFileName(base: string): string {
 
 /** Whether `head`, the first bytes of a file, is that of a lock file of ours, or one that was just created. */
 export function isLockFile(head: Uint8Array): boolean {
-  const length = Math.min(head.length, MAGIC.length)
-  return MAGIC.subarray(0, length).equals(head.subarray(0, length))
+  const length = Math.min(head.length, lockFileHead.length)
+  return lockFileHead.subarray(0, length).equals(head.subarray(0, length))
 }
 
 function isRepresentable({ offset, length, backupStamp, backupNumber }: LockState): boolean {
@@ -92,10 +117,15 @@ function isRepresentable({ offset, length, backupStamp, backupNumber }: LockStat
   )
 }
 
+/** The token of the claim that was noted in a lock file's first bytes; 0 if none was. */
+export function notedClaim(bytes: Buffer): number {
+  return bytes.length < claimNoteAt + claimNoteBytes ? 0 : bytes.readUIntLE(claimNoteAt, claimNoteBytes)
+}
+
 /** Encodes into the first bytes of `bytes`: both blocks, or the first one if there is no room for more. */
 export function encodeLockState(state: LockState, bytes: Buffer): void {
   assert(isRepresentable(state), 'a state with numbers that cannot be read back')
-  MAGIC.copy(bytes)
+  lockFileHead.copy(bytes)
   bytes.writeUInt32LE(state.writing ? 1 : 0, 8)
   bytes.writeUInt32LE(state.pid, 12)
   bytes.writeBigUInt64LE(BigInt.asUintN(64, state.dev), 16)
@@ -110,7 +140,8 @@ export function encodeLockState(state: LockState, bytes: Buffer): void {
 
 /** The state in `bytes`, or undefined if they are not a whole, undamaged one with numbers that can be used. */
 export function decodeLockState(bytes: Buffer): LockState | undefined {
-  if (bytes.length < lockFileBytes || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return undefined
+  if (bytes.length < lockFileBytes || !bytes.subarray(0, lockFileHead.length).equals(lockFileHead))
+    return undefined
   if (bytes.readUInt32LE(CRC_AT) !== native.crc32c(bytes, 0, 0, CRC_AT)) return undefined
   const writing = bytes.readUInt32LE(8) === 1
   const state: LockState = {

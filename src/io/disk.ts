@@ -139,6 +139,10 @@ export const realDisk = {
     fs.mkdirSync(path, { mode })
     fs.chmodSync(path, mode)
   },
+  /** Where a symbolic link leads, as it says. */
+  readlink: (path: string): string => fs.readlinkSync(path),
+  /** Removes an empty folder. */
+  rmdir: (path: string): void => fs.rmdirSync(path),
   readdir: (path: string): string[] => fs.readdirSync(path),
   readdirAsync: (path: string): Promise<string[]> => fs.promises.readdir(path),
   /** The kernel's number of the type of file system that holds `path` (statfs(2)). */

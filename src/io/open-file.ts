@@ -1,8 +1,10 @@
 // Opens the files a sink writes to: never through a symbolic link, never anything but a regular file, with the
 // wanted permissions whatever the umask, making missing folders.
 import { constants } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { LogboomError, systemCode } from '../base/errors.ts'
+import { STANDARD_STREAMS } from '../base/foreign-options.ts'
+import { isStandardStream } from '../base/option-values.ts'
 import { native } from '../native/index.ts'
 import type { Disk, FileStat } from './disk.ts'
 import { giveMode, type ModeWarning } from './file-mode.ts'
@@ -19,6 +21,9 @@ export interface OpenOptions {
   /** Told if a new file could not be given its mode. */
   warn?: ModeWarning
 }
+
+/** As many as the kernel follows. */
+const MAX_LINKS = 40
 
 /** Passed to open(2): a FIFO must not block it, a terminal must not become ours. */
 const SAFE = constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY
@@ -65,7 +70,7 @@ export function openFile(disk: Disk, path: string, access: number, options: Open
   // Every turn but the last ends because somebody else created or removed the file in between.
   for (let turn = 0; ; turn++) {
     const found = disk.lstat(path)
-    if (found !== undefined) refuseOthers(path, found, options)
+    if (found !== undefined) refuseOthers(disk, path, found, options)
     try {
       return found === undefined
         ? create(disk, path, access, options)
@@ -74,7 +79,7 @@ export function openFile(disk: Disk, path: string, access: number, options: Open
       const code = systemCode(error)
       if (code === 'ENOENT' && found === undefined && options.mkdir)
         makeFolders(disk, dirname(path), options.dirMode)
-      else if (code === 'ELOOP') throw symlinkRefused(path)
+      else if (code === 'ELOOP') throw symlinkRefused(disk, path)
       else if (code !== 'EEXIST' && code !== 'ENOENT') throw error
       if (turn === 10 || (code === 'ENOENT' && !options.mkdir)) throw error
     }
@@ -98,7 +103,7 @@ function adopt(disk: Disk, path: string, fd: number, options: OpenOptions, prepa
   try {
     prepare()
     const stat = disk.fstat(fd)
-    refuseOthers(path, stat, options)
+    refuseOthers(disk, path, stat, options)
     return new OpenFile(disk, path, fd, stat)
   } catch (error) {
     closeQuietly(disk, fd)
@@ -106,8 +111,8 @@ function adopt(disk: Disk, path: string, fd: number, options: OpenOptions, prepa
   }
 }
 
-function refuseOthers(path: string, stat: FileStat, { foreignOwner }: OpenOptions): void {
-  if (stat.isSymlink) throw symlinkRefused(path)
+function refuseOthers(disk: Disk, path: string, stat: FileStat, { foreignOwner }: OpenOptions): void {
+  if (stat.isSymlink) throw symlinkRefused(disk, path)
   if (!stat.isFile) throw new LogboomError('ERR_NOT_FILE', `${path} is not a regular file`, { path })
   if (foreignOwner !== 'allow' && isForeign(stat.uid)) {
     const message = `${path} belongs to another user (uid ${stat.uid}), who could read, change or lock what is logged`
@@ -121,8 +126,24 @@ export function isForeign(uid: number): boolean {
   return own !== undefined && uid !== own && uid !== 0
 }
 
-function symlinkRefused(path: string): LogboomError {
-  return new LogboomError('ERR_SYMLINK', `${path} is a symbolic link, which is never followed`, { path })
+function symlinkRefused(disk: Disk, path: string): LogboomError {
+  const way = leadsToStream(disk, path) ? `, and this one leads to a stream: ${STANDARD_STREAMS}` : ''
+  return new LogboomError('ERR_SYMLINK', `${path} is a symbolic link, which is never followed${way}`, {
+    path
+  })
+}
+
+/** Images of containers link logs to /dev/stdout. */
+function leadsToStream(disk: Disk, path: string): boolean {
+  let at = path
+  try {
+    for (let link = 0; link < MAX_LINKS && !isStandardStream(at); link++) {
+      at = resolve(dirname(at), disk.readlink(at))
+    }
+  } catch {
+    return false
+  }
+  return isStandardStream(at)
 }
 
 /** Makes `folder` and its missing parents with exactly `mode`. */

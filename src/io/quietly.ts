@@ -10,11 +10,13 @@ export function closeQuietly(disk: Disk, fd: number): void {
   }
 }
 
-/** Removes what is of no use any more. What stays is found by whoever looks after that folder. */
-export function removeQuietly(disk: Disk, path: string): void {
+/** Removes what is of no use any more; whether it did. What stays is found by whoever looks after that folder. */
+export function removeQuietly(disk: Disk, path: string): boolean {
   try {
     disk.unlink(path)
+    return true
   } catch {
     // It is in nobody's way.
+    return false
   }
 }

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "bindings.h"
-#include "platform.h"
 
 #ifndef _WIN32
 #include "lane.h"
+#include "platform.h"
 
 // Lives until the collector finds its handle, or the environment ends; `memory` is NULL once it is closed.
 typedef struct {
@@ -221,6 +221,7 @@ static napi_value store_note(napi_env env, napi_callback_info info) {
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
   return NULL;
 }
+
 #endif
 
 const binding lane_bindings[] = {

@@ -88,6 +88,8 @@ export interface ReadContext {
   readonly damaged: (damage: Damage) => void
   /** To be called where a file ends: throws `ERR_CORRUPT`, or says whether to go on with the next file. */
   readonly settle: (file: string) => boolean
+  /** While following a write-ahead log: everything there was when it was looked for has been returned. */
+  readonly caughtUp?: (() => void) | undefined
   /** Counts bytes as stored, for progress. */
   readonly progress: (bytes: number) => void
 }

@@ -3,11 +3,11 @@ import { constants, readSync } from 'node:fs'
 import { copyFile, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { LogboomError, systemCode } from '../base/errors.ts'
-import { Lock } from '../core/shared-file/lock.ts'
+import { createLock } from '../core/shared-file/create-lock.ts'
+import type { Lock } from '../core/shared-file/lock.ts'
 import { wholeEnd } from '../formats/binary-file.ts'
 import { realDisk } from '../io/disk.ts'
 import { syncFolderIfPossible } from '../io/open-file.ts'
-import { native } from '../native/index.ts'
 import { isMissing, readError } from '../readers/engine/open-file.ts'
 import type { RepairReport } from '../readers/reader.ts'
 
@@ -34,8 +34,7 @@ export async function repairBinaryFile(files: readonly string[]): Promise<Repair
 
 /** Writers of the live file, if it has a lock file, are kept out. */
 function lockOf(file: string): Lock | undefined {
-  if (!native.canLock) return undefined
-  const lock = new Lock(realDisk, file, { mode: 0o600, dirMode: 0o750, mkdir: false })
+  const lock = createLock(realDisk, file, { mode: 0o600, dirMode: 0o750, mkdir: false })
   if (!realDisk.exists(lock.path)) return undefined
   if (lock.acquire(LOCK_WAIT_MS) !== undefined) return lock
   lock.close()

@@ -2,27 +2,45 @@
 import { Writable } from 'node:stream'
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import { forwardedEvents } from '../core/sink/contract.ts'
+import { Notice } from '../core/sink/notice.ts'
 import type { InternalSink } from '../core/sink/pumped-sink.ts'
+import { UnfinishedLine } from './unfinished-line.ts'
 
 /** A chunk of so many UTF-16 units or bytes tells of load. */
 const LOADED_LENGTH = 16 * 1024
 const COLLECT_MS = 2
 
+/** Whom to tell of records without line ends. */
+export interface Told {
+  readonly path: string
+  readonly fallback: false | 'stderr'
+}
+
+const nobody: Told = { path: 'a log', fallback: false }
+
 type Callback = (error?: Error | null) => void
 
 /**
- * `acknowledge`: the return value of `write` is taken for the acknowledgement of the records (a single pino target,
- * our winston worker), so it is true only once they have reached the sink's durability. Otherwise (several targets,
- * pipelines) the host ignores or buffers, and records are collected until the end of the turn.
+ * `acknowledge`: the return value of `write` is taken for the acknowledgement of the records (a single pino target), so it
+ * is true only once they have reached the sink's durability, and what is cut in two has a rest to come. Otherwise (several
+ * targets, pipelines) the host ignores or buffers, records are collected until the end of the turn, and nobody promises
+ * that a line ever ends.
  */
 export class SinkStream extends Writable {
   readonly #sink: InternalSink
   readonly #acknowledge: boolean
+  readonly #unfinished: UnfinishedLine | undefined
 
-  constructor(sink: InternalSink, acknowledge: boolean) {
+  constructor(sink: InternalSink, acknowledge: boolean, { path, fallback }: Told = nobody) {
     super({ decodeStrings: false })
     this.#sink = sink
     this.#acknowledge = acknowledge
+    const warn = (): void => {
+      const message = `records for ${path} come without line ends; each is written as a line, a cut one after a second`
+      new Notice(fallback).write(`${message} [ERR_FORMAT]`, true)
+      sink.emit('warning', { code: 'ERR_FORMAT', message, path })
+    }
+    if (!acknowledge) this.#unfinished = new UnfinishedLine({ warn, finish: () => this.flush(() => {}) })
     sink.on('drain', () => this.emit('drain'))
     if (parentPort !== null) this.#connect(parentPort)
   }
@@ -31,7 +49,7 @@ export class SinkStream extends Writable {
   override write(chunk: unknown, encoding?: BufferEncoding | Callback, callback?: Callback): boolean {
     if (this.writableEnded) return super.write(chunk, encoding as BufferEncoding, callback)
     const data = chunk as string | Uint8Array
-    const result = this.#acknowledge ? this.#commit(data) : this.#sink.write(data)
+    const result = this.#acknowledge ? this.#commit(data) : this.#collect(data)
     const done = typeof encoding === 'function' ? encoding : callback
     if (done !== undefined) process.nextTick(done)
     return result
@@ -46,13 +64,23 @@ export class SinkStream extends Writable {
     return false
   }
 
+  #collect(data: string | Uint8Array): boolean {
+    if (this.#unfinished!.isMissingBefore(data)) this.#sink.write('\n')
+    const result = this.#sink.write(data)
+    this.#unfinished!.wrote(data)
+    return result
+  }
+
   /** What `transport.flush(callback)` waits for; a line cut in two by the host stays whole. */
   flush(callback: Callback): void {
     const done = (): void => callback()
-    this.#sink.flushLines().then(done, done)
+    this.#unfinished?.clear()
+    const flushed = this.#acknowledge ? this.#sink.flushLines() : this.#sink.flush()
+    flushed.then(done, done)
   }
 
   override _final(callback: Callback): void {
+    this.#unfinished?.clear()
     // What could not be written was reported by event and on stderr. An error here would end the application.
     const done = (): void => callback()
     this.#sink.close().then(done, done)

@@ -1,24 +1,47 @@
-// The main-thread side of a sink that runs in a worker: collects lines, sends them in batches through a
-// thread-stream, keeps what does not fit within a bound, and leaves nothing behind when the process exits.
-
-import { EventEmitter, once } from 'node:events'
-import onExit from 'on-exit-leak-free'
-import ThreadStream from 'thread-stream'
-import { errorMessage, LogboomError } from '../base/errors.ts'
+// The main-thread side of a sink that runs in a thread of the pool: puts records into a ring in shared memory, keeps what
+// finds no room there within a bound, and leaves nothing behind when the process exits.
+import { EventEmitter } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+import { monotonicMs } from '../base/clock.ts'
+import { LogboomError } from '../base/errors.ts'
 import { cloneableOptions } from '../base/options.ts'
-import { builtFile, preferInstalledWorker } from '../base/package-root.ts'
-import { sleep } from '../base/sleep.ts'
+import type { Dropped } from '../core/queue/byte-queue.ts'
 import type { Kind } from '../core/registry.ts'
-import { type DroppedEvent, forwardedEvents, type Overflow, type SinkStats } from '../core/sink/contract.ts'
+import { ExitDeadline, type ExitPatience, exitDeadline } from '../core/sink/at-exit.ts'
+import type { LaneOptions } from '../core/sink/common-options.ts'
+import type { DroppedEvent, Overflow, SinkStats } from '../core/sink/contract.ts'
 import { Drops } from '../core/sink/drops.ts'
+import { sum } from '../core/sink/intake.ts'
 import { Notice } from '../core/sink/notice.ts'
+import { nothingDropped } from '../core/sink/target.ts'
+import { MAX_CAPACITY_BYTES, maxPayloadBytes } from '../formats/lane.ts'
+import type { LaneId } from '../formats/lock-file.ts'
+import { native } from '../native/index.ts'
+import { Backlog } from './backlog.ts'
+import { createRing } from './pool/create-ring.ts'
+import { addOutput, type ExitingOutput, exitAll, removeOutput } from './pool/exit.ts'
+import { Flushes } from './pool/flushes.ts'
+import type { OutputRing } from './pool/output-ring.ts'
+import { OutputWords, type Patience } from './pool/output-words.ts'
+import { workerFor } from './pool/pool.ts'
+import type { PoolOutput, PoolWorker } from './pool/pool-worker.ts'
+import type { OpenMessage, OutputEnd, PlainError, Question, RecordUnit, ToMain } from './pool/protocol.ts'
+import { fromPlain, Questions } from './pool/questions.ts'
 
-/** Lines of one turn of the event loop are sent together; this many UTF-16 units are sent at once. */
-const BATCH_LENGTH = 64 * 1024
-/** After that, closing blocks the thread, because the worker cannot write at the moment. */
-const FLUSH_TIMEOUT_MS = 5_000
-/** A worker that has not begun to read cannot be ended at once (as in pino's own transports). */
-const STARTING_MS = 100
+/** How long `flushSync` blocks. */
+const FLUSH_PATIENCE: Patience = { totalMs: 10_000, stallMs: 5_000, degradedMs: 500 }
+/** How long a record that finds no room in the ring blocks, before it waits in memory. */
+const ROOM_PATIENCE: Patience = { totalMs: 60_000, stallMs: 5_000, degradedMs: 0 }
+/** How long a record blocks that finds no room in memory either, with the policy 'block'. */
+const FULL_PATIENCE: Patience = { totalMs: Number.POSITIVE_INFINITY, stallMs: 10_000, degradedMs: 5_000 }
+/** `end` gives up after that without progress. */
+const END_STALL_MS = 10_000
+const END_DEGRADED_MS = 5_000
+/** And waits so long for the count of what is lost. */
+const END_COUNT_MS = 2_000
+const END_LOOK_MS = 20
+/** No ring has room for a longer record. */
+const LARGEST_BYTES = maxPayloadBytes(MAX_CAPACITY_BYTES)
 
 export interface WorkerLinkOptions {
   kind: Kind
@@ -28,295 +51,510 @@ export interface WorkerLinkOptions {
   maxBufferBytes: number
   overflow: Overflow
   fallback: false | 'stderr'
+  /** See the option of the sinks; by default there is one where it can be had. */
+  lane?: false | LaneOptions | undefined
+  /** What is sent at once, for sinks of records that are no lines: by default one record, whatever is in it. */
+  unit?: RecordUnit
 }
 
-/** What the types of thread-stream leave out. */
-interface Stream extends EventEmitter {
-  readonly destroyed: boolean
-  readonly writableNeedDrain: boolean
-  write(data: string | Buffer): boolean
-  flush(callback: (error?: Error | null) => void): void
-  flushSync(): void
-  end(): void
-  ref(): void
-  unref(): void
-}
+type LinkState = 'open' | 'ending' | 'ended' | 'failed'
 
-interface Batch {
-  bytes: Buffer
-  lines: number
-}
+let lastId = 0
 
-export class WorkerLink extends EventEmitter {
-  readonly #stream: Stream
+export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutput {
+  readonly id = ++lastId
   readonly #options: WorkerLinkOptions
-  readonly #drops: Drops
-  /** Records dropped on this side, of which the worker knows nothing. */
+  readonly #worker: PoolWorker
+  readonly #words = new OutputWords()
+  readonly #ring: OutputRing
+  readonly #lane: LaneId
+  readonly #backlog = new Backlog()
+  readonly #flushes: Flushes
+  readonly #questions: Questions
+  readonly #notice: Notice
+  readonly #drops = new Drops((event: DroppedEvent) => this.emit('dropped', event))
+  /** Records dropped on this side, of which the sink knows nothing. */
   #dropped = 0
-  #text = ''
-  #lines = 0
-  #scheduled = false
-  /** What the stream has no room for, oldest first. */
-  #waiting: Batch[] = []
-  #waitingBytes = 0
-  #ready = false
-  #holds = 0
-  #owesSent = false
-  /** The worker cannot write at the moment, so that waiting for it on this thread would stall the application. */
-  #degraded = false
+  #state: LinkState = 'open'
+  /** Whether a record may go to the ring without a further look. */
+  #isQuick: boolean
+  readonly #mayBeQuick: boolean
+  /** The sink was open: what is refused from now on is no mistake of the application. */
+  #wasOpened = false
   #ended: Promise<void> | undefined
-  #dead = false
+  #exitFlush: number | undefined
+  /** What the thread could not write and has counted, and why; not yet reported. */
+  #lost = nothingDropped
+  #reason: string | undefined
+  /** What stays in the lane was told. */
+  #hasTold = false
+  #lastStats: SinkStats | undefined
+  #stats: Promise<SinkStats> | undefined
+  /** Nothing has been done since a record has found no room in the ring in time, … */
+  #slowSignal: number | undefined
+  /** … and since a blocked caller has given up waiting for room in memory. */
+  #stuckSignal: number | undefined
 
   constructor(options: WorkerLinkOptions) {
     super()
     this.#options = options
-    this.#drops = new Drops((event: DroppedEvent) => this.emit('dropped', event))
-    preferInstalledWorker()
-    this.#stream = new ThreadStream({
-      filename: builtFile(`transports/pino/${options.kind}.js`).href,
-      workerData: cloneableOptions(options.sinkOptions),
-      workerOpts: { name: `logboom/${options.kind}` }
-    }) as unknown as Stream
-    for (const name of forwardedEvents)
-      this.#stream.on(name, (...args: unknown[]) => this.emit(name, ...args))
-    this.#stream.on('degraded', () => {
-      this.#degraded = true
-    })
-    this.#stream.on('recovered', () => {
-      this.#degraded = false
-    })
-    this.#stream.on('drain', () => this.#sendWaiting())
-    this.#stream.on('error', (error: Error) => this.#fail(error))
-    this.#stream.on('ready', () => {
-      this.#ready = true
-      // An idle logger does not keep the process alive; what it still holds is written by the exit hook.
-      if (this.#holds === 0) this.#stream.unref()
-    })
-    onExit.register(this, exitNow)
-  }
-
-  /** Takes `lines` lines, each with its end. False: more than `maxBufferBytes` wait and nothing may be dropped. */
-  send(text: string, lines = 1): boolean {
-    this.#text += text
-    this.#lines += lines
-    if (this.#text.length >= BATCH_LENGTH) this.#sendText()
-    else if (!this.#scheduled) {
-      this.#scheduled = true
-      setImmediate(() => {
-        this.#scheduled = false
-        this.#sendText()
-      })
-    }
-    if (this.#waitingBytes < this.#options.maxBufferBytes || this.#options.overflow !== 'block') return true
-    // A burst within one turn of the event loop. winston ignores that it should wait, and what it buffers itself is
-    // out of reach when the process exits; the worker catches up in milliseconds.
-    if (!this.#degraded) this.#catchUp()
-    return this.#waitingBytes < this.#options.maxBufferBytes
-  }
-
-  /** Blocks this thread until no more than `maxBufferBytes` wait. */
-  waitForRoom(): void {
-    while (!this.#dead && this.#waitingBytes >= this.#options.maxBufferBytes) {
-      try {
-        this.#stream.flushSync()
-        this.flushSync()
-      } catch {
-        // Ten seconds more, and the worker still cannot write.
+    this.#notice = new Notice(options.fallback)
+    this.#worker = workerFor(options.path)
+    const { ring, id, failure } = createRing({
+      ...options,
+      lane: options.lane,
+      unit: options.unit ?? 'record',
+      added: (added, rings) => {
+        this.#worker.post({ type: 'ring', id: this.id, ring: added })
+        this.#words.countRings(rings)
       }
-    }
-  }
-
-  /** Asks the worker for something; see `SinkStream`. */
-  request(type: 'rotate' | 'reopen' | 'stats' | 'close'): void {
-    if (!this.#dead) this.#stream.emit('message', { type })
-  }
-
-  async stats(): Promise<SinkStats> {
-    const stats = await this.#answer<SinkStats>('stats', 'stats')
-    return { ...stats, dropped: stats.dropped + this.#dropped }
-  }
-
-  /** Resolves when all lines sent before have reached the sink's durability. */
-  async flush(): Promise<void> {
-    this.#sendText()
-    if (this.#waiting.length > 0 && !this.#dead) {
-      await new Promise<void>((resolve) => this.once('sent', () => resolve()))
-    }
-    if (this.#dead) throw this.#gone()
-    await new Promise<void>((resolve, reject) => {
-      this.#stream.flush((error?: Error | null) => (error ? reject(error) : resolve()))
     })
+    this.#ring = ring
+    this.#lane = id
+    this.#words.countRings(1)
+    if (failure !== undefined) this.#warnOfLane(failure)
+    this.#mayBeQuick = options.maxBufferBytes >= ring.capacityBytes
+    this.#isQuick = this.#mayBeQuick && exitDeadline() === undefined
+    this.#flushes = new Flushes(this.#words, this.#worker)
+    this.#questions = new Questions(this.#worker, this.id)
+    this.#worker.add(this)
+    // Until it is known whether the path is refused.
+    this.#worker.hold()
+    addOutput(this)
   }
 
-  /** The same, blocking this thread for at most ten seconds. */
+  /** Whether writing fails at the moment. */
+  get isDegraded(): boolean {
+    return this.#words.isDegraded
+  }
+
+  /**
+   * Takes one record, or several lines for a sink of text, with their ends. False: more than `maxBufferBytes` wait and
+   * nothing may be dropped; 'sent' follows.
+   */
+  send(text: string, lines?: number): boolean {
+    if (!this.#isQuick || !this.#ring.append(text)) return this.#sendSlowly(text, lines)
+    this.#worker.bell?.ring()
+    return true
+  }
+
+  /** Blocks this thread until no more than `maxBufferBytes` wait, or until there is no use in waiting longer. */
+  waitForRoom(): void {
+    const hasRoom = (): boolean => this.#moveBacklog() || this.#pendingBytes < this.#options.maxBufferBytes
+    if (this.#state !== 'open' || this.#words.block(hasRoom, FULL_PATIENCE)) return
+    this.#stuckSignal = this.#words.signal
+  }
+
+  /** Has the sink do something; resolves when it is done. What was sent before goes before. */
+  request(what: Exclude<Question, 'stats'>): Promise<unknown> {
+    const answer = this.#isOver ? Promise.reject(this.#gone()) : this.#questions.ask(what)
+    // Most do not wait for it.
+    answer.catch(() => {})
+    return answer
+  }
+
+  stats(): Promise<SinkStats> {
+    if (this.#lastStats !== undefined) return Promise.resolve(this.#withOwn(this.#lastStats))
+    if (this.#state === 'failed') return Promise.reject(this.#gone())
+    this.#stats ??= this.#questions
+      .ask('stats')
+      .then((stats) => this.#withOwn(stats as SinkStats))
+      .finally(() => {
+        this.#stats = undefined
+      })
+    return this.#stats
+  }
+
+  /** Resolves when all records sent before have reached the sink's durability. */
+  flush(): Promise<void> {
+    return this.#isOver ? Promise.reject(this.#gone()) : this.#flushes.add(this.#moveBacklog(true))
+  }
+
+  /** The same, blocking this thread for at most ten seconds, and for a moment where writing fails anyway. */
   flushSync(): void {
-    if (this.#dead) throw this.#gone()
-    this.#sendText()
-    this.#handOver()
-    this.#stream.flushSync()
+    if (this.#isOver) throw this.#gone()
+    if (!this.#words.block(() => this.#moveBacklog(true), FLUSH_PATIENCE)) throw this.#unwritten()
+    const flush = this.#words.ask()
+    this.#worker.bell?.ringNow()
+    if (!this.#words.block(() => this.#words.isDone(flush), FLUSH_PATIENCE)) throw this.#unwritten()
+    this.#worker.receiveNow()
+    const failure = this.#flushes.failureOf(flush)
+    if (failure !== undefined) throw failure
   }
 
-  #catchUp(): void {
-    try {
-      this.flushSync()
-    } catch {
-      this.#degraded = true
-    }
+  /** Writes everything and closes the sink, blocking this thread, as at the end of the process. */
+  exitNow(): void {
+    this.beginExit()
+    exitAll([this], exitDeadline() ?? new ExitDeadline())
   }
 
-  /** Flushes, then ends the worker. Idempotent. Does not reject: what was lost is reported on stderr. */
+  /** Writes everything and closes the sink. Idempotent. Does not reject: what was lost is reported on stderr. */
   end(): Promise<void> {
     this.#ended ??= this.#end()
     return this.#ended
   }
 
-  /** For the exit hook. */
-  exitNow(): void {
-    if (this.#dead || this.#stream.destroyed) return
-    try {
-      this.flushSync()
-      if (!this.#ready) sleep(STARTING_MS)
-      this.#stream.end()
-    } catch (error) {
-      this.#lost(error)
+  /** For the pool: what a thread needs to take the output over. */
+  handover(): OpenMessage {
+    const { kind, sinkOptions, overflow } = this.#options
+    this.#words.restart()
+    // What is newest is on this side, so it is here that it is dropped.
+    const own = overflow === 'drop-newest' ? { overflow: 'block' } : {}
+    const options = { ...cloneableOptions(sinkOptions), ...own }
+    const { id } = this
+    const { handle } = this.#ring
+    const unit = this.#options.unit ?? 'record'
+    return {
+      type: 'open',
+      id,
+      kind,
+      options,
+      words: this.#words.buffer,
+      ring: handle,
+      lane: this.#lane,
+      unit
     }
+  }
+
+  /** For the pool: another thread has got it. */
+  handedOver(): void {
+    this.#questions.askAgain()
+  }
+
+  /** For the pool: what the thread says. */
+  receive(message: ToMain): void {
+    if (message.type === 'event') this.#announce(message.name, message.args)
+    else if (message.type === 'flushed') this.#flushes.done(message.flush, asError(message.error))
+    else if (message.type === 'answer') this.#questions.answered(message)
+    else if (message.type === 'room') this.#moveBacklog()
+    else if (message.type === 'closed') this.#closed(message.end)
+    else this.#openedOrRefused(message)
+  }
+
+  /** For the pool: thread after thread has died. */
+  threadsFailed(cause: Error): void {
+    this.#fail(
+      new LogboomError(
+        'ERR_IO',
+        `the threads that write ${this.#options.path} end again and again: ${cause.message}`,
+        { path: this.#options.path, cause }
+      ),
+      true
+    )
+  }
+
+  beginExit(): void {
+    if (this.#isOver && this.#state !== 'ending') return
+    this.#isQuick = false
+    this.emit('exiting')
+    this.#words.setMode('finish')
+    this.#exitFlush = this.#moveBacklog(true) ? this.#words.ask() : undefined
+    this.#worker.bell?.ringNow()
+  }
+
+  awaitExit(patience: ExitPatience): boolean {
+    if (this.#isOver && this.#state !== 'ending') return true
+    const done = this.#awaitExit(patience)
+    if (done) this.#ring.exit()
+    return done
+  }
+
+  #awaitExit(patience: ExitPatience): boolean {
+    const isDone = (): boolean => {
+      // What found no room when the exit began is asked for when it has.
+      if (this.#exitFlush === undefined && this.#moveBacklog(true)) this.#exitFlush = this.#words.ask()
+      this.#worker.bell?.ringNow()
+      return this.#exitFlush !== undefined && this.#words.isDone(this.#exitFlush)
+    }
+    const done = this.#words.block(isDone, patience)
+    if (done) this.#worker.receiveNow()
+    return done
+  }
+
+  giveUp(): void {
+    this.#words.setMode('giveUp')
+    this.#exitFlush = this.#words.ask()
+    this.#worker.bell?.ringNow()
+  }
+
+  reportLost(waitMs: number): void {
+    const flush = this.#exitFlush!
+    const isCounted = this.#words.block(() => this.#words.isDone(flush), {
+      totalMs: waitMs,
+      stallMs: waitMs,
+      degradedMs: waitMs
+    })
+    this.#worker.receiveNow()
+    // A thread that does not answer stands still in a system call; all that is in the ring is as good as lost.
+    const unwritten =
+      isCounted || this.#ring.survives ? nothingDropped : this.#ring.unreleased(this.#countLines)
+    const own = sum(unwritten, this.#backlog.clear())
+    this.#drop(own)
+    this.#lost = sum(this.#lost, own)
+    this.#reportLost()
+  }
+
+  get #isOver(): boolean {
+    return this.#state !== 'open'
+  }
+
+  /** What waits to be written. */
+  get #pendingBytes(): number {
+    return this.#ring.written - this.#ring.drained + this.#backlog.bytes
+  }
+
+  #sendSlowly(text: string, lines: number | undefined): boolean {
+    if (this.#isOver) {
+      this.#drop({ lines: lines ?? this.#linesOf(text), bytes: Buffer.byteLength(text) })
+      this.#notice.write(`${this.#gone().message}, and what is logged to it is dropped`)
+      return true
+    }
+    const isWelcome = (this.#moveBacklog() && this.#append(text)) || this.#keep(text, lines)
+    if (exitDeadline() === undefined) return isWelcome
+    this.exitNow()
+    return true
+  }
+
+  /** Puts a record into the ring, if there is room. */
+  #append(text: string): boolean {
+    if (!this.#mayBeQuick) {
+      const waiting = this.#ring.written - this.#ring.drained
+      if (waiting > 0 && waiting + text.length > this.#options.maxBufferBytes) return false
+    }
+    if (!this.#ring.append(text) && !(this.#ring.grow(text) && this.#ring.append(text))) return false
+    this.#worker.bell?.ring()
+    return true
+  }
+
+  /** Takes a record for which the ring has no room. False: the caller should wait. */
+  #keep(text: string, given: number | undefined): boolean {
+    const { overflow, maxBufferBytes } = this.#options
+    if (overflow !== 'drop-newest' && this.#blockForRoom(text)) return true
+    const lines = given ?? this.#linesOf(text)
+    const bytes = Buffer.byteLength(text)
+    const overBytes = this.#pendingBytes === 0 ? 0 : this.#pendingBytes + bytes - maxBufferBytes
+    const isStuck = this.#stuckSignal === this.#words.signal
+    if (bytes > LARGEST_BYTES || (overBytes > 0 && (overflow === 'drop-newest' || isStuck))) {
+      this.#drop({ lines, bytes })
+      return true
+    }
+    if (overBytes > 0 && overflow === 'drop-oldest') this.#drop(this.#backlog.dropOldest(overBytes))
+    this.#push(text, lines)
+    return overflow !== 'block' || this.#pendingBytes < maxBufferBytes
+  }
+
+  // The thread catches up in milliseconds, unless it cannot write. With 'drop-oldest' it makes room even then.
+  #blockForRoom(text: string): boolean {
+    const { signal } = this.#words
+    const dropsOldest = this.#options.overflow === 'drop-oldest'
+    if (
+      (this.#words.isDegraded && !dropsOldest) ||
+      this.#slowSignal === signal ||
+      this.#stuckSignal === signal
+    )
+      return false
+    const append = (): boolean => {
+      if (dropsOldest && this.isDegraded)
+        this.#words.discard(Math.max(text.length, this.#ring.capacityBytes / 8))
+      this.#worker.bell?.ringNow()
+      return this.#moveBacklog() && this.#append(text)
+    }
+    if (
+      this.#words.block(
+        append,
+        dropsOldest ? { ...ROOM_PATIENCE, degradedMs: ROOM_PATIENCE.stallMs } : ROOM_PATIENCE
+      )
+    )
+      return true
+    this.#slowSignal = this.#words.signal
+    return false
+  }
+
+  #push(text: string, lines: number): void {
+    this.#isQuick = false
+    if (this.#backlog.isEmpty) this.#worker.hold()
+    this.#backlog.push(text, lines)
+    this.#moveBacklog()
+  }
+
+  /** Moves what waits in memory to the ring; true if nothing is left. `isEnd`: the record of drops has to go, too. */
+  #moveBacklog(isEnd = false): boolean {
+    if (!this.#backlog.isEmpty) {
+      const append = (text: string): boolean => this.#append(text)
+      this.#backlog.moveTo(append)
+      if (!this.#backlog.isEmpty) {
+        // Looked at again behind the wish for a message, for there may have been room just before it.
+        this.#words.want('room')
+        this.#backlog.moveTo(append)
+        if (!this.#backlog.isEmpty) return false
+      }
+      this.#worker.letGo()
+      this.emit('sent')
+    }
+    if (this.#drops.hasUnlogged && (isEnd || this.#pendingBytes <= this.#options.maxBufferBytes / 2)) {
+      const notice = this.#drops.takeNotice()!
+      if (!this.#append(notice)) {
+        this.#push(notice, 0)
+        return false
+      }
+    }
+    this.#isQuick =
+      this.#mayBeQuick && !this.#isOver && !this.#drops.hasUnlogged && exitDeadline() === undefined
+    this.#flushes.askNow()
+    return true
   }
 
   async #end(): Promise<void> {
-    if (!this.#dead) {
-      this.#hold()
-      const closed = new Promise((resolve) => this.#stream.once('close', resolve))
-      const timer = new AbortController()
-      const timeout = new Promise<void>((resolve) => {
-        const id = setTimeout(resolve, FLUSH_TIMEOUT_MS)
-        timer.signal.addEventListener('abort', () => clearTimeout(id))
-      })
-      // Closed by a message first, so that ending the stream, which blocks this thread, has nothing to wait for.
-      const shutDown = this.flush().then(() => this.#answer('close', 'closed'))
-      await Promise.race([shutDown.catch(() => {}), timeout])
-      timer.abort()
-      try {
-        if (!this.#dead) {
-          this.#handOver()
-          this.#stream.end()
-        }
-      } catch (error) {
-        this.#lost(error)
-      }
-      await closed
+    if (this.#isOver) return
+    this.#state = 'ending'
+    this.#isQuick = false
+    this.#worker.hold()
+    await this.#until(() => this.#moveBacklog(true), END_STALL_MS)
+    this.#words.setMode('finish')
+    this.#exitFlush = this.#words.ask()
+    this.#worker.bell?.ringNow()
+    if (!(await this.#until(() => this.#words.isDone(this.#exitFlush!), END_STALL_MS))) {
+      this.giveUp()
+      await this.#until(() => this.#words.isDone(this.#exitFlush!), END_COUNT_MS)
+      this.reportLost(0)
     }
-    this.#dead = true
-    onExit.unregister(this)
+    this.#worker.receiveNow()
+    this.#reportLost()
+    this.#worker.letGo()
+    this.#leave('ended')
   }
 
-  async #answer<T>(type: 'stats' | 'close', event: string): Promise<T> {
-    if (this.#dead) throw this.#gone()
-    this.#hold()
-    try {
-      // Rejects if the worker fails meanwhile.
-      const answer = once(this.#stream, event)
-      this.request(type)
-      return (await answer)[0]
-    } finally {
-      this.#letGo()
+  /** Looks now and then whether `condition` holds; false if nothing gets done for too long. */
+  async #until(condition: () => boolean, stallMs: number): Promise<boolean> {
+    let { signal } = this.#words
+    let progressMs = monotonicMs()
+    for (let pauseMs = 1; !condition(); pauseMs = Math.min(END_LOOK_MS, pauseMs * 2)) {
+      if ((this.#state as LinkState) === 'failed') return true
+      const limitMs = this.isDegraded ? Math.min(stallMs, END_DEGRADED_MS) : stallMs
+      if (monotonicMs() - progressMs > limitMs) return false
+      await delay(pauseMs)
+      if (this.#words.signal === signal) continue
+      signal = this.#words.signal
+      progressMs = monotonicMs()
     }
+    return true
   }
 
-  /** Keeps the process alive while somebody waits for the worker. */
-  #hold(): void {
-    this.#holds++
-    this.#stream.ref()
+  #openedOrRefused(message: Extract<ToMain, { type: 'opened' | 'refused' }>): void {
+    const isFirst = !this.#wasOpened
+    if (message.type === 'opened') {
+      this.#wasOpened = true
+      if (isFirst && !this.#isOver) this.#worker.letGo()
+    } else this.#fail(fromPlain(message.error), !isFirst)
   }
 
-  #letGo(): void {
-    this.#holds--
-    if (this.#holds === 0 && this.#ready) this.#stream.unref()
+  #closed({ stats, lost, reason }: OutputEnd): void {
+    this.#lastStats = stats
+    this.#lost = sum(this.#lost, lost)
+    this.#reason = reason
   }
 
-  #sendText(): void {
-    if (this.#lines === 0) return
-    const batch = { bytes: Buffer.from(this.#text), lines: this.#lines }
-    this.#text = ''
-    this.#lines = 0
-    if (this.#dead) this.#drop(batch)
-    else if (this.#waiting.length === 0 && !this.#stream.writableNeedDrain) this.#stream.write(batch.bytes)
-    else this.#keep(batch)
-  }
-
-  #keep(batch: Batch): void {
-    const { maxBufferBytes, overflow } = this.#options
-    const over = (): boolean => this.#waitingBytes + batch.bytes.length > maxBufferBytes
-    if (overflow === 'drop-newest' && over()) {
-      this.#drop(batch)
-      return
-    }
-    if (overflow === 'drop-oldest') {
-      while (over()) {
-        const oldest = this.#waiting.shift()
-        if (oldest === undefined) break
-        this.#waitingBytes -= oldest.bytes.length
-        this.#drop(oldest)
-      }
-    }
-    this.#waiting.push(batch)
-    this.#waitingBytes += batch.bytes.length
-    // Callers wait for 'sent', and waiting for the shared memory does not keep a process alive.
-    if (!this.#owesSent) this.#hold()
-    this.#owesSent = true
-  }
-
-  #sent(): void {
-    if (this.#owesSent) this.#letGo()
-    this.#owesSent = false
+  /** Nothing can be written any more. `isRunning`: the application could not know, and is not to end by it. */
+  #fail(error: LogboomError, isRunning: boolean): void {
+    if (this.#state === 'failed' || this.#state === 'ended') return
+    if (!this.#wasOpened) this.#worker.letGo()
+    const isKept = isRunning && this.#ring.survives
+    const inRing = isKept ? nothingDropped : this.#ring.unreleased(this.#countLines)
+    this.#lost = sum(this.#lost, sum(this.#backlog.clear(), inRing))
+    if (!isKept) this.#ring.discard()
+    this.#leave('failed')
+    this.#drop(this.#lost)
+    this.#drops.report()
+    if (isRunning) {
+      const { code, message } = error
+      this.#reason = message
+      this.#reportLost()
+      this.#announce('warning', [{ code, message, path: this.#options.path }])
+    } else process.nextTick(() => this.emit('failed', error))
     this.emit('sent')
   }
 
-  #drop({ lines, bytes }: Batch): void {
-    this.#dropped += lines
-    this.#drops.add({ lines, bytes: bytes.length })
+  #leave(state: 'ended' | 'failed'): void {
+    this.#state = state
+    this.#isQuick = false
+    const gone = this.#gone()
+    this.#flushes.rejectAll(gone)
+    this.#questions.rejectAll(gone)
+    removeOutput(this)
+    this.#worker.remove(this)
+    this.#ring.close()
   }
 
-  #sendWaiting(): void {
-    this.#degraded = false
-    while (this.#waiting.length > 0 && !this.#stream.writableNeedDrain) {
-      const batch = this.#waiting.shift() as Batch
-      this.#waitingBytes -= batch.bytes.length
-      this.#stream.write(batch.bytes)
-    }
-    if (this.#waiting.length > 0) return
-    this.#handOver()
-    this.#sent()
+  /** Events are never emitted within a call of the application. */
+  #announce(name: string, args: readonly unknown[]): void {
+    process.nextTick(() => this.emit(name, ...args))
   }
 
-  /** Gives the stream everything, whether it has room or not, and the record of what was dropped. */
-  #handOver(): void {
-    for (const batch of this.#waiting.splice(0)) this.#stream.write(batch.bytes)
-    this.#waitingBytes = 0
-    const notice = this.#drops.takeNotice()
-    if (notice !== undefined) this.#stream.write(Buffer.from(notice))
+  readonly #countLines = (payloads: Buffer, records: number): number =>
+    this.#options.kind === 'rotating-file' ? native.countLines(payloads, 0, payloads.length) : records
+
+  #linesOf(text: string): number {
+    return this.#options.kind === 'rotating-file' ? text.split('\n').length - 1 : 1
   }
 
-  #fail(error: Error): void {
-    if (this.#dead) return
-    this.#dead = true
-    onExit.unregister(this)
-    for (const batch of this.#waiting.splice(0)) this.#drop(batch)
-    this.#drops.report()
-    this.#sent()
-    this.emit('failed', error)
+  #drop(dropped: Dropped): void {
+    if (dropped.lines === 0) return
+    this.#dropped += dropped.lines
+    this.#drops.add(dropped)
+  }
+
+  /** Only where it was asked for, or could have been had, this is something that one wants to know. */
+  #warnOfLane({ code, message }: LogboomError): void {
+    const { path, lane } = this.#options
+    if (lane === undefined && code === 'ERR_UNSUPPORTED') return
+    const text = `${path} has no lane, so what waits ends with the process: ${message}`
+    this.#notice.write(text)
+    this.#announce('warning', [{ code, message: text, path }])
+  }
+
+  #withOwn(stats: SinkStats): SinkStats {
+    const queuedBytes = Math.max(stats.queuedBytes, this.#isOver ? 0 : this.#pendingBytes)
+    return { ...stats, queuedBytes, dropped: stats.dropped + this.#dropped }
   }
 
   #gone(): LogboomError {
     const { path, kind } = this.#options
-    return new LogboomError('ERR_CLOSED', `the ${kind} worker of ${path} has ended`, { path })
+    return new LogboomError('ERR_CLOSED', `the ${kind} output of ${path} has ended`, { path })
   }
 
-  #lost(error: unknown): void {
-    const { path, fallback } = this.#options
-    new Notice(fallback).write(`records may be missing in ${path}: ${errorMessage(error)} [ERR_LOST]`, true)
+  #unwritten(): LogboomError {
+    const { path } = this.#options
+    const message = `${path} cannot be written at the moment; what was logged waits`
+    return new LogboomError('ERR_IO', message, { path })
+  }
+
+  #reportLost(): void {
+    this.#reportKept()
+    const lost = this.#lost
+    this.#lost = nothingDropped
+    if (lost.lines > 0) this.#tellUnwritten(lost)
+  }
+
+  /** What stays in a ring that outlives the process is not lost. */
+  #reportKept(): void {
+    if (!this.#ring.survives || this.#hasTold) return
+    const { lines, bytes } = this.#ring.unreleased(this.#countLines)
+    if (lines === 0) return
+    this.#hasTold = true
+    this.#tellUnwritten(
+      { lines, bytes },
+      '; they stay in its lane, and whoever opens the log next writes them'
+    )
+  }
+
+  #tellUnwritten({ lines, bytes }: Dropped, rest = ''): void {
+    const { path } = this.#options
+    const reason = this.#reason === undefined ? '' : `: ${this.#reason}`
+    const what = `${lines} records (${bytes} bytes) not written to ${path}`
+    this.#notice.write(`closed with ${what}${reason}${rest} [ERR_LOST]`, true)
   }
 }
 
-function exitNow(link: WorkerLink): void {
-  link.exitNow()
+function asError(error: PlainError | undefined): LogboomError | undefined {
+  return error === undefined ? undefined : fromPlain(error)
 }

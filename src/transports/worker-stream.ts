@@ -1,10 +1,14 @@
-// A sink in a worker thread as a stream on the main thread: for `pino(stream)`, which is cheaper per record than
-// pino's own transports, because lines are handed over in batches instead of one by one.
+// A sink in a thread of the pool as a stream on the main thread: for `pino(stream)`, which is cheaper per record than
+// pino's own transports, because a record is put where the thread finds it instead of being handed over.
 import { EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
+import { requireData } from '../base/bytes.ts'
 import { type Kind, type KindOptions, sinks } from '../core/registry.ts'
+import { handleSignals, type SignalOptions } from '../core/signals.ts'
 import { forwardedEvents, type SinkStats } from '../core/sink/contract.ts'
 import { WorkerLink } from './worker-link.ts'
+
+const NEWLINE = 10
 
 export class WorkerStream<K extends Kind> extends EventEmitter {
   /** By this pino tells a stream from options. */
@@ -12,56 +16,73 @@ export class WorkerStream<K extends Kind> extends EventEmitter {
   readonly path: string
   readonly #link: WorkerLink
   readonly #blocks: boolean
+  readonly #removeSignals: () => void
+  /** A line whose end has not come yet. */
+  #rest = ''
 
   /** Throws `ERR_OPTION`; a path that is refused is reported by 'error', other failures by 'degraded'. */
   constructor(kind: K, options: KindOptions[K]) {
     super()
-    const checked = sinks[kind].check(options)
+    const { flushOnSignal, reopenOnSignal, ...sinkOptions } = (options ?? {}) as SignalOptions
+    const checked = sinks[kind].check(sinkOptions)
     this.path = resolve(checked.path)
     this.#blocks = checked.overflow === 'block'
-    this.#link = new WorkerLink({ kind, sinkOptions: options, ...checked })
+    this.#link = new WorkerLink({ kind, sinkOptions, ...checked, path: this.path, unit: 'line' })
     for (const name of forwardedEvents) this.#link.on(name, (...args) => this.emit(name, ...args))
     this.#link.on('sent', () => this.emit('drain'))
     this.#link.on('failed', (error) => this.emit('error', error))
+    this.#link.on('exiting', () => this.#finishLine())
+    this.#removeSignals = handleSignals(this, { flushOnSignal, reopenOnSignal })
   }
 
-  /** Takes whole lines. pino ignores the answer, so at the bound of `maxBufferBytes` the policy 'block' blocks. */
+  /**
+   * Takes any piece of a text whose lines are the records. pino ignores the answer, so at the bound of `maxBufferBytes` the
+   * policy 'block' blocks.
+   */
   write(lines: string): boolean {
-    const count = lines.indexOf('\n') >= lines.length - 1 ? 1 : lines.split('\n').length - 1
-    if (!this.#link.send(lines, count) && this.#blocks) this.#link.waitForRoom()
+    const last = lines.length - 1
+    // What pino writes: whole lines.
+    if (this.#rest === '' && lines.charCodeAt(last) === NEWLINE) this.#send(lines)
+    else this.#writePiece(lines)
     return true
   }
 
   /** Resolves when all lines written before have reached the sink's durability; for pino also with a callback. */
   flush(callback?: (error?: Error) => void): Promise<void> {
+    this.#finishLine()
     const flushed = this.#link.flush()
     return callback === undefined ? flushed : flushed.then(() => callback(), callback)
   }
 
   /** The same, blocking the thread (at most ten seconds); `logger.fatal()` calls it. */
   flushSync(): void {
+    this.#finishLine()
     this.#link.flushSync()
   }
 
-  rotate(): void {
-    this.#link.request('rotate')
+  /** Resolves when it is done. */
+  async rotate(): Promise<void> {
+    await this.#link.request('rotate')
   }
 
-  reopen(): void {
-    this.#link.request('reopen')
+  /** Resolves when it is done. */
+  async reopen(): Promise<void> {
+    await this.#link.request('reopen')
   }
 
   stats(): Promise<SinkStats> {
     return this.#link.stats()
   }
 
-  /** Ends the worker; 'close' follows. */
+  /** Ends the output; 'close' follows. */
   end(): void {
     void this.close()
   }
 
   /** The same as a promise. */
   async close(): Promise<void> {
+    this.#finishLine()
+    this.#removeSignals()
     await this.#link.end()
     this.emit('close')
   }
@@ -69,9 +90,29 @@ export class WorkerStream<K extends Kind> extends EventEmitter {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+
+  #send(text: string): void {
+    if (!this.#link.send(text) && this.#blocks) this.#link.waitForRoom()
+  }
+
+  #writePiece(piece: string): void {
+    requireData('write', piece)
+    const text = this.#rest + (typeof piece === 'string' ? piece : Buffer.from(piece).toString())
+    const end = text.lastIndexOf('\n') + 1
+    this.#rest = text.slice(end)
+    if (end === 0) return
+    this.#send(text.slice(0, end))
+  }
+
+  #finishLine(): void {
+    if (this.#rest === '') return
+    const line = `${this.#rest}\n`
+    this.#rest = ''
+    this.#send(line)
+  }
 }
 
-/** Opens a sink of `kind` in a worker thread, as a stream for `pino(stream)`. */
+/** Opens a sink of `kind` in a thread of the pool, as a stream for `pino(stream)`. */
 export function workerStream<K extends Kind>(kind: K, options: KindOptions[K]): WorkerStream<K> {
   return new WorkerStream(kind, options)
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { LogboomError } from '../../src/base/errors.ts'
 import { requireNameRoom } from '../../src/base/file-name.ts'
+import { kindsOfOptions } from '../../src/base/kinds-of-options.ts'
 import {
   alsoNamed,
   count,
@@ -10,6 +11,7 @@ import {
   duration,
   flag,
   folder,
+  namesOf,
   oneOf,
   option,
   optionalOption,
@@ -19,6 +21,8 @@ import {
   requiredOption,
   size
 } from '../../src/base/options.ts'
+import { sinks } from '../../src/core/registry.ts'
+import { rotatingFileOptions } from '../../src/core/rotating-file/options.ts'
 
 const specs = {
   path: requiredOption('path', path, 'The file.'),
@@ -207,7 +211,7 @@ test('names from the prototype are unknown options like any other', () => {
 
 test('an option of the wrong type is named with rule and value', () => {
   expect(rejected({ mkdir: 'yes' })).toBe(
-    `test-sink: option 'mkdir' must be true or false, got "yes" [ERR_OPTION]`
+    `test-sink: option 'mkdir' must be true or false, got "yes"; did you mean true? [ERR_OPTION]`
   )
 })
 
@@ -289,8 +293,36 @@ describe('paths', () => {
     expect(rejected({ path: value })).toMatch(/must name a file, not a folder/)
   })
 
-  test('a dated name is told where the date goes', () => {
-    expect(rejected({ path: 'app-%DATE%.log' })).toMatch(/rotateEvery/)
+  test.each(['app-%DATE%.log', 'logs/%date%/app.log', 'app-YYYY-MM-DD.log', 'app.%Y-%m-%d.log'])(
+    'a dated name is told where the date goes: %s',
+    (value) => {
+      expect(rejected({ path: value })).toMatch(/rotateEvery: 'daily'/)
+    }
+  )
+
+  test.each([
+    '/dev/stdout',
+    '/dev/stderr',
+    '/dev/../dev//stdout',
+    '/dev/fd/1',
+    '/proc/self/fd/2',
+    '/proc/1/fd/1',
+    '-',
+    1,
+    2
+  ])('%j is a stream, for which there is something else', (value) => {
+    expect(rejected({ path: value })).toMatch(/'pino\/file' or winston's Console/)
+  })
+
+  test.each(['/dev/stdout.log', 'stdout', '/proc/self/fd', '/devices/stdout', '-.log'])(
+    '%s is a file',
+    (value) => {
+      expect(parseOptions('test-sink', specs, { path: value }).path).toBe(value)
+    }
+  )
+
+  test('what only shells know is not taken for the name of a folder', () => {
+    expect(rejected({ path: '~/app.log' })).toMatch(/only shells know/)
   })
 })
 
@@ -346,10 +378,39 @@ describe('an unknown option is told what was meant', () => {
     expect(told('numShard')).toContain("did you mean 'numShards'? It is an option of direct-file")
   })
 
-  test('with a reason where there is nothing of the kind', () => {
-    expect(rejected({ auditFile: 'x' })).toContain('Leave it out')
-    expect(rejected({ encoding: 'utf8' })).toContain('no such option')
-    expect(rejected({ level: 'info' })).toContain("beside 'target'")
+  test('with the kinds that have it where this one does not', () => {
+    expect(rejected({ eventKey: 'x' })).toContain("'eventKey'; it is an option of event-files")
+    expect(rejected({ frequency: 'daily' })).toContain(
+      "the like of it is 'rotateEvery', an option of rotating-file"
+    )
+    expect(rejected({ maxFiles: 3 })).toContain("the like of it is 'maxBackups'")
+  })
+
+  test('with the unit where it is another one there', () => {
+    for (const size of [10, '10', 100]) expect(rejected({ size })).toContain("of megabytes say '10m'")
+    expect(rejected({ size: 1_000_000 })).toContain('A number is bytes.')
+  })
+
+  test.each([
+    ['auditFile', 'Leave it out: retention'],
+    ['tailable', 'Leave it out: the live file'],
+    ['watchLog', 'Leave it out: files that are moved'],
+    ['pm2InstanceVar', 'Leave it out: any number of processes'],
+    ['json', 'Leave it out: what a line looks like'],
+    ['minLength', 'Leave it out: batches'],
+    ['encoding', 'no such option here: text is UTF-8'],
+    ['eol', 'an option of the winston transports'],
+    ['append', 'no such option here: lines are always appended'],
+    ['teeToStdout', 'no such option here: a second output'],
+    ['extension', 'no such option here: the live file is named by its path'],
+    ['level', "beside 'target'"]
+  ])('with a reason where there is nothing of the kind: %s', (name, reason) => {
+    expect(rejected({ [name]: 'x' })).toContain(reason)
+  })
+
+  test('but not guessed from two or three letters', () => {
+    expect(rejected({ qq: 1 })).toContain('known options')
+    expect(rejected({ pax: 1 })).toContain('known options')
   })
 
   test('and sees all options only where nothing fits', () => {
@@ -359,15 +420,86 @@ describe('an unknown option is told what was meant', () => {
   })
 })
 
+const upkeep = {
+  ...rotatingFileOptions,
+  interval: option('duration', duration, 0, 'A duration.')
+}
+
 test.each([
   ['compress', true, "'gzip'"],
-  ['compress', 'gz', "'gzip'"],
+  ['compress', 'GZIP', "'gzip'"],
+  ['compress', '.gz', "'gzip'"],
+  ['compress', 'none', 'false'],
   ['durability', true, "'disk'"],
+  ['durability', 'fsync', "'disk'"],
+  ['durability', 'Disk', "'disk'"],
+  ['overflow', 'drop_oldest', "'drop-oldest'"],
+  ['overflow', 'discard', "'drop-newest'"],
+  ['overflow', 'wait', "'block'"],
   ['mode', 664, '0o664'],
   ['mode', 640, '0o640'],
-  ['maxBytes', '10MiB', "'10m'"]
+  ['mode', '-rw-r-----', "'0640'"],
+  ['mode', 'rw-rw-rw-', "'0666'"],
+  ['maxBytes', '10MiB', "'10m'"],
+  ['maxBytes', '10 megabytes', "'10m'"],
+  ['maxBytes', '1 TB', "'1024g'"],
+  ['maxBytes', '10,000', '10000'],
+  ['maxBytes', '1e6', '1000000'],
+  ['maxBytes', 'unlimited', '0'],
+  ['maxBytes', Number.POSITIVE_INFINITY, '0'],
+  ['maxBackups', '5', '5'],
+  ['maxBackups', -1, '0'],
+  ['maxBackups', '14d', "maxAge: '14d'"],
+  ['maxAge', '14 days', "'14d'"],
+  ['maxAge', 'P14D', "'14d'"],
+  ['maxAge', '1 year', "'365d'"],
+  ['interval', '5 min', "'5m'"],
+  ['interval', '100', '100'],
+  ['interval', '1M', "'1m' for minutes or '30d' for months"],
+  ['rotateEvery', '1M', "'1m' for minutes or '30d' for months"],
+  ['rotateEvery', 'day', "'daily'"],
+  ['rotateEvery', 'DAILY', "'daily'"],
+  ['rotateEvery', 'YYYY-MM-DD', "'daily'"],
+  ['rotateEvery', 'yyyy-MM-dd.hh', "'hourly'"],
+  ['rotateEvery', 'YYYY-MM-DD-HH-mm', "'1m'"],
+  ['rotateEvery', 'YYYY-[W]WW', "'weekly'"],
+  ['rotateEvery', '7 days', "'7d'"],
+  ['timeZone', true, "'UTC'"],
+  ['timeZone', 'localtime', "'local'"],
+  ['timeZone', '+02:00', "'Etc/GMT-2'"],
+  ['lock', 'false', 'false'],
+  ['lock', 1, 'true']
 ])('a foreign value is told ours: %s %j is %s', (name, value, ours) => {
-  expect(rejected({ [name]: value })).toContain(`did you mean ${ours}?`)
+  const { code, message } = errorOf(() => parseOptions('test-sink', upkeep, { path: 'a.log', [name]: value }))
+  expect(code).toBe('ERR_OPTION')
+  expect(message).toContain(`did you mean ${ours}?`)
+})
+
+test.each(['toString', 'constructor', '__proto__', 'hasOwnProperty'])('%s is like no value', (value) => {
+  for (const name of ['compress', 'durability', 'lock', 'timeZone', 'rotateEvery', 'maxAge', 'mode']) {
+    const { message } = errorOf(() => parseOptions('test-sink', upkeep, { path: 'a.log', [name]: value }))
+    expect(message).not.toContain('did you mean')
+  }
+})
+
+test('backups are not removed for days that are taken for milliseconds', () => {
+  expect(errorOf(() => parseOptions('test-sink', upkeep, { path: 'a.log', maxAge: 28 })).message).toContain(
+    "'28d'"
+  )
+  for (const maxAge of [0, 1_000, '28d']) {
+    expect(() => parseOptions('test-sink', upkeep, { path: 'a.log', maxAge })).not.toThrow()
+  }
+})
+
+test('which kinds have an option is known of each that not nearly all have', () => {
+  const owners = new Map<string, string[]>()
+  for (const [kind, { options }] of Object.entries(sinks)) {
+    for (const name of namesOf(options)) owners.set(name, [...(owners.get(name) ?? []), kind])
+  }
+  // The place of a log and what is common to all need no telling.
+  const told = [...owners].filter(([name, { length }]) => length < 5 && name !== 'dir')
+  const expected = told.map(([name, all]) => [name, all.join(', ').replace(/, ([^,]+)$/, ' and $1')])
+  expect(Object.fromEntries(kindsOfOptions)).toEqual(Object.fromEntries(expected))
 })
 
 test('permissions of 0 are refused: nobody could read the files', () => {

@@ -26,8 +26,15 @@ if (end === 'exit on a full disk') {
     setRule(state, operation, 'ENOSPC', 1, 2 ** 31 - 1)
   }
 }
-for (const line of readFileSync(linesPath, 'utf8').split('\n').slice(0, -1)) sink.write(`${line}\n`)
+const lines = readFileSync(linesPath, 'utf8').split('\n').slice(0, -1)
+const early = end === 'a handler of exit' ? lines.slice(0, lines.length / 2) : lines
+for (const line of early) sink.write(`${line}\n`)
+// Behind the handler that the sink has registered.
+process.on('exit', () => {
+  for (const line of lines.slice(early.length)) sink.write(`${line}\n`)
+})
 
+if (end === 'a handler of exit') setTimeout(() => process.exit(), 200)
 if (end === 'process.exit' || end === 'exit on a full disk') process.exit()
 if (end === 'an uncaught exception') {
   setImmediate(() => {

@@ -28,7 +28,7 @@ export const fitting: readonly [RegExp, readonly Fault[]][] = [
 ]
 
 /** Answers that are no I/O of their own. */
-const harmless: readonly Operation[] = ['directAlignment', 'settlePublication']
+const harmless: readonly Operation[] = ['directAlignment', 'settlePublication', 'rmdir']
 
 /** The operations are those that the sink makes while nothing fails, so none can be forgotten. */
 export async function faultTests(subject: Subject): Promise<void> {

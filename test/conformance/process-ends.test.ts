@@ -39,6 +39,13 @@ for (const end of ['process.exit', 'the natural end', 'an uncaught exception']) 
   )
 }
 
+allAtOnce('what a later handler of exit logs is in the files, too:', TIMEOUT_MS, (subject) =>
+  withProcess(subject, 'a handler of exit', async ({ folder, exited, told }) => {
+    expect(await exited, told()).toBe(0)
+    expect(numbersIn(subject, folder)).toEqual(all)
+  })
+)
+
 allAtOnce(
   'close writes everything, though the process was stopped for a while meanwhile:',
   TIMEOUT_MS,

@@ -15,7 +15,15 @@ import { createFolder } from '../helpers/folder.ts'
 import { random } from '../helpers/random.ts'
 import { built } from '../helpers/script.ts'
 import { until } from '../helpers/until.ts'
-import { createLogger, endLogger, type Opened, openKind, openTransport, plain } from '../helpers/winston.ts'
+import {
+  createLogger,
+  endLogger,
+  type Opened,
+  openKind,
+  openTransport,
+  plain,
+  readLines
+} from '../helpers/winston.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -340,6 +348,43 @@ describe('rotation and reopening on request', () => {
     const transport = openKind(kind, kind === 'wal' ? { walDir: join(folder, 'wal') } : { dir: folder })
     await expect(transport.rotate()).rejects.toMatchObject({ code: 'ERR_UNSUPPORTED' })
     await transport.reopen()
+  })
+})
+
+describe('a process that exits', () => {
+  it.each([
+    [
+      'while the logger holds records back for a slow transport beside it',
+      `const slow = new winston.transports.File({ filename: path + '.slow' })
+      const logger = winston.createLogger({ format: winston.format.json(), transports: [slow, transport] })
+      for (let id = 0; id < 2000; id++) logger.info({ id })`
+    ],
+    [
+      'while the last worker of the transport ends and the next is wanted',
+      `const logger = winston.createLogger({ transports: [transport] })
+      for (let id = 0; id < 1000; id++) logger.info({ id })
+      logger.remove(transport)
+      await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+      logger.add(transport)
+      for (let id = 1000; id < 2000; id++) logger.info({ id })`
+    ]
+  ])('%s: every record is in the file, in order', (_name, code) => {
+    const path = join(createFolder(), 'app.log')
+    const source = `
+      import winston from 'winston'
+      import { RotatingFileTransport } from ${built('transports/winston/index.js')}
+      const path = ${JSON.stringify(path)}
+      const transport = new RotatingFileTransport({ path, lock: ${native.canLock} })
+      ${code}
+      process.exit()`
+    const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', source], {
+      encoding: 'utf8',
+      cwd: root
+    })
+    expect([status, stderr]).toEqual([0, ''])
+    expect(readLines(path).map((line) => String(JSON.parse(line).id ?? JSON.parse(line).message.id))).toEqual(
+      texts(0, 2_000)
+    )
   })
 })
 

@@ -129,6 +129,19 @@ describe('stream of a transport', () => {
     expect(written).toEqual(['a', 'b'])
   })
 
+  it.each(['wal', 'spool'])('of a %s: waits for a folder that is there before the log is', async (kind) => {
+    const dir = createFolder()
+    const transport = openKind(kind, { dir, lazy: true, fallback: false })
+    const seen = collect(transport.stream())
+    // Longer than readers wait until they look for a log again.
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    const logger = createLogger({ format: plain, transports: [transport] })
+    logger.info('first')
+    await transport.flush()
+    await until(() => seen.data.length === 1)
+    expect(seen.data).toEqual(['first'])
+  })
+
   it.each(['rotating-file', 'direct-file', 'binary-file', 'wal'])(
     'of event files of kind %s: has the records of all events, also of new ones, or those of one',
     async (output) => {

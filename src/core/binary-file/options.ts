@@ -1,6 +1,5 @@
 // Options of the binary-file sink.
 
-import { LogboomError } from '../../base/errors.ts'
 import { requireNameRoom } from '../../base/file-name.ts'
 import {
   type OptionsInput,
@@ -11,9 +10,8 @@ import {
   requiredOption,
   size
 } from '../../base/options.ts'
-import { native, needsAddon } from '../../native/index.ts'
 import { checkUpkeepOptions, upkeepOptions } from '../shared-file/upkeep-options.ts'
-import { commonOptions, laneOptions, lockOptions } from '../sink/common-options.ts'
+import { commonOptions, laneOptions, lockOptions, refuseLockWithoutKernel } from '../sink/common-options.ts'
 
 export const binaryFileOptions = {
   path: requiredOption('path', path, 'The file to write to.'),
@@ -40,11 +38,6 @@ export function parseBinaryFileOptions(input: unknown): ParsedBinaryFileOptions 
     if (options[name] === 0) throw optionError('binary-file', name, 'must be at least 1', 0)
   }
   checkUpkeepOptions('binary-file', options)
-  if (options.lock && !native.canLock) {
-    throw new LogboomError(
-      'ERR_UNSUPPORTED',
-      `${needsAddon("binary-file: option 'lock'")}; 'lock: false' works without it where a single process writes the file`
-    )
-  }
+  refuseLockWithoutKernel('binary-file', input)
   return options
 }

@@ -6,8 +6,11 @@ import type { ModeWarning } from '../../io/file-mode.ts'
 import { openFile } from '../../io/open-file.ts'
 import { openQueue } from '../lane/open-queue.ts'
 import { LineQueue } from '../queue/line-queue.ts'
+import { FrameQueue } from '../queue/payload-queue.ts'
 import { Account } from '../sink/account.ts'
+import { writeAtExit } from '../sink/at-exit.ts'
 import type { ControlRequest, SinkStats } from '../sink/contract.ts'
+import { internals } from '../sink/internals.ts'
 import { Pump } from '../sink/pump.ts'
 import { PumpedSink } from '../sink/pumped-sink.ts'
 import { failureOf } from '../sink/trouble.ts'
@@ -59,7 +62,9 @@ export class DirectFile extends PumpedSink {
     this.#account = account
     this.#staging = staging
     this.#writer = staging.writer
-    this.#target = new DirectTarget(staging, account)
+    // Of a transport that hands over whole records each is one, whatever line ends it holds.
+    const isFramed = internals().lane?.unit === 'record'
+    this.#target = new DirectTarget(staging, account, isFramed)
     // Lines need not wait in the pump's queue: how long records stay in memory is the flusher's.
     const { queue, start, ...bound } = openQueue({
       account,
@@ -67,8 +72,8 @@ export class DirectFile extends PumpedSink {
       input: { ...input, path, instance: 'exclusive' },
       lane: options.lane,
       maxBufferBytes,
-      memory: new LineQueue(),
-      format: { unit: 'text' },
+      memory: isFramed ? new FrameQueue('lines') : new LineQueue(),
+      format: { unit: isFramed ? 'line' : 'text' },
       rules: { settles: false, keeps: true, isStaging: true }
     })
     const pump = new Pump(
@@ -99,12 +104,16 @@ export class DirectFile extends PumpedSink {
 
   /** Logs `message` as one record; false if it was dropped. See `DirectWriter.log`. */
   log(message: string): boolean {
-    return this.#writer.log(message)
+    const isTaken = this.#writer.log(message)
+    writeAtExit(this.#staging)
+    return isTaken
   }
 
   /** Logs `data` as one record; false if it was dropped. See `DirectWriter.logBytes`. */
   logBytes(data: Uint8Array): boolean {
-    return this.#writer.logBytes(data)
+    const isTaken = this.#writer.logBytes(data)
+    writeAtExit(this.#staging)
+    return isTaken
   }
 
   /** Rotates now. Resolves when the file has its backup name. Rejects `ERR_CLOSED`. */

@@ -1,5 +1,6 @@
 // The target of the pump of a direct file: moves lines to the shared memory, from where a thread of its own writes them.
 import { monotonicMs } from '../../base/clock.ts'
+import { decodeLength, LENGTH_BYTES } from '../../formats/binary-file.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import type { Account } from '../sink/account.ts'
 import type { SyncLevel, Target } from '../sink/target.ts'
@@ -17,9 +18,12 @@ export class DirectTarget implements Target {
   /** Drops of the account that the writer was told of, for the next seal. */
   #passed = 0
   /** Drops of the account that came from the flusher. */
+  readonly #isFramed: boolean
   #fromFlusher = 0
 
-  constructor(staging: Staging, account: Account) {
+  /** `isFramed`: what is written are records with their lengths before them, else lines. */
+  constructor(staging: Staging, account: Account, isFramed: boolean) {
+    this.#isFramed = isFramed
     this.#staging = staging
     this.#account = account
   }
@@ -41,7 +45,7 @@ export class DirectTarget implements Target {
     this.passDrops()
     const untilMs = monotonicMs() + waitMs
     for (;;) {
-      const bytes = writer.tryLogLines(lines, 0, lines.length)
+      const bytes = this.#isFramed ? this.#tryFrames(lines) : writer.tryLogLines(lines, 0, lines.length)
       if (bytes > 0) return bytes
       link.look()
       // A caller who must not be blocked comes again; one who has to be, at the end of the process above all, gets room
@@ -50,6 +54,18 @@ export class DirectTarget implements Target {
       if (waitMs < SHORT_WAIT_MS || leftMs <= 0) return 0
       writer.waitForFlush(leftMs)
     }
+  }
+
+  #tryFrames(frames: Buffer): number {
+    const { writer } = this.#staging
+    let at = 0
+    while (at < frames.length) {
+      const start = at + LENGTH_BYTES
+      const end = start + decodeLength(frames, at)
+      if (!writer.tryLogRecord(frames, start, end)) break
+      at = end
+    }
+    return at
   }
 
   async sync(_to: SyncLevel): Promise<void> {

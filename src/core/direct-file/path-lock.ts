@@ -1,13 +1,12 @@
-// Makes sure that one process writes a direct file, or a folder of them: the kernel lock is held as long as the sink
-// is open, and taken again where its file was removed.
+// Makes sure that one sink writes a direct file, or a folder of them: the lock, of the kernel or a claim, is held as
+// long as the sink is open, and taken again where its file was removed.
 import { constants } from 'node:fs'
-import { basename, dirname } from 'node:path'
 import { LogboomError } from '../../base/errors.ts'
 import { decodeLockState, lockFileBytes } from '../../formats/lock-file.ts'
 import type { Disk } from '../../io/disk.ts'
 import { openFile } from '../../io/open-file.ts'
-import { native } from '../../native/index.ts'
-import { Lock } from '../shared-file/lock.ts'
+import { createLock } from '../shared-file/create-lock.ts'
+import type { Lock } from '../shared-file/lock.ts'
 
 export interface PathLockOptions {
   readonly mode: number
@@ -15,29 +14,20 @@ export interface PathLockOptions {
   readonly mkdir: boolean
 }
 
-/** What sinks of this thread write: without kernel locks nothing else keeps two of them from one file. */
-const written = new Set<string>()
-
 export class PathLock {
   readonly #disk: Disk
   readonly #path: string
-  readonly #lock: Lock | undefined
-  /** The names under which the file is in `written`. */
-  readonly #names: readonly string[]
+  readonly #lock: Lock
   #isHeld = false
 
   /**
    * Throws `ERR_LOCKED` if somebody else has `path`, and refusals of the lock file. Where the folder cannot be written
-   * now the lock is not held yet: `isMine` tries again. Without kernel locks only
-   * sinks of this thread are kept out.
+   * now the lock is not held yet: `isMine` tries again.
    */
   constructor(disk: Disk, path: string, options: PathLockOptions) {
     this.#disk = disk
     this.#path = path
-    this.#lock = native.canLock ? new Lock(disk, path, options) : undefined
-    this.#names = this.#lock === undefined ? namesOf(disk, path) : []
-    if (this.#names.some((name) => written.has(name))) throw this.#refusal()
-    for (const name of this.#names) written.add(name)
+    this.#lock = createLock(disk, path, options)
     let isMine: boolean
     try {
       isMine = this.isMine()
@@ -53,13 +43,12 @@ export class PathLock {
 
   /** Whether it was held when it was last looked at. */
   get isHeld(): boolean {
-    return this.#isHeld || this.#lock === undefined
+    return this.#isHeld
   }
 
   /** Whether the lock is held on the file that is at its place now; takes it where it is free. */
   isMine(): boolean {
     const lock = this.#lock
-    if (lock === undefined) return true
     this.#isHeld = false
     try {
       const state = lock.acquire(0)
@@ -76,8 +65,7 @@ export class PathLock {
 
   /** Frees the lock. */
   close(): void {
-    this.#lock?.close()
-    for (const name of this.#names) written.delete(name)
+    this.#lock.close()
   }
 
   #refusal(): LogboomError {
@@ -91,7 +79,6 @@ export class PathLock {
   }
 
   #ownerPid(): number | undefined {
-    if (this.#lock === undefined) return process.pid
     const bytes = Buffer.alloc(lockFileBytes)
     try {
       const options = { mode: 0, dirMode: 0, mkdir: false }
@@ -105,16 +92,5 @@ export class PathLock {
       return undefined
     }
     return decodeLockState(bytes)?.pid
-  }
-}
-
-/** A path by its spelling, and, whatever way leads there, by its folder. */
-function namesOf(disk: Disk, path: string): string[] {
-  try {
-    const { dev, ino } = disk.stat(dirname(path))
-    return [path, `${dev}:${ino}/${basename(path)}`]
-  } catch {
-    // The folder is not there yet.
-    return [path]
   }
 }

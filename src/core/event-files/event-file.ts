@@ -103,7 +103,7 @@ export class EventFile {
   /** Takes lines as one piece, or, where records are not lines, each by itself. */
   give(lines: Buffer | readonly Buffer[]): void {
     this.isSynced = false
-    if (Buffer.isBuffer(lines)) this.#sink.write(lines)
+    if (Buffer.isBuffer(lines)) this.#sink.accept(lines)
     else this.#sink.writeRecords(lines)
   }
 

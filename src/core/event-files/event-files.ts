@@ -4,8 +4,11 @@ import { LogboomError } from '../../base/errors.ts'
 import type { FlushMetrics } from '../direct-file/statistics.ts'
 import { openQueue } from '../lane/open-queue.ts'
 import { LineQueue } from '../queue/line-queue.ts'
+import { FrameQueue } from '../queue/payload-queue.ts'
 import { Account } from '../sink/account.ts'
+import { writeAtExit } from '../sink/at-exit.ts'
 import type { SinkStats } from '../sink/contract.ts'
+import { internals } from '../sink/internals.ts'
 import { Pump } from '../sink/pump.ts'
 import { PumpedSink } from '../sink/pumped-sink.ts'
 import { failureOf } from '../sink/trouble.ts'
@@ -42,6 +45,8 @@ export class EventFiles extends PumpedSink {
     this.#options = options
     this.#account = account
     this.#events = new EventTable(options, (message) => account.warn('ERR_LIMIT', message))
+    // Of a transport that hands over whole records each is one, whatever line ends it holds.
+    const isFramed = internals().lane?.unit === 'record'
     const { queue, start, ...bound } = openQueue({
       account,
       kind: 'event-files',
@@ -49,8 +54,8 @@ export class EventFiles extends PumpedSink {
       lane: options.checked.lane,
       // The other half of the memory is for what was routed and is not yet written.
       maxBufferBytes: Math.max(1, Math.floor(maxBufferBytes / 2)),
-      memory: new LineQueue(),
-      format: { unit: 'text' },
+      memory: isFramed ? new FrameQueue('lines') : new LineQueue(),
+      format: { unit: isFramed ? 'line' : 'text' },
       rules: { settles: false, keeps: true, isStaging: true }
     })
     try {
@@ -63,7 +68,7 @@ export class EventFiles extends PumpedSink {
       account,
       { durability, flushInterval: 0, maxBufferBytes: bound.maxBufferBytes, overflow },
       queue,
-      new EventTarget(options, this.#events, this.#outputs, (line) => account.isDropNotice(line))
+      new EventTarget(options, this.#events, this.#outputs, (line) => account.isDropNotice(line), isFramed)
     )
     this.attach(pump)
     pump.open()
@@ -162,6 +167,7 @@ export class EventFiles extends PumpedSink {
     }
     entry.isActive = true
     entry.accepted++
+    writeAtExit(this.pump)
     return true
   }
 

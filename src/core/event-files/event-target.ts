@@ -1,6 +1,7 @@
 // The target of the pump of event files: finds the event of each line and moves the line to the outputs.
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
 import { LogboomError, systemCode } from '../../base/errors.ts'
+import { decodeLength, LENGTH_BYTES } from '../../formats/binary-file.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import {
   DataSyncError,
@@ -13,11 +14,12 @@ import {
 import type { EventTable } from './event-table.ts'
 import { LineEvents } from './line-events.ts'
 import type { ParsedEventFilesOptions } from './options.ts'
-import type { Outputs } from './outputs.ts'
+import type { EventEntry, Outputs } from './outputs.ts'
 
 /** A pump that allows a batch more time than this has a caller who is to be blocked. */
 const SHORT_WAIT_MS = 10
 const TRY_AGAIN_MS = 100
+const NEWLINE = Buffer.from('\n')
 /** What an error's message ends with. */
 const CODE = / \[ERR_[A-Z_]+\]$/
 
@@ -31,14 +33,18 @@ export class EventTarget implements Target {
   /** Whether a line is no record, but tells of drops. */
   readonly #isNotice: (line: Uint8Array) => boolean
   readonly #isDurable: boolean
+  /** What is written are records with their lengths before them, else lines. */
+  readonly #isFramed: boolean
   #isClosed = false
 
   constructor(
     { own, checked }: ParsedEventFilesOptions,
     events: EventTable,
     outputs: Outputs,
-    isNotice: (line: Uint8Array) => boolean
+    isNotice: (line: Uint8Array) => boolean,
+    isFramed: boolean
   ) {
+    this.#isFramed = isFramed
     this.#isNotice = isNotice
     this.#lines = new LineEvents(own.eventKey)
     this.#isDurable = checked.durability === 'disk'
@@ -46,7 +52,51 @@ export class EventTarget implements Target {
     this.#outputs = outputs
   }
 
-  write(lines: Buffer, waitMs: number): number {
+  write(records: Buffer, waitMs: number): number {
+    return this.#isFramed ? this.#writeFrames(records, waitMs) : this.#writeLines(records, waitMs)
+  }
+
+  #writeFrames(frames: Buffer, waitMs: number): number {
+    let at = 0
+    while (at < frames.length) {
+      const start = at + LENGTH_BYTES
+      const end = start + decodeLength(frames, at)
+      const record = frames.subarray(start, end)
+      const line = Buffer.concat([record, NEWLINE])
+      // A text of several lines may be a JSON object all the same.
+      const isLine = this.#lines.scan(line, 0, line.length) === 1
+      const isNotice = this.#isNotice(line)
+      const entry = isNotice
+        ? this.#events.default
+        : isLine
+          ? this.#events.entryOfLine(this.#lines, line, 0, 0)
+          : this.#entryOfText(record)
+      while (record.length > 0 && !this.#outputs.add(entry, frames, start, end)) {
+        if (at > 0 || waitMs < SHORT_WAIT_MS) return at
+        this.#outputs.waitForRoom()
+      }
+      if (record.length > 0) {
+        entry.isActive = true
+        entry.accepted++
+        if (isNotice) entry.notices++
+      }
+      at = end
+    }
+    return at
+  }
+
+  #entryOfText(record: Buffer): EventEntry {
+    try {
+      const line = Buffer.from(`${JSON.stringify(JSON.parse(record.toString()))}\n`)
+      if (this.#lines.scan(line, 0, line.length) === 1)
+        return this.#events.entryOfLine(this.#lines, line, 0, 0)
+    } catch {
+      // Not JSON: no name.
+    }
+    return this.#events.default
+  }
+
+  #writeLines(lines: Buffer, waitMs: number): number {
     let at = 0
     while (at < lines.length) {
       const count = this.#lines.scan(lines, at, lines.length)

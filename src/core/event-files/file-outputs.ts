@@ -4,7 +4,9 @@ import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
 import { monotonicMs } from '../../base/clock.ts'
 import { LogboomError } from '../../base/errors.ts'
 import { sleep } from '../../base/sleep.ts'
+import { native } from '../../native/index.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
+import { notShared } from '../shared-file/shared-file-target.ts'
 import { type Internals, internals } from '../sink/internals.ts'
 import type { SyncLevel } from '../sink/target.ts'
 import { Delivery } from './delivery.ts'
@@ -43,7 +45,11 @@ export class FileOutputs implements Outputs {
 
   constructor(options: ParsedEventFilesOptions, news: OutputNews) {
     this.#options = options
-    this.#delivery = new Delivery(options, this.#internals, news, {
+    // Said once for all files.
+    if (options.checked.lock === true && !native.canLock) {
+      news.warning('ERR_UNSUPPORTED', notShared(options.folder), options.folder)
+    }
+    this.#delivery = new Delivery(options, { ...this.#internals, saysNoSharing: false }, news, {
       passed: (entry) => this.#passed(entry),
       mayGoOn: () => this.#startRound()
     })

@@ -6,7 +6,8 @@ import type { LaneId } from '../../formats/lock-file.ts'
 import type { Dropped, RecordQueue } from '../queue/byte-queue.ts'
 import { LineQueue } from '../queue/line-queue.ts'
 import type { AppendJournal, AppendPlace, NotedFiles } from './append-journal.ts'
-import type { LanePoint, LaneSource } from './lane-source.ts'
+import type { LanePoint } from './lane-batch.ts'
+import type { LaneSource } from './lane-source.ts'
 
 const MAX_BYTES_PER_UNIT = 3
 
@@ -241,7 +242,7 @@ export class LaneQueue implements RecordQueue, AppendJournal {
 
   dropOldest(bytes: number): Dropped {
     const own = this.#own
-    if (own?.isFilledHere !== true) return this.#memory.dropOldest(bytes)
+    if (own === undefined) return this.#memory.dropOldest(bytes)
     // Behind records that are kept nothing becomes free, and what is dropped there would come back with them.
     const dropped = this.#kept.length === 0 ? own.source.drop(bytes) : none
     if (dropped.bytes > 0) own.source.release(own.source.point)
@@ -323,7 +324,7 @@ export class LaneQueue implements RecordQueue, AppendJournal {
   /** What has no room in the ring, which the bound should prevent, waits in memory; then all that follows does, too. */
   #append(record: string | Uint8Array): void {
     const { source } = this.#own!
-    if (!this.#memory.hasLines && !source.isDamaged && source.ring.append(record)) return
+    if (!this.#memory.hasLines && !source.isDamaged && source.append(record)) return
     this.#memory.push(record)
   }
 }

@@ -10,8 +10,9 @@ import { LaneFolder } from './lane-folder.ts'
 import { plainOptions } from './lane-format.ts'
 import { LaneSource } from './lane-source.ts'
 import type { MappedRing } from './mapped-ring.ts'
-import { LaneOwner, type RingSubject, sweepOwners } from './owner.ts'
+import { LaneOwner, type RingSubject } from './owner.ts'
 import { addSource, removeSource } from './settle.ts'
+import { sweepLanes } from './sweep.ts'
 
 /** What a capacity is a multiple of. */
 const STEP_BYTES = 64
@@ -29,7 +30,7 @@ export class OwnLane {
   constructor({ dir, maxBytes }: LaneOptions, subject: RingSubject, format: LaneFormat) {
     this.#owner = LaneOwner.ofThread(LaneFolder.open(realDisk, dir))
     try {
-      sweepOwners(this.#owner.folder)
+      sweepLanes(this.#owner.folder)
       const about = { ...subject, options: plainOptions(subject.options), unit: format.unit }
       const capacityBytes =
         maxBytes === undefined ? undefined : Math.floor(maxBytes / STEP_BYTES) * STEP_BYTES

@@ -1,6 +1,5 @@
 // Options of the rotating-file sink.
 import * as v from 'valibot'
-import { LogboomError } from '../../base/errors.ts'
 import { requireNameRoom } from '../../base/file-name.ts'
 import {
   duration,
@@ -15,9 +14,8 @@ import {
   requiredOption,
   size
 } from '../../base/options.ts'
-import { native, needsAddon } from '../../native/index.ts'
 import { checkUpkeepOptions, upkeepOptions } from '../shared-file/upkeep-options.ts'
-import { commonOptions, laneOptions, lockOptions } from '../sink/common-options.ts'
+import { commonOptions, laneOptions, lockOptions, refuseLockWithoutKernel } from '../sink/common-options.ts'
 import { isTimeZone, type RotateEvery } from './period.ts'
 
 const ROTATE_EVERY_RULE = "must be 'hourly', 'daily', 'weekly' or a duration of at least 1s"
@@ -87,11 +85,6 @@ export function parseRotatingFileOptions(input: unknown): ParsedRotatingFileOpti
   if (options.timeZone !== 'UTC' && options.rotateEvery === undefined) {
     throw refuse('timeZone', "has no meaning without 'rotateEvery'")
   }
-  if (options.lock && !native.canLock) {
-    throw new LogboomError(
-      'ERR_UNSUPPORTED',
-      `${needsAddon("rotating-file: option 'lock'")}; 'lock: false' works without it where a single process writes the file`
-    )
-  }
+  refuseLockWithoutKernel('rotating-file', input)
   return options
 }

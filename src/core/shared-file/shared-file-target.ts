@@ -9,6 +9,7 @@ import { upkeepSlot } from '../../formats/lock-file.ts'
 import type { Disk } from '../../io/disk.ts'
 import { once } from '../../io/file-mode.ts'
 import { cannotSync, openFile, whyNoSync } from '../../io/open-file.ts'
+import { native, whyNoAddon } from '../../native/index.ts'
 import type { AppendJournal } from '../lane/append-journal.ts'
 import type { LaneUnit } from '../lane/lane-codec.ts'
 import { laneSettler } from '../lane/settle.ts'
@@ -16,6 +17,7 @@ import type { Dropped } from '../queue/byte-queue.ts'
 import type { Account } from '../sink/account.ts'
 import type { LaneOptions } from '../sink/common-options.ts'
 import type { Durability, RotatedEvent } from '../sink/contract.ts'
+import { internals } from '../sink/internals.ts'
 import {
   DataSyncError,
   NotSyncableError,
@@ -128,6 +130,8 @@ export class SharedFileTarget implements Target {
       mode: options.mode,
       shared: options.lock
     })
+    if (options.lock && !native.canLock && internals().saysNoSharing)
+      account.warn('ERR_UNSUPPORTED', notShared(path))
   }
 
   /** From now on tells `journal` of each append. */
@@ -142,6 +146,10 @@ export class SharedFileTarget implements Target {
 
   get path(): string {
     return this.#account.path
+  }
+
+  get obstacle(): string | undefined {
+    return this.file.lock?.obstacle
   }
 
   warnOf(error: unknown): void {
@@ -322,4 +330,9 @@ export class SharedFileTarget implements Target {
     const message = `${path} ${whyNoSync(error)}; what is written there may be lost with the power (${errorMessage(error)})`
     this.#account.warn('ERR_UNSUPPORTED', message, path)
   }
+}
+
+/** What is not promised where there are no kernel locks. */
+export function notShared(what: string): string {
+  return `${what}: one thread of one process at a time writes a file, and others wait until that is closed or gone, as there are no kernel locks without the native addon: ${whyNoAddon}`
 }

@@ -16,7 +16,8 @@ import {
 } from '../../io/open-file.ts'
 import type { AppendJournal, AppendPlace, SettleLane } from '../lane/append-journal.ts'
 import { DataSyncError } from '../sink/target.ts'
-import { Lock } from './lock.ts'
+import { createLock } from './create-lock.ts'
+import type { Lock } from './lock.ts'
 
 /** More files than this waiting to be synced in the background are synced on the spot. */
 const MAX_RETIRED = 16
@@ -92,7 +93,7 @@ export class SharedFile {
     this.#retirement = retirement
     this.#hooks = hooks
     this.#counters = counters
-    this.#lock = options.lock ? new Lock(disk, path, options) : undefined
+    this.#lock = options.lock ? createLock(disk, path, options) : undefined
   }
 
   get lock(): Lock | undefined {

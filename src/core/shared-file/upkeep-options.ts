@@ -1,10 +1,25 @@
 // The options of what happens to backups; the same for every kind of file.
+import * as v from 'valibot'
 import { count, duration, oneOf, option, optionError, size } from '../../base/options.ts'
 import { type Compression, canCompress } from './compress.ts'
 
+/** Less is never meant, but days or seconds where a number is milliseconds; it would remove each backup at once. */
+const MIN_AGE_MS = 1_000
+
 export const upkeepOptions = {
   maxBackups: option('count', count, 0, 'Keep at most so many backups; 0 for all.'),
-  maxAge: option('duration', duration, 0, 'Remove backups older than this; 0 for never.'),
+  maxAge: option(
+    'duration',
+    v.pipe(
+      duration,
+      v.check(
+        (ms) => ms === 0 || ms >= MIN_AGE_MS,
+        "must be 0 or at least 1s: a number is milliseconds, and days are '28d'"
+      )
+    ),
+    0,
+    'Remove backups older than this; 0 for never.'
+  ),
   maxTotalBytes: option(
     'size',
     size,

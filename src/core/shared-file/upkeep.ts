@@ -5,7 +5,7 @@ import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
 import { systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
-import { type OpenFile, syncFolderIfPossible } from '../../io/open-file.ts'
+import { syncFolderIfPossible } from '../../io/open-file.ts'
 import type { BackupFiles, BackupGrammar } from './backup-grammar.ts'
 import {
   type Compression,
@@ -29,7 +29,7 @@ export interface UpkeepOptions {
   now: () => number
   /** Whether other processes may do the same work; then `lock` is taken, which gives undefined if it is busy. */
   shared: boolean
-  lock: () => OpenFile | undefined
+  lock: () => { release(): void } | undefined
   failed: (error: unknown) => void
   /** Something to tell once that is no failure. */
   warn: (message: string) => void
@@ -98,7 +98,7 @@ export class Upkeep {
     this.#abort ??= new AbortController()
     const { signal } = this.#abort
     while (this.#again && !signal.aborted) {
-      let held: OpenFile | undefined
+      let held: { release(): void } | undefined
       let seen: Set<string>
       try {
         const isPausing = isPaused()

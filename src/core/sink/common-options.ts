@@ -1,17 +1,20 @@
 // The options every sink has; defaults may differ from sink to sink.
 import * as v from 'valibot'
+import { LogboomError } from '../../base/errors.ts'
 import {
   delay,
   durability,
   duration,
   flag,
   folder,
+  isChecked,
   oneOf,
   option,
   optionalOption,
   permissions,
   size
 } from '../../base/options.ts'
+import { native, needsAddon } from '../../native/index.ts'
 import type { Durability } from './contract.ts'
 
 export interface CommonDefaults {
@@ -124,12 +127,21 @@ export const lockOptions = {
     'boolean',
     flag,
     true,
-    'Take a kernel lock for every batch, so that any number of processes and threads can share the file. `false` for a single writer.'
+    'Take a kernel lock for every batch, so that any number of processes and threads can share the file. Without the native addon one thread of one process at a time writes it and the others wait; given as `true`, that is refused. `false` for a single writer.'
   ),
   lockTimeout: option(
     'duration',
     duration,
     '5s',
     'How long another holder of the lock is waited for before the sink calls itself degraded (and goes on trying).'
+  )
+}
+
+/** Throws `ERR_UNSUPPORTED` if `lock` is asked for, not just left as it is, where there are no kernel locks. */
+export function refuseLockWithoutKernel(kind: string, input: unknown): void {
+  if (native.canLock || isChecked(input) || (input as { lock?: unknown }).lock !== true) return
+  throw new LogboomError(
+    'ERR_UNSUPPORTED',
+    `${needsAddon(`${kind}: 'lock: true'`)}; without the option one thread of one process at a time writes the file`
   )
 }

@@ -39,6 +39,11 @@ export class Drops {
     this.#unreported = { count: 0, bytes: 0 }
   }
 
+  /** Whether the log has no record of some. */
+  get hasUnlogged(): boolean {
+    return this.#unlogged.count > 0
+  }
+
   /** The line for the log, or undefined when nothing was dropped since the last one. */
   takeNotice(): string | undefined {
     if (this.#unlogged.count === 0) return undefined

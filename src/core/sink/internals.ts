@@ -25,6 +25,8 @@ export interface Internals {
   readonly lane: GivenLane | undefined
   /** Whether the lanes of dead processes are looked for. Not by each of the files of one sink. */
   readonly looksForLanes: boolean
+  /** Whether a sink tells that its file cannot be shared here; who makes many of them says so once. */
+  readonly saysNoSharing: boolean
 }
 
 /** One consumer's end of a ring. */
@@ -56,7 +58,8 @@ const defaults: Internals = {
   stallMs: STALL_TIMEOUT_MS,
   threadDisk: undefined,
   lane: undefined,
-  looksForLanes: true
+  looksForLanes: true,
+  saysNoSharing: true
 }
 let current = defaults
 

@@ -4,7 +4,7 @@ import { argumentError, requireData } from '../../base/bytes.ts'
 import { errorMessage, LogboomError } from '../../base/errors.ts'
 import type { Dropped, RecordQueue } from '../queue/byte-queue.ts'
 import type { Account } from './account.ts'
-import { addExitHandler, removeExitHandler } from './at-exit.ts'
+import { addExitHandler, type ExitDeadline, removeExitHandler, writeAtExit } from './at-exit.ts'
 import type { Durability, FlushCallback, Overflow, SinkStats } from './contract.ts'
 import { Intake, sum } from './intake.ts'
 import { internals } from './internals.ts'
@@ -220,6 +220,7 @@ export class Pump {
     this.#refuseClosed()
     this.#intake.insert(Buffer.concat([Buffer.from(line as string), NEWLINE]))
     if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
+    writeAtExit(this)
     return this.#isWelcome()
   }
 
@@ -256,11 +257,15 @@ export class Pump {
   /** See `Sink.flushSync`. */
   flushSync(to: Durability = this.#level): void {
     requireLevel(to)
+    this.#flushNow(to, STALL_TIMEOUT_MS)
+  }
+
+  #flushNow(to: Durability, mostMs: number): void {
     this.#refuseOver()
     this.#intake.finishLine()
     if (to === 'none') return
     this.#retry.clear()
-    const waitMs = Math.min(this.#target.lockTimeoutMs, STALL_TIMEOUT_MS)
+    const waitMs = Math.min(this.#target.lockTimeoutMs, mostMs)
     if (!this.#pump(waitMs)) throw this.#trouble.failure ?? this.#lockTimeout()
     if (to === 'disk' && this.#isDoubtful) throw this.#leaveDoubtful()
     if (!this.#syncs.syncNow(to, waitMs)) throw this.#syncFailure ?? this.#lockTimeout()
@@ -321,10 +326,12 @@ export class Pump {
   }
 
   /** For the exit hook: writes what can be written and says what could not. */
-  exitNow(): void {
+  exitNow(deadline: ExitDeadline): void {
     if (this.#life.isOver) return
     try {
-      if (this.#queue.bytes > 0 || (this.#target.pending?.().bytes ?? 0) > 0) this.flushSync()
+      if (this.#queue.bytes > 0 || (this.#target.pending?.().bytes ?? 0) > 0) {
+        this.#flushNow(this.#level, Math.min(STALL_TIMEOUT_MS, deadline.patience.totalMs))
+      }
     } catch (error) {
       const lost = this.abandon()
       if (lost.lines > 0 || lost.bytes > 0 || this.#queue.survives !== true) this.#reportLost(lost, error)
@@ -520,8 +527,11 @@ export class Pump {
 
   #lockTimeout(): LogboomError {
     const { path } = this.#account
-    const { lockTimeoutMs } = this.#target
-    const message = `the lock of ${path} is held by somebody else for more than ${lockTimeoutMs} ms`
+    const { lockTimeoutMs, obstacle } = this.#target
+    const message =
+      obstacle === undefined
+        ? `the lock of ${path} is held by somebody else for more than ${lockTimeoutMs} ms`
+        : `${path} cannot be written for more than ${lockTimeoutMs} ms: it is ${obstacle}`
     return new LogboomError('ERR_LOCK_TIMEOUT', message, { path })
   }
 

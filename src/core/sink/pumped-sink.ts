@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events'
 import type { LogboomError } from '../../base/errors.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
+import { writeAtExit } from './at-exit.ts'
 import type { ControlRequest, Durability, FlushCallback, Sink, SinkEvents, SinkStats } from './contract.ts'
 import type { Pump } from './pump.ts'
 
@@ -9,6 +10,8 @@ import type { Pump } from './pump.ts'
  * What transports and other sinks of this package use of a sink, beyond its public face.
  */
 export interface InternalSink extends Sink {
+  /** Like `write`, for a sink that writes to this one and takes care itself of the end of the process. */
+  accept(chunk: string | Uint8Array): boolean
   /** See `Pump.commit`. */
   commit(chunk: string | Uint8Array): boolean
   /** See `Pump.flushLines`. */
@@ -55,6 +58,13 @@ export abstract class PumpedSink extends EventEmitter<SinkEvents> implements Sin
   }
 
   write(chunk: string | Uint8Array): boolean {
+    const isWelcome = this.#pump!.write(chunk)
+    writeAtExit(this.#pump!)
+    return isWelcome
+  }
+
+  /** @internal */
+  accept(chunk: string | Uint8Array): boolean {
     return this.#pump!.write(chunk)
   }
 

@@ -20,6 +20,8 @@ export type SyncLevel = 'os' | 'disk'
 export interface Target {
   /** How long another holder of a lock is nothing unusual, in ms; Infinity where waiting is back-pressure. */
   readonly lockTimeoutMs: number
+  /** What is known of who has the lock, to go on behind 'it is'; undefined where nothing is. */
+  readonly obstacle?: string | undefined
   /**
    * `write` only moves records to memory of the target, which writes them by itself and answers for them from then
    * on: it retries, and `sync('os')` is needed even for `'os'`. `sync` throws only what ends the

@@ -4,7 +4,7 @@ import { errorMessage, LogboomError } from '../../base/errors.ts'
 import { openQueue } from '../lane/open-queue.ts'
 import { LineQueue } from '../queue/line-queue.ts'
 import { Account } from '../sink/account.ts'
-import { addExitHandler, removeExitHandler } from '../sink/at-exit.ts'
+import { addExitHandler, removeExitHandler, writeAtExit } from '../sink/at-exit.ts'
 import { afterFailure, Backoff } from '../sink/backoff.ts'
 import type { ControlRequest, Durability, FlushCallback } from '../sink/contract.ts'
 import { internals } from '../sink/internals.ts'
@@ -51,6 +51,12 @@ export class SpoolLines extends PumpedSink {
     // Behind the pump, which brings its last lines to the temp files.
     addExitHandler(this.#atExit)
     start(() => this.pump.pull())
+  }
+
+  override write(chunk: string | Uint8Array): boolean {
+    const isWelcome = super.write(chunk)
+    writeAtExit(this.#atExit)
+    return isWelcome
   }
 
   override async flush(to?: Durability | FlushCallback): Promise<void> {

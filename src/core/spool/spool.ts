@@ -6,7 +6,7 @@ import { optionError } from '../../base/options.ts'
 import type { Disk } from '../../io/disk.ts'
 import { FolderSyncError, run, runNow } from '../../io/steps.ts'
 import { Account } from '../sink/account.ts'
-import { addExitHandler, removeExitHandler } from '../sink/at-exit.ts'
+import { addExitHandler, removeExitHandler, writeAtExit } from '../sink/at-exit.ts'
 import { afterFailure, Backoff } from '../sink/backoff.ts'
 import type { Durability, FlushCallback, SinkEvents, SinkStats } from '../sink/contract.ts'
 import { internals } from '../sink/internals.ts'
@@ -94,18 +94,9 @@ export class Spool extends EventEmitter<SinkEvents> {
       const error = recordError(record)
       if (error !== undefined) return refused(error)
     }
-    if (this.#waiting.length === 0 && !this.#hasFailed) {
-      const worker = this.#crew.idle()
-      if (worker !== undefined) return this.#crew.give(worker, record)
-    }
-    // A stream that fails while it waits says so when it is read; until then nobody else listens.
-    if (!isWhole(record)) record.on('error', () => {})
-    if (this.#hasFailed) {
-      this.#account.drop({ lines: 1, bytes: sizeOf(record) })
-      this.#health.givenUp(1, sizeOf(record))
-      return Promise.resolve(false)
-    }
-    return this.#waiting.add(record, sizeOf(record))
+    const taken = this.#take(record)
+    writeAtExit(this)
+    return taken
   }
 
   /** Publishes everything accepted before this call. Rejects with `ERR_SYNC` if `'disk'` could not be reached. */
@@ -186,6 +177,21 @@ export class Spool extends EventEmitter<SinkEvents> {
       this.#life.become('open')
       this.#health.failed('folders', error)
     }
+  }
+
+  #take(record: string | Uint8Array | Readable): Promise<boolean> {
+    if (this.#waiting.length === 0 && !this.#hasFailed) {
+      const worker = this.#crew.idle()
+      if (worker !== undefined) return this.#crew.give(worker, record)
+    }
+    // A stream that fails while it waits says so when it is read; until then nobody else listens.
+    if (!isWhole(record)) record.on('error', () => {})
+    if (this.#hasFailed) {
+      this.#account.drop({ lines: 1, bytes: sizeOf(record) })
+      this.#health.givenUp(1, sizeOf(record))
+      return Promise.resolve(false)
+    }
+    return this.#waiting.add(record, sizeOf(record))
   }
 
   /** Records that no worker has taken, and none will. */

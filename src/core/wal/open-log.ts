@@ -8,6 +8,7 @@ import { failpoint } from '../../io/failpoint.ts'
 import { makeFolders } from '../../io/open-file.ts'
 import { FolderLock, isNewestMissing } from './folder-lock.ts'
 import { finishHandover } from './handover.ts'
+import { makeIdentity, makeIdentityQuietly } from './identity.ts'
 import { aheadOf, corrupt, newestMissing } from './judge.ts'
 import type { ParsedWalOptions } from './options.ts'
 import { type Recovered, recoverLog } from './recover.ts'
@@ -22,6 +23,7 @@ export interface OpenLog {
   /** Checksum and index at the end of the log. */
   position: { crc: number; index: bigint }
   metadata: Uint8Array | undefined
+  identity: string | undefined
   recovered: Recovered | undefined
   /** Where its snapshot files are, and those there of other users, which do not count. */
   snapDir: string
@@ -73,7 +75,9 @@ export function openLog(disk: Disk, options: ParsedWalOptions, counters: Segment
       throw error
     }
     lock.note(segment.name)
-    return { lock, segment, position: end, metadata, recovered, snapDir, foreign }
+    // A log of version 0.1 has none yet.
+    const identity = makeIdentityQuietly(disk, walDir, options.mode)
+    return { lock, segment, position: end, metadata, identity, recovered, snapDir, foreign }
   } catch (error) {
     lock.release()
     throw error
@@ -150,7 +154,7 @@ function makeTemporary(
   throw new LogboomError('ERR_NOT_FILE', message, { path: walDir })
 }
 
-const OURS = /^(\d+\.tmp|[0-9a-f]{16}-[0-9a-f]{16}\.wal)$/
+const OURS = /^(\d+\.tmp|\.identity|[0-9a-f]{16}-[0-9a-f]{16}\.wal)$/
 
 function holdsOnlyOurs(disk: Disk, folder: string): boolean {
   try {
@@ -174,9 +178,10 @@ function createFirst(disk: Disk, folder: string, options: ParsedWalOptions, coun
     encoder.writeSnapshot({ index: 0n, term: 0n })
     segment.write(encoder.bytes)
     segment.syncNow()
+    const identity = makeIdentity(disk, folder, options.mode)
     segment.rename(segmentName(0n, 0n))
     syncEntries(disk, folder)
-    return { segment, position: { crc: encoder.crc, index: 0n }, metadata: options.metadata }
+    return { segment, position: { crc: encoder.crc, index: 0n }, metadata: options.metadata, identity }
   } catch (error) {
     segment.close()
     throw error

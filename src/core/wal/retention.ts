@@ -1,6 +1,8 @@
 // Bounds a log that nobody consumes: removes its oldest segments by size or age, noting durably that their entries are
-// not there any more. The segment that is appended to stays, and so does what a snapshot has handed out.
-import type { SegmentName } from '../../formats/wal.ts'
+// not there any more. The segment that is appended to stays, and so does what a snapshot has handed out. What all named
+// consumers have acknowledged goes without a bound.
+import { laterIndex, type SegmentName } from '../../formats/wal.ts'
+import type { ConsumerInfo, Consumers } from './consumers.ts'
 import type { Snapshots } from './snapshots.ts'
 
 const MIN_INTERVAL_MS = 1_000
@@ -15,8 +17,8 @@ export interface RetentionOptions {
 export interface RetentionHooks {
   /** The wall clock, ms since 1970. */
   now(): number
-  /** Entries that nobody has released were removed. */
-  removed(first: bigint, last: bigint, bytes: number): void
+  /** Entries that nobody has released, or that `consumers` had not acknowledged, were removed. */
+  removed(first: bigint, last: bigint, bytes: number, consumers: readonly ConsumerInfo[]): void
   /** A snapshot that is out keeps more than the bound. */
   heldUp(bytes: number): void
   failed(error: unknown): void
@@ -25,13 +27,15 @@ export interface RetentionHooks {
 export class Retention {
   readonly #options: RetentionOptions
   readonly #snapshots: Snapshots
+  readonly #consumers: Consumers
   readonly #hooks: RetentionHooks
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
   #isDue = true
   #saidHeldUp = false
 
-  constructor(options: RetentionOptions, snapshots: Snapshots, hooks: RetentionHooks) {
+  constructor(options: RetentionOptions, snapshots: Snapshots, consumers: Consumers, hooks: RetentionHooks) {
+    this.#consumers = consumers
     this.#options = options
     this.#snapshots = snapshots
     this.#hooks = hooks
@@ -54,10 +58,11 @@ export class Retention {
   /** The same at once, if there was a reason for it since the last time. Does not throw. */
   checkNow(): void {
     const { maxRetainedBytes, maxRetainedAge } = this.#options
-    if (!this.#isDue || this.#isClosed || (maxRetainedBytes === 0 && maxRetainedAge === 0)) return
+    if (!this.#isDue || this.#isClosed) return
     this.#isDue = false
     try {
-      this.#enforce()
+      this.#snapshots.releaseConsumed()
+      if (maxRetainedBytes > 0 || maxRetainedAge > 0) this.#enforce()
     } catch (error) {
       this.#isDue = true
       this.#hooks.failed(error)
@@ -80,9 +85,12 @@ export class Retention {
     if (count <= 0) return
     const before = this.#snapshots.releasedIndex
     const last = segments[count].index - 1n
+    const late = this.#consumers.list().filter(({ index }) => index < last)
     this.#snapshots.noteReleased(last)
     files.remove(segments, count)
-    if (last > before) this.#hooks.removed(before + 1n, last, sum(sizes.slice(0, count)))
+    const first =
+      late.length > 0 && segments[0].index <= before ? laterIndex(segments[0].index, 1n) : before + 1n
+    if (last > before || late.length > 0) this.#hooks.removed(first, last, sum(sizes.slice(0, count)), late)
   }
 
   /** How many of the oldest segments are beyond a bound; never all. */

@@ -6,8 +6,10 @@ import type { Disk } from '../../io/disk.ts'
 import { makeFolders } from '../../io/open-file.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import type { Account } from '../sink/account.ts'
+import { type ConsumerInfo, Consumers } from './consumers.ts'
 import { writeDump } from './dump.ts'
 import { FolderLock } from './folder-lock.ts'
+import { makeIdentityQuietly } from './identity.ts'
 import { LogWriter } from './log-writer.ts'
 import { type OpenLog, openLog } from './open-log.ts'
 import type { ParsedWalOptions } from './options.ts'
@@ -33,12 +35,14 @@ export class RunningLog {
   readonly writer: LogWriter
   readonly snapshots: Snapshots
   readonly retention: Retention
+  readonly consumers: Consumers
   readonly #disk: Disk
   readonly #options: ParsedWalOptions
   readonly #account: Account
   readonly #hooks: RunningHooks
   readonly #metadata: Uint8Array | undefined
   readonly #note: ReleaseNote
+  readonly #identity: string | undefined
   #lock: FolderLock
 
   /** Opens the folder. Throws what `openLog` throws. */
@@ -57,6 +61,7 @@ export class RunningLog {
     const { metadata, recovered, segment, position, snapDir } = log
     this.#lock = log.lock
     this.#metadata = metadata
+    this.#identity = log.identity
     const acknowledgesAppended = options.durability !== 'disk' || options.syncInterval > 0
     const writerOptions = { ...options, metadata, patience, acknowledgesAppended }
     this.writer = new LogWriter(disk, writerOptions, account.counters, this.#writerHooks(), segment, position)
@@ -64,8 +69,10 @@ export class RunningLog {
     const warn = (error: LogboomError): void => account.warnOf(error)
     const noteOptions = { ...options, snapDir, isOwnFolder: isOwnFolder(options, snapDir) }
     this.#note = new ReleaseNote(disk, noteOptions, this.writer, released, warn)
-    this.snapshots = new Snapshots(disk, options, this.writer, this.#note, released, warn)
+    this.consumers = new Consumers(disk, options.walDir, log.identity, options.foreignOwner === 'allow')
+    this.snapshots = new Snapshots(disk, options, this.writer, this.#note, released, warn, this.consumers)
     this.#tellRepaired(log)
+    this.#tellAhead()
     for (const path of log.foreign) {
       account.warn(
         'ERR_OWNER',
@@ -73,9 +80,9 @@ export class RunningLog {
         path
       )
     }
-    this.retention = new Retention(options, this.snapshots, {
+    this.retention = new Retention(options, this.snapshots, this.consumers, {
       now: hooks.now,
-      removed: (first, last, bytes) => this.#tellRemoved(first, last, bytes),
+      removed: (first, last, bytes, late) => this.#tellRemoved(first, last, bytes, late),
       heldUp: (bytes) => this.#tellHeldUp(bytes),
       failed: (error) => account.warnOf(error)
     })
@@ -130,6 +137,8 @@ export class RunningLog {
     const lock = FolderLock.acquire(this.#disk, walDir, foreignOwner)
     this.#lock.release()
     this.#lock = lock
+    if (this.#identity !== undefined)
+      makeIdentityQuietly(this.#disk, walDir, this.#options.mode, this.#identity)
     syncEntries(this.#disk, walDir)
   }
 
@@ -158,12 +167,30 @@ export class RunningLog {
     this.#account.warn('ERR_CORRUPT', message, path)
   }
 
-  #tellRemoved(first: bigint, last: bigint, bytes: number): void {
+  /** Indices that a consumer has seen are given again: the consumer will say so, too. */
+  #tellAhead(): void {
     const { walDir } = this.#options
-    const message = `entries ${first} to ${last} of ${walDir} (${bytes} bytes) were removed to keep its bound`
+    const { lastIndex } = this.writer
+    try {
+      for (const { name, index } of this.consumers.list()) {
+        if (index <= lastIndex) continue
+        const message = `consumer ${name} of ${walDir} has acknowledged entry ${index}, but the log ends with ${lastIndex}: it is an older copy`
+        this.#account.warn('ERR_CURSOR_LOST', message, walDir)
+      }
+    } catch (error) {
+      // The log is as good as without them.
+      this.#account.warnOf(error)
+    }
+  }
+
+  #tellRemoved(first: bigint, last: bigint, bytes: number, late: readonly ConsumerInfo[]): void {
+    const { walDir } = this.#options
+    const names = late.map(({ name, index }) => `${name} (at ${index})`).join(', ')
+    const lost = late.length === 0 ? '' : `; consumers that had not acknowledged them: ${names}`
+    const message = `entries ${first} to ${last} of ${walDir} (${bytes} bytes) were removed to keep its bound${lost}`
     const event = { code: 'ERR_RETENTION', message, path: walDir }
     // Where nobody consumes the log this is what was asked for; a consumer has lost them.
-    if (this.snapshots.hasConsumer) this.#account.warn(event.code, message, walDir)
+    if (this.snapshots.hasConsumer || late.length > 0) this.#account.warn(event.code, message, walDir)
     else this.#account.announce('warning', event)
   }
 

@@ -29,9 +29,12 @@ export class SegmentFiles {
   /** Removes the segments that hold nothing behind entry `index`, but for `keep` of them. */
   removeUpTo(index: bigint, keep: number): void {
     const segments = this.list()
-    // etcd looks for the snapshot's entry in the segment before: that one stays.
-    const needed = segments.findLastIndex((segment) => segment.index <= index)
-    this.remove(segments, Math.max(0, needed) - keep)
+    this.remove(segments, freeUpTo(segments, index) - keep)
+  }
+
+  /** Whether `removeUpTo` would find any. */
+  canRemoveUpTo(index: bigint, keep: number): boolean {
+    return freeUpTo(this.list(), index) > keep
   }
 
   /** Removes the first `count` segments, as far as nobody is reading them. Returns how many were removed. */
@@ -54,4 +57,12 @@ export class SegmentFiles {
     }
     return Math.max(0, removable)
   }
+}
+
+/** etcd looks for the snapshot's entry in the segment before: that one stays. */
+function freeUpTo(segments: readonly SegmentName[], index: bigint): number {
+  return Math.max(
+    0,
+    segments.findLastIndex((segment) => segment.index <= index)
+  )
 }

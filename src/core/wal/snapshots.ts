@@ -2,6 +2,7 @@
 // segments that hold only released entries are removed.
 import { errorMessage, LogboomError } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
+import type { Consumers } from './consumers.ts'
 import { type Entry, streamEntries } from './entries.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { ReleaseNote } from './release-note.ts'
@@ -43,6 +44,7 @@ export class Snapshots {
   readonly #note: ReleaseNote
   readonly #files: SegmentFiles
   readonly #warn: (error: LogboomError) => void
+  readonly #consumers: Consumers
   /** Resolves when the snapshot that is out comes back. */
   #turn: Promise<void> = Promise.resolve()
   #closedError: LogboomError | undefined
@@ -55,7 +57,8 @@ export class Snapshots {
     writer: LogWriter,
     note: ReleaseNote,
     releasedIndex: bigint,
-    warn: (error: LogboomError) => void
+    warn: (error: LogboomError) => void,
+    consumers: Consumers
   ) {
     this.#disk = disk
     this.#options = options
@@ -63,6 +66,7 @@ export class Snapshots {
     this.#note = note
     this.#files = new SegmentFiles(disk, options.walDir)
     this.#warn = warn
+    this.#consumers = consumers
     this.releasedIndex = releasedIndex
     this.#closed = new Promise((_, reject) => {
       this.#rejectClosed = reject
@@ -73,6 +77,7 @@ export class Snapshots {
   /** Waits for the snapshot before to be released. Undefined if there are no new entries. */
   async create(): Promise<Snapshot | undefined> {
     this.hasConsumer = true
+    this.#consumers.noteSnapshots()
     const before = this.#turn
     let free = () => {}
     this.#turn = new Promise((resolve) => {
@@ -107,6 +112,11 @@ export class Snapshots {
       release,
       [Symbol.asyncDispose]: () => (released === undefined ? release(false) : Promise.resolve())
     }
+  }
+
+  /** A named consumer was opened while snapshots are taken. */
+  noteConsumer(): void {
+    this.#consumers.noteSnapshots()
   }
 
   /** Calls that wait reject with `error`, and so does a release from now on. */
@@ -153,6 +163,17 @@ export class Snapshots {
     this.releasedIndex = index
   }
 
+  /** What all consumers have acknowledged, and snapshots released if there are any, is noted as released and removed. */
+  releaseConsumed(): void {
+    const lowest = this.#consumers.lowest()
+    if (lowest === undefined) return
+    const isShared = this.hasConsumer || this.#consumers.hasSnapshots()
+    const index = isShared && this.releasedIndex < lowest ? this.releasedIndex : lowest
+    if (!this.#files.canRemoveUpTo(index, this.#options.keepSegments)) return
+    this.noteReleased(index)
+    this.cleanUp()
+  }
+
   async #release(index: bigint, ok: boolean): Promise<void> {
     if (!ok) return
     if (this.#closedError !== undefined) throw this.#closedError
@@ -163,7 +184,7 @@ export class Snapshots {
   /** Only when it is durable that nobody needs them. What cannot be removed is tried again at the next release. */
   cleanUp(): void {
     try {
-      this.#files.removeUpTo(this.releasedIndex, this.#options.keepSegments)
+      this.#files.removeUpTo(this.#consumers.notBefore(this.releasedIndex), this.#options.keepSegments)
       this.#note.removeOld()
     } catch (error) {
       const { walDir } = this.#options

@@ -4,6 +4,7 @@ import { type RepairedSegment, repairLog } from '../../repair/wal.ts'
 import { openQueue } from '../lane/open-queue.ts'
 import { FrameQueue } from '../queue/payload-queue.ts'
 import { Account } from '../sink/account.ts'
+import { writeAtExit } from '../sink/at-exit.ts'
 import type { Durability, SinkStats } from '../sink/contract.ts'
 import { internals, withInternals } from '../sink/internals.ts'
 import { Pump } from '../sink/pump.ts'
@@ -15,6 +16,7 @@ import { endlessPatience } from './patience.ts'
 import type { RunningLog } from './running-log.ts'
 import type { Snapshot } from './snapshots.ts'
 import { verifyLog, type WalReport } from './verify.ts'
+import { type ConsumerHost, type ConsumerOptions, WalConsumer } from './wal-consumer.ts'
 import { WalTarget } from './wal-target.ts'
 import type { IndexRange, WalRecords } from './writer-contract.ts'
 
@@ -27,6 +29,7 @@ export class WriteAheadLog extends PumpedSink {
   readonly #isDurable: boolean
   #target: WalTarget
   #pump: Pump
+  readonly #consumers = new Set<WalConsumer>()
   #isPumpOpen = false
   #startLane: () => void = () => {}
   /** Whether lines may wait in front of a batch. */
@@ -151,6 +154,37 @@ export class WriteAheadLog extends PumpedSink {
   }
 
   /**
+   * Opens the consumer `name` of this log, which is made if it is new: it takes entries in order and acknowledges them, and
+   * the log keeps what the slowest one still needs. Rejects with `ERR_LOCKED` if it is open elsewhere, and with what
+   * `WalConsumer.open` rejects with.
+   */
+  async consumer(name: string, options: ConsumerOptions = {}): Promise<WalConsumer> {
+    if (this.#closing !== undefined) throw this.#target.closedError()
+    const { snapshots } = this.#use()
+    const { walDir, mode, dirMode, foreignOwner } = this.#options
+    const running = (): RunningLog => this.#use()
+    const host: ConsumerHost = {
+      file: { mode, dirMode, foreignOwner },
+      snapDir: this.#options.snapDir,
+      get lastIndex() {
+        return running().writer.lastIndex
+      },
+      get durableIndex() {
+        return running().writer.durableIndex
+      },
+      sync: () => running().writer.sync(),
+      acknowledged: () => this.#target.running?.retention.check(),
+      closed: (consumer) => this.#consumers.delete(consumer)
+    }
+    const consumer = await WalConsumer.openIn(this.#internals.disk, walDir, name, options, host)
+    this.#consumers.add(consumer)
+    // Who takes snapshots is a consumer, too.
+    if (snapshots.hasConsumer) snapshots.noteConsumer()
+    if (this.#closing !== undefined) await consumer.close()
+    return consumer
+  }
+
+  /**
    * The entries from `fromIndex` (default: the first there is) up to the last one on disk now. `ERR_NOT_FOUND` if
    * they begin with entries that were removed after a snapshot.
    */
@@ -227,7 +261,9 @@ export class WriteAheadLog extends PumpedSink {
     if (commits.queuedBytes > 0 && commits.queuedBytes + taken.bytes > this.#options.maxBufferBytes) {
       this.#makeRoom(taken)
     }
-    return commits.push(taken)
+    const logged = commits.push(taken)
+    writeAtExit(this.#pump)
+    return logged
   }
 
   #take(entry: string, batch: unknown): Batch {
@@ -272,6 +308,7 @@ export class WriteAheadLog extends PumpedSink {
   async #close(): Promise<void> {
     // At once, so that nothing is accepted any more.
     const closed = this.#pump.close()
+    await Promise.all([...this.#consumers].map((consumer) => consumer.close()))
     await this.#starting?.catch(() => {})
     await closed
     if (this.#failure !== undefined) throw this.#failure

@@ -42,6 +42,7 @@ export function createContext(options: ContextOptions = {}): ReadContext {
     reuseBuffers: options.reuseBuffers ?? false,
     signal: options.signal ?? new AbortController().signal,
     progress: options.progress ?? (() => {}),
+    caughtUp: options.caughtUp,
     note(note) {
       if (report.notes.length < MAX_DAMAGE) report.notes.push(note)
       options.onReport?.()

@@ -1,11 +1,13 @@
 // The entries of a write-ahead log in batches: whole batches of the writer only, and with `follow` for ever.
 import { stat } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LogboomError } from '../../base/errors.ts'
+import { identityIn } from '../../core/wal/identity.ts'
 import { ENTRY, STATE } from '../../formats/wal.ts'
 import type { WalStep } from '../../formats/wal-decoder.ts'
 import { WalReplay } from '../../formats/wal-replay.ts'
+import { realDisk } from '../../io/disk.ts'
 import { ChangeWatch } from '../engine/change-watch.ts'
 import { notFound } from '../engine/context.ts'
 import { type Cursor, checksumOf, cursorLost, noHead } from '../engine/cursor.ts'
@@ -33,8 +35,10 @@ export async function* readWal(
   if (places.length === 0) throw notFound(path)
   const tail = await lookAtTail(places[places.length - 1])
   const { from } = context
-  if (typeof from === 'object' && 'cursor' in from) await requireEntry(path, from.cursor, context, tail)
-  const place = { format: 'wal', log: basename(path), file: '=', head: noHead }
+  const identity = identityIn(realDisk, isFolder ? path : dirname(path)) ?? ''
+  if (typeof from === 'object' && 'cursor' in from)
+    await requireEntry(path, from.cursor, context, tail, identity)
+  const place = { format: 'wal', log: basename(path), file: `=${identity}`, head: noHead }
   const reading = new WalReading(path, isFolder, context, tail)
   for await (const batch of reading.read(reading.begin(places))) {
     batch.place = place
@@ -46,12 +50,22 @@ export async function* readWal(
  * Refuses a cursor whose entry is not in the log: released meanwhile, or the log is another one, or was put back to an
  * older state.
  */
-async function requireEntry(path: string, cursor: Cursor, context: ReadContext, tail: Tail): Promise<void> {
+async function requireEntry(
+  path: string,
+  cursor: Cursor,
+  context: ReadContext,
+  tail: Tail,
+  identity: string
+): Promise<void> {
   if (cursor.format !== 'wal' || cursor.log !== basename(path)) {
     const text = `readRecords: the cursor given as 'from' is one of the ${cursor.format} log ${JSON.stringify(cursor.log)}`
     throw new LogboomError('ERR_OPTION', `${text}, not of the write-ahead log ${path}`, { path })
   }
   const { position } = cursor
+  const known = cursor.file.slice(1)
+  // Cursors of earlier versions, and those of logs that no writer has opened since, say nothing of it.
+  if (known !== '' && identity !== '' && known !== identity)
+    throw cursorLost(path, `it was entry ${position} of another log (${known}), and this one is ${identity}`)
   if (position > tail.last) {
     throw cursorLost(
       path,
@@ -62,12 +76,15 @@ async function requireEntry(path: string, cursor: Cursor, context: ReadContext, 
     ...context,
     from: position,
     follow: false,
+    caughtUp: undefined,
     reuseBuffers: false,
     damaged: () => {},
     progress: () => {}
   }
   for await (const batch of readWal(path, quiet)) {
     const { index = 0n, data } = recordAt(batch, 0)
+    // Removed as the last of its segment: nothing is missing behind it.
+    if (index === position + 1n && known !== '' && known === identity) return
     if (index > position)
       throw cursorLost(
         path,
@@ -84,7 +101,7 @@ async function requireEntry(path: string, cursor: Cursor, context: ReadContext, 
 }
 
 /** What the last segment says about the end of the log. */
-interface Tail {
+export interface Tail {
   /** Entries behind this index belong to a batch that is not complete. */
   commit: bigint
   /** The last entry there is to return. */
@@ -93,7 +110,7 @@ interface Tail {
   offset: number
 }
 
-async function lookAtTail(place: SegmentPlace): Promise<Tail> {
+export async function lookAtTail(place: SegmentPlace): Promise<Tail> {
   const replay = new WalReplay()
   // What follows is looked at when reading comes there.
   replay.decoder.checksRest = false
@@ -201,6 +218,7 @@ class WalReading {
           await sleep(SETTLE_MS)
         } else if (step === 'end') {
           this.#isCaughtUp = true
+          this.#context.caughtUp?.()
           await changes.wait()
           turn = 0
         } else if (isDamaged && turn >= SETTLE_TURNS) return await this.#damaged(source)

@@ -2,9 +2,12 @@
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { LogboomError } from '../../base/errors.ts'
+import { listConsumers } from '../../core/wal/consumers.ts'
+import { identityIn } from '../../core/wal/identity.ts'
 import { verifySegments } from '../../core/wal/verify.ts'
 import { parseSegmentName } from '../../formats/wal.ts'
 import { type WalDamage, WalReplay } from '../../formats/wal-replay.ts'
+import { realDisk } from '../../io/disk.ts'
 import { repairLog } from '../../repair/wal.ts'
 import { notFound } from '../engine/context.ts'
 import { isMissing, readError } from '../engine/open-file.ts'
@@ -77,10 +80,23 @@ async function describeWal(
     if (options.count) files.push({ ...listed[i], records: replay.entries - entries })
     entries = replay.entries
   }
-  return { format: 'wal', path, files, details: detailsOf(replay, places, options.count) }
+  const details = detailsOf(replay, places, options.count)
+  const folder = places.length === 0 ? path : dirname(places[0].path)
+  const identity = identityIn(realDisk, folder)
+  if (identity !== undefined) details.identity = identity
+  for (const { name, index, timeMs } of listConsumers(realDisk, folder, identity)) {
+    const behind = replay.lastIndex > index ? replay.lastIndex - index : 0n
+    const time = new Date(timeMs).toISOString()
+    details[`consumer ${name}`] = `at ${index}, ${behind} behind, acknowledged ${time}`
+  }
+  return { format: 'wal', path, files, details }
 }
 
-function detailsOf(replay: WalReplay, places: readonly SegmentPlace[], all: boolean): LogInfo['details'] {
+function detailsOf(
+  replay: WalReplay,
+  places: readonly SegmentPlace[],
+  all: boolean
+): Record<string, string | number> {
   const details: Record<string, string | number> = {
     writer: replay.foreign
       ? 'another program: its entries can be read, and not be appended to'

@@ -8,6 +8,7 @@ export type PinoTarget<Options> = (options: Options) => SinkStream
 
 export function createTarget<K extends SinkKind>({
   kind,
+  check,
   create
 }: K): PinoTarget<Parameters<K['create']>[0]> {
   return (input) => {
@@ -20,6 +21,6 @@ export function createTarget<K extends SinkKind>({
         throw optionError(kind, name, rule, options[name])
       }
     }
-    return new SinkStream(create(options as never), $context !== undefined)
+    return new SinkStream(create(options as never), $context !== undefined, check(options))
   }
 }

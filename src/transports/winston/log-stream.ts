@@ -1,7 +1,12 @@
 // `logger.stream` of winston: the records of a log as they come, through rotations.
 import { Stream } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import { LogboomError } from '../../base/errors.ts'
 import { readRecords } from '../../readers/read-records.ts'
+import type { LogPlace } from './log-path.ts'
 import { parseEntry } from './query.ts'
+
+const LOOK_AGAIN_MS = 100
 
 /**
  * Emits 'data' with the text of every record, 'log' with the record if it is a JSON object, 'error', and 'close' at the
@@ -11,9 +16,9 @@ export class LogStream extends Stream {
   readonly #abort = new AbortController()
 
   /** `start`: records to pass over first; below 0, all that are there already. */
-  constructor(path: string, start: number) {
+  constructor(place: LogPlace, start: number) {
     super()
-    void this.#follow(path, start)
+    void this.#follow(place, start)
   }
 
   /** Nothing is emitted any more but 'close'. Idempotent. */
@@ -21,24 +26,36 @@ export class LogStream extends Stream {
     this.#abort.abort()
   }
 
-  async #follow(path: string, start: number): Promise<void> {
+  async #follow(place: LogPlace, start: number): Promise<void> {
     const { signal } = this.#abort
-    const from = start < 0 ? 'end' : 'start'
+    let from: 'start' | 'end' = start < 0 ? 'end' : 'start'
     try {
-      let line = 0
-      for await (const { data } of readRecords(path, {
-        follow: true,
-        from,
-        signal,
-        onCorrupt: 'skip-file'
-      })) {
-        if (signal.aborted) break
-        if (line++ >= start) this.#pass(data.toString())
+      while (!(await this.#read(place, from, start))) {
+        // What is not there yet is new from its first record.
+        from = 'start'
+        await delay(LOOK_AGAIN_MS, undefined, { signal })
       }
     } catch (error) {
       if (!signal.aborted) this.#report(error)
     }
     this.emit('close')
+  }
+
+  /** False if there is no log: some readers wait for it, but not those whose log is a folder. */
+  async #read({ path, format }: LogPlace, from: 'start' | 'end', start: number): Promise<boolean> {
+    const { signal } = this.#abort
+    const options = { format, follow: true, from, signal, onCorrupt: 'skip-file' } as const
+    let line = 0
+    try {
+      for await (const { data } of readRecords(path, options)) {
+        if (signal.aborted) break
+        if (line++ >= start) this.#pass(data.toString())
+      }
+      return true
+    } catch (error) {
+      if (line === 0 && error instanceof LogboomError && error.code === 'ERR_NOT_FOUND') return false
+      throw error
+    }
   }
 
   #pass(line: string): void {

@@ -1,7 +1,9 @@
 // `logger.query` of winston over a log and its backups, compressed ones too, or over a folder of logs.
 import { LogboomError } from '../../base/errors.ts'
+import type { FoundLog } from '../../readers/engine/log-finder.ts'
 import { findLogs } from '../../readers/find-logs.ts'
 import { readRecords } from '../../readers/read-records.ts'
+import type { LogPlace } from './log-path.ts'
 import type { ParsedQuery } from './query-options.ts'
 
 export type Entry = Record<string, unknown>
@@ -13,18 +15,18 @@ interface Match {
 }
 
 /**
- * The records of the log at `path` that match, in the order that was asked for; of a folder of logs, those of all by
+ * The records of the log at `place` that match, in the order that was asked for; of a folder of logs, those of all by
  * time. Lines that are no JSON objects are passed over. Never more than are asked for are in memory.
  */
-export async function query(path: string, options: ParsedQuery): Promise<Entry[]> {
+export async function query(place: LogPlace, options: ParsedQuery): Promise<Entry[]> {
   const { rows, start, isDescending } = options
-  const { kind, logs, failures } = await findLogs(path, 'auto')
+  const { kind, logs, failures } = await findLogs(place.path, place.format)
   if (failures.length > 0) throw failures[0]
   const isFolder = kind === 'folder'
   const each = isFolder ? { ...options, start: 0, rows: start + rows } : options
   let matches: Match[] = []
   for (const log of logs) {
-    const found = await matchesOf(log.path, each)
+    const found = await matchesOf(log, each)
     if (!isFolder) matches = found
     // Those of one log come by time, so the first or last of all are among the first or last of each.
     else matches = ends(matches.concat(found).sort(byTime), each)
@@ -43,14 +45,14 @@ function ends(matches: Match[], { rows, isDescending }: ParsedQuery): Match[] {
 }
 
 /** The first, or the last, matches of one log, oldest first. */
-async function matchesOf(path: string, options: ParsedQuery): Promise<Match[]> {
+async function matchesOf({ path, reader }: FoundLog, options: ParsedQuery): Promise<Match[]> {
   const { rows, start, isDescending, fields } = options
   const matches: Match[] = []
   let found = 0
   let line = 0
   let lastMs = Number.NEGATIVE_INFINITY
   try {
-    for await (const { data } of readRecords(path, { onCorrupt: 'skip-file' })) {
+    for await (const { data } of readRecords(path, { format: reader.format, onCorrupt: 'skip-file' })) {
       if (line++ < start) continue
       const entry = parseEntry(data.toString())
       if (entry === undefined) continue

@@ -15,7 +15,7 @@ import {
 } from '../../core/sink/contract.ts'
 import type { CheckedOptions, SinkKind } from '../../core/sink/sink-kind.ts'
 import { LateRecords } from './late-records.ts'
-import { pathOf } from './log-path.ts'
+import { logPlace } from './log-path.ts'
 import { LogStream, passOnLines } from './log-stream.ts'
 import { Outlet } from './outlet.ts'
 import { query } from './query.ts'
@@ -40,6 +40,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
   /** The logger whose level and levels hold, if there is one. */
   declare parent?: Source | null
   declare levels?: Record<string, number>
+  readonly #kind: K
   readonly #place: CheckedOptions
   readonly #signals: SignalOptions
   readonly #outlet: Outlet
@@ -65,7 +66,8 @@ export class SinkTransport<K extends Kind> extends TransportStream {
     const { host, signals, own, sinkOptions, place } = splitOptions(kind, check, options)
     super(host)
     this.name = own.name ?? kind
-    this.path = pathOf(place, undefined)
+    this.path = logPlace(kind, place, undefined).path
+    this.#kind = kind
     this.#isNamed = own.name !== undefined
     this.#eol = own.eol
     this.#escapesNewlines = own.escapeNewlines
@@ -147,7 +149,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
    */
   stream(options?: StreamOptions): LogStream {
     const { start, event } = parseStream(options)
-    return new LogStream(pathOf(this.#place, event), start)
+    return new LogStream(logPlace(this.#kind, this.#place, event), start)
   }
 
   /**
@@ -320,9 +322,8 @@ export class SinkTransport<K extends Kind> extends TransportStream {
 
   async #query(input: unknown): Promise<Results> {
     const options = parseQuery(input)
-    const path = pathOf(this.#place, options.event)
     await this.#written()
-    return query(path, options)
+    return query(logPlace(this.#kind, this.#place, options.event), options)
   }
 
   /** Everything logged before is written, or cannot be: then it is not there to be found. */

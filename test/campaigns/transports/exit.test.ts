@@ -48,7 +48,8 @@ test.each([
       expect(report).toMatchObject({ duplicated: 0, damaged: [] })
       expect(report.records + report.dropped, host).toBe(10_000)
       if (end === 'close') expect(writer.stats!.dropped, host).toBe(report.dropped)
-      if (host === 'winston') expect(report.dropped).toBeGreaterThan(0)
+      // The oldest are dropped by the sink, and only while it cannot write.
+      if (host === 'winston' && overflow === 'drop-newest') expect(report.dropped).toBeGreaterThan(0)
     }
   }
 )

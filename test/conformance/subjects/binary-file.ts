@@ -1,12 +1,11 @@
 // Binary files in the conformance suite: through the registry, where each line is one payload.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { native } from '../../../src/native/index.ts'
 import { isRegular, record, type Subject } from '../subject.ts'
 
 export const binaryFile: Subject = {
   kind: 'binary-file',
-  options: (folder) => ({ path: join(folder, 'app.bin'), maxBytes: 2_000, lock: native.canLock }),
+  options: (folder) => ({ path: join(folder, 'app.bin'), maxBytes: 2_000 }),
   read: (folder) => readPayloads(join(folder, 'app.bin')),
   line: record,
   stagingBytes: 0,

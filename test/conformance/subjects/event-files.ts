@@ -2,7 +2,6 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { EventFiles } from 'logboom'
-import { native } from '../../../src/native/index.ts'
 import type { Entry, Subject } from '../subject.ts'
 import { readPayloads } from './binary-file.ts'
 import { readDirect } from './direct-file.ts'
@@ -27,12 +26,12 @@ interface Output {
 
 const outputs: Record<string, Output> = {
   'rotating-file': {
-    options: { maxBytes: 2_000, lock: native.canLock },
+    options: { maxBytes: 2_000 },
     readEvent: (folder, event) => readLines(join(folder, `${event}.log`)),
     live: (folder) => join(folder, 'orders.log')
   },
   'binary-file': {
-    options: { maxBytes: 2_000, lock: native.canLock },
+    options: { maxBytes: 2_000 },
     readEvent: (folder, event) => readPayloads(join(folder, `${event}.log`)),
     live: (folder) => join(folder, 'orders.log')
   },

@@ -3,12 +3,11 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { RotatingFile } from 'logboom'
 import { groupBackups } from '../../../src/formats/backup-name.ts'
-import { native } from '../../../src/native/index.ts'
 import { isRegular, record, type Subject } from '../subject.ts'
 
 export const rotatingFile: Subject = {
   kind: 'rotating-file',
-  options: (folder) => ({ path: join(folder, 'app.log'), maxBytes: 2_000, lock: native.canLock }),
+  options: (folder) => ({ path: join(folder, 'app.log'), maxBytes: 2_000 }),
   read: (folder) => readLines(join(folder, 'app.log')),
   line: record,
   stagingBytes: 0,

@@ -108,7 +108,7 @@ describe('ends of a process', () => {
       const flushed = Number(output.trimEnd().split('\n').at(-1))
       const folder = join(path, '..')
       const names = readdirSync(folder)
-        .filter((name) => !name.endsWith('.lock'))
+        .filter((name) => !/\.(lock|claim)$/.test(name))
         .sort()
       const found: number[] = []
       // Backups sort before each other by time and number; the live file is the shortest name.

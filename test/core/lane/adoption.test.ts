@@ -1,11 +1,12 @@
 // What dead processes have left in their lanes is written by whoever opens the log, and by those who have it open.
 import { existsSync, readdirSync, readFileSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
 import type { LaneFolder } from '../../../src/core/lane/lane-folder.ts'
 import { MappedRing } from '../../../src/core/lane/mapped-ring.ts'
 import { LaneOwner, type RingSubject } from '../../../src/core/lane/owner.ts'
+import { waitingLanes } from '../../../src/core/lane/waiting.ts'
 import { type Kind, sinks } from '../../../src/core/registry.ts'
 import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
 import type { RecoveredLaneEvent } from '../../../src/core/sink/contract.ts'
@@ -100,6 +101,20 @@ describe.skipIf(!MappedRing.isAvailable)('lanes of the dead (need the addon)', (
     await file.close()
     expect(leftovers()).toEqual([`${living.id}.owner`])
     living.close()
+  })
+
+  test('in which nothing waits are swept away by the next sink with a lane, of whatever log; others wait for theirs', async () => {
+    const other = (name: string): RingSubject => ({ ...subject, path: join(logs, name) })
+    deadLane(folder, other('empty.log'), [])
+    deadLane(folder, other('full.log'), ['one\n'])
+    const living = livingLane(folder, other('living.log'), [])
+    expect(leftovers()).toHaveLength(6)
+    const file = new RotatingFile({ path, lane: { dir: folder.path } })
+    await file.close()
+    expect(leftovers()).toHaveLength(4)
+    const waiting = waitingLanes(undefined, folder.path).filter((lane) => lane.folder.path === folder.path)
+    expect(waiting.map((lane) => basename(lane.path)).toSorted()).toEqual(['full.log', 'living.log'])
+    living.die()
   })
 
   test('are found however the path of the log is spelled', async () => {

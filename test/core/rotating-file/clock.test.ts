@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
-import { Lock } from '../../../src/core/shared-file/lock.ts'
+import { KernelLock } from '../../../src/core/shared-file/kernel-lock.ts'
 import { withInternals } from '../../../src/core/sink/internals.ts'
 import { realDisk } from '../../../src/io/disk.ts'
 import { native } from '../../../src/native/index.ts'
@@ -53,7 +53,7 @@ test.runIf(native.canLock)(
     const file = withInternals({ now }, () => new RotatingFile({ path, rotateEvery: '10s', fallback: false }))
     file.write('before the boundary\n')
     await file.flush()
-    const other = new Lock(realDisk, path, { mode: 0o600, dirMode: 0o700, mkdir: false })
+    const other = new KernelLock(realDisk, path, { mode: 0o600, dirMode: 0o700, mkdir: false })
     expect(other.acquire(1_000)).toBeDefined()
     await until(() => performance.now() - startMs > 700)
     expect(file.stats().rotations).toBe(0)

@@ -9,6 +9,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync
 } from 'node:fs'
@@ -197,4 +198,18 @@ test('without mkdir nothing is made, and the folder may come later', async () =>
   await file.flush()
   await file.close()
   expect(readFileSync(path, 'utf8')).toBe('line\n')
+})
+
+test('a log that is linked to a stream is refused with the way to write to streams', () => {
+  const folder = createFolder()
+  const path = join(folder, 'app.log')
+  symlinkSync('/dev/stdout', join(folder, 'out'))
+  symlinkSync('out', path)
+  expect(() => new RotatingFile({ path })).toThrow(/ERR_SYMLINK/)
+  expect(() => new RotatingFile({ path })).toThrow(/'pino\/file' or winston's Console/)
+  rmSync(join(folder, 'out'))
+  symlinkSync('app.log', join(folder, 'out'))
+  expect(() => new RotatingFile({ path })).toThrow(
+    /is a symbolic link, which is never followed \[ERR_SYMLINK\]/
+  )
 })

@@ -131,7 +131,11 @@ describe('things of others in the way', () => {
     writeFileSync(join(walDir, '3.tmp'), 'left')
     const again = await openLog({ walDir })
     await again.close()
-    expect(readdirSync(walDir).toSorted()).toEqual(['.lock', segmentsOf(walDir)[0].slice(walDir.length + 1)])
+    expect(readdirSync(walDir).toSorted()).toEqual([
+      '.identity',
+      '.lock',
+      segmentsOf(walDir)[0].slice(walDir.length + 1)
+    ])
   })
 })
 

@@ -177,6 +177,21 @@ export class DirectWriter {
     return at - start
   }
 
+  /** Logs `data[start, end)` as one record, whatever line ends are in it, if there is room for it now. */
+  tryLogRecord(data: Uint8Array, start: number, end: number): boolean {
+    const length = end - start
+    if (length === 0) return true
+    if (length > this.#limitBytes - FRAME_HEADER_BYTES - ENTRY_HEADER_BYTES) {
+      return this.#tryLarge(data.subarray(start, end))
+    }
+    const at = this.#tryReserve(length + ENTRY_HEADER_BYTES)
+    if (at === NO_ROOM) return false
+    encodeU32(this.#bytes, at, length)
+    native.copy(data, start, end, this.#bytes, at + ENTRY_HEADER_BYTES)
+    this.#complete(1)
+    return true
+  }
+
   /** Gives the writer's place back. Nothing may be logged afterwards. */
   close(): void {
     if (this.#closed) return

@@ -1,0 +1,31 @@
+// Which kinds of sink have an option: for the message about one that another kind has. (A test compares it with the
+// options there are.)
+
+const BACKUPS = 'rotating-file, direct-file and binary-file'
+
+const kinds: Readonly<Record<string, readonly string[]>> = {
+  'rotating-file': ['rotateEvery', 'timeZone', 'fsyncOnRotate'],
+  [BACKUPS]: ['maxBackups', 'maxAge', 'maxTotalBytes', 'compress'],
+  'rotating-file and binary-file': ['lock', 'lockTimeout'],
+  'rotating-file and spool': ['prefix'],
+  'direct-file': ['bufferSize', 'numShards', 'flushTimeout', 'preallocate', 'directIO'],
+  'direct-file and wal': ['instance'],
+  wal: [
+    'walDir',
+    'snapDir',
+    'syncInterval',
+    'segmentBytes',
+    'metadata',
+    'dumpOnFailure',
+    'keepSegments',
+    'maxRetainedBytes',
+    'maxRetainedAge'
+  ],
+  spool: ['temp', 'size', 'workers', 'timeout', 'permission', 'queue'],
+  'event-files': ['output', 'eventKey', 'defaultEvent', 'maxOpenFiles', 'idleClose', 'maxEvents']
+}
+
+/** Each option that not nearly every kind has → those that do. */
+export const kindsOfOptions: ReadonlyMap<string, string> = new Map(
+  Object.entries(kinds).flatMap(([owners, names]) => names.map((name) => [name, owners] as const))
+)

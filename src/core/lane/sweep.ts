@@ -1,0 +1,35 @@
+// Removes what dead processes have left in a lane folder and nobody needs: rings in which nothing waits, of whatever log,
+// and owners without rings. Logs with names that do not come again would else fill the memory.
+import type { LaneFolder } from './lane-folder.ts'
+import { LaneSource } from './lane-source.ts'
+import type { MappedRing } from './mapped-ring.ts'
+import { LaneOwner, sweepOwners } from './owner.ts'
+
+/** Does not throw: what cannot be removed is in nobody's way. */
+export function sweepLanes(folder: LaneFolder): void {
+  try {
+    const { rings } = folder.list()
+    for (const id of new Set(rings.map(({ owner }) => owner))) {
+      const owner = LaneOwner.adopt(folder, id)
+      if (owner === undefined) continue
+      try {
+        for (const name of owner.rings) if (isEmpty(folder.openRing(name))) folder.removeRing(name)
+      } finally {
+        owner.close()
+      }
+    }
+    sweepOwners(folder)
+  } catch {
+    // Whoever opens the log of such a ring says what is wrong with it.
+  }
+}
+
+function isEmpty(ring: MappedRing | undefined): boolean {
+  if (ring === undefined) return false
+  try {
+    const source = new LaneSource(ring, { unit: 'text' }, undefined)
+    return !source.isUnsettled && !source.hasRecords
+  } finally {
+    ring.close()
+  }
+}

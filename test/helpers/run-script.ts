@@ -1,0 +1,38 @@
+// Runs a piece of ECMAScript against the built package in a process of its own, to its end.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+export interface Ended {
+  readonly code: number | null
+  readonly signal: string | null
+  readonly stdout: string
+  readonly stderr: string
+  readonly elapsedMs: number
+}
+
+/** `code` finds its arguments in `process.argv[1]` and so on. */
+export async function runScript(
+  code: string,
+  args: readonly string[] = [],
+  nodeOptions: readonly string[] = []
+): Promise<Ended> {
+  const startMs = performance.now()
+  const child = spawn(process.execPath, [...nodeOptions, '--input-type=module', '-e', code, '--', ...args], {
+    cwd: root
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk
+  })
+  const [exitCode, signal] = await once(child, 'close')
+  return { code: exitCode, signal, stdout, stderr, elapsedMs: performance.now() - startMs }
+}
