@@ -1,8 +1,8 @@
 // Joins the sources into the few files of dist/ that are loaded at run time. A module of its own for each of two hundred
 // sources would cost an import a quarter of a second, and a descriptor for each file that is read at the same time,
 // which a process with a low limit does not have. Entries keep the path of their source; what they share is in chunks.
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, posix } from 'node:path'
 import { rolldown } from 'rolldown'
 
 const root = dirname(import.meta.dirname)
@@ -36,6 +36,8 @@ const internal = [
 const commandName = 'cli/main'
 const names = [...new Set([...published, ...internal])]
 const dist = join(root, 'dist')
+/** Where files are CommonJS, as the package.json there says. */
+const cjs = join(dist, 'cjs')
 
 const bundle = await rolldown({
   input: Object.fromEntries(names.map((name) => [name, join(root, 'src', `${name}.ts`)])),
@@ -48,48 +50,51 @@ const bundle = await rolldown({
 // CommonJS is what every loader can load: Jest, hooks on `require`, older embedders. So that is the build, and what
 // `import` loads are names for it: one copy of each class, whichever way a program gets it.
 const { output } = await bundle.write({
-  dir: dist,
+  dir: cjs,
   format: 'cjs',
   exports: 'named',
-  entryFileNames: '[name].cjs',
-  chunkFileNames: 'chunks/[name]-[hash].cjs'
+  entryFileNames: '[name].js',
+  chunkFileNames: 'chunks/[name]-[hash].js'
 })
 await bundle.close()
-const written = new Set(output.map(({ fileName }) => fileName))
-for (const { isEntry, fileName, name, exports } of output) {
-  if (isEntry !== true) continue
-  const file = `${name}.js`
-  writeFileSync(join(dist, file), moduleOf(fileName, exports))
-  written.add(file)
+const written = new Set(output.map(({ fileName }) => `cjs/${fileName}`))
+write('cjs/package.json', '{ "type": "commonjs" }\n')
+for (const { isEntry, name, exports } of output) {
+  if (isEntry === true) write(`${name}.js`, moduleOf(name, exports))
 }
-for (const file of filesOf('.d.ts')) {
-  const name = file.replace(/\.d\.ts$/, '')
-  if (!existsSync(join(root, 'src', `${name}.ts`))) {
-    rmSync(join(dist, file))
-    continue
-  }
+for (const file of filesOf('.d.ts').filter((each) => each.startsWith('cjs/'))) {
+  const name = file.replace(/^cjs\//, '').replace(/\.d\.ts$/, '')
+  if (!existsSync(join(root, 'src', `${name}.ts`))) continue
   const types = commonJsTypes(readFileSync(join(dist, file), 'utf8'))
-  writeFileSync(join(dist, `${name}.d.cts`), types)
-  written.add(`${name}.d.cts`)
+  write(file, types)
   // One declaration of each class, too.
-  if (!names.includes(name)) rmSync(join(dist, file))
-  else if (!/^export default /m.test(types))
-    writeFileSync(join(dist, file), `export * from './${basename(name)}.cjs'\n`)
-  else writeFileSync(join(dist, file), types)
+  if (names.includes(name)) write(`${name}.d.ts`, moduleTypes(name, types))
 }
 // Only now, so that a program that runs meanwhile finds its files.
-for (const file of [...filesOf('.js'), ...filesOf('.cjs'), ...filesOf('.d.cts')]) {
+for (const file of filesOf('.js', '.cjs', '.d.ts', '.d.cts')) {
   if (!written.has(file)) rmSync(join(dist, file))
 }
 
-function filesOf(ending) {
-  return readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith(ending))
+function write(file, text) {
+  mkdirSync(dirname(join(dist, file)), { recursive: true })
+  writeFileSync(join(dist, file), text)
+  written.add(file)
 }
 
-/** An ES module that exports what the CommonJS module `fileName` does. */
-function moduleOf(fileName, exports) {
-  const shebang = fileName === `${commandName}.cjs` ? '#!/usr/bin/env node\n' : ''
-  const from = `'./${basename(fileName)}'`
+function filesOf(...endings) {
+  const files = readdirSync(dist, { recursive: true, encoding: 'utf8' })
+  return files.filter((file) => endings.some((ending) => file.endsWith(ending)))
+}
+
+/** The CommonJS module `name`, seen from the ES module of that name. */
+function commonJsOf(name) {
+  return `${'../'.repeat(name.split('/').length - 1) || './'}cjs/${name}.js`
+}
+
+/** An ES module that exports what the CommonJS module `name` does. */
+function moduleOf(name, exports) {
+  const shebang = name === commandName ? '#!/usr/bin/env node\n' : ''
+  const from = `'${commonJsOf(name)}'`
   if (exports.length === 0) return `${shebang}import ${from}\n`
   const named = exports.filter((each) => each !== 'default')
   const lines = [`import built from ${from}`]
@@ -98,13 +103,25 @@ function moduleOf(fileName, exports) {
   return `${shebang}${lines.join('\n')}\n`
 }
 
+/** Its declarations. What is exported by `default` is said anew: it is a property of what CommonJS exports. */
+function moduleTypes(name, types) {
+  if (!/^export default /m.test(types)) return `export * from '${commonJsOf(name)}'\n`
+  return types.replace(/import\((['"])(\.\.?\/[^'"]+)\.js\1\)/g, (_, quote, path) => {
+    return `import(${quote}${commonJsFrom(name, path)}${quote})`
+  })
+}
+
+function commonJsFrom(name, path) {
+  return `${'../'.repeat(name.split('/').length - 1)}cjs/${posix.join(dirname(name), path)}.js`
+}
+
 /**
  * Declarations as a CommonJS module has them, in words that TypeScript 5.4 knows: typed arrays became generic in 5.7,
  * and without `esModuleInterop` the class that a module is cannot be imported by `default`.
  */
 function commonJsTypes(text) {
   return text
-    .replace(/(from |import\()(['"])(\.\.?\/[^'"]+)\.ts\2/g, '$1$2$3.cjs$2')
+    .replace(/(from |import\()(['"])(\.\.?\/[^'"]+)\.ts\2/g, '$1$2$3.js$2')
     .replace(/\b(Buffer|Uint8Array|Int32Array|BigInt64Array|Uint32Array)<ArrayBuffer(Like)?>/g, '$1')
     .replace(/^import (\w+) from (['"]winston-transport['"]);?$/gm, 'import $1 = require($2);')
 }

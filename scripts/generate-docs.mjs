@@ -132,18 +132,18 @@ function packageExports(text, kinds) {
   const entry = (file) => ({
     import: { types: `./dist/${file}.d.ts`, default: `./dist/${file}.js` },
     // pino resolves its targets by `require.resolve`, and so do most tools.
-    require: { types: `./dist/${file}.d.cts`, default: `./dist/${file}.cjs` },
-    default: `./dist/${file}.cjs`
+    require: { types: `./dist/cjs/${file}.d.ts`, default: `./dist/cjs/${file}.js` },
+    default: `./dist/cjs/${file}.js`
   })
   // What reads no `exports`: TypeScript with `moduleResolution: node10`, and old bundlers.
   const subpaths = [
     ...kinds.map(({ kind }) => [kind, `transports/pino/${kind}`]),
     ['winston', 'transports/winston/index']
   ]
-  manifest.main = './dist/index.cjs'
-  manifest.types = './dist/index.d.cts'
+  manifest.main = './dist/cjs/index.js'
+  manifest.types = './dist/cjs/index.d.ts'
   manifest.typesVersions = {
-    '*': Object.fromEntries(subpaths.map(([name, file]) => [name, [`./dist/${file}.d.cts`]]))
+    '*': Object.fromEntries(subpaths.map(([name, file]) => [name, [`./dist/cjs/${file}.d.ts`]]))
   }
   manifest.exports = {
     '.': entry('index'),

@@ -31,7 +31,7 @@ function run(command, args, cwd) {
 }
 
 const allowed = [
-  /^dist\/.+\.(c?js|d\.c?ts)$/,
+  /^dist\/(.+\.(js|d\.ts)|cjs\/package\.json)$/,
   /^prebuilds\/[a-z0-9]+-[a-z0-9]+(-musl)?\/logboom\.node$/,
   /^docs\/.+\.(md|svg)$/,
   /^bench\/results\/.+\.(md|svg)$/,
@@ -46,8 +46,10 @@ function pack() {
   const files = result.files.map((file) => file.path)
   const unexpected = files.filter((file) => !allowed.some((pattern) => pattern.test(file)))
   assert.deepEqual(unexpected, [], 'the tarball has files that are not meant to be in it')
-  for (const file of files.filter((name) => name.startsWith('dist/') && !name.startsWith('dist/chunks/'))) {
-    const source = file.replace('dist/', 'src/').replace(/(\.d\.c?ts|\.c?js)$/, '.ts')
+  for (const file of files.filter(
+    (name) => name.startsWith('dist/') && !/^dist\/cjs\/(chunks\/|package\.json$)/.test(name)
+  )) {
+    const source = file.replace(/^dist\/(cjs\/)?/, 'src/').replace(/(\.d\.ts|\.js)$/, '.ts')
     assert.ok(
       existsSync(join(root, source)),
       `${file} is left over from an earlier build: remove dist and build again`
