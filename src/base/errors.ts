@@ -31,7 +31,8 @@ export const errorTable = {
   ERR_SYMLINK: {
     what: 'The log path or its lock file is a symbolic link. Links are refused: following a planted one would write to a file somebody else chose.',
     safe: 'Nothing was opened or written.',
-    action: 'Give the real path (links in the folders above the file are fine), or remove the link.'
+    action:
+      "Give the real path (links in the folders above the file are fine), or remove the link. For stdout and stderr use 'pino/file' or winston's Console."
   },
   ERR_OWNER: {
     what: 'The log file, its lock file or another file of the log belongs to another user (neither the one this process runs as, nor root). In a folder that others can write to it may have been planted to read, change or block the log.',
@@ -46,10 +47,10 @@ export const errorTable = {
       "Begin at 'start' to read what is left. So that it does not happen again, keep backups longer than a reader may need."
   },
   ERR_LOCK_TIMEOUT: {
-    what: 'Another process or thread held the lock of the file for longer than `lockTimeout`.',
+    what: 'Another process or thread held the lock of the file, or had claimed it without the native addon, for longer than `lockTimeout`.',
     safe: 'Records wait in memory (within `maxBufferBytes`) and are written as soon as the lock is free.',
     action:
-      'Look for a stopped or suspended process that logs to the same file; `logboom info` names the last writer.'
+      'Look for a stopped or suspended process that logs to the same file; `logboom info` names the last writer and who has claimed the file. Where the addon is missing, each process needs a path of its own.'
   },
   ERR_IO: {
     what: 'The operating system refused to open, write, sync or rename a file; `cause` is its error.',

@@ -16,6 +16,7 @@ import { describe, expect, test } from 'vitest'
 import { claimFolderOf } from '../../../src/core/shared-file/claim.ts'
 import { decodeLockState, encodeLockState } from '../../../src/formats/lock-file.ts'
 import { native } from '../../../src/native/index.ts'
+import { runCli } from '../../helpers/cli.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { exact, filesOf, readWhole, verify } from '../../helpers/verify.ts'
 import { startWriter, type Writer, type WriterSettings } from '../../helpers/writers.ts'
@@ -335,4 +336,14 @@ test('a claim that somebody else left behind is found before the first record', 
   // The machine of that process may only be this one before it was started again, and then it is gone.
   expect(writer.acked).toBeGreaterThan(0)
   await writer.exited
+})
+
+test('logboom info says who has claimed a log', async () => {
+  const path = join(createFolder(), 'app.log')
+  const writer = start(path, 'a')
+  await writer.until(() => writer.acked > 0)
+  const { stdout } = await runCli(['info', path])
+  expect(stdout).toContain(`claimed by   process ${writer.child.pid} (running)`)
+  await stop(writer)
+  expect((await runCli(['info', path])).stdout).not.toContain('claimed by')
 })
