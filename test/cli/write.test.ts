@@ -199,3 +199,18 @@ describe.skipIf(!native.canLock)('logboom rotate', () => {
     expect(readFileSync(path, 'utf8')).toBe('b\n')
   })
 })
+
+test.each([
+  ['--filename', '--path'],
+  ['--max-size', '--max-bytes'],
+  ['--maxBytes', '--max-bytes'],
+  ['--max-files', '--max-backups'],
+  ['--frequency', '--rotate-every'],
+  ['--zipped-archive', '--compress']
+])('a flag that is called as in another package is answered with ours: %s', async (flag, ours) => {
+  const { code, stderr } = await runCli(['pipe', 'rotating-file', flag, '1'])
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringContaining(`pipe has no option ${flag}; did you mean ${ours}?`)
+  ])
+})

@@ -18,12 +18,13 @@ import { decodeLockState, encodeLockState } from '../../../src/formats/lock-file
 import { native } from '../../../src/native/index.ts'
 import { runCli } from '../../helpers/cli.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { sized } from '../../helpers/sized.ts'
 import { exact, filesOf, readWhole, verify } from '../../helpers/verify.ts'
 import { startWriter, type Writer, type WriterSettings } from '../../helpers/writers.ts'
 
 const without = { env: { LOGBOOM_NATIVE: '0' } }
 const withLocks = { env: { LOGBOOM_NATIVE: '' } }
-const hosts = ['class', 'pino', 'pino-targets', 'winston'] as const
+const hosts = sized(['class', 'pino', 'pino-targets', 'winston'] as const, ['class', 'pino'] as const)
 
 function start(path: string, writer: string, more: Partial<WriterSettings> = {}, options = without): Writer {
   return startWriter(
