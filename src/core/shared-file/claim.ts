@@ -11,8 +11,7 @@ import {
   claimFolderName,
   decodeClaim,
   encodeClaim,
-  encodeToken,
-  NO_SPACE
+  encodeToken
 } from '../../formats/claim-name.ts'
 import type { Disk } from '../../io/disk.ts'
 import { isSharedByMachines } from '../../io/file-system.ts'
@@ -79,7 +78,7 @@ export class Claim {
     }
     if (this.#others === undefined) {
       this.#held = mine
-      if (mine.space !== NO_SPACE) this.#endSign = showLife(signOf(this.folder, mine))
+      if (process.platform === 'linux') this.#endSign = showLife(signOf(this.folder, mine))
       return true
     }
     this.#remove(path)
@@ -198,7 +197,8 @@ function isOver(disk: Disk, claim: ClaimName, name: string, folder: string): boo
     case 'elsewhere': {
       // Another container of this machine, whose sockets can be seen; without one there is no telling.
       const sign = signOf(folder, claim)
-      return claim.machine === thisThread().machine && disk.exists(sign) && isLifeShown(sign) === false
+      const isHere = claim.machine === thisThread().machine || !isSharedByMachines(folder)
+      return isHere && disk.exists(sign) && isLifeShown(sign) === false
     }
     case 'beforeStart':
       // The machine that made it may be another one, and run.
