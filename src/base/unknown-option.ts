@@ -76,11 +76,12 @@ function describeForeign(name: string, value: unknown, known: readonly string[])
     : `; the like of it is '${like}', an option of ${kindsOfOptions.get(like)}`
 }
 
-/** What an option of another package is called here, if it is one of `known`. */
+/** What an option of another package is called here, if it is one of `known`; whatever its value. */
 export function ourName(name: string, known: readonly string[]): string | undefined {
   const plain = plainName(name)
   const rows = foreignOptions.filter(({ names }) => names.some((each) => plainName(each) === plain))
-  return rows.flatMap(({ ours }) => ours).find((each) => known.includes(each))
+  const ordered = [...rows.filter((row) => row.ifValue === undefined), ...rows]
+  return ordered.flatMap(({ ours }) => ours).find((each) => known.includes(each))
 }
 
 function didYouMean(name: string): string {
