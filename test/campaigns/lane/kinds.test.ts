@@ -37,6 +37,8 @@ async function killOneAfterTheOther(folder: string, settings: LaneWriterSettings
   for (let killed = 0; killed < kills; killed++) {
     const writer = new LaneWriter(`w${killed}`, folder, {
       ...settings,
+      count: 30_000,
+      death: 'idle',
       bytes: [10, random() < 0.2 ? 50_000 : 500]
     })
     writers.push(writer)
