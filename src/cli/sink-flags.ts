@@ -8,7 +8,8 @@ export function flagsOf(specs: OptionSpecs): Record<string, CliOption> {
   const flags: Record<string, CliOption> = {}
   for (const [name, spec] of Object.entries(specs)) {
     const isFlag = spec.type === 'boolean'
-    const text = `${spec.description.replaceAll('`', '')}${describeDefault(spec.default.replaceAll(/[`']/g, ''))}`
+    const description = spec.description.replaceAll('`', '').replaceAll(/\[([^\]]+)\]\([^)]+\)/g, '$1')
+    const text = `${description}${describeDefault(spec.default.replaceAll(/[`']/g, ''))}`
     const value = spec.type.replaceAll(/[`']/g, '').replaceAll(', ', '|')
     flags[flagName(name)] = isFlag
       ? { type: 'boolean', negatable: true, text }

@@ -56,7 +56,7 @@ export class BinaryFile extends SharedFileSink {
     if (lane !== undefined) target.noteIn(lane)
     const pump = new Pump(account, { ...options, maxBufferBytes }, queue, target)
     this.start(pump, target)
-    start(() => pump.pull())
+    start(() => pump.writeNow())
   }
 
   /**

@@ -86,7 +86,7 @@ export class DirectFile extends PumpedSink {
     pump.open()
     staging.start()
     staging.upkeep.begin(path)
-    start(() => pump.pull())
+    start(() => pump.writeNow())
   }
 
   /**

@@ -72,7 +72,7 @@ export class EventFiles extends PumpedSink {
     )
     this.attach(pump)
     pump.open()
-    start(() => pump.pull())
+    start(() => pump.writeNow())
   }
 
   /**

@@ -10,6 +10,8 @@ import type { LanePoint } from './lane-batch.ts'
 import type { LaneSource } from './lane-source.ts'
 
 const MAX_BYTES_PER_UNIT = 3
+/** Of rings that were taken over, and that nobody fills any more. */
+const MOST_HELD_BYTES = 1024 * 1024
 
 export interface LaneQueueHost {
   /** Records of a ring that could not be read. */
@@ -54,7 +56,6 @@ interface Kept {
 
 export class LaneQueue implements RecordQueue, AppendJournal {
   readonly takesLines: boolean
-  readonly holds = true
   readonly #host: LaneQueueHost
   readonly #rules: LaneRules
   readonly #memory: RecordQueue
@@ -122,6 +123,10 @@ export class LaneQueue implements RecordQueue, AppendJournal {
 
   get survives(): boolean {
     return this.#own?.survives === true
+  }
+
+  get mostHeldBytes(): number {
+    return this.#own === undefined ? MOST_HELD_BYTES : this.#own.source.ring.capacityBytes / 4
   }
 
   get bytes(): number {

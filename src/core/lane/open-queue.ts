@@ -33,8 +33,8 @@ export interface OpenedQueue {
   readonly lane: LaneQueue | undefined
   /** The bound of the pump. */
   readonly maxBufferBytes: number
-  /** To be called when the sink is open: `pull` is its pump's. */
-  start(pull: () => void): void
+  /** To be called when the sink is open. `write` has its pump write at once: what others have left has waited long enough. */
+  start(write: () => void): void
 }
 
 /** The queue of a sink that is being constructed. */
@@ -74,10 +74,10 @@ export function openQueue(subject: QueueSubject): OpenedQueue {
     queue,
     lane: queue,
     maxBufferBytes: own instanceof OwnLane ? Math.min(maxBufferBytes, own.capacityBytes) : maxBufferBytes,
-    start(pull) {
+    start(write) {
       adopter.adopt(queue, look)
-      adopter.watch(queue, pull)
-      pull()
+      adopter.watch(queue, write)
+      write()
     }
   }
 }

@@ -26,8 +26,11 @@ export interface RecordQueue {
   readonly takesLines: boolean
   /** Whether what waits outlives the process. */
   readonly survives?: boolean
-  /** Whether it is worth keeping what a staging target has taken: who finds it after this process has died writes it. */
-  readonly holds?: boolean
+  /**
+   * Present where it is worth keeping what a staging target has taken, because who finds it after this process has died
+   * writes it: with more kept bytes than this, room becomes scarce.
+   */
+  readonly mostHeldBytes?: number
   /** A mark for `release`: everything written so far. */
   readonly writtenTotal: number
   /** Bytes that `push` adds to those of the chunk itself, at most. */

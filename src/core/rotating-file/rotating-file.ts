@@ -58,7 +58,7 @@ export class RotatingFile extends SharedFileSink {
     this.#now = now
     this.#periods = periods
     this.start(pump, target)
-    start(() => pump.pull())
+    start(() => pump.writeNow())
     this.#watchPeriod()
   }
 

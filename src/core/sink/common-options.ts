@@ -115,9 +115,9 @@ function isPlainObject(value: unknown): boolean {
 /** The option of sinks that can keep records in a lane. */
 export const laneOptions = {
   lane: optionalOption(
-    'boolean or `{ dir, maxBytes }`',
+    '`true`, `false`, object',
     lane,
-    'Keep records that are not written yet in memory that outlives the process, so that a record is safe when the call that logged it has returned (see [lane.md](lane.md)). `dir`: a folder of your own for it. `maxBytes`: its size, in place of `maxBufferBytes`. By default `true` where a worker of this package writes, else `false`.'
+    'Keep records that are not written yet in memory that outlives the process, so that a record is safe when the call that logged it has returned (see [lane.md](lane.md)). An object with `dir`, a folder for it, and `maxBytes`, its size. By default `true` where a worker of this package writes, else `false`.'
   )
 }
 

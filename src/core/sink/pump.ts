@@ -35,6 +35,8 @@ const TRY_AGAIN_BYTES = 64 * 1024
 const BUSY_WAIT_MS = 2
 /** The same for a caller who has to be blocked anyway. */
 const BLOCKED_WAIT_MS = 50
+/** How long one flush of a staging target may take of a caller who has to be blocked anyway. */
+const FLUSH_WAIT_MS = 2_000
 /** How often it is looked whether a staging target has written what it has taken. */
 const HOLD_MS = 250
 const NEWLINE = Buffer.from('\n')
@@ -91,7 +93,7 @@ export class Pump {
     this.#target = target
     this.#level = options.durability === 'disk' ? 'disk' : 'os'
     this.#keeps = options.durability === 'disk' && !target.isStaging
-    this.#holds = target.isStaging && queue.holds === true
+    this.#holds = target.isStaging && queue.mostHeldBytes !== undefined
     this.#writeNowBytes = Math.min(WRITE_NOW_BYTES, options.maxBufferBytes / 2)
     this.#highWaterBytes = Math.min(HIGH_WATER_BYTES, options.maxBufferBytes / 2)
     this.#trouble = new Trouble(account, this.#life)
@@ -415,7 +417,7 @@ export class Pump {
     if (!queue.hasKept || this.#life.isOver) return
     if (this.#level === 'os' && (this.#target.pending?.().bytes ?? 0) === 0) queue.release()
     else {
-      if (queue.bytes - queue.queuedBytes > this.#highWaterBytes / 2) this.#syncs.syncSoon()
+      if (queue.bytes - queue.queuedBytes > (queue.mostHeldBytes ?? 0)) this.#syncs.syncSoon()
       this.#holdTimer = setTimeout(() => this.#releaseHeld(), HOLD_MS).unref()
     }
   }
@@ -451,11 +453,15 @@ export class Pump {
   #makeRoom(isBlocking: boolean): boolean {
     if (isBlocking) this.#retry.clear()
     if (this.#retry.isSet) return false
-    return this.#pump(isBlocking ? BLOCKED_WAIT_MS : BUSY_WAIT_MS) && this.#releaseKept()
+    return this.#pump(isBlocking ? BLOCKED_WAIT_MS : BUSY_WAIT_MS) && this.#releaseKept(isBlocking)
   }
 
-  /** What is kept for writing again takes room until it is on disk. */
-  #releaseKept(): boolean {
+  /** What is kept for writing again takes room until it is on disk, or a staging target has written it. */
+  #releaseKept(isBlocking: boolean): boolean {
+    if (this.#holds) {
+      // Nothing becomes free while this thread is blocked, so that may take as long as a flush of many files does.
+      return !this.#queue.hasKept || this.#reachNow(isBlocking ? FLUSH_WAIT_MS : BLOCKED_WAIT_MS)
+    }
     return !this.#keeps || this.#reachNow(BLOCKED_WAIT_MS)
   }
 

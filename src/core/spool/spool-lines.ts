@@ -50,7 +50,7 @@ export class SpoolLines extends PumpedSink {
     this.pump.open()
     // Behind the pump, which brings its last lines to the temp files.
     addExitHandler(this.#atExit)
-    start(() => this.pump.pull())
+    start(() => this.pump.writeNow())
   }
 
   override write(chunk: string | Uint8Array): boolean {

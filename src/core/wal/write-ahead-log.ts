@@ -341,7 +341,7 @@ export class WriteAheadLog extends PumpedSink {
     })
     if (lane !== undefined) target.noteIn(lane)
     const pump: Pump = new Pump(this.#account, { ...options, durability, maxBufferBytes }, queue, target)
-    this.#startLane = () => start(() => pump.pull())
+    this.#startLane = () => start(() => pump.writeNow())
     this.attach(pump)
     this.#isPumpOpen = false
     return { target, pump }

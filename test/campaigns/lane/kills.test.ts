@@ -43,6 +43,9 @@ describe.skipIf(noLanes)('writers with a lane (needs the addon and /dev/shm)', (
         while (alive.length < 2) {
           const writer = new LaneWriter(`w${writers.length}`, folder, {
             ...settings,
+            // So that a fast disk is not filled.
+            count: 30_000,
+            death: 'idle',
             bytes: random() < 0.2 ? [10, 200_000] : [10, 500]
           })
           writers.push(writer)

@@ -37,10 +37,13 @@ async function killOneAfterTheOther(folder: string, settings: LaneWriterSettings
   for (let killed = 0; killed < kills; killed++) {
     const writer = new LaneWriter(`w${killed}`, folder, {
       ...settings,
+      count: 30_000,
+      death: 'idle',
+      burst: 300,
       bytes: [10, random() < 0.2 ? 50_000 : 500]
     })
     writers.push(writer)
-    if (random() < 0.8) await until(() => writer.returned > 0, { timeoutMs: 60_000 })
+    if (random() < 0.8) await until(() => writer.returned > 1_000, { timeoutMs: 60_000 })
     await sleep(random() * 100)
     writer.child.kill('SIGKILL')
     await writer.exited

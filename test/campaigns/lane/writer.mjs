@@ -43,7 +43,9 @@ const deaths = {
   exception() {
     throw new Error('of the test')
   },
-  exit: () => process.exit(3)
+  exit: () => process.exit(3),
+  /** Waits to be killed. */
+  idle() {}
 }
 
 while (count === undefined || logged < count) {

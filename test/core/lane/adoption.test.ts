@@ -48,7 +48,7 @@ describe.skipIf(!MappedRing.isAvailable)('lanes of the dead (need the addon)', (
 
   test('are written although nothing is logged and nobody asks', async () => {
     deadLane(folder, subject, ['one\n'])
-    const file = new RotatingFile({ path })
+    const file = new RotatingFile({ path, flushInterval: '1h' })
     await until(() => readFileSync(path, 'utf8') === 'one\n')
     await file.close()
     deadLane(folder, subject, ['two\n'])

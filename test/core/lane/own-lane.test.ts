@@ -6,8 +6,10 @@ import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
 import { EventFiles } from '../../../src/core/event-files/event-files.ts'
 import { MappedRing } from '../../../src/core/lane/mapped-ring.ts'
 import { waitingLanes } from '../../../src/core/lane/waiting.ts'
+import { type Kind, sinks } from '../../../src/core/registry.ts'
 import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
 import { withInternals } from '../../../src/core/sink/internals.ts'
+import type { SinkKind } from '../../../src/core/sink/sink-kind.ts'
 import { Spool } from '../../../src/core/spool/spool.ts'
 import { groupBackups } from '../../../src/formats/backup-name.ts'
 import { native } from '../../../src/native/index.ts'
@@ -230,6 +232,32 @@ describe.skipIf(!MappedRing.isAvailable)('a lane of its own (needs the addon)', 
     expect(readFileSync(path, 'utf8')).toBe(Array.from({ length: 100 }, (_, i) => `${i}\n`).join(''))
     expect(readdirSync(dir)).toEqual([])
   })
+
+  test.each<[Kind, Record<string, unknown>]>([
+    ['event-files', { output: 'rotating-file' }],
+    ['event-files', { output: 'direct-file', flushInterval: '1h' }],
+    ['direct-file', { flushInterval: '1h' }],
+    ['spool', {}],
+    ['wal', { durability: 'os' }]
+  ])(
+    '%s %j: a thread that logs without end gets room as records are written, and none is lost',
+    async (kind, more) => {
+      const place = kind === 'direct-file' ? { path } : { dir: logs }
+      const sink = (sinks[kind] as SinkKind).create({
+        ...place,
+        ...more,
+        lane: { dir, maxBytes: '64k' }
+      } as never)
+      // Many times the ring, in one turn of the event loop, for more events than are flushed in a moment.
+      for (let i = 0; i < 4_000; i++) {
+        sink.write(`${JSON.stringify({ event: `e${i % 12}`, i, text: 'x'.repeat(200) })}\n`)
+      }
+      await sink.flush()
+      expect(sink.stats()).toMatchObject({ records: 4_000, dropped: 0, lane: 'mapped' })
+      await sink.close()
+      expect(readdirSync(dir)).toEqual([])
+    }
+  )
 
   test('of a sink that is refused is not left behind', () => {
     const folder = join(logs, 'folder')
