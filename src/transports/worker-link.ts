@@ -134,7 +134,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
    */
   send(text: string, lines?: number): boolean {
     if (!this.#isQuick || !this.#ring.append(text)) return this.#sendSlowly(text, lines)
-    this.#worker.bell?.ring()
+    this.#worker.ringSoon(text.length)
     return true
   }
 
@@ -322,7 +322,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
       if (waiting > 0 && waiting + text.length > this.#options.maxBufferBytes) return false
     }
     if (!this.#ring.append(text) && !(this.#ring.grow(text) && this.#ring.append(text))) return false
-    this.#worker.bell?.ring()
+    this.#worker.ringSoon(text.length)
     return true
   }
 
