@@ -86,6 +86,8 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   /** What the thread could not write and has counted, and why; not yet reported. */
   #lost = nothingDropped
   #reason: string | undefined
+  /** The thread has closed the sink. */
+  #isFree = false
   /** What stays in the lane was told. */
   #hasTold = false
   #lastStats: SinkStats | undefined
@@ -450,6 +452,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
 
   #closed({ stats, lost, reason }: OutputEnd): void {
     this.#lastStats = stats
+    this.#isFree = true
     this.#lost = sum(this.#lost, lost)
     this.#reason = reason
   }
@@ -482,7 +485,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     this.#questions.rejectAll(gone)
     removeOutput(this)
     this.#worker.remove(this)
-    this.#ring.close()
+    this.#ring.close(this.#isFree || state === 'failed')
   }
 
   /** Events are never emitted within a call of the application. */
