@@ -1,6 +1,6 @@
 // npm run demo: four processes, two with pino and two with winston, log to one rotating file. One of them is
 // killed with SIGKILL on the way, and the file is moved away under their feet once. Afterwards every record is
-// counted on disk. Exit code 1 if one is lost, twice there or torn.
+// counted on disk. Exit code 1 if one is lost, twice there or torn. Then the last lines of a process that kills itself.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { showLastLines } from './demo-last-lines.mjs'
 
 const MAX_BYTES = 1024 * 1024
 const MOVED = 'app.log.moved-away'
@@ -167,7 +168,9 @@ try {
   const counted = count()
   const judged = judge(counted)
   report(counted, judged)
-  if (judged.faults.length > 0) process.exitCode = 1
+  const missing = await showLastLines(folder)
+  if (missing !== undefined) console.error(`DEMO FAILED\n${missing}\nThe files are in ${folder}`)
+  if (judged.faults.length > 0 || missing !== undefined) process.exitCode = 1
   else if (options.keep) console.log(`The files are in ${folder}`)
   else rmSync(folder, { recursive: true })
 } catch (error) {

@@ -21,12 +21,16 @@ export function judgeGoals(suite, summary) {
     }
     const other = measured(summary, goal.of)
     if (other === undefined) return unmeasured(goal, goal.of[0])
-    const field = goal.metric === 'cpu' ? 'cpuMicroseconds' : 'rate'
-    const ratio = own[field] / other[field]
+    const ratio = metricOf(own, goal.metric) / metricOf(other, goal.metric)
     const reached = goal.atLeast === undefined ? ratio <= goal.atMost : ratio >= goal.atLeast
     const against = other.name === goal.of[0] ? '' : ` (against ${other.name} in its place)`
     return { ...verdict(goal, reached, `${ratio.toFixed(2)}×${against}`), ratio, against: other.name }
   })
+}
+
+function metricOf(one, metric) {
+  if (metric === 'rate') return one.rate
+  return metric === 'cpu' ? one.cpuMicroseconds : one.values[metric]
 }
 
 function measured(summary, names) {
@@ -48,7 +52,8 @@ function wordsOf({ contender, metric, atLeast, atMost, of }) {
   if (metric === 'limit') return `${contender} keeps every file within its limit`
   if (of === undefined) return `${contender}: ${metric} ≤ ${atMost.toLocaleString('en')}`
   const bound = atLeast === undefined ? `≤ ${round(atMost)}×` : `≥ ${round(atLeast)}×`
-  return `${contender} ${bound} ${metric === 'cpu' ? 'CPU per record' : 'the rate'} of ${of[0]}`
+  const what = { cpu: 'CPU per record', rate: 'the rate' }[metric] ?? metric
+  return `${contender} ${bound} ${what} of ${of[0]}`
 }
 
 function round(value) {

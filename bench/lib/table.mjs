@@ -7,6 +7,7 @@ export function header(suite, reference) {
     `${suite.unit}/s`,
     'min–max',
     'CPU µs each',
+    'p50 / p99 / p99.9 / max µs',
     ...against,
     'MB/s',
     'peak MB',
@@ -29,6 +30,7 @@ export function rowsOf(suite, summary, goals, reference) {
       count(one.rate),
       `${count(one.rateRange[0])}–${count(one.rateRange[1])}`,
       one.cpuMicroseconds.toFixed(2),
+      latency(one.values),
       ...against,
       one.bytesPerSecond > 0 ? (one.bytesPerSecond / 1e6).toFixed(0) : '–',
       one.peakBytes > 0 ? (one.peakBytes / 1e6).toFixed(0) : '–',
@@ -43,6 +45,11 @@ function largest({ largestBytes, maxBytes }) {
   if (largestBytes === undefined || maxBytes === undefined) return '–'
   const share = (largestBytes / maxBytes) * 100
   return largestBytes > maxBytes ? `${share.toFixed(2)} % of limit` : 'within limit'
+}
+
+function latency({ p50Us, p99Us, p999Us, maxUs }) {
+  if (p50Us === undefined) return '–'
+  return [p50Us, p99Us, p999Us, maxUs].map((us) => us.toFixed(us < 10 ? 1 : 0)).join(' / ')
 }
 
 function goalCell(name, goals) {

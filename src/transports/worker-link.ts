@@ -86,6 +86,8 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   /** What the thread could not write and has counted, and why; not yet reported. */
   #lost = nothingDropped
   #reason: string | undefined
+  /** The thread has closed the sink. */
+  #isFree = false
   /** What stays in the lane was told. */
   #hasTold = false
   #lastStats: SinkStats | undefined
@@ -134,7 +136,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
    */
   send(text: string, lines?: number): boolean {
     if (!this.#isQuick || !this.#ring.append(text)) return this.#sendSlowly(text, lines)
-    this.#worker.bell?.ring()
+    this.#worker.ringSoon(text.length)
     return true
   }
 
@@ -322,7 +324,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
       if (waiting > 0 && waiting + text.length > this.#options.maxBufferBytes) return false
     }
     if (!this.#ring.append(text) && !(this.#ring.grow(text) && this.#ring.append(text))) return false
-    this.#worker.bell?.ring()
+    this.#worker.ringSoon(text.length)
     return true
   }
 
@@ -450,6 +452,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
 
   #closed({ stats, lost, reason }: OutputEnd): void {
     this.#lastStats = stats
+    this.#isFree = true
     this.#lost = sum(this.#lost, lost)
     this.#reason = reason
   }
@@ -482,7 +485,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     this.#questions.rejectAll(gone)
     removeOutput(this)
     this.#worker.remove(this)
-    this.#ring.close()
+    this.#ring.close(this.#isFree || state === 'failed')
   }
 
   /** Events are never emitted within a call of the application. */

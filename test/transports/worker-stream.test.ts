@@ -255,6 +255,34 @@ describe.each(lanes)('through %s', (lane) => {
   })
 })
 
+it.runIf(native.laneAvailable())(
+  'what an output leaves in its lane is written by the next one of the log',
+  async () => {
+    const folder = join(createFolder(), 'logs')
+    const { code, stdout } = await runScript(
+      script(`
+      const open = () => logboom.workerStream('rotating-file', { path: join(path, 'app.log'), lock, fallback: false })
+      const first = open()
+      first.write('{"id":0}\\n')
+      await first.flush()
+      fs.renameSync(path, path + '-away')
+      fs.writeFileSync(path, '')
+      for (let id = 1; id < 100; id++) first.write(JSON.stringify({ id }) + '\\n')
+      await first.close()
+      fs.rmSync(path)
+      fs.renameSync(path + '-away', path)
+      const second = open()
+      second.write('{"id":100}\\n')
+      await second.flush()
+      console.log((await second.stats()).recovered)
+      await second.close()`),
+      [folder]
+    )
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '99\n' })
+    expect(idsIn(join(folder, 'app.log')).toSorted((a, b) => a - b)).toEqual(count(101))
+  }
+)
+
 it('answers any number of questions for statistics at once with one answer', async () => {
   const stream = workerStream('rotating-file', { path: join(createFolder(), 'app.log'), lock })
   onTestFinished(() => stream.close())

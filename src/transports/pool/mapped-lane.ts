@@ -1,6 +1,6 @@
 // The ring of an output in a mapped file: what was logged outlives the process, and whoever opens the log next writes it.
 import { basename } from 'node:path'
-import { leaveRing } from '../../core/lane/held-owner.ts'
+import { giveRingAway, leaveRing } from '../../core/lane/held-owner.ts'
 import { LaneFolder } from '../../core/lane/lane-folder.ts'
 import { plainOptions } from '../../core/lane/lane-format.ts'
 import type { MappedRing } from '../../core/lane/mapped-ring.ts'
@@ -78,10 +78,12 @@ export class MappedLane implements OutputRing {
     this.#owner.close()
   }
 
-  close(): void {
+  close(isFree: boolean): void {
     this.exit()
     this.#ring.close()
-    // This thread lives, so nobody but another sink of it can take over what is left.
-    if (!this.#isRemoved) leaveRing(this.#owner, this.#name.number)
+    if (this.#isRemoved) return
+    this.#isRemoved = true
+    if (isFree) giveRingAway(this.#owner, this.#name)
+    else leaveRing(this.#owner, this.#name.number)
   }
 }

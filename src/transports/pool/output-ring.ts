@@ -25,8 +25,11 @@ export interface OutputRing {
   discard(): void
   /** The process exits: nothing is left of an empty ring. */
   exit(): void
-  /** Lets go of the memory. What is left in a ring that survives stays for others. */
-  close(): void
+  /**
+   * Lets go of the memory. What is left in a ring that survives is for others. `isFree`: no thread takes records out of it
+   * any more.
+   */
+  close(isFree: boolean): void
 }
 
 const READ_BYTES = 1024 * 1024

@@ -11,6 +11,7 @@ import type { OpenMessage, ThreadData, ToMain, ToThread } from './protocol.ts'
 /** A thread that lived so long is not one that dies again and again. */
 const LONG_LIFE_MS = 30_000
 const MAX_DEATHS = 5
+const RING_LENGTH = 64 * 1024
 const FIRST_PAUSE_MS = 100
 /** Without outputs the thread ends after that, so that the next one need not wait for a new thread. */
 const IDLE_MS = 1_000
@@ -50,6 +51,13 @@ export class PoolWorker {
   #lastError: Error | undefined
   #idle: NodeJS.Timeout | undefined
   #isQuitting = false
+  /** Of what has come since the bell was rung last, in UTF-16 units. */
+  #unrungLength = 0
+  #ringsSoon = false
+  readonly #ringLater = (): void => {
+    this.#ringsSoon = false
+    this.#ring()
+  }
 
   /** `retired` is called when the thread ends because it has had no outputs for a while. */
   constructor(retired: () => void) {
@@ -64,6 +72,24 @@ export class PoolWorker {
   /** Its doorbell; undefined between the death of a thread and the start of the next one. */
   get bell(): Doorbell | undefined {
     return this.#thread?.bell
+  }
+
+  /**
+   * There is something new, `length` long. Whoever rings may lose the processor to the thread it wakes, so that is done
+   * when this turn of the event loop is over, or when much has come together.
+   */
+  ringSoon(length: number): void {
+    this.#unrungLength += length
+    if (this.#unrungLength >= RING_LENGTH) this.#ring()
+    else if (!this.#ringsSoon) {
+      this.#ringsSoon = true
+      setImmediate(this.#ringLater)
+    }
+  }
+
+  #ring(): void {
+    this.#unrungLength = 0
+    this.#thread?.bell.ring()
   }
 
   add(output: PoolOutput): void {
