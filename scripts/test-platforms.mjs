@@ -12,7 +12,8 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  rmSync
+  rmSync,
+  writeFileSync
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -109,6 +110,8 @@ process.exitCode = isBad ? 1 : 0
 function install() {
   const application = join(folder, 'application')
   mkdirSync(application)
+  // npm would else look for one in the folders above.
+  writeFileSync(join(application, 'package.json'), '{ "name": "application", "private": true }')
   const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]
   const [{ filename }] = JSON.parse(need('npm', pack, { cwd: root }))
   const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))

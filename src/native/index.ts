@@ -175,7 +175,7 @@ export const whyNoAddon: string | undefined = loaded.reason
 
 /** A sentence for what is refused without the addon. */
 export function needsAddon(what: string): string {
-  return `${what} needs the native addon: ${whyNoAddon ?? 'this one has no such function'}`
+  return `${what} needs the native addon: ${whyNoAddon ?? `on ${process.platform} it has no such function`}`
 }
 
 function refuseLock(): never {

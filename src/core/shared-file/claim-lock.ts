@@ -7,6 +7,7 @@ import { firstUserSlot, type LockState, userSlots, writeSlot } from '../../forma
 import type { Disk } from '../../io/disk.ts'
 import { lockedBytes } from '../../io/kernel-locks.ts'
 import type { OpenFile, OpenOptions } from '../../io/open-file.ts'
+import { whyNoAddon } from '../../native/index.ts'
 import { Claim, describeOwner } from './claim.ts'
 import type { Lock } from './lock.ts'
 import { StateFile } from './state-file.ts'
@@ -118,7 +119,7 @@ export class ClaimLock implements Lock {
   }
 
   #notNow(): undefined {
-    this.#obstacle = 'in use by others, and without the native addon this process cannot share it with them'
+    this.#obstacle = `in use by others, and without the native addon this process cannot share it with them (${whyNoAddon})`
     return undefined
   }
 

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { seed } from '../../helpers/random.ts'
+import { built } from '../../helpers/script.ts'
 import { isLong, sized } from '../../helpers/sized.ts'
 
 const root = join(import.meta.dirname, '../../..')
@@ -27,8 +28,8 @@ function obstacle(): string | undefined {
 /** Runs these tests with such an addon, and expects them to pass without a word of a sanitizer. */
 function expectClean(tests: readonly string[]): void {
   const build = [join(root, 'scripts/build-native.mjs'), '--sanitize=address,undefined']
-  const built = spawnSync(process.execPath, build, { encoding: 'utf8' })
-  expect([built.status, built.stderr]).toEqual([0, ''])
+  const compiled = spawnSync(process.execPath, build, { encoding: 'utf8' })
+  expect([compiled.status, compiled.stderr]).toEqual([0, ''])
   const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } }
   const libc = header.glibcVersionRuntime === undefined ? '-musl' : ''
   const binary = join(root, 'build/sanitized', `linux-${process.arch}${libc}`, 'logboom.node')
@@ -40,6 +41,10 @@ function expectClean(tests: readonly string[]): void {
     ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=0:exitcode=99:detect_odr_violation=0',
     UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1'
   }
+  // One that does not load would leave everything to the portable code, in which no sanitizer finds anything.
+  const loads = `import(${built('native/index.js')}).then(({ addonFile }) => console.log(addonFile))`
+  const loaded = spawnSync(process.execPath, ['-e', loads], { env, encoding: 'utf8' })
+  expect(loaded.stdout.trim()).toBe(binary)
   const vitest = join(root, 'node_modules/vitest/vitest.mjs')
   const run = spawnSync(process.execPath, [vitest, 'run', ...tests, '--testTimeout=120000'], {
     cwd: root,
