@@ -220,7 +220,7 @@ export class Shipper extends EventEmitter<ShipperEvents> {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
       signal.throwIfAborted()
       try {
-        const refusals = await this.#target.send(batch, signal)
+        const refusals = await untilStopped(this.#target.send(batch, signal), signal)
         if (refusals.length > 0) this.#reject(batch.stream, refusals)
         this.#recovered()
         return
@@ -308,4 +308,18 @@ function refusedError({ name }: ShipTarget, error: Error): LogboomError {
   return new LogboomError('ERR_TARGET', `${name} refuses what is shipped: ${errorMessage(error)}`, {
     cause: error
   })
+}
+
+/** A target that does not heed the signal must not hold up `stop`. */
+async function untilStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop = (): void => {}
+  const stopped = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason)
+    signal.addEventListener('abort', stop)
+  })
+  try {
+    return await Promise.race([work, stopped])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
 }

@@ -19,7 +19,7 @@ import { sized } from '../helpers/sized.ts'
 import { until } from '../helpers/until.ts'
 
 const credentials = { accessKeyId: 'key', secretAccessKey: 'secret' }
-const kills = sized(100, 4)
+const kills = sized(100, 6)
 
 /** The records of all objects, in the order of their names. */
 async function recordsIn(url: string): Promise<string[]> {
