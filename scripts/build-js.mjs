@@ -29,6 +29,7 @@ const internal = [
   'io/disk',
   'native/index',
   'readers/read-records',
+  'ship/shipper',
   'transports/pool/pool-thread',
   'transports/winston/transport-options'
 ]

@@ -1,5 +1,5 @@
 // Writes what comes from the code, so that it cannot disagree with it: the option tables of docs/<kind>.md and
-// docs/reading.md, docs/errors.md, docs/cli.md, the README's figures from bench/results; and from the registry of sinks
+// docs/reading.md, docs/shipping.md, docs/errors.md, docs/cli.md, the README's figures from bench/results; and from the registry of sinks
 // their pino targets, winston transports and package exports. Usage: npm run docs
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -8,6 +8,7 @@ import { commands } from '../dist/cli/commands.js'
 import { commandHelp, generalHelp } from '../dist/cli/help.js'
 import { sinks } from '../dist/core/registry.js'
 import { readOptions } from '../dist/readers/read-records.js'
+import { shipperOptions } from '../dist/ship/shipper.js'
 import { transportOptions } from '../dist/transports/winston/transport-options.js'
 import { benchTables } from './bench-tables.mjs'
 
@@ -163,6 +164,7 @@ for (const [kind, { options }] of Object.entries(sinks))
   fill(`docs/${kind}.md`, 'options', optionTable(options))
 update('docs/errors.md', errorPage)
 fill('docs/reading.md', 'options', optionTable(readOptions))
+fill('docs/shipping.md', 'options', optionTable(shipperOptions))
 fill('docs/winston.md', 'options', optionTable(transportOptions))
 update('docs/cli.md', cliPage)
 fill(

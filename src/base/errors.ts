@@ -46,6 +46,11 @@ export const errorTable = {
     action:
       "Begin at 'start' to read what is left. So that it does not happen again, keep backups longer than a reader may need."
   },
+  ERR_TARGET: {
+    what: 'What a shipper sends to is refused by its target for good: a whole batch, or more records in a minute than `maxRejected`.',
+    safe: 'Nothing was passed over but what is in the file of rejected records; the checkpoint stands before everything else that was not taken.',
+    action: "The message has the target's reason; correct the configuration and start the shipper again."
+  },
   ERR_LOCK_TIMEOUT: {
     what: 'Another process or thread held the lock of the file, or had claimed it without the native addon, for longer than `lockTimeout`.',
     safe: 'Records wait in memory (within `maxBufferBytes`) and are written as soon as the lock is free.',

@@ -8,6 +8,7 @@ import { pipe } from './pipe.ts'
 import { recover } from './recover.ts'
 import { repair } from './repair.ts'
 import { rotate } from './rotate.ts'
+import { ship } from './ship.ts'
 import { tail } from './tail.ts'
 import { verify } from './verify.ts'
 
@@ -21,5 +22,6 @@ export const commands: readonly Command[] = [
   recover,
   rotate,
   pipe,
-  convert
+  convert,
+  ship
 ]

@@ -1,0 +1,107 @@
+// Ships to object storage with the interface of S3: one object for each batch. Its key is made of the range of the records,
+// so that a batch that is sent again has the same key and the same records, and is there once.
+import { createHash } from 'node:crypto'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import { LogboomError } from '../../base/errors.ts'
+import { encodeRecord, maxRecordBytes } from '../../formats/binary-file.ts'
+import { failureOf, type Refusal, requestSignal, type ShipBatch, type ShipTarget } from '../target.ts'
+
+const compress = promisify(gzip)
+const HASH_HEADER = 'x-amz-meta-logboom-sha256'
+const SEQUENCE_DIGITS = 12
+
+export interface S3Options {
+  /** `https://<endpoint>/<bucket>/<prefix>` */
+  readonly url: string
+  readonly region?: string
+  /** From the environment variables of AWS by default. */
+  readonly credentials?: { accessKeyId: string; secretAccessKey: string; sessionToken?: string | undefined }
+}
+
+/** Rejects with `ERR_OPTION` without credentials, and with `ERR_UNSUPPORTED` without the package aws4fetch. */
+export async function createS3Target({
+  url,
+  region = 'us-east-1',
+  credentials
+}: S3Options): Promise<ShipTarget> {
+  const { accessKeyId, secretAccessKey, sessionToken } = credentials ?? fromEnvironment()
+  const { AwsClient } = await import('aws4fetch').catch((cause) => {
+    const message = "shipping to S3 needs the package 'aws4fetch': npm install aws4fetch"
+    throw new LogboomError('ERR_UNSUPPORTED', message, { cause })
+  })
+  const session = sessionToken === undefined ? {} : { sessionToken }
+  const client = new AwsClient({
+    accessKeyId,
+    secretAccessKey,
+    ...session,
+    region,
+    service: 's3',
+    retries: 0
+  })
+  const base = url.replace(/\/+$/, '')
+  return {
+    name: 's3',
+    guarantee:
+      'every record is in exactly one object, in order by the names of the objects, as long as the checkpoint is kept',
+    splits: false,
+    maxInFlight: 4,
+    async send(batch: ShipBatch, signal: AbortSignal): Promise<readonly Refusal[]> {
+      const content = contentOf(batch)
+      const hash = sha256(content)
+      const body = await compress(content)
+      const key = `${base}/${keyOf(batch)}`
+      const response = await client.fetch(key, {
+        method: 'PUT',
+        body,
+        signal: requestSignal(signal),
+        headers: {
+          'if-none-match': '*',
+          'content-type': batch.areLines ? 'application/x-ndjson' : 'application/octet-stream',
+          'content-length': String(body.length),
+          'x-amz-content-sha256': sha256(body),
+          [HASH_HEADER]: hash
+        }
+      })
+      if (response.ok) return []
+      if (response.status !== 412) throw await failureOf(response, `PUT ${key}`)
+      // It is there: sent before, and the answer was lost or not noted.
+      const found = await client.fetch(key, { method: 'HEAD', signal: requestSignal(signal) })
+      if (!found.ok) throw await failureOf(found, `HEAD ${key}`)
+      if (found.headers.get(HASH_HEADER) === hash) return []
+      throw new LogboomError('ERR_CORRUPT', `${key} is there with other records`, { path: key })
+    }
+  }
+}
+
+/** Sorted by name, the objects of a stream are in the order of their records. */
+function keyOf({ log, stream, sequence, rangeHash, areLines }: ShipBatch): string {
+  const number = String(sequence).padStart(SEQUENCE_DIGITS, '0')
+  return `${encodeURIComponent(log)}/${stream}/${number}-${rangeHash}.${areLines ? 'log' : 'bin'}.gz`
+}
+
+/** Lines, or records of a binary file: either can be read with `logboom cat`. */
+function contentOf({ records, areLines }: ShipBatch): Buffer {
+  if (areLines) return Buffer.concat(records.flatMap(({ data }) => [data, Buffer.from('\n')]))
+  const bytes = Buffer.alloc(records.reduce((sum, { data }) => sum + maxRecordBytes(data), 0))
+  let end = 0
+  for (const { data } of records) end = encodeRecord(bytes, end, data)
+  return bytes.subarray(0, end)
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+function fromEnvironment() {
+  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = process.env
+  if (AWS_ACCESS_KEY_ID === undefined || AWS_SECRET_ACCESS_KEY === undefined) {
+    const names = 'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
+    throw new LogboomError('ERR_OPTION', `shipping to S3 needs ${names} in the environment`)
+  }
+  return {
+    accessKeyId: AWS_ACCESS_KEY_ID,
+    secretAccessKey: AWS_SECRET_ACCESS_KEY,
+    sessionToken: AWS_SESSION_TOKEN
+  }
+}

@@ -1,0 +1,192 @@
+// Shipping to real servers: killed on either side again and again, and counted by reading the server.
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { AwsClient } from 'aws4fetch'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { RotatingFile } from '../../src/core/rotating-file/rotating-file.ts'
+import { WriteAheadLog } from '../../src/core/wal/write-ahead-log.ts'
+import { native } from '../../src/native/index.ts'
+import { Shipper } from '../../src/ship/shipper.ts'
+import { createElasticsearchTarget } from '../../src/ship/targets/elasticsearch.ts'
+import { createLokiTarget } from '../../src/ship/targets/loki.ts'
+import { createS3Target } from '../../src/ship/targets/s3.ts'
+import { type Engine, hasEngine, startS3, startVictoriaLogs } from '../helpers/engines.ts'
+import { createFolder } from '../helpers/folder.ts'
+import { random } from '../helpers/random.ts'
+import { built, startProcess } from '../helpers/script.ts'
+import { sized } from '../helpers/sized.ts'
+import { until } from '../helpers/until.ts'
+
+const credentials = { accessKeyId: 'key', secretAccessKey: 'secret' }
+const kills = sized(100, 6)
+
+/** The records of all objects, in the order of their names. */
+async function recordsIn(url: string): Promise<string[]> {
+  const client = new AwsClient({ ...credentials, service: 's3', region: 'us-east-1' })
+  const keys: string[] = []
+  for (let after = ''; ; ) {
+    const query = `list-type=2&prefix=app/&start-after=${encodeURIComponent(after)}`
+    const text = await (await client.fetch(`${url}/logs?${query}`)).text()
+    const found = [...text.matchAll(/<Key>([^<]+)<\/Key>/g)].map(([, key]) => key)
+    keys.push(...found.filter((key) => key > after))
+    if (found.length === 0 || !text.includes('<IsTruncated>true')) break
+    after = found[found.length - 1]
+  }
+  const records: string[] = []
+  for (const key of keys.sort()) {
+    const body = await (await client.fetch(`${url}/logs/${key}`)).arrayBuffer()
+    records.push(...gunzipSync(Buffer.from(body)).toString().split('\n').slice(0, -1))
+  }
+  return records
+}
+
+function shipCode(kind: 's3' | 'elasticsearch' | 'loki', url: string, source: string): string {
+  const create = {
+    s3: 'createS3Target',
+    elasticsearch: 'createElasticsearchTarget',
+    loki: 'createLokiTarget'
+  }[kind]
+  return `import { Shipper, ${create} } from ${built('index.js')}
+    const target = await ${create}({ url: ${JSON.stringify(url)}, credentials: ${JSON.stringify(credentials)} })
+    const shipper = new Shipper({ source: ${JSON.stringify(source)}, target, batchRecords: 20, batchAge: 20 })
+    console.log('ready')
+    await shipper.run()`
+}
+
+const line = (i: number) => JSON.stringify({ time: 1_700_000_000_000 + i, n: i, msg: `record ${i}` })
+
+describe.skipIf(!hasEngine('gofakes3') || !native.canLock)(
+  'S3 (skipped where npm run test:engines did not get gofakes3)',
+  () => {
+    test(`killed ${kills} times while the log rotates: every record is there once, in order`, {
+      timeout: 600_000
+    }, async () => {
+      const { url } = await startS3()
+      const path = join(createFolder(), 'app')
+      const log = new RotatingFile({ path, maxBytes: 4000, compress: 'gzip', fallback: false })
+      onTestFinished(() => log.close().catch(() => {}))
+      let written = 0
+      let isWriting = true
+      const writing = (async () => {
+        for (; isWriting; await new Promise((resolve) => setTimeout(resolve, 5)))
+          for (let i = 0; i < 5; i++) log.writeLine(line(written++))
+      })()
+      for (let kill = 0; kill < kills; kill++) {
+        const child = await startProcess(shipCode('s3', `${url}/logs`, path))
+        await new Promise((resolve) => setTimeout(resolve, random() * 300))
+        child.kill('SIGKILL')
+        await new Promise((resolve) => child.once('exit', resolve))
+      }
+      isWriting = false
+      await writing
+      await log.close()
+      const target = await createS3Target({ url: `${url}/logs`, credentials })
+      const shipper = new Shipper({ source: path, target, follow: false })
+      await shipper.run()
+      expect(await recordsIn(url)).toEqual(Array.from({ length: written }, (_, i) => line(i)))
+      expect(shipper.stats().records).toBeLessThan(written)
+    })
+
+    test('the server is killed and started again: nothing is missing or there twice', {
+      timeout: 120_000
+    }, async () => {
+      const engine = await startS3()
+      const path = join(createFolder(), 'app')
+      writeFileSync(path, '')
+      const target = await createS3Target({ url: `${engine.url}/logs`, credentials })
+      const shipper = new Shipper({ source: path, target, batchRecords: 10, batchAge: 10 })
+      const seen: string[] = []
+      shipper.on('degraded', () => seen.push('degraded')).on('recovered', () => seen.push('recovered'))
+      const running = shipper.run()
+      let written = 0
+      for (let kill = 0; kill < sized(10, 2); kill++) {
+        for (let i = 0; i < 50; i++) appendFileSync(path, `${line(written++)}\n`)
+        await engine.kill()
+        for (let i = 0; i < 50; i++) appendFileSync(path, `${line(written++)}\n`)
+        await until(() => seen.length % 2 === 1, { timeoutMs: 20_000 })
+        await engine.start()
+        await until(() => shipper.stats().records === written, { timeoutMs: 60_000 })
+      }
+      await shipper.stop()
+      await running
+      expect(seen.slice(0, 2)).toEqual(['degraded', 'recovered'])
+      expect(await recordsIn(engine.url)).toEqual(Array.from({ length: written }, (_, i) => line(i)))
+    })
+
+    test('an object of other records in the place of a batch is an error, and stays', async () => {
+      const { url } = await startS3()
+      const path = join(createFolder(), 'app')
+      writeFileSync(path, `${line(0)}\n`)
+      const target = await createS3Target({ url: `${url}/logs`, credentials })
+      const batch = {
+        stream: '0'.repeat(16),
+        log: 'app',
+        areLines: true,
+        sequence: 0,
+        rangeHash: 'a'.repeat(16)
+      }
+      const record = (text: string) => ({ data: Buffer.from(text), number: 0, timeMs: 0 })
+      const { signal } = new AbortController()
+      expect(await target.send({ ...batch, records: [record('one')] }, signal)).toEqual([])
+      expect(await target.send({ ...batch, records: [record('one')] }, signal)).toEqual([])
+      await expect(target.send({ ...batch, records: [record('two')] }, signal)).rejects.toThrow(
+        /with other records/
+      )
+      expect(await recordsIn(url)).toEqual(['one'])
+    })
+  }
+)
+
+describe.skipIf(!hasEngine('victoria-logs') || !native.canLock)(
+  'HTTP (skipped where npm run test:engines did not get victoria-logs)',
+  () => {
+    async function numbersIn({ url }: Engine): Promise<number[]> {
+      const body = new URLSearchParams({ query: 'n:* | fields n', limit: '1000000' })
+      const response = await fetch(`${url}/select/logsql/query`, { method: 'POST', body })
+      const found = (await response.text()).split('\n').filter((text) => text !== '')
+      return found.map((text) => Number(JSON.parse(text).n))
+    }
+    const places = {
+      elasticsearch: '/insert/elasticsearch/_bulk?_time_field=@timestamp&_msg_field=msg',
+      loki: '/insert/loki/api/v1/push'
+    }
+
+    test.each(['elasticsearch', 'loki'] as const)(
+      `${'%s'}: shipper killed ${kills} times, every record is there`,
+      { timeout: 600_000 },
+      async (kind) => {
+        const engine = await startVictoriaLogs()
+        const url = `${engine.url}${places[kind]}`
+        const walDir = join(createFolder(), 'app')
+        const log = await WriteAheadLog.open({ walDir, segmentBytes: 8192, fallback: false })
+        onTestFinished(() => log.close().catch(() => {}))
+        let written = 0
+        const write = async () => {
+          const now = Date.now()
+          await log.log(
+            Array.from({ length: 30 }, () => JSON.stringify({ time: now, n: written++, msg: 'x' }))
+          )
+        }
+        for (let kill = 0; kill < kills; kill++) {
+          await write()
+          const child = await startProcess(shipCode(kind, url, walDir))
+          await write()
+          await new Promise((resolve) => setTimeout(resolve, random() * 200))
+          child.kill('SIGKILL')
+          await new Promise((resolve) => child.once('exit', resolve))
+        }
+        const target = kind === 'loki' ? createLokiTarget({ url }) : createElasticsearchTarget({ url })
+        const shipper = new Shipper({ source: walDir, target, follow: false })
+        await shipper.run()
+        const expected = Array.from({ length: written }, (_, i) => i)
+        await until(async () => new Set(await numbersIn(engine)).size === written, { timeoutMs: 30_000 })
+        expect([...new Set(await numbersIn(engine))].sort((a, b) => a - b)).toEqual(expected)
+        expect(JSON.parse(readFileSync(shipper.checkpointPath, 'utf8'))).toMatchObject({
+          records: written,
+          pending: []
+        })
+      }
+    )
+  }
+)
