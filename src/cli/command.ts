@@ -13,11 +13,13 @@ export interface CliOption {
   readonly value?: string
   /** On by default, so that the help shows --[no-]name. */
   readonly negatable?: boolean
+  /** May be given several times; the value is a list. */
+  readonly multiple?: boolean
   readonly text: string
 }
 
 /** Values as `node:util` parseArgs returns them. */
-export type CliValues = Readonly<Record<string, string | boolean | undefined>>
+export type CliValues = Readonly<Record<string, string | boolean | readonly string[] | undefined>>
 
 export interface Command {
   readonly name: string
@@ -40,6 +42,17 @@ export class UsageError extends Error {}
 export function wholeNumber(name: string, text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text)
   throw new UsageError(`--${name} must be a whole number, got ${JSON.stringify(text)}`)
+}
+
+/** The whole number ≥ 0 of an option; undefined if it was not given. */
+export function countOf(values: CliValues, name: string): number | undefined {
+  const text = values[name]
+  return text === undefined ? undefined : wholeNumber(name, text as string)
+}
+
+/** What was given for an option that may be given several times. */
+export function valuesOf(values: CliValues, name: string): readonly string[] {
+  return (values[name] ?? []) as readonly string[]
 }
 
 /** Tells what is no damage and no error. */

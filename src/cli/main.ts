@@ -62,8 +62,8 @@ function parse(command: Command, args: readonly string[]): { positionals: string
 }
 
 function parserOptions(options: Readonly<Record<string, CliOption>>) {
-  const entries = Object.entries(options).map(([name, { type, short }]) => {
-    return [name, short === undefined ? { type } : { type, short }] as const
+  const entries = Object.entries(options).map(([name, { type, short, multiple = false }]) => {
+    return [name, short === undefined ? { type, multiple } : { type, short, multiple }] as const
   })
   return Object.fromEntries(entries)
 }

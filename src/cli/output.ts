@@ -1,9 +1,12 @@
 // Writes records to stdout in the form the user chose: fast, in large pieces, and waiting for a slow reader.
 import { isUtf8 } from 'node:buffer'
+import { isatty } from 'node:tty'
 import { batchLength, type LogRecord, type RecordBatch, recordAt } from '../readers/reader.ts'
 import type { CliOption, CliValues } from './command.ts'
 import { UsageError } from './command.ts'
+import type { Shape } from './find/shape.ts'
 import { Stdout } from './stdout.ts'
+import { terminalBytes, terminalText } from './terminal-text.ts'
 
 const BUFFER_BYTES = 256 * 1024
 const JSON_CHARACTERS = 64 * 1024
@@ -18,7 +21,7 @@ export const outputOptions = {
   },
   raw: {
     type: 'boolean',
-    text: 'The bytes as they are in the log: lines with their line ends, binary records back to back.'
+    text: 'The bytes as they are in the log: lines with their line ends, binary records back to back. Without it, control characters in records reach a terminal as escapes such as \\u001b.'
   },
   framed: { type: 'boolean', text: 'Before each record its length as 4 bytes, big endian; no line ends.' }
 } as const satisfies Record<string, CliOption>
@@ -34,18 +37,26 @@ export function outputForm(values: CliValues): OutputForm {
 export class Output {
   readonly #stdout = new Stdout()
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES)
+  readonly #shape: Shape | undefined
+  readonly #isTerminal = isatty(1)
   #filled = 0
+
+  /** Records are printed in this shape; as they are by default. */
+  constructor(shape?: Shape) {
+    this.#shape = shape
+  }
 
   /** Writes all records of a batch. */
   async batch(batch: RecordBatch, form: OutputForm): Promise<void> {
     const { lines } = batch
-    if (lines !== undefined && (form === 'lines' || form === 'raw')) {
+    const isPlain = this.#shape === undefined && (form === 'raw' || (form === 'lines' && !this.#isTerminal))
+    if (lines !== undefined && isPlain) {
       await this.bytes(lines)
       // The unterminated end of a file must not run into the first line of the next one.
       if (form === 'lines' && lines[lines.length - 1] !== NEWLINE) await this.bytes(NEWLINE_BYTES)
       return
     }
-    if (form === 'json') return this.#jsonBatch(batch)
+    if (form === 'json' && this.#shape === undefined) return this.#jsonBatch(batch)
     const length = batchLength(batch)
     for (let at = 0; at < length; at++) {
       const written = this.record(recordAt(batch, at), form, batch.areLines)
@@ -58,7 +69,7 @@ export class Output {
     const length = batchLength(batch)
     let text = ''
     for (let at = 0; at < length; at++) {
-      text += `${toJson(recordAt(batch, at))}\n`
+      text += `${this.#toJson(recordAt(batch, at))}\n`
       if (text.length < JSON_CHARACTERS && at < length - 1) continue
       await this.text(text)
       text = ''
@@ -70,12 +81,14 @@ export class Output {
    * for.
    */
   record(record: LogRecord, form: OutputForm, isLine = false): Promise<void> | undefined {
-    const { data } = record
-    if (form === 'json') return this.#put(Buffer.from(toJson(record)), NEWLINE_BYTES)
+    const data = this.#shape === undefined ? record.data : this.#shape.of(record.data)
+    if (form === 'json') return this.#put(Buffer.from(this.#toJson(record, data)), NEWLINE_BYTES)
     if (form === 'raw') return this.#put(data, isLine ? NEWLINE_BYTES : undefined)
     // Programs that log whole lines have the line end in the record.
-    if (form === 'lines')
-      return this.#put(data, data[data.length - 1] === NEWLINE ? undefined : NEWLINE_BYTES)
+    if (form === 'lines') {
+      const shown = this.#isTerminal && this.#shape?.isForTerminal !== true ? terminalBytes(data) : data
+      return this.#put(shown, shown[shown.length - 1] === NEWLINE ? undefined : NEWLINE_BYTES)
+    }
     const prefix = Buffer.allocUnsafe(4)
     prefix.writeUInt32BE(data.length)
     return this.#put(prefix, data)
@@ -94,6 +107,12 @@ export class Output {
     const filled = this.#filled
     this.#filled = 0
     await this.#stdout.write(this.#buffer.subarray(0, filled))
+  }
+
+  #toJson(record: LogRecord, data?: Buffer): string {
+    const text = toJson(record, data)
+    // JSON leaves the second block of control characters as it is.
+    return this.#isTerminal ? terminalText(text) : text
   }
 
   #put(first: Uint8Array, second?: Uint8Array): Promise<void> | undefined {
@@ -120,7 +139,8 @@ export class Output {
 }
 
 /** Bytes that are no UTF-8 are shown with replacement characters and given whole as base64. */
-function toJson({ data, file, offset, index, event }: LogRecord): string {
+function toJson({ data: own, file, offset, index, event }: LogRecord, shaped?: Buffer): string {
+  const data = shaped ?? own
   const binary = isUtf8(data) ? '' : `,"base64":"${data.toString('base64')}"`
   const place = `"file":${JSON.stringify(file)},"offset":${offset}`
   const indexText = index === undefined ? '' : `,"index":${index}`

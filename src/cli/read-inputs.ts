@@ -16,7 +16,8 @@ import { complain, type ExitCode, exitCodes, tell } from './command.ts'
 import { Progress } from './progress.ts'
 import { ReaderGone } from './stdout.ts'
 
-export interface ReadInputsOptions extends Pick<ContextOptions, 'from' | 'follow' | 'includeUnterminated'> {
+export interface ReadInputsOptions
+  extends Pick<ContextOptions, 'from' | 'follow' | 'includeUnterminated' | 'span'> {
   format: string
   onCorrupt: OnCorrupt
   /** Whether records go to stdout, which then must not be disturbed by a progress bar. */
@@ -72,15 +73,20 @@ export async function forEachLog(
   return worst
 }
 
-/** Calls `use` with every batch. Damage and errors go to stderr; returns the exit code they mean. */
+/**
+ * Calls `use` with every batch, until it returns false. Damage and errors go to stderr; returns the exit code they
+ * mean.
+ */
 export async function readInputs(
   paths: readonly string[],
   options: ReadInputsOptions,
-  use: (batch: RecordBatch) => Promise<void>
+  use: (batch: RecordBatch) => Promise<unknown>
 ): Promise<ExitCode> {
   const progress = await createProgress(paths, options)
   let worst: ExitCode = exitCodes.fine
+  let isEnough = false
   for (const path of paths) {
+    if (isEnough) break
     const report: DamageReport = emptyReport()
     const context = createContext({
       ...options,
@@ -91,7 +97,10 @@ export async function readInputs(
     const batches =
       path === '-' ? readStdin(options.format, context) : readBatches(path, options.format, context)
     try {
-      for await (const batch of batches) await use(batch)
+      for await (const batch of batches) {
+        isEnough = (await use(batch)) === false
+        if (isEnough) break
+      }
     } catch (error) {
       progress?.end()
       if (error instanceof ReaderGone) throw error

@@ -28,7 +28,7 @@ export function optionsFrom(specs: OptionSpecs, values: CliValues): Record<strin
     // Given by two names it is given twice, and the check says so.
     for (const each of [name, ...(spec.aliases ?? [])]) {
       const value = values[flagName(each)]
-      if (value !== undefined) options[each] = typeof value === 'boolean' ? value : convert(spec, value)
+      if (value !== undefined) options[each] = typeof value === 'string' ? convert(spec, value) : value
     }
   }
   return options

@@ -2,9 +2,13 @@
 import { BatchMerger } from '../readers/engine/batch-merger.ts'
 import { createContext, type DamageReport, emptyReport } from '../readers/engine/context.ts'
 import { readBatches } from '../readers/engine/read-batches.ts'
+import { ReadCursors, readFrom } from '../readers/engine/read-cursors.ts'
+import { findLogs } from '../readers/find-logs.ts'
 import { batchLength, type LogRecord, type ReadFrom, recordAt } from '../readers/reader.ts'
 import { type Command, complain, type ExitCode, exitCodes, tell, UsageError, wholeNumber } from './command.ts'
 import { CursorFile, cursorOptions } from './cursors.ts'
+import { filterOptions, RecordFilter, remarkOn } from './find/record-filter.ts'
+import { recordShape, shapeOptions } from './find/shape.ts'
 import { expandInputs, formatOption, inputFormat } from './inputs.ts'
 import { Output, type OutputForm, outputForm, outputOptions } from './output.ts'
 import { readInputs } from './read-inputs.ts'
@@ -22,8 +26,10 @@ folder, are mixed as records arrive. Without -f, - is stdin.`,
       type: 'string',
       short: 'n',
       value: 'count',
-      text: 'How many records of each log to begin with (10), or all.'
+      text: 'How many records of each log to begin with (10), or all. With a filter, so many of those that are wanted.'
     },
+    ...filterOptions,
+    ...shapeOptions,
     ...formatOption,
     ...outputOptions,
     ...cursorOptions
@@ -31,6 +37,7 @@ folder, are mixed as records arrive. Without -f, - is stdin.`,
   examples: [
     'logboom tail -f app.log | pino-pretty',
     'logboom tail -n 100 app.log',
+    'logboom tail -f --level ">=error" --pretty logs/',
     'logboom tail -f -n 0 --json logs/ | jq -r "[.event, .data] | @tsv"'
   ],
   async run(positionals, values) {
@@ -40,82 +47,85 @@ folder, are mixed as records arrive. Without -f, - is stdin.`,
     const count = lines === 'all' ? Number.POSITIVE_INFINITY : wholeNumber('lines', lines)
     const paths = await expandInputs(positionals, format)
     const cursor = CursorFile.of(values, paths)
-    const output = new Output()
+    const filter = RecordFilter.of(values)
+    const output = new Output(await recordShape(values))
+    const printer: Printer = { format, count, filter, output, form }
     if (values.follow === true) {
       if (paths.includes('-')) throw new UsageError('stdin cannot be followed; leave out -f')
-      return follow(paths, format, fromLast(count), output, form, cursor)
+      if (values.until !== undefined) throw new UsageError('--until is for what was written; leave out -f')
+      return follow(paths, printer, cursor)
     }
     if (cursor.from !== undefined || cursor.isKept)
       throw new UsageError('--from and --cursor-file are for tail -f; logboom cat takes them, too')
     let worst: ExitCode = exitCodes.fine
     for (const path of paths) {
-      const code =
-        path === '-'
-          ? await lastOfStdin(format, count, output, form)
-          : await last(path, format, count, output, form)
+      const isSought = path === '-' || filter !== undefined
+      const code = isSought ? (await lastSought(path, printer, true)).code : await last(path, printer)
       worst = Math.max(worst, code) as ExitCode
     }
     await output.flush()
+    remarkOn(filter)
     return worst
   }
+}
+
+/** What is read, and how it is printed. */
+interface Printer {
+  readonly format: string
+  readonly count: number
+  readonly filter: RecordFilter | undefined
+  readonly output: Output
+  readonly form: OutputForm
 }
 
 function fromLast(count: number): ReadFrom {
   return count === Number.POSITIVE_INFINITY ? 'start' : { last: count }
 }
 
-function last(
-  path: string,
-  format: string,
-  count: number,
-  output: Output,
-  form: OutputForm
-): Promise<ExitCode> {
+function last(path: string, { format, count, output, form }: Printer): Promise<ExitCode> {
   const options = { format, onCorrupt: 'skip-file', includeUnterminated: true, writesToStdout: true } as const
   return readInputs([path], { ...options, from: fromLast(count) }, (batch) => output.batch(batch, form))
 }
 
-/** A stream has no end to begin at, so the last records are kept until it has ended. */
-async function lastOfStdin(
-  format: string,
-  count: number,
-  output: Output,
-  form: OutputForm
-): Promise<ExitCode> {
+/**
+ * Prints the last records that are found only by reading everything: a stream has no end to begin at, and of a filter
+ * nobody knows how far back it reaches. Returns a cursor behind all that was read, where there was something.
+ */
+async function lastSought(
+  path: string,
+  { format, count, filter, output, form }: Printer,
+  includeUnterminated: boolean
+): Promise<{ code: ExitCode; cursor: string | undefined }> {
   const kept: LogRecord[] = []
+  const cursors = new ReadCursors('start')
   let areLines: boolean | undefined
-  const options = {
-    format,
-    onCorrupt: 'skip-file',
-    includeUnterminated: true,
-    writesToStdout: false
-  } as const
-  const code = await readInputs(['-'], options, async (batch) => {
-    const length = batchLength(batch)
-    areLines = batch.areLines
-    for (let at = Math.max(0, length - count); at < length; at++) {
-      const record = recordAt(batch, at)
-      kept.push({ ...record, data: Buffer.from(record.data) })
+  const options = { format, onCorrupt: 'skip-file', span: filter?.span, includeUnterminated } as const
+  const code = await readInputs([path], { ...options, writesToStdout: false }, async (batch) => {
+    const wanted = filter === undefined ? batch : filter.keep(batch)
+    if (wanted !== undefined && count === Number.POSITIVE_INFINITY) await output.batch(wanted, form)
+    else if (wanted !== undefined) {
+      const length = batchLength(wanted)
+      areLines = wanted.areLines
+      for (let at = Math.max(0, length - count); at < length; at++) {
+        const record = recordAt(wanted, at)
+        kept.push({ ...record, data: Buffer.from(record.data) })
+      }
+      if (kept.length > count) kept.splice(0, kept.length - count)
     }
-    if (kept.length > count) kept.splice(0, kept.length - count)
+    if (path !== '-') cursors.leave(batch, batchLength(batch))
   })
   for (const record of kept) await output.record(record, form, areLines)
-  return code
+  return { code, cursor: path === '-' ? undefined : cursors.text(undefined, 0) }
 }
 
-async function follow(
-  paths: readonly string[],
-  format: string,
-  from: ReadFrom,
-  output: Output,
-  form: OutputForm,
-  cursor: CursorFile
-): Promise<ExitCode> {
+async function follow(paths: readonly string[], printer: Printer, cursor: CursorFile): Promise<ExitCode> {
+  const { format, count, filter, output, form } = printer
   const merger = new BatchMerger(new AbortController().signal)
   const report: DamageReport = emptyReport()
   for (const path of paths) {
+    const from = cursor.from ?? (filter === undefined ? fromLast(count) : await beginSought(path, printer))
     const context = createContext({
-      from: cursor.from ?? from,
+      from,
       follow: true,
       onCorrupt: 'skip-file',
       reuseBuffers: true,
@@ -131,10 +141,20 @@ async function follow(
   }
   merger.close()
   for await (const batch of merger.read()) {
-    await output.batch(batch, form)
+    const wanted = filter === undefined ? batch : filter.keep(batch)
+    if (wanted !== undefined) await output.batch(wanted, form)
     await output.flush()
     cursor.printed(batch)
     cursor.save()
   }
   return exitCodes.fine
+}
+
+/** Prints the last records that are wanted; returns where to go on. */
+async function beginSought(path: string, printer: Printer): Promise<ReadFrom> {
+  if (printer.count === 0) return 'end'
+  if ((await findLogs(path, printer.format)).logs.length === 0) return 'start'
+  const { cursor } = await lastSought(path, printer, false)
+  await printer.output.flush()
+  return cursor === undefined ? 'start' : readFrom(cursor)
 }

@@ -71,9 +71,17 @@ export interface RecordBatch {
   readonly areLines?: boolean | undefined
 }
 
+/** A span of time, both ends included; infinite where it is open. */
+export interface TimeSpan {
+  readonly sinceMs: number
+  readonly untilMs: number
+}
+
 /** What a reader is told, and how it reports. */
 export interface ReadContext {
   readonly from: ReadFrom
+  /** Files that hold no record of this span need not be read; what else is outside is left to who asks. */
+  readonly span?: TimeSpan | undefined
   readonly follow: boolean
   /** Also return what follows the last record end of a live file. */
   readonly includeUnterminated: boolean

@@ -36,6 +36,7 @@ export function createContext(options: ContextOptions = {}): ReadContext {
   let unsettled: Damage | undefined
   return {
     from: options.from ?? 'start',
+    span: options.span,
     follow: options.follow ?? false,
     includeUnterminated: options.includeUnterminated ?? false,
     maxRecordBytes: options.maxRecordBytes ?? DEFAULT_MAX_RECORD_BYTES,

@@ -21,6 +21,7 @@ import { followLog } from './follow-log.ts'
 import type { FinishedFile } from './log-files.ts'
 import type { OpenFile } from './open-file.ts'
 import { type Snapshot, takeSnapshot } from './snapshot.ts'
+import { filesWithin } from './time-span.ts'
 
 /** The records of the log at `path`. See `ReadContext` for where it begins, and whether it ever ends. */
 export async function* readLog(
@@ -34,7 +35,8 @@ export async function* readLog(
       throw notFound(path)
     }
     const begin = await findBegin(format, path, { finished, live }, context)
-    for (let at = begin.file; at < finished.length && !context.signal.aborted; at++) {
+    const { first, end } = await filesWithin(format, finished, context)
+    for (let at = Math.max(begin.file, first); at < end && !context.signal.aborted; at++) {
       const here = at === begin.file ? begin.at : undefined
       if (!(yield* readFinished(format, path, finished[at], context, here))) return
     }
@@ -42,7 +44,7 @@ export async function* readLog(
     const isFinished = live === undefined && finished.length === 1 && finished[0].key === path
     if (context.follow && !isFinished) {
       yield* followLog(format, path, context, { live, at, finished })
-    } else if (live !== undefined) {
+    } else if (live !== undefined && end === finished.length) {
       const { size } = await live.handle.stat()
       const final = context.includeUnterminated && format.readsUnterminated !== false
       const place = await placeOf(format, path, live, placeBehind(finished))

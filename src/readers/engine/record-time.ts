@@ -11,26 +11,27 @@ const MIN_MS = 1e11
  * (without offset: local time). Undefined if it has none.
  */
 export function recordTime(line: Buffer): number | undefined {
-  if (line[0] === 0x7b) {
-    const time = timeOfJson(line)
+  return timeOf(line, parseRecord(line))
+}
+
+/** The object that a JSON line is; undefined for any other line. */
+export function parseRecord(line: Buffer): object | undefined {
+  if (line[0] !== 0x7b) return undefined
+  try {
+    return JSON.parse(line.toString())
+  } catch {
+    return undefined
+  }
+}
+
+/** The time of a line of which `record` is the object, if it is one. */
+export function timeOf(line: Buffer, record: object | undefined): number | undefined {
+  for (const field of record === undefined ? [] : FIELDS) {
+    const time = toMs((record as Record<string, unknown>)[field])
     if (time !== undefined) return time
   }
   const match = ISO_AT_START.exec(line.toString('latin1', 0, 40))
   return match === null ? undefined : toMs(match[1].replace(',', '.'))
-}
-
-function timeOfJson(line: Buffer): number | undefined {
-  let record: Record<string, unknown>
-  try {
-    record = JSON.parse(line.toString())
-  } catch {
-    return undefined
-  }
-  for (const field of FIELDS) {
-    const time = toMs(record[field])
-    if (time !== undefined) return time
-  }
-  return undefined
 }
 
 function toMs(value: unknown): number | undefined {

@@ -10,6 +10,8 @@ import { batchLength, type LogFile, type ReadContext, type Reader, type RecordBa
 import { textReader } from './text.ts'
 
 const LOOK_AGAIN_MS = 200
+/** Clocks of several machines differ. */
+const CLOCK_SLACK_MS = 60_000
 
 /** A spool does not keep where a record ends; what transports write to it are lines. */
 export const spoolReader: Reader = {
@@ -42,6 +44,10 @@ export const spoolReader: Reader = {
   }
 }
 
+function publishedMs(file: string): number {
+  return Number((parsePublishedName(basename(file)) ?? 0n) / 1_000_000n)
+}
+
 function isPublished(name: string): boolean {
   return parsePublishedName(name) !== undefined
 }
@@ -63,8 +69,11 @@ async function* readSpool(
   let files = await publishedFiles(folder)
   if (files.length === 0 && !context.follow) throw notFound(folder)
   const begin = await findBegin(folder, files, context)
+  const sinceMs = (context.span?.sinceMs ?? Number.NEGATIVE_INFINITY) - CLOCK_SLACK_MS
   const finished: ReadContext = { ...context, follow: false, includeUnterminated: true, from: 'start' }
   for (let at = begin.file; at < files.length && !context.signal.aborted; at++) {
+    // Nothing is written to a file after its publication.
+    if (publishedMs(files[at]) < sinceMs) continue
     yield* readFile(folder, files[at], at === begin.file ? { ...finished, from: begin.from } : finished)
   }
   while (context.follow && !context.signal.aborted) {
