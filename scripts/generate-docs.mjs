@@ -139,7 +139,8 @@ function packageExports(text, kinds) {
   // What reads no `exports`: TypeScript with `moduleResolution: node10`, and old bundlers.
   const subpaths = [
     ...kinds.map(({ kind }) => [kind, `transports/pino/${kind}`]),
-    ['winston', 'transports/winston/index']
+    ['winston', 'transports/winston/index'],
+    ['metrics', 'metrics/index']
   ]
   manifest.main = './dist/cjs/index.js'
   manifest.types = './dist/cjs/index.d.ts'
@@ -150,6 +151,7 @@ function packageExports(text, kinds) {
     '.': entry('index'),
     ...Object.fromEntries(kinds.map(({ kind }) => [`./${kind}`, entry(`transports/pino/${kind}`)])),
     './winston': entry('transports/winston/index'),
+    './metrics': entry('metrics/index'),
     './package.json': './package.json'
   }
   return `${JSON.stringify(manifest, undefined, 2)}\n`

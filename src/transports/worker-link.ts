@@ -9,6 +9,7 @@ import type { Dropped } from '../core/queue/byte-queue.ts'
 import type { Kind } from '../core/registry.ts'
 import { ExitDeadline, type ExitPatience, exitDeadline } from '../core/sink/at-exit.ts'
 import type { LaneOptions } from '../core/sink/common-options.ts'
+import { publish } from '../core/sink/channels.ts'
 import type { DroppedEvent, Overflow, SinkStats } from '../core/sink/contract.ts'
 import { Drops } from '../core/sink/drops.ts'
 import { sum } from '../core/sink/intake.ts'
@@ -72,7 +73,10 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   readonly #flushes: Flushes
   readonly #questions: Questions
   readonly #notice: Notice
-  readonly #drops = new Drops((event: DroppedEvent) => this.emit('dropped', event))
+  readonly #drops = new Drops((event: DroppedEvent) => {
+    publish('dropped', this.#options.path, event)
+    this.emit('dropped', event)
+  })
   /** Records dropped on this side, of which the sink knows nothing. */
   #dropped = 0
   #state: LinkState = 'open'
@@ -468,8 +472,9 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     this.#leave('failed')
     this.#drop(this.#lost)
     this.#drops.report()
+    const { code, message } = error
+    publish('failed', this.#options.path, { code, message })
     if (isRunning) {
-      const { code, message } = error
       this.#reason = message
       this.#reportLost()
       this.#announce('warning', [{ code, message, path: this.#options.path }])
@@ -490,7 +495,11 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
 
   /** Events are never emitted within a call of the application. */
   #announce(name: string, args: readonly unknown[]): void {
-    process.nextTick(() => this.emit(name, ...args))
+    process.nextTick(() => {
+      // Channels of the sink's thread are not those of this one, where the application listens.
+      publish(name, this.#options.path, args[0] as object | undefined)
+      this.emit(name, ...args)
+    })
   }
 
   readonly #countLines = (payloads: Buffer, records: number): number =>

@@ -3,6 +3,7 @@
 import type { EventEmitter } from 'node:events'
 import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
+import { publish } from './channels.ts'
 import { createCounters, type RecoveredLaneEvent, type SinkEvents } from './contract.ts'
 import { Drops } from './drops.ts'
 import { Notice } from './notice.ts'
@@ -23,7 +24,20 @@ export class Account {
 
   /** Emits an event after the present call, so that no listener runs while a lock is held. */
   announce<E extends keyof SinkEvents>(name: E, ...args: SinkEvents[E]): void {
-    process.nextTick(() => (this.#emitter as EventEmitter).emit(name, ...args))
+    process.nextTick(() => {
+      publish(name, this.path, args[0])
+      ;(this.#emitter as EventEmitter).emit(name, ...args)
+    })
+  }
+
+  /** The sink will write nothing any more. */
+  failed(failure: LogboomError): void {
+    this.counters.errors++
+    this.notice(failure.message, true)
+    const { code, message } = failure
+    const event = { code, message, path: failure.path ?? this.path }
+    process.nextTick(() => publish('failed', this.path, event))
+    this.announce('warning', event)
   }
 
   /** Reports what does not stop the sink. */

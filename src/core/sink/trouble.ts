@@ -50,14 +50,8 @@ export class Trouble {
   /** It will not pass. */
   fail(failure: LogboomError): void {
     this.#failure = failure
-    this.#account.counters.errors++
     this.#life.become('failed')
-    this.#account.notice(failure.message, true)
-    this.#account.announce('warning', {
-      code: failure.code,
-      message: failure.message,
-      path: failure.path ?? this.#account.path
-    })
+    this.#account.failed(failure)
   }
 }
 
