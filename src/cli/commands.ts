@@ -4,12 +4,14 @@ import type { Command } from './command.ts'
 import { convert } from './convert.ts'
 import { info } from './info.ts'
 import { merge } from './merge.ts'
+import { metrics } from './metrics.ts'
 import { pipe } from './pipe.ts'
 import { recover } from './recover.ts'
 import { repair } from './repair.ts'
 import { rotate } from './rotate.ts'
 import { ship } from './ship.ts'
 import { tail } from './tail.ts'
+import { top } from './top.ts'
 import { verify } from './verify.ts'
 
 export const commands: readonly Command[] = [
@@ -17,6 +19,8 @@ export const commands: readonly Command[] = [
   tail,
   merge,
   info,
+  top,
+  metrics,
   verify,
   repair,
   recover,

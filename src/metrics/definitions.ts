@@ -1,6 +1,9 @@
 // The metrics of sinks: names after the conventions of Prometheus and OpenTelemetry, from the counters every sink has.
 import type { SinkState, SinkStats } from '../core/sink/contract.ts'
 
+/** What all metrics are made of. */
+export type MeasuredStats = Omit<SinkStats, 'lane'>
+
 export interface MetricDefinition {
   /** With its unit, and `_total` for counters. */
   readonly name: string
@@ -9,7 +12,7 @@ export interface MetricDefinition {
   readonly help: string
   /** The unit as OpenTelemetry writes it. */
   readonly unit: string
-  readonly of: (stats: SinkStats) => number
+  readonly of: (stats: MeasuredStats) => number
 }
 
 export const sinkMetrics: readonly MetricDefinition[] = [
@@ -55,7 +58,7 @@ function counter(
   name: string,
   help: string,
   unit: string,
-  of: (stats: SinkStats) => number
+  of: (stats: MeasuredStats) => number
 ): MetricDefinition {
   return { name, type: 'counter', help, unit, of }
 }

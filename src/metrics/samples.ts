@@ -1,12 +1,12 @@
 // The values of all metrics at one moment, in a shape that every output is made of.
 import { LogboomError } from '../base/errors.ts'
-import type { SinkState, SinkStats } from '../core/sink/contract.ts'
-import { sinkMetrics, sinkStates, stateMetric } from './definitions.ts'
+import type { SinkState } from '../core/sink/contract.ts'
+import { type MeasuredStats, sinkMetrics, sinkStates, stateMetric } from './definitions.ts'
 
 /** A sink, or a transport that has one in its worker. */
 export interface Measured {
   readonly path: string
-  stats(): SinkStats | Promise<SinkStats>
+  stats(): MeasuredStats | Promise<MeasuredStats>
 }
 
 export type MeasuredSinks = Measured | Iterable<Measured>
@@ -37,7 +37,7 @@ export function requireMeasured(sinks: MeasuredSinks): Iterable<Measured> {
 /** Sinks of one path are added up, because a series may be there only once. */
 export async function collectFamilies(sinks: Iterable<Measured>): Promise<Family[]> {
   const all = await Promise.all([...sinks].map(async (sink) => [sink.path, await sink.stats()] as const))
-  const byPath = new Map<string, SinkStats[]>()
+  const byPath = new Map<string, MeasuredStats[]>()
   for (const [path, stats] of all) {
     const known = byPath.get(path)
     if (known === undefined) byPath.set(path, [stats])
@@ -56,7 +56,7 @@ export async function collectFamilies(sinks: Iterable<Measured>): Promise<Family
   return [...families, { ...stateMetric, samples: states }]
 }
 
-function inState(path: string, state: SinkState, stats: readonly SinkStats[]): Sample {
+function inState(path: string, state: SinkState, stats: readonly MeasuredStats[]): Sample {
   return { labels: { path, state }, value: stats.filter((each) => each.state === state).length }
 }
 

@@ -33,6 +33,7 @@ const stats: SinkStats = {
   repairs: 7,
   errors: 8,
   recovered: 10,
+  lane: 'none',
   queuedBytes: 9,
   state: 'degraded'
 }

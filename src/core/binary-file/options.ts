@@ -39,5 +39,7 @@ export function parseBinaryFileOptions(input: unknown): ParsedBinaryFileOptions 
   }
   checkUpkeepOptions('binary-file', options)
   refuseLockWithoutKernel('binary-file', input)
+  if (options.statistics && !options.lock)
+    throw optionError('binary-file', 'statistics', "needs 'lock'", options.statistics)
   return options
 }

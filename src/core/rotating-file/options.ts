@@ -86,5 +86,7 @@ export function parseRotatingFileOptions(input: unknown): ParsedRotatingFileOpti
     throw refuse('timeZone', "has no meaning without 'rotateEvery'")
   }
   refuseLockWithoutKernel('rotating-file', input)
+  if (options.statistics && !options.lock)
+    throw optionError('rotating-file', 'statistics', "needs 'lock'", options.statistics)
   return options
 }

@@ -38,7 +38,7 @@ export abstract class SharedFileSink extends PumpedSink {
     this.#target = target
     this.attach(pump)
     pump.open()
-    target.startUpkeep()
+    target.start(() => pump.stats())
   }
 
   /**

@@ -16,7 +16,7 @@ import { laneSettler } from '../lane/settle.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import type { Account } from '../sink/account.ts'
 import type { LaneOptions } from '../sink/common-options.ts'
-import type { Durability, RotatedEvent } from '../sink/contract.ts'
+import type { Durability, RotatedEvent, SinkStats } from '../sink/contract.ts'
 import { internals } from '../sink/internals.ts'
 import {
   DataSyncError,
@@ -28,6 +28,7 @@ import {
 import type { BackupGrammar } from './backup-grammar.ts'
 import { notedFiles } from './noted-file.ts'
 import { type ReadAt, type Retirement, SharedFile, type SharedFileOptions } from './shared-file.ts'
+import { Statistics } from './statistics.ts'
 import { Upkeep } from './upkeep.ts'
 import type { ParsedUpkeepOptions } from './upkeep-options.ts'
 
@@ -38,6 +39,8 @@ const YIELD_MS = 1
 /** How long a file that has to be left waits for its lock; what failed is tried again. */
 const QUARANTINE_WAIT_MS = 50
 const PROBE_BYTES = 4096
+/** A turn that begins faster had nobody to wait for. */
+const MIN_WAIT_MS = 0.2
 
 export interface BackupCandidate {
   readonly path: string
@@ -68,6 +71,8 @@ export interface SharedFileTargetOptions extends SharedFileOptions, ParsedUpkeep
   readonly lockTimeout: number
   readonly durability: Durability
   readonly lane?: false | LaneOptions | undefined
+  readonly maxBytes: number
+  readonly statistics: boolean
 }
 
 export class SharedFileTarget implements Target {
@@ -80,6 +85,9 @@ export class SharedFileTarget implements Target {
   readonly #rules: FileRules
   readonly #upkeep: Upkeep
   #journal: AppendJournal | undefined
+  readonly #now: () => number
+  /** Undefined where none are kept. */
+  #statistics: Statistics | undefined
   #isSyncFailing = false
   /** It was opened, or written to, before. */
   #isInUse = false
@@ -96,6 +104,7 @@ export class SharedFileTarget implements Target {
   ) {
     this.disk = disk
     this.lockTimeoutMs = options.lockTimeout
+    this.#now = now
     this.#account = account
     this.#options = options
     this.#rules = rules
@@ -139,9 +148,13 @@ export class SharedFileTarget implements Target {
     this.#journal = journal
   }
 
-  /** Begins to look after backups; when the sink is known to be made. */
-  startUpkeep(): void {
+  /** Begins to look after backups, and to keep statistics; when the sink is known to be made. */
+  start(stats: () => SinkStats): void {
     this.#upkeep.start()
+    if (!this.#options.statistics) return
+    const source = { stats, lastError: () => this.#account.lastError }
+    this.#statistics = new Statistics(this.disk, this.#now, this.path, this.#options, source)
+    this.#statistics.changed()
   }
 
   get path(): string {
@@ -183,16 +196,22 @@ export class SharedFileTarget implements Target {
     if (this.#heldLong) sleep(YIELD_MS)
     this.#heldLong = false
     let written = 0
-    this.turn(waitMs, () => {
-      written = this.#append(records)
-    })
+    try {
+      this.turn(waitMs, () => {
+        written = this.#append(records)
+      })
+    } finally {
+      this.#statistics?.changed()
+    }
     return written
   }
 
   async sync(to: SyncLevel): Promise<void> {
     if (to === 'os') return
+    const beganAtMs = monotonicMs()
     try {
       await this.file.sync()
+      this.#statistics?.synced(monotonicMs() - beganAtMs)
       this.#isSyncFailing = false
     } catch (error) {
       throw this.#syncError(error)
@@ -201,8 +220,10 @@ export class SharedFileTarget implements Target {
 
   syncNow(to: SyncLevel): void {
     if (to === 'os') return
+    const beganAtMs = monotonicMs()
     try {
       this.file.syncNow()
+      this.#statistics?.synced(monotonicMs() - beganAtMs)
       this.#isSyncFailing = false
     } catch (error) {
       throw this.#syncError(error)
@@ -246,18 +267,28 @@ export class SharedFileTarget implements Target {
   async close(): Promise<Dropped> {
     await this.#upkeep.stop()
     await this.file.close()
+    this.#statistics?.close()
     return nothingDropped
   }
 
   /** Runs `work` under the lock; false if somebody else holds it. */
   turn(waitMs: number, work: () => void): boolean {
-    if (!this.file.enter(waitMs)) return false
+    if (!this.#enter(waitMs)) return false
     try {
       work()
     } finally {
       this.file.leave()
     }
     return true
+  }
+
+  #enter(waitMs: number): boolean {
+    if (this.#statistics === undefined) return this.file.enter(waitMs)
+    const beganAtMs = monotonicMs()
+    const entered = this.file.enter(waitMs)
+    const waitedMs = monotonicMs() - beganAtMs
+    if (!entered || waitedMs > MIN_WAIT_MS) this.#statistics.waited(waitedMs)
+    return entered
   }
 
   /** Rotates within a turn. */

@@ -14,6 +14,8 @@ export class Account {
   readonly #emitter: EventEmitter<SinkEvents>
   readonly #notice: Notice
   #lastNotice: Buffer | undefined
+  /** Code of the last error; empty as long as there was none. */
+  lastError = ''
   readonly #drops = new Drops((event) => this.announce('dropped', event))
 
   constructor(emitter: EventEmitter<SinkEvents>, path: string, fallback: false | 'stderr') {
@@ -35,6 +37,7 @@ export class Account {
     this.counters.errors++
     this.notice(failure.message, true)
     const { code, message } = failure
+    this.lastError = code
     const event = { code, message, path: failure.path ?? this.path }
     process.nextTick(() => publish('failed', this.path, event))
     this.announce('warning', event)
@@ -42,6 +45,7 @@ export class Account {
 
   /** Reports what does not stop the sink. */
   warn(code: string, message: string, path = this.path): void {
+    this.lastError = code
     this.#notice.write(message)
     this.announce('warning', { code, message, path })
   }

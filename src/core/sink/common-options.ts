@@ -134,6 +134,12 @@ export const lockOptions = {
     duration,
     '5s',
     'How long another holder of the lock is waited for before the sink calls itself degraded (and goes on trying).'
+  ),
+  statistics: option(
+    'boolean',
+    flag,
+    false,
+    'Keep a record of what this writer does beside the log, for `logboom top` and `logboom metrics`; written at most once a second. Needs `lock`.'
   )
 }
 

@@ -30,6 +30,7 @@ export class Trouble {
     this.#causes.add(cause)
     this.#failure = failure
     this.#account.notice(failure.message)
+    this.#account.lastError = systemCode(failure.cause) ?? failure.code
     if (this.#life.state !== 'open' && this.#life.state !== 'opening') return
     this.#life.become('degraded')
     this.#account.announce('degraded', {

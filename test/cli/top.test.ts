@@ -1,0 +1,190 @@
+// logboom top and metrics: the picture, the numbers, and a real terminal.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { frameLines } from '../../src/cli/top/frame.ts'
+import { type LogView, rowsOf } from '../../src/cli/top/log-view.ts'
+import { latencyBuckets } from '../../src/formats/statistics-file.ts'
+import type { SeenWriter } from '../../src/readers/statistics.ts'
+import { cliPath, runCli } from '../helpers/cli.ts'
+import { createFolder } from '../helpers/folder.ts'
+import { built, startProcess } from '../helpers/script.ts'
+import { until } from '../helpers/until.ts'
+
+const hasTmux = spawnSync('tmux', ['-V']).status === 0
+
+function writer(overrides: Partial<SeenWriter> = {}): SeenWriter {
+  return {
+    slot: 0,
+    isAlive: true,
+    pid: 10,
+    threadId: 0,
+    startedAtMs: 0,
+    updatedAtMs: 10_000,
+    records: 1000,
+    bytes: 50_000,
+    dropped: 0,
+    writes: 10,
+    syncs: 10,
+    rotations: 0,
+    repairs: 0,
+    errors: 0,
+    recovered: 0,
+    queuedBytes: 2048,
+    maxBytes: 1024,
+    lockWaitUs: 0,
+    lockWaits: 0,
+    state: 'open',
+    syncLatency: new Uint32Array(latencyBuckets),
+    lastError: '',
+    ...overrides
+  }
+}
+
+const view = (...writers: SeenWriter[]): LogView => ({
+  path: '/logs/\x1b[2Japp.log',
+  liveBytes: 512,
+  backups: 2,
+  backupBytes: 4096,
+  writers
+})
+
+describe('the picture', () => {
+  const options = {
+    columns: 80,
+    rows: 24,
+    colour: false,
+    sorting: 'writer',
+    isPaused: false,
+    time: '12:00'
+  } as const
+
+  test('has the rates between two moments, and writers that died as dead', () => {
+    const before = view(writer(), writer({ slot: 1, pid: 11 }))
+    const now = view(
+      writer({ updatedAtMs: 12_000, records: 1400, bytes: 54_096, lockWaitUs: 500_000 }),
+      writer({ slot: 1, pid: 11, isAlive: false, threadId: 2, lastError: 'EIO' }),
+      writer({ slot: 2, pid: 12, state: 'closed', isAlive: false })
+    )
+    const lines = frameLines([now], [before], { ...options, columns: 100 })
+    expect(lines[2]).toBe('/logs/\\x1b[2Japp.log')
+    expect(lines[3]).toBe('live 512 B of 1.0 KiB (50 %)  2 backups, 4.0 KiB')
+    expect(lines[5].split(/\s{2,}/)).toEqual(['10', 'open', '200', '2.0 KiB', '2.0 KiB', '0', '25%', '-/-'])
+    expect(lines[6]).toMatch(/^11\/2 +dead +0 .* EIO$/)
+    expect(lines[7]).toMatch(/^total +1 alive +200/)
+    expect(lines).toHaveLength(8)
+  })
+
+  test.each([
+    [80, 24],
+    [200, 50],
+    [20, 5],
+    [1, 1]
+  ])('of a screen of %i × %i is no larger, with colours or without', (columns, rows) => {
+    const writers = Array.from({ length: 16 }, (_, slot) =>
+      writer({ slot, pid: 4_000_000 + slot, state: 'degraded' })
+    )
+    for (const colour of [false, true]) {
+      const lines = frameLines([view(...writers)], [], { ...options, columns, rows, colour })
+      expect(lines.length).toBeLessThanOrEqual(rows)
+      // biome-ignore lint/complexity/useRegexLiterals: control characters
+      const plain = lines.map((line) => line.replace(new RegExp('\x1b\\[\\d*m', 'g'), ''))
+      for (const line of plain) expect(line.length).toBeLessThanOrEqual(columns)
+      if (rows > 1) expect(lines.join('').includes('\x1b')).toBe(colour)
+    }
+  })
+
+  test('is sorted by what was asked for', () => {
+    const now = view(
+      writer({ slot: 0, pid: 1, dropped: 1 }),
+      writer({ slot: 1, pid: 2, records: 9000, dropped: 5 })
+    )
+    const first = (sorting: 'writer' | 'records' | 'drops') =>
+      frameLines([now], [], { ...options, sorting })[5].split(' ')[0]
+    expect([first('writer'), first('records'), first('drops')]).toEqual(['1', '2', '2'])
+  })
+
+  test('takes no writer for the one that had its record before', () => {
+    const before = view(writer({ records: 100_000 }))
+    const [row] = rowsOf(
+      view(writer({ pid: 99, startedAtMs: 9000, updatedAtMs: 10_000, records: 50 })),
+      before
+    )
+    expect(row.recordsPerSecond).toBe(50)
+  })
+})
+
+/** Writers with statistics, each in a process of its own. */
+async function startWriters(
+  count: number
+): Promise<{ path: string; children: Awaited<ReturnType<typeof startProcess>>[] }> {
+  const path = join(createFolder(), 'app.log')
+  const code = `import { RotatingFile } from ${built('index.js')}
+    const sink = new RotatingFile({ path: ${JSON.stringify(path)}, statistics: true })
+    const write = () => sink.write('a line\\n')
+    write()
+    await sink.flush()
+    console.log('ready')
+    setInterval(write, 20)`
+  const children = []
+  for (let n = 0; n < count; n++) children.push(await startProcess(code))
+  return { path, children }
+}
+
+test('--once --json and metrics tell the same of living and dead writers', async () => {
+  const { path, children } = await startWriters(2)
+  children[0].kill('SIGKILL')
+  await until(() => children[0].signalCode !== null)
+  const { stdout, code } = await runCli(['top', '--once', '--json', path])
+  const found = JSON.parse(stdout)
+  expect(code).toBe(0)
+  expect(found).toMatchObject({ path, backups: 0, hasStatistics: true })
+  const states = Object.fromEntries(
+    found.writers.map((each: { pid: number; state: string }) => [each.pid, each.state])
+  )
+  expect(states).toEqual({ [children[0].pid as number]: 'dead', [children[1].pid as number]: 'open' })
+  expect(found.total.recordsPerSecond).toBeGreaterThan(0)
+  const metrics = (await runCli(['metrics', path])).stdout
+  expect(metrics).toContain(`logboom_sinks{path="${path}",state="open"} 1\n`)
+  expect(metrics).toContain(`logboom_dead_writers{path="${path}"} 1\n`)
+  expect(metrics).toMatch(/logboom_records_total\{.*\} \d+\n/)
+})
+
+test('what is no log, and a stdout that is no terminal, are told', async () => {
+  expect((await runCli(['top', '-'])).code).toBe(1)
+  expect((await runCli(['metrics', '-'])).code).toBe(1)
+  expect((await runCli(['top', '--once', join(createFolder(), 'missing.log')])).code).toBe(3)
+  const { stderr } = await runCli(['top', join(createFolder(), 'missing.log')])
+  expect(stderr).toContain('--once')
+})
+
+describe.skipIf(!hasTmux)('in a terminal (tmux, else skipped)', () => {
+  test('is refreshed in place, resized, paused, sorted and ended by keys', async () => {
+    const { path, children } = await startWriters(2)
+    const socket = `logboom-test-${process.pid}`
+    const tmux = (...args: string[]) => execFileSync('tmux', ['-L', socket, ...args], { encoding: 'utf8' })
+    const screen = () => tmux('capture-pane', '-p', '-t', 'top')
+    const command = `sh -c "echo before; NO_COLOR=1 '${process.execPath}' '${cliPath}' top '${path}'; echo ended \\$?; sleep 60"`
+    tmux('-f', '/dev/null', 'new-session', '-d', '-s', 'top', '-x', '80', '-y', '24', command)
+    onTestFinished(() => void spawnSync('tmux', ['-L', socket, 'kill-server']))
+    await until(() => screen().includes('2 alive'))
+    expect(screen()).not.toContain('before')
+    expect(
+      screen()
+        .split('\n')
+        .every((line) => line.length <= 80)
+    ).toBe(true)
+    tmux('resize-window', '-t', 'top', '-x', '200', '-y', '50')
+    await until(() => screen().includes('q quit'))
+    children[0].kill('SIGKILL')
+    await until(() => screen().includes('1 alive') && screen().includes('dead'))
+    tmux('send-keys', '-t', 'top', 's')
+    await until(() => screen().includes('sort: records'))
+    tmux('send-keys', '-t', 'top', 'p')
+    await until(() => screen().includes('PAUSED'))
+    tmux('send-keys', '-t', 'top', 'q')
+    await until(() => screen().includes('ended 0'))
+    expect(screen()).toContain('before')
+    expect(screen()).not.toContain('WRITER')
+  }, 60_000)
+})
