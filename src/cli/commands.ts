@@ -8,6 +8,7 @@ import { metrics } from './metrics.ts'
 import { pipe } from './pipe.ts'
 import { recover } from './recover.ts'
 import { repair } from './repair.ts'
+import { report } from './report.ts'
 import { rotate } from './rotate.ts'
 import { ship } from './ship.ts'
 import { tail } from './tail.ts'
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   info,
   top,
   metrics,
+  report,
   verify,
   repair,
   recover,

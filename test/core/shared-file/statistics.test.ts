@@ -93,8 +93,20 @@ describe('a writer with statistics', () => {
 
   test.each<[string, (file: string) => void]>([
     ['a folder', (file) => mkdirSync(file)],
-    ['a link', (file) => (writeFileSync(`${file}.x`, 'private'), symlinkSync(`${file}.x`, file))],
-    ['a second name of a file', (file) => (writeFileSync(`${file}.x`, ''), linkSync(`${file}.x`, file))],
+    [
+      'a link',
+      (file) => {
+        writeFileSync(`${file}.x`, 'private')
+        symlinkSync(`${file}.x`, file)
+      }
+    ],
+    [
+      'a second name of a file',
+      (file) => {
+        writeFileSync(`${file}.x`, '')
+        linkSync(`${file}.x`, file)
+      }
+    ],
     ['a file that is none of ours', (file) => writeFileSync(file, 'private text')]
   ])('goes on without where %s is in the place of the file', async (_what, plant) => {
     const path = join(createFolder(), 'app.log')
