@@ -18,7 +18,9 @@ const published = [
 const internal = [
   'base/errors',
   'cli/commands',
+  'cli/completions',
   'cli/help',
+  'cli/man-page',
   'core/direct-file/flusher/flusher-thread',
   'core/lane/internals',
   'core/registry',

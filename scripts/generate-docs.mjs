@@ -1,11 +1,14 @@
 // Writes what comes from the code, so that it cannot disagree with it: the option tables of docs/<kind>.md and
-// docs/reading.md, docs/shipping.md, docs/errors.md, docs/cli.md, the README's figures from bench/results; and from the registry of sinks
+// docs/reading.md, docs/shipping.md, docs/errors.md, docs/cli.md, completions/, man/, the README's figures; and from the
+// registry of sinks
 // their pino targets, winston transports and package exports. Usage: npm run docs
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { errorTable } from '../dist/base/errors.js'
 import { commands } from '../dist/cli/commands.js'
+import { bashCompletion, fishCompletion, zshCompletion } from '../dist/cli/completions.js'
 import { commandHelp, generalHelp } from '../dist/cli/help.js'
+import { manPage } from '../dist/cli/man-page.js'
 import { sinks } from '../dist/core/registry.js'
 import { readOptions } from '../dist/readers/read-records.js'
 import { shipperOptions } from '../dist/ship/shipper.js'
@@ -13,6 +16,7 @@ import { transportOptions } from '../dist/transports/winston/transport-options.j
 import { benchTables } from './bench-tables.mjs'
 
 const root = dirname(import.meta.dirname)
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 function update(file, change) {
   const path = join(root, file)
@@ -169,6 +173,10 @@ fill('docs/reading.md', 'options', optionTable(readOptions))
 fill('docs/shipping.md', 'options', optionTable(shipperOptions))
 fill('docs/winston.md', 'options', optionTable(transportOptions))
 update('docs/cli.md', cliPage)
+update('completions/logboom.bash', () => bashCompletion(commands))
+update('completions/_logboom', () => zshCompletion(commands))
+update('completions/logboom.fish', () => fishCompletion(commands))
+update('man/logboom.1', () => manPage(commands, manifest.version))
 fill(
   'README.md',
   'bench',

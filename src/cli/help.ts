@@ -4,12 +4,17 @@ import { formatTable } from './units.ts'
 
 const LINE_WIDTH = 100
 
-const EXIT_CODES = `Exit codes
+/** The same for all commands. */
+export const EXIT_CODES = `Exit codes
   0  fine (also when the reader of the output has gone, as with "| head")
   1  wrong usage
   2  damage was found, or a record could not be converted; everything else was processed
   3  a file could not be found, read or written
 `
+
+/** What a log is, and where help is. */
+export const INTRODUCTION = `A log is a file together with its backups, or a folder of logs.
+"logboom help <command>" explains a command; "logboom --version" prints the version.`
 
 /** What `logboom` without arguments prints. */
 export function generalHelp(commands: readonly Command[]): string {
@@ -20,8 +25,7 @@ Usage: logboom <command> [options] <log>…
 
 Commands
 ${formatTable(rows)}
-A log is a file together with its backups, or a folder of logs.
-"logboom help <command>" explains a command; "logboom --version" prints the version.
+${INTRODUCTION}
 
 ${EXIT_CODES}
 More: https://www.npmjs.com/package/logboom

@@ -1,0 +1,33 @@
+# Generated from src/cli/ by `npm run docs`; do not edit.
+_logboom() {
+  local cur=${COMP_WORDS[COMP_CWORD]} words=''
+  COMPREPLY=()
+  if [ "$COMP_CWORD" -eq 1 ] || { [ "$COMP_CWORD" -eq 2 ] && [ "${COMP_WORDS[1]}" = help ]; }; then
+    mapfile -t COMPREPLY < <(compgen -W 'cat tail merge info top metrics report verify repair recover rotate pipe convert help' -- "$cur")
+    return
+  fi
+  case ${COMP_WORDS[1]} in
+    cat) words='--level --since --until --grep --ignore-case -i --where --lines -n --fields --pretty --format --json --raw --framed --from --cursor-file --on-corrupt --help' ;;
+    tail) words='--follow -f --lines -n --level --since --until --grep --ignore-case -i --where --fields --pretty --format --json --raw --framed --from --cursor-file --help' ;;
+    merge) words='--level --since --until --grep --ignore-case -i --where --lines -n --fields --pretty --format --json --raw --framed --help' ;;
+    info) words='--count --json --format --help' ;;
+    top) words='--once --json --interval --help' ;;
+    metrics) words='--help' ;;
+    report) words='--level --since --until --grep --ignore-case -i --where --format --help' ;;
+    verify) words='--json --quiet -q --format --help' ;;
+    repair) words='--json --format --help' ;;
+    recover) words='--dir --dry-run --timeout --json --help' ;;
+    rotate) words='--timeout --json --help' ;;
+    pipe) words='--path --max-bytes --rotate-every --time-zone --max-backups --max-age --max-total-bytes --compress --prefix --lock --lock-timeout --statistics --lane --fsync-on-rotate --durability --flush-interval --max-buffer-bytes --overflow --mode --dir-mode --mkdir --foreign-owner --fallback --buffer-size --num-shards --flush-timeout --preallocate --direct-i-o --instance --dir --temp --size --workers --timeout --permission --queue --wal-dir --snap-dir --sync-interval --segment-bytes --metadata --dump-on-failure --keep-segments --max-retained-bytes --max-retained-age --output --event-key --default-event --max-open-files --idle-close --max-events --help' ;;
+    convert) words='--to --newlines --format --max-bytes --rotate-every --time-zone --max-backups --max-age --max-total-bytes --compress --prefix --lock --lock-timeout --statistics --lane --fsync-on-rotate --durability --flush-interval --max-buffer-bytes --overflow --mode --dir-mode --mkdir --foreign-owner --fallback --buffer-size --num-shards --flush-timeout --preallocate --direct-i-o --instance --temp --size --workers --timeout --permission --queue --snap-dir --sync-interval --segment-bytes --metadata --dump-on-failure --keep-segments --max-retained-bytes --max-retained-age --output --event-key --default-event --max-open-files --idle-close --max-events --help' ;;
+  esac
+  case $cur in
+    -*) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur") ;;
+    *)
+      if [ "$COMP_CWORD" -eq 2 ] && [ "${COMP_WORDS[1]}" = pipe ]; then
+        mapfile -t COMPREPLY < <(compgen -W 'rotating-file direct-file spool binary-file wal event-files' -- "$cur")
+      fi
+      ;;
+  esac
+}
+complete -o default -F _logboom logboom
