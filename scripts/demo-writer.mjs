@@ -40,16 +40,14 @@ process.on('message', () => {
 })
 
 let sent = 0
-let flushing = false
+let flushing
 
 /** What is flushed before this process tells so survives whatever happens to it afterwards. */
 async function flushAndTell() {
-  if (flushing) return
-  flushing = true
   const last = sent
   await flush()
   process.send({ flushed: last })
-  flushing = false
+  flushing = undefined
 }
 
 while (running) {
@@ -58,8 +56,10 @@ while (running) {
     log({ writer: name, n: sent, text: 'x'.repeat((sent * 7919) % 200) })
   }
   process.send({ sent })
-  flushAndTell()
+  flushing ??= flushAndTell()
   await sleep(TICK_MS)
 }
+// What is flushed when the transport ends is flushed by nobody any more.
+await flushing
 await end()
 process.send({ sent, flushed: sent }, () => process.disconnect())

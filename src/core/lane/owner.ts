@@ -39,7 +39,8 @@ export class LaneOwner {
    */
   static ofThread(folder: LaneFolder): LaneOwner {
     const known = ownersOfThread.get(folder.path)
-    if (known !== undefined) {
+    // Who clears the folder takes the owner's file away, and nobody could take over what is filled in its name then.
+    if (known?.isInPlace === true) {
       known.#users++
       return known
     }
@@ -75,6 +76,13 @@ export class LaneOwner {
     this.folder = folder
     this.id = id
     this.#file = file
+  }
+
+  /** Whether its file is where others look for it. */
+  get isInPlace(): boolean {
+    const { disk } = this.folder
+    const found = disk.lstat(this.folder.pathOf(ownerName(this.id)))
+    return found !== undefined && this.#file.is(found)
   }
 
   /** For those who look at the folder; nothing rests on it. */

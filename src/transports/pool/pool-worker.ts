@@ -171,6 +171,8 @@ export class PoolWorker {
     this.#thread = undefined
     if (this.#deaths > MAX_DEATHS) {
       const cause = this.#lastError ?? new Error('the thread has ended')
+      // An output that is made from now on gets a thread of its own.
+      this.#retire()
       for (const output of [...this.#outputs.values()]) output.threadsFailed(cause)
       return
     }

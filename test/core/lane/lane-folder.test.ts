@@ -293,6 +293,20 @@ describe.skipIf(!MappedRing.isAvailable)('an owner (needs the addon)', () => {
     next.close()
   })
 
+  test('whose file was taken away is none any more: rings made then have an owner that others can find', () => {
+    const folder = createLaneFolder()
+    const owner = LaneOwner.ofThread(folder)
+    rmSync(folder.pathOf(`${owner.id}.owner`))
+    const next = LaneOwner.ofThread(folder)
+    expect(next.id).not.toBe(owner.id)
+    expect(existsSync(folder.pathOf(`${next.id}.owner`))).toBe(true)
+    owner.close()
+    expect(LaneOwner.ofThread(folder)).toBe(next)
+    next.close()
+    next.close()
+    expect(readdirSync(folder.path)).toEqual([])
+  })
+
   test('without rings leaves nothing, and what a dead one left is swept', async () => {
     const folder = createLaneFolder()
     const living = LaneOwner.create(folder)
