@@ -1,7 +1,6 @@
 // Writes what comes from the code, so that it cannot disagree with it: the option tables of docs/<kind>.md and
 // docs/reading.md, docs/shipping.md, docs/errors.md, docs/cli.md, completions/, man/, the README's figures; and from the
-// registry of sinks
-// their pino targets, winston transports and package exports. Usage: npm run docs
+// registry of sinks their pino targets, winston transports and package exports. Usage: npm run docs
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { errorTable } from '../dist/base/errors.js'
