@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
 import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
 import { statisticsBytes } from '../../../src/formats/statistics-file.ts'
+import { native } from '../../../src/native/index.ts'
 import { readStatistics } from '../../../src/readers/statistics.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { built, startProcess } from '../../helpers/script.ts'
@@ -18,7 +19,7 @@ function createSink(path = join(createFolder(), 'app.log')): RotatingFile {
   return sink
 }
 
-describe('a writer with statistics', () => {
+describe.skipIf(!native.canLock)('a writer with statistics (where the kernel has locks for us)', () => {
   test('has a private record that follows its counters, and is given free when it closes', async () => {
     const sink = createSink()
     sink.write('one\ntwo\n')
