@@ -126,5 +126,5 @@ function commonJsTypes(text) {
   return text
     .replace(/(from |import\()(['"])(\.\.?\/[^'"]+)\.ts\2/g, '$1$2$3.js$2')
     .replace(/\b(Buffer|Uint8Array|Int32Array|BigInt64Array|Uint32Array)<ArrayBuffer(Like)?>/g, '$1')
-    .replace(/^import (\w+) from (['"]winston-transport['"]);?$/gm, 'import $1 = require($2);')
+    .replace(/^import (type )?(\w+) from (['"]winston-transport['"]);?$/gm, 'import $1$2 = require($3);')
 }
