@@ -70,7 +70,7 @@ export class BinaryFile extends SharedFileSink {
       const message = `a payload of ${payload.length} bytes is more than a record can hold (${MAX_PAYLOAD_BYTES})`
       throw new LogboomError('ERR_TOO_LARGE', message, { path: this.#account.path })
     }
-    return this.pump.write(payload)
+    return super.write(payload)
   }
 
   /**

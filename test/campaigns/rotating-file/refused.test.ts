@@ -42,7 +42,7 @@ describe.each(hosts)('%s refuses', (host) => {
   test.skipIf(noLocks)('to share the file where `lock` is impossible (needs LOGBOOM_NATIVE=0)', async () => {
     const path = join(createFolder(), 'app.log')
     const writer = startWriter(
-      { host, writer: 'a', options: { path }, count: 1, end: 'stay' },
+      { host, writer: 'a', options: { path, lock: true }, count: 1, end: 'stay' },
       { env: { LOGBOOM_NATIVE: '0' } }
     )
     await Promise.race([writer.exited, writer.until(() => writer.count('error') > 0).catch(() => {})])
