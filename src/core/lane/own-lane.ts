@@ -1,5 +1,6 @@
 // The ring that a sink fills itself, on its own thread: made when the sink is, removed when it is empty at the end.
 import { basename } from 'node:path'
+import { CAPACITY_STEP_BYTES } from '../../formats/lane.ts'
 import { parseRingName, type RingName } from '../../formats/lane-names.ts'
 import type { LaneId } from '../../formats/lock-file.ts'
 import { realDisk } from '../../io/disk.ts'
@@ -13,9 +14,6 @@ import type { MappedRing } from './mapped-ring.ts'
 import { LaneOwner, type RingSubject } from './owner.ts'
 import { addSource, removeSource } from './settle.ts'
 import { sweepLanes } from './sweep.ts'
-
-/** What a capacity is a multiple of. */
-const STEP_BYTES = 64
 
 export class OwnLane {
   readonly source: LaneSource
@@ -33,7 +31,7 @@ export class OwnLane {
       sweepLanes(this.#owner.folder)
       const about = { ...subject, options: plainOptions(subject.options), unit: format.unit }
       const capacityBytes =
-        maxBytes === undefined ? undefined : Math.floor(maxBytes / STEP_BYTES) * STEP_BYTES
+        maxBytes === undefined ? undefined : Math.floor(maxBytes / CAPACITY_STEP_BYTES) * CAPACITY_STEP_BYTES
       this.#ring = this.#owner.createRing(about, capacityBytes)
     } catch (error) {
       this.#owner.close()
