@@ -6,7 +6,7 @@ const BACKUPS = 'rotating-file, direct-file and binary-file'
 const kinds: Readonly<Record<string, readonly string[]>> = {
   'rotating-file': ['rotateEvery', 'timeZone', 'fsyncOnRotate'],
   [BACKUPS]: ['maxBackups', 'maxAge', 'maxTotalBytes', 'compress'],
-  'rotating-file and binary-file': ['lock', 'lockTimeout'],
+  'rotating-file and binary-file': ['lock', 'lockTimeout', 'statistics'],
   'rotating-file and spool': ['prefix'],
   'direct-file': ['bufferSize', 'numShards', 'flushTimeout', 'preallocate', 'directIO'],
   'direct-file and wal': ['instance'],
