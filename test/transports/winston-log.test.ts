@@ -10,9 +10,6 @@ import { createLogger, endLogger, openKind, openTransport, plain, readLines } fr
 
 const MESSAGE = Symbol.for('message')
 
-// A thread is seen by its port; timers and disk calls of earlier tests may come and go meanwhile.
-const countThreads = () => process.getActiveResourcesInfo().filter((each) => each === 'MessagePort').length
-
 describe('log()', () => {
   it('takes a record with and without a callback, answers true, and emits "logged"', async () => {
     const { transport, lines } = openTransport()
@@ -117,12 +114,16 @@ describe('options of the transport', () => {
     [{ eol: '|' }, /option 'eol' must be '\\n' or '\\r\\n'/],
     [{ flushOnSignal: 'SIGNONE' }, /must name a signal/],
     [{ maxByte: 1 }, /unknown option 'maxByte'/]
-  ])('refuses %j with one clear error, and starts nothing', (options, rule) => {
+  ])('refuses %j with one clear error, and starts nothing', async (options, rule) => {
     const path = join(createFolder(), 'app.log')
-    const threads = countThreads()
+    let threads = 0
+    const count = () => threads++
+    process.on('worker', count)
     expect(() => new RotatingFileTransport({ path, ...options } as never)).toThrow(rule)
     expect(() => new RotatingFileTransport({ path, ...options } as never)).toThrow(/\[ERR_OPTION\]$/)
-    expect(countThreads()).toBe(threads)
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('worker', count)
+    expect([threads, existsSync(path)]).toEqual([0, false])
   })
 
   it.each([undefined, null, 'app.log', 7, []])('refuses %j in place of options', (options) => {
