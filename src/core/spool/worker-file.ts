@@ -3,8 +3,9 @@
 import assert from 'node:assert'
 import { failpoint } from '../../io/failpoint.ts'
 import { fdatasync, type Steps, writeAll } from '../../io/steps.ts'
-import { isKnownAt } from './file-state.ts'
+import { isAt, isKnownAt } from './file-state.ts'
 import type { SpoolManifest } from './manifest.ts'
+import { tempRefusal } from './ownership.ts'
 import type { RecordBuffer } from './record-buffer.ts'
 import { removeTemp, syncNames, TempFile, type TempFileName, TempSyncError } from './temp-file.ts'
 import type { WorkerHost } from './worker-host.ts'
@@ -238,11 +239,25 @@ export class WorkerFile {
   #drop(temp: TempFile): void {
     const { disk } = this.#host.folders
     try {
-      if (isKnownAt(disk, temp.fd, temp.path)) removeTemp(disk, temp.path)
+      if (this.#isOurs(temp)) removeTemp(disk, temp.path)
     } catch (error) {
       this.#host.folders.leftBehind(temp.path, error)
     }
     this.#retire(temp)
+  }
+
+  /**
+   * Whether what is at the path of `temp` may go. Such a name is made up anew for every file, so where the open file
+   * cannot be asked, the owner of what is there will do.
+   */
+  #isOurs(temp: TempFile): boolean {
+    const { disk } = this.#host.folders
+    try {
+      return isAt(disk, temp.fd, temp.path)
+    } catch {
+      const there = disk.lstat(temp.path)
+      return there !== undefined && tempRefusal(there) === undefined
+    }
   }
 
   #advance(position: number): void {
