@@ -14,7 +14,7 @@ const unit = [
   'test/core/event-files/{event-buffer,names}.test.ts',
   'test/core/wal/commit-queue.test.ts',
   'test/readers/snapshot.test.ts',
-  'test/bench-verify.test.ts'
+  'test/bench-*.test.ts'
 ]
 
 const isLong = process.env.LOGBOOM_LONG === '1'

@@ -1,7 +1,8 @@
-// The bench: `npm run bench -- <suite…> [--runs 5] [--quick] [--only name,…] [--dir folder]`. Every contender runs in a
-// process of its own, in alternating order, and what it wrote is counted after every run. Suites are in suites/.
+// The bench: `npm run bench -- <suite…> [--runs 5] [--quick] [--only name,…] [--dir folder] [--compare old.json]`. Every
+// contender runs in a process of its own, in alternating order, and what it wrote is counted after every run. Suites are
+// in suites/.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -16,17 +17,19 @@ const { values: flags, positionals } = parseArgs({
     runs: { type: 'string', default: '5' },
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
-    dir: { type: 'string', default: tmpdir() }
+    dir: { type: 'string', default: tmpdir() },
+    compare: { type: 'string' }
   }
 })
 
 const known = readdirSync(join(import.meta.dirname, 'suites')).map((file) => file.replace('.mjs', ''))
-const wanted = positionals.length > 0 ? positionals : known
+const older = readOlder(flags.compare)
+const wanted = positionals.length > 0 ? positionals : older === undefined ? known : [older.suite]
 const unknown = wanted.filter((name) => !known.includes(name))
 const rounds = flags.quick ? 2 : Number(flags.runs)
 if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
   console.error(
-    `usage: npm run bench -- [${known.join('|')}]… [--runs 5] [--quick] [--only name,…] [--dir folder]`
+    `usage: npm run bench -- [${known.join('|')}]… [--runs 5] [--quick] [--only name,…] [--dir folder] [--compare old.json]`
   )
   process.exit(1)
 }
@@ -47,6 +50,23 @@ for (const name of wanted) {
   const { results, skipped } = await runSuite(suite, { folder, rounds, quick: flags.quick, only })
   // Only a whole run at full length is worth keeping.
   const save = !flags.quick && only === undefined && rounds >= 5
-  intact = report({ suite, results, skipped, machine, rounds, save }) && intact
+  intact = report({ suite, results, skipped, machine, rounds, save, older: olderOf(name) }) && intact
 }
 process.exitCode = intact ? 0 : 1
+
+function olderOf(suite) {
+  return older?.suite === suite ? older : undefined
+}
+
+/** A result of an earlier run, or undefined when none is named; ends the process when it is none. */
+function readOlder(path) {
+  if (path === undefined) return undefined
+  try {
+    const document = JSON.parse(readFileSync(path, 'utf8'))
+    if (typeof document.suite === 'string' && Array.isArray(document.contenders)) return document
+    console.error(`${path} is no result of the bench`)
+  } catch (error) {
+    console.error(`cannot read ${path}: ${error.message}`)
+  }
+  process.exit(1)
+}

@@ -1,27 +1,57 @@
-// The README's figures: a short table per suite from bench/results/*.json. The full ones, with the range of every
-// figure, are in the .md files beside them.
-import { existsSync, readFileSync } from 'node:fs'
+// The figures in README.md and docs/benchmarks.md, from bench/results/<machine>/<suite>.json. The full ones, with the
+// range of every figure, are in the .md files beside them.
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** The others are in bench/results, which the README points to. */
+const FOLDER = 'bench/results'
+/** The README shows these, the page of the benchmarks all. */
 const SHOWN = ['pino', 'winston', 'multiprocess']
 
-/** Markdown for the suites the README shows, or undefined if no results are there. */
+/** Markdown for the suites the README shows, each from where it was measured last, or undefined without results. */
 export function benchTables(root) {
-  const folder = join(root, 'bench/results')
-  const suites = SHOWN.map((name) => join(folder, `${name}.json`))
-    .filter((path) => existsSync(path))
-    .map((path) => JSON.parse(readFileSync(path, 'utf8')))
-  if (suites.length === 0) return undefined
-  return `${suites.map(table).join('\n\n')}\n\nThe other suites, with the goals that are not reached yet: [bench/results](bench/results).`
+  const all = readResults(root)
+  const newest = SHOWN.map((suite) =>
+    all
+      .filter((each) => each.suite === suite)
+      .toSorted((a, b) => b.machine.date.localeCompare(a.machine.date))
+  )
+    .map(([first]) => first)
+    .filter((each) => each !== undefined)
+  if (newest.length === 0) return undefined
+  return `${newest.map(table).join('\n\n')}\n\nThe other suites and machines, with the goals that are not reached: [docs/benchmarks.md](docs/benchmarks.md#results).`
 }
 
-function table({ suite, title, machine, rounds, reference, contenders }) {
+/** Markdown for every suite: each contender's ratios to the reference on each machine, side by side, and the goals. */
+export function machineTables(root) {
+  const all = readResults(root)
+  const suites = [...new Set(all.map(({ suite }) => suite))].toSorted()
+  return suites.map((suite) => sideBySide(all.filter((each) => each.suite === suite))).join('\n\n')
+}
+
+function readResults(root) {
+  const folder = join(root, FOLDER)
+  if (!existsSync(folder)) return []
+  return readdirSync(folder)
+    .toSorted()
+    .flatMap((place) =>
+      readdirSync(join(folder, place))
+        .filter((file) => file.endsWith('.json'))
+        .map((file) => ({ ...JSON.parse(readFileSync(join(folder, place, file), 'utf8')), place }))
+    )
+}
+
+function table({ suite, place, title, machine, rounds, reference, contenders }) {
   const rows = contenders
     .filter((one) => one.failed === undefined)
     .map((one) => {
-      const name = one.own ? `**${one.name}**` : one.name
-      const cells = [name, rate(one.rate), times(one.rateRatio), times(one.cpuRatio), intact(one), size(one)]
+      const cells = [
+        nameOf(one),
+        rate(one.rate),
+        times(one.rateRatio),
+        times(one.cpuRatio),
+        intact(one),
+        size(one)
+      ]
       return `| ${cells.join(' | ')} |`
     })
   return [
@@ -31,10 +61,55 @@ function table({ suite, title, machine, rounds, reference, contenders }) {
     '|---|--:|--:|--:|--:|--:|',
     ...rows,
     '',
-    `<sub>${machine.cpu}, ${machine.cores} cores, ${machine.kernel}, ${machine.fileSystem}, Node ${machine.node}, ` +
-      `${machine.date.slice(0, 10)}; medians of ${rounds} alternating rounds. ` +
-      `[All figures](bench/results/${suite}.md), [chart](bench/results/${suite}.svg)</sub>`
+    `<sub>${aboutMachine(machine)}; medians of ${rounds} alternating rounds. ` +
+      `[All figures](${FOLDER}/${place}/${suite}.md), [chart](${FOLDER}/${place}/${suite}.svg)</sub>`
   ].join('\n')
+}
+
+function sideBySide(results) {
+  const [{ suite, title }] = results
+  const names = [...new Set(results.flatMap(({ contenders }) => contenders.map(({ name }) => name)))]
+  const rows = names.map((name) => {
+    const cells = results.map(({ contenders }) => pair(contenders.find((one) => one.name === name)))
+    const isOwn = results.some(({ contenders }) => contenders.find((one) => one.name === name)?.own)
+    return `| ${nameOf({ name, own: isOwn })} | ${cells.join(' | ')} |`
+  })
+  const heads = results.map(
+    ({ place, reference }) => `${place}${reference === undefined ? '' : `, against ${reference}`}`
+  )
+  return [
+    `### ${suite}: ${title}`,
+    '',
+    'Rate and CPU, each as a ratio to the reference of the same run; without a reference, the rate.',
+    '',
+    `| | ${heads.join(' | ')} |`,
+    `|---|${results.map(() => '--:').join('|')}|`,
+    ...rows,
+    '',
+    ...results.flatMap((result) => [
+      `- **${result.place}**: ${aboutMachine(result.machine)}; ${result.rounds} rounds, load before ${result.machine.loadBefore}. ` +
+        `[Figures](../${FOLDER}/${result.place}/${suite}.md), [chart](../${FOLDER}/${result.place}/${suite}.svg)`,
+      ...result.goals.map(({ text }) => `  - ${text.replaceAll('|', '/')}`),
+      ...result.skipped.map(({ name, reason }) => `  - ${name} was skipped: ${reason}`)
+    ])
+  ].join('\n')
+}
+
+function pair(one) {
+  if (one === undefined) return '–'
+  if (one.failed !== undefined) return 'failed'
+  const harm = Number(intact(one)) > 0 ? `, ${intact(one)} lost or torn` : ''
+  return one.rateRatio === undefined
+    ? `${rate(one.rate)}/s${harm}`
+    : `${times(one.rateRatio)}, ${times(one.cpuRatio)}${harm}`
+}
+
+function nameOf({ name, own }) {
+  return own ? `**${name}**` : name
+}
+
+function aboutMachine({ cpu, cores, kernel, fileSystem, node, date }) {
+  return `${cpu}, ${cores} cores, ${kernel}, ${fileSystem}, Node ${node}, ${date.slice(0, 10)}`
 }
 
 function rate(value) {

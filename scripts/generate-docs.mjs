@@ -12,7 +12,7 @@ import { sinks } from '../dist/core/registry.js'
 import { readOptions } from '../dist/readers/read-records.js'
 import { shipperOptions } from '../dist/ship/shipper.js'
 import { transportOptions } from '../dist/transports/winston/transport-options.js'
-import { benchTables } from './bench-tables.mjs'
+import { benchTables, machineTables } from './bench-tables.mjs'
 
 const root = dirname(import.meta.dirname)
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
@@ -181,3 +181,4 @@ fill(
   'bench',
   benchTables(root) ?? 'No results are committed yet; `npm run bench` measures on your machine.'
 )
+fill('docs/benchmarks.md', 'results', machineTables(root))

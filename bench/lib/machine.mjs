@@ -16,6 +16,16 @@ export function describeMachine(folder) {
   }
 }
 
+/** A name for the folder of a machine's results, made of what explains a difference: `amd-epyc-2c-ext4`. */
+export function nameMachine({ cpu, cores, fileSystem }) {
+  const words = cpu.replace(/\((r|tm)\)|\b(cpu|processor)\b|@.*/gi, ' ')
+  const slug = words
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '')
+  return `${slug || 'machine'}-${cores}c-${fileSystem}`
+}
+
 /** Type of the mounted file system that holds `folder`: the longest mount point that is a prefix of it. */
 function fileSystemOf(folder) {
   let best = { point: '', kind: 'unknown' }
