@@ -49,3 +49,35 @@ export function compile(application: Application, compiler: string, own: object,
   const { error, stdout, stderr } = application.run(compiler, ['-p', '.'])
   return `${stdout}${stderr}${error ?? ''}`
 }
+
+/**
+ * The same of the files and of the declarations of the package alone: those of others, which are most of the work, are left
+ * out. By the interface of TypeScript before version 7.
+ */
+export function compileOurs(application: Application, own: object, names: string[]): string {
+  for (const name of names) application.write(name, files[name])
+  const options = {
+    strict: true,
+    target: 'es2022',
+    noEmit: true,
+    esModuleInterop: true,
+    types: ['node'],
+    ...own
+  }
+  application.write(
+    'compile.cjs',
+    `const ts = require('typescript')
+const { options } = ts.convertCompilerOptionsFromJson(${JSON.stringify(options)}, __dirname)
+const program = ts.createProgram(${JSON.stringify(names)}, options)
+const ours = program.getSourceFiles().filter(({ fileName }) => !fileName.includes('node_modules') || /node_modules.logboom/.test(fileName))
+if (ours.length < 5) throw new Error('the declarations of the package were not found')
+const all = [...program.getOptionsDiagnostics(), ...ours.flatMap((file) => [
+  ...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)
+])]
+const host = { getCurrentDirectory: () => __dirname, getCanonicalFileName: (name) => name, getNewLine: () => '\\n' }
+process.stdout.write(ts.formatDiagnostics(all, host))
+`
+  )
+  const { error, stdout, stderr } = application.run(process.execPath, ['compile.cjs'])
+  return `${stdout}${stderr}${error ?? ''}`
+}
