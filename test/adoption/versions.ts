@@ -1,11 +1,11 @@
 // The packages that the recipes are tried with, and which version of each.
 
 export const versions: Record<string, string> = {
-  '@adonisjs/core': '6.19.0',
+  '@adonisjs/core': '6.21.0',
   '@hapi/hapi': '21.4.10',
-  '@nestjs/common': '11.1.0',
-  '@nestjs/core': '11.1.0',
-  '@nestjs/platform-express': '11.1.0',
+  '@nestjs/common': '11.2.10',
+  '@nestjs/core': '11.2.10',
+  '@nestjs/platform-express': '11.2.10',
   '@types/node': '20.19.43',
   '@yarnpkg/cli-dist': '4.18.1',
   bun: '1.4.4',
