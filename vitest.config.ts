@@ -1,5 +1,6 @@
 // The projects: `unit` is pure logic and formats and takes seconds; `suite` is the rest of the normal run. With
-// LOGBOOM_LONG=1 `long` stands in for `suite`: the same tests with campaigns, kills and sweeps at their full size.
+// LOGBOOM_LONG=1 `long` stands in for `suite`: the same tests with campaigns, kills and sweeps at their full size, and
+// what is tried with the frameworks, compilers and tools of users.
 import { randomInt } from 'node:crypto'
 import { defineConfig } from 'vitest/config'
 
@@ -16,6 +17,9 @@ const unit = [
   'test/readers/snapshot.test.ts',
   'test/bench-*.test.ts'
 ]
+
+/** Installations, compilers and servers of all kinds: minutes. */
+const longOnly = ['test/adoption/!(quick|recipes).test.ts']
 
 const isLong = process.env.LOGBOOM_LONG === '1'
 const seed = process.env.LOGBOOM_SEED ?? String(randomInt(2 ** 31))
@@ -35,7 +39,11 @@ export default defineConfig({
       { extends: true, test: { name: 'unit', include: unit } },
       {
         extends: true,
-        test: { name: isLong ? 'long' : 'suite', include: ['test/**/*.test.ts'], exclude: unit }
+        test: {
+          name: isLong ? 'long' : 'suite',
+          include: ['test/**/*.test.ts'],
+          exclude: isLong ? unit : [...unit, ...longOnly]
+        }
       }
     ]
   }

@@ -31,6 +31,9 @@ interface Watch {
   readonly reopen: Set<Client>
 }
 
+/** What does not end a process by default. */
+const HARMLESS = new Set(['SIGCHLD', 'SIGCONT', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGURG', 'SIGWINCH'])
+
 const watches = new Map<NodeJS.Signals, Watch>()
 
 /** On our listeners, also on those of another copy of this package: any other means that the application decides. */
@@ -38,7 +41,7 @@ const OWN = Symbol.for('logboom.signal-listener')
 
 /**
  * Handles `flushOnSignal` and `reopenOnSignal` for `target`. After flushing, a signal nobody else listens to ends
- * the process as it would have without a handler. Returns a function that undoes it. Throws `ERR_OPTION`.
+ * the process as it would have without a handler; process 1 of a container, which it would not, with 128 + its number. Returns a function that undoes it. Throws `ERR_OPTION`.
  */
 export function handleSignals(target: SignalTarget, options: SignalOptions): () => void {
   const { flushOnSignal = [], reopenOnSignal } = options
@@ -107,6 +110,8 @@ function onSignal(signal: NodeJS.Signals, watch: Watch): void {
   // Another copy of this package has still to flush, and passes the signal on.
   if (process.listenerCount(signal) > 0) return
   process.kill(process.pid, signal)
+  // Of process 1, which an application is in a container, the kernel ignores what nobody listens to.
+  if (process.pid === 1 && !HARMLESS.has(signal)) process.exit(128 + constants.signals[signal])
 }
 
 function flush(target: SignalTarget): void {

@@ -6,11 +6,13 @@ import { dirname, join } from 'node:path'
 import { afterAll } from 'vitest'
 
 const project = join(import.meta.dirname, '../..')
-const INSTALL_MS = 180_000
-const RUN_MS = 120_000
+const INSTALL_MS = 300_000
+const RUN_MS = 300_000
 
 export interface Application {
   readonly folder: string
+  /** What its processes have as their environment. */
+  readonly env: Record<string, string>
   write(name: string, text: string): string
   /** Runs a command in the folder. Does not throw. */
   run(command: string, args: string[], env?: Record<string, string>): SpawnSyncReturns<string>
@@ -20,44 +22,62 @@ export interface Application {
   lines(name: string): string[]
 }
 
-/** Packs the package, and installs it with `packages`, without running scripts. Throws what npm said if it cannot. */
-export function installed(packages: string[], type: 'commonjs' | 'module' = 'commonjs'): Application {
-  const folder = mkdtempSync(join(tmpdir(), 'logboom-adoption-'))
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
-  const packed = join(folder, 'packed')
-  mkdirSync(packed)
-  execFileSync('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', packed], {
-    cwd: project
-  })
-  const application = inFolder(folder)
-  application.write(
-    'package.json',
-    JSON.stringify({ name: 'application', version: '1.0.0', private: true, type })
-  )
-  const [tarball] = readdirSync(packed)
-  const args = ['install', '--no-audit', '--no-fund', '--ignore-scripts', join(packed, tarball), ...packages]
-  execFileSync('npm', args, { cwd: folder, timeout: INSTALL_MS, stdio: 'pipe' })
+let packed: string | undefined
+
+/** The package as `npm pack` makes it; once for all tests of a file. */
+export function tarball(): string {
+  if (packed !== undefined) return packed
+  const folder = temporaryFolder('packed')
+  const args = ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder]
+  execFileSync('npm', args, { cwd: project })
+  packed = join(folder, readdirSync(folder)[0])
+  return packed
+}
+
+/** A folder for an application, empty but for its manifest. It is removed when the tests of the file are done. */
+export function empty(type: 'commonjs' | 'module' = 'commonjs'): Application {
+  const application = inFolder(temporaryFolder('adoption'))
+  const manifest = { name: 'application', version: '1.0.0', private: true, type }
+  application.write('package.json', JSON.stringify(manifest))
   return application
 }
 
+/** Installs the packed package and `packages`, without running scripts. Throws what npm said if it cannot. */
+export function installed(packages: string[], type: 'commonjs' | 'module' = 'commonjs'): Application {
+  const application = empty(type)
+  const flags = ['--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline']
+  const args = ['install', ...flags, tarball(), ...packages]
+  execFileSync('npm', args, { cwd: application.folder, timeout: INSTALL_MS, stdio: 'pipe' })
+  return application
+}
+
+function temporaryFolder(name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `logboom-${name}-`))
+  afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
+  return folder
+}
+
 function inFolder(folder: string): Application {
+  // Not all of this process's: what vitest sets would be inherited by what is tried here.
+  const own: Record<string, string> = {
+    PATH: process.env.PATH ?? '',
+    HOME: process.env.HOME ?? folder,
+    TMPDIR: folder,
+    CI: 'true',
+    NO_COLOR: '1',
+    ...wayOut()
+  }
   const run: Application['run'] = (command, args, env = {}) =>
     spawnSync(command, args, {
       cwd: folder,
       encoding: 'utf8',
       timeout: RUN_MS,
-      // What vitest sets would be inherited by the runners that are tried here.
-      env: {
-        PATH: process.env.PATH,
-        HOME: process.env.HOME,
-        TMPDIR: folder,
-        CI: 'true',
-        NO_COLOR: '1',
-        ...env
-      }
+      maxBuffer: 1 << 26,
+      env: { ...own, ...env }
     })
   return {
     folder,
+    env: own,
     run,
     write(name, text) {
       const file = join(folder, name)
@@ -78,4 +98,12 @@ function inFolder(folder: string): Application {
       }
     }
   }
+}
+
+/** How the registry is reached from here. */
+function wayOut(): Record<string, string> {
+  const found = Object.entries(process.env).filter(([name]) =>
+    /^(NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|(https?|no)_proxy|npm_config_(registry|cafile))$/i.test(name)
+  )
+  return Object.fromEntries(found) as Record<string, string>
 }

@@ -30,7 +30,13 @@ function surviveSignal(signal: NodeJS.Signals): void {
   })
 }
 
-function run(code: string): { status: number | null; signal: string | null; stdout: string } {
+const unshare = ['--pid', '--fork', '--mount-proc', '--kill-child']
+const hasNamespaces = spawnSync('unshare', [...unshare, 'true']).status === 0
+
+function run(
+  code: string,
+  isFirst = false
+): { status: number | null; signal: string | null; stdout: string } {
   const source = `import { EventEmitter } from 'node:events'
     import { writeSync } from 'node:fs'
     import { handleSignals } from ${built('index.js')}
@@ -38,7 +44,9 @@ function run(code: string): { status: number | null; signal: string | null; stdo
       flushSync: () => writeSync(1, name + ' '), reopen: () => writeSync(1, 're-' + name + ' '), ...more })
     setTimeout(() => { writeSync(1, 'alive'); process.exit(7) }, 1000)
     ${code}`
-  return spawnSync(process.execPath, ['--input-type=module', '-e', source], { encoding: 'utf8' })
+  const node = [process.execPath, '--input-type=module', '-e', source]
+  const [command, ...args] = isFirst ? ['unshare', ...unshare, ...node] : node
+  return spawnSync(command, args, { encoding: 'utf8' })
 }
 
 describe('handleSignals', () => {
@@ -111,6 +119,29 @@ describe('handleSignals', () => {
       other.handleSignals(output('b'), { flushOnSignal: 'SIGTERM' })
       process.kill(process.pid, 'SIGTERM')`)
     expect([signal, stdout]).toEqual(['SIGTERM', 'a b '])
+  })
+
+  it.skipIf(!hasNamespaces).each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+    ['SIGHUP', 129]
+  ])('ends process 1 of a container at %s, which the kernel would not', (signal, code) => {
+    const { status, stdout } = run(
+      `handleSignals(output('a'), { flushOnSignal: '${signal}' })
+      if (process.pid !== 1) throw new Error('not process 1')
+      process.kill(1, '${signal}')`,
+      true
+    )
+    expect([status, stdout]).toEqual([code, 'a '])
+  })
+
+  it.skipIf(!hasNamespaces)('does not end process 1 at a signal that ends nobody', () => {
+    const { status, stdout } = run(
+      `handleSignals(output('a'), { flushOnSignal: 'SIGWINCH' })
+      process.kill(1, 'SIGWINCH')`,
+      true
+    )
+    expect([status, stdout]).toEqual([7, 'a alive'])
   })
 
   it.each(['SIGKILL', 'SIGNOTHING', 'exit', '', 15, null])(
