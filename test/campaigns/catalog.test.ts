@@ -55,12 +55,14 @@ test.each([
 test('counts are summed within a run and over runs, and a line that was cut short is left out', () => {
   const counts = addCounts('{"kills":1}\n{"kills":2,"records":10}\n{"kil')
   expect(counts).toEqual({ kills: 3, records: 10 })
-  const result = { campaign: 'kills', seconds: 5, passed: 2, failed: [{}], counts }
-  expect(sumResults([result, result]).kills).toEqual({
-    runs: 2,
-    seconds: 10,
-    passed: 4,
-    failed: 2,
+  const good = { campaign: 'kills', seconds: 5, passed: 2, failed: [], counts }
+  const bad = { ...good, passed: 1, failed: [{}] }
+  expect(sumResults([good, bad, good]).kills).toEqual({
+    runs: 3,
+    seconds: 15,
+    passed: 5,
+    failed: 1,
+    // What was counted in a run that failed shows nothing.
     counts: { kills: 6, records: 20 }
   })
 })

@@ -28,7 +28,7 @@ export function readResults(folder) {
   return names.sort().map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')))
 }
 
-/** campaign → runs, seconds, tests that passed and failed, and what was counted in all. */
+/** campaign → runs, seconds, tests that passed and failed, and what was counted in all runs that passed. */
 export function sumResults(results) {
   const sums = {}
   for (const { campaign, seconds, passed, failed, counts } of results) {
@@ -38,6 +38,7 @@ export function sumResults(results) {
     sum.seconds += seconds
     sum.passed += passed
     sum.failed += failed.length
+    if (failed.length > 0) continue
     for (const [what, times] of Object.entries(counts)) add(sum.counts, what, times)
   }
   return sums

@@ -184,13 +184,15 @@ export class StormWriter {
 /** Opens and closes the log as the next process does that uses it. */
 export async function reopen(kind: StormKind, folder: string): Promise<void> {
   const sink = (sinks[kind.kind] as SinkKind).create(kind.options(folder) as never)
+  if (kind.kind === 'spool') {
+    const left = (): string[] => hiddenNames(join(folder, 'spool')).filter((name) => name.endsWith('.tmp'))
+    await until(() => left().length === 0, { what: 'what the dead have left is published' })
+    await sink.close()
+    return
+  }
   if (kind.kind === 'event-files') for (const event of EVENTS) sink.write(`{"event":"${event}","reopened":true}\n`)
   else sink.write('{"reopened":true}\n')
   await sink.flush()
-  if (kind.kind === 'spool') {
-    const hidden = (): string[] => hiddenNames(join(folder, 'spool')).filter((name) => name.endsWith('.tmp'))
-    await until(() => hidden().length <= 1, { what: 'what the dead have left is published' })
-  }
   await sink.close()
 }
 

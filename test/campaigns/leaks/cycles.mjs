@@ -12,6 +12,8 @@ import { sinks } from '../../../dist/core/registry.js'
 const { kind, way, options, folder, laneDir, lives, warmUp, lane } = JSON.parse(process.argv[2])
 const SETTLE_MS = 20_000
 
+// Interfaces are of no interest, and take long.
+process.report.excludeNetwork = true
 process.on('unhandledRejection', (error) => {
   console.error(error)
   process.exit(7)
