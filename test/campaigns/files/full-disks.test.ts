@@ -12,7 +12,7 @@ import { faultsIn, readStorm, reopen, stormKinds, StormWriter } from '../../help
 import { until } from '../../helpers/until.ts'
 
 const times = sized(20, 1)
-const chosen = sized(stormKinds, stormKinds.slice(2, 4))
+const chosen = sized(stormKinds, stormKinds.slice(2, 3))
 const RECOVER_MS = 20_000
 
 test.skipIf(!canMount).each(chosen.map((kind) => ({ ...kind, kind })))(

@@ -17,7 +17,7 @@ const KILL_LIMIT_MS = 10_000
 // The others have campaigns of their own with small sizes.
 const chosen = sized(
   stormKinds,
-  stormKinds.filter(({ name }) => name.endsWith('direct-file'))
+  stormKinds.filter(({ name }) => name === 'event-files over direct-file')
 )
 
 test.each(chosen.map((kind) => ({ ...kind, kind })))(

@@ -19,7 +19,7 @@ const OWNER = 65_533
 const lives = sized(10, 1)
 const ATTACK_MS = sized(4_000, 700)
 const END_MS = 30_000
-const chosen = stormKinds.filter(({ kind }) => kind === 'rotating-file' || kind === 'binary-file' || (isLong && kind === 'direct-file'))
+const chosen = stormKinds.filter(({ kind }) => kind === 'rotating-file' || (isLong && /^(binary|direct)-file$/.test(kind)))
 const script = fileURLToPath(new URL('../../helpers/neighbour.mjs', import.meta.url))
 const canBeOthers = process.getuid?.() === 0 && works('setpriv', '--version')
 const as = (user: number): string[] => ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups']

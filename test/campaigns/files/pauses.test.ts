@@ -10,7 +10,7 @@ import { faultsIn, readStorm, stormKinds, StormWriter } from '../../helpers/stor
 import { until } from '../../helpers/until.ts'
 
 const pauses = sized(100, 3)
-const chosen = sized(stormKinds, stormKinds.slice(1, 3))
+const chosen = sized(stormKinds, stormKinds.slice(1, 2))
 const PAUSE_MS = 600
 const END_MS = 60_000
 const RECORDS = pauses * 300

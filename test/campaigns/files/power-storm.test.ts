@@ -19,7 +19,11 @@ const CUT_LIMIT_MS = 30_000
 
 describe.each<LoopKind>(['ext4', 'xfs'])('on %s', (fileSystem) => {
   const reason = powerUnavailable(fileSystem)
-  const chosen = sized(stormKinds, fileSystem === 'ext4' ? stormKinds.slice(0, 1) : stormKinds.slice(2, 3))
+  const chosen = sized(stormKinds, fileSystem === 'ext4' ? stormKinds.slice(0, 1) : [])
+  if (chosen.length === 0) {
+    test.skip('only in the long run: npm run test:long -- power-cut', () => {})
+    return
+  }
   test.skipIf(reason !== undefined).each(chosen.map((kind) => ({ ...kind, kind })))(
     `${cuts} power cuts under $name lose no acknowledged record${reason === undefined ? '' : ` (skipped: ${reason})`}`,
     { timeout: 60_000 + cuts * CUT_LIMIT_MS },

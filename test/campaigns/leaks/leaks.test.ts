@@ -49,8 +49,7 @@ const all: Case[] = outputs.flatMap(([kind, options]): Case[] => [
   ...(kind === 'spool' ? [] : [{ kind, way: 'class' as const, options, lane: true }])
 ])
 const few = (({ kind, way, options }: Case): boolean =>
-  (way === 'class' && (kind === 'rotating-file' || kind === 'direct-file')) ||
-  (way === 'stream' && options?.output === 'rotating-file'))
+  (way === 'class' && kind === 'direct-file') || (way === 'stream' && options?.output === 'rotating-file'))
 const chosen = (isLong ? all : all.filter(few)).filter(({ lane }) => lane !== true || MappedRing.isAvailable)
 const named = chosen.map((one) => ({
   ...one,

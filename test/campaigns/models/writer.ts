@@ -10,6 +10,7 @@ import { EVENTS, type StormKind } from '../../helpers/storm.ts'
 
 const url = new URL('../../helpers/crash-disk.mjs', import.meta.url).href
 const FLUSH_MS = 20_000
+const STALL_MS = 1_000
 /** So many records are logged and flushed while it waits for its death; then it dies at once. */
 const MOST_LAST_WORDS = 30
 
@@ -31,8 +32,8 @@ export class ModelWriter {
       {
         disk: createDisk(realDisk, { state }) as never,
         threadDisk: { url, data: { state } },
-        // What is dead makes no progress, and nobody waits for it.
-        stallMs: 0
+        // What is dead makes no progress, and nobody waits for its files.
+        stallMs: STALL_MS
       },
       () => create(options)
     ) as InternalSink
@@ -96,6 +97,8 @@ export class ModelWriter {
       dieAfter(this.state, 0, false)
       new Int32Array(this.state)[1] = 1
     }
+    this.#sink.abandon()
+    this.#sink.hurry()
     await this.#sink.close().catch(() => {})
   }
 }
