@@ -22,7 +22,8 @@ function proof(root, file, name) {
   const path = join(root, file)
   if (!existsSync(path)) throw new Error(`docs/reliability.md names a file that does not exist: ${file}`)
   // Names may be put together from parts, so that only a part of each is looked for.
-  if (!readFileSync(path, 'utf8').includes(name)) throw new Error(`${file} has no test with '${name}' in its name`)
+  if (!readFileSync(path, 'utf8').includes(name))
+    throw new Error(`${file} has no test with '${name}' in its name`)
   return `\`${file.replace('test/', '')}\``
 }
 
@@ -42,7 +43,11 @@ export function safeguardTable(root) {
     const first = outcome.first.replaceAll('|', '\\|').replace(/^test\//, '')
     return `| ${what} | \`${name}\` | ${outcome.passed} of ${outcome.passed} pass | ${outcome.failed} fail | ${first} |`
   })
-  return ['| safeguard | | with it | without it | the first that fails |', '|---|---|---|---|---|', ...rows].join('\n')
+  return [
+    '| safeguard | | with it | without it | the first that fails |',
+    '|---|---|---|---|---|',
+    ...rows
+  ].join('\n')
 }
 
 /** host × scenario: what others keep */

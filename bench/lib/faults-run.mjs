@@ -73,7 +73,8 @@ export const scenarios = {
     async run(host, folder) {
       const place = join(folder, 'log')
       mkdirSync(place)
-      if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'none', place]).status !== 0) throw new Error('cannot mount')
+      if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'none', place]).status !== 0)
+        throw new Error('cannot mount')
       try {
         const writer = new Writer(host, folder, 'w')
         await writer.ready

@@ -28,13 +28,25 @@ export async function main({ folder, rounds, only, save, machine }) {
       continue
     }
     for (const host of chosen) {
-      const sum = { scenario, title, host, rounds: 0, logged: 0, lost: 0, doubled: 0, torn: 0, died: 0, deaf: 0 }
+      const sum = {
+        scenario,
+        title,
+        host,
+        rounds: 0,
+        logged: 0,
+        lost: 0,
+        doubled: 0,
+        torn: 0,
+        died: 0,
+        deaf: 0
+      }
       for (let round = 0; round < rounds; round++) {
         const own = join(folder, `${scenario}-${host}-${round}`.replaceAll(/[^a-z0-9-]/g, '-'))
         mkdirSync(own)
         const counts = await run(host, own)
         sum.rounds++
-        for (const what of ['logged', 'lost', 'doubled', 'torn', 'died', 'deaf']) sum[what] += counts[what] ?? 0
+        for (const what of ['logged', 'lost', 'doubled', 'torn', 'died', 'deaf'])
+          sum[what] += counts[what] ?? 0
         removeFolder(own)
       }
       console.log(describe(sum))
@@ -47,7 +59,10 @@ export async function main({ folder, rounds, only, save, machine }) {
     const versions = Object.fromEntries(Object.values(hosts).map((name) => [name, versionOf(name)]))
     const write = (extension, text) => writeFileSync(join(resultsFolder, `faults.${extension}`), text)
     write('json', `${JSON.stringify({ suite: 'faults', machine, versions, results }, undefined, 2)}\n`)
-    write('md', `**Faults.** ${machine.kernel}, ${machine.fileSystem}, Node ${machine.node}; ${machine.date.slice(0, 10)}.\n\n${markdownTable(rows)}\n`)
+    write(
+      'md',
+      `**Faults.** ${machine.kernel}, ${machine.fileSystem}, Node ${machine.node}; ${machine.date.slice(0, 10)}.\n\n${markdownTable(rows)}\n`
+    )
     console.log('saved: bench/results/faults.json, .md')
   }
   return results.every(({ host, lost, torn, doubled, died, deaf }) => {
@@ -69,7 +84,10 @@ function cell(sum) {
   if (sum === undefined) return '–'
   const found = []
   if (sum.died > 0) found.push(`process died (${sum.died} of ${sum.rounds})`)
-  if (sum.deaf > 0) found.push(`${sum.scenario === 'rename' ? 'goes on in the old file' : 'does not go on'} (${sum.deaf} of ${sum.rounds})`)
+  if (sum.deaf > 0)
+    found.push(
+      `${sum.scenario === 'rename' ? 'goes on in the old file' : 'does not go on'} (${sum.deaf} of ${sum.rounds})`
+    )
   if (sum.lost > 0) found.push(`${sum.lost.toLocaleString('en')} of ${sum.logged.toLocaleString('en')} lost`)
   if (sum.torn > 0) found.push(`${sum.torn} torn`)
   if (sum.doubled > 0) found.push(`${sum.doubled} twice`)

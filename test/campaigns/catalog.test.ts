@@ -21,7 +21,10 @@ test('every test of this folder belongs to a campaign', () => {
   const tests = names.filter((name) => name.includes('/') && name.endsWith('.test.ts'))
   expect(tests.length).toBeGreaterThan(20)
   for (const name of tests) {
-    expect(files.some((file) => `test/campaigns/${name}`.startsWith(file)), name).toBe(true)
+    expect(
+      files.some((file) => `test/campaigns/${name}`.startsWith(file)),
+      name
+    ).toBe(true)
   }
 })
 
@@ -32,7 +35,12 @@ test.each(files)('%s exists', (file) => {
 test('the list names every campaign', () => {
   const { status, stdout } = run('--list')
   expect(status).toBe(0)
-  expect(stdout.trim().split('\n').map((line) => line.split(' ')[0])).toEqual(Object.keys(campaigns))
+  expect(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' ')[0])
+  ).toEqual(Object.keys(campaigns))
 })
 
 test.each([

@@ -3,12 +3,14 @@
 
 export const promises = [
   {
-    promise: 'A writer that is killed costs no acknowledged record, leaves no torn line, and nothing is there twice.',
+    promise:
+      'A writer that is killed costs no acknowledged record, leaves no torn line, and nothing is there twice.',
     tests: [['test/campaigns/files/kill-storm.test.ts', 'lose no acknowledged record and leave no damage']],
     campaign: 'kill-storm'
   },
   {
-    promise: 'The same at each named step of a write, a rotation, a compression, an append to a write-ahead log, a publication.',
+    promise:
+      'The same at each named step of a write, a rotation, a compression, an append to a write-ahead log, a publication.',
     tests: [
       ['test/campaigns/rotating-file/kill.test.ts', 'loses nothing acknowledged'],
       ['test/campaigns/files/upkeep-kills.test.ts', 'killed at'],
@@ -23,7 +25,8 @@ export const promises = [
     campaign: 'power-cut'
   },
   {
-    promise: 'With a lane a record survives the death of the process when the call that logged it has returned.',
+    promise:
+      'With a lane a record survives the death of the process when the call that logged it has returned.',
     tests: [
       ['test/campaigns/lane/deaths.test.ts', 'leaves every record in the log'],
       ['test/campaigns/lane/kills.test.ts', 'lose and repeat nothing']
@@ -31,7 +34,8 @@ export const promises = [
     campaign: 'lanes'
   },
   {
-    promise: 'Any failing call on the disk is survived: records wait, go on, and what was acknowledged is there.',
+    promise:
+      'Any failing call on the disk is survived: records wait, go on, and what was acknowledged is there.',
     tests: [
       ['test/conformance/faults.ts', 'survives the failure of'],
       ['test/campaigns/files/call-faults.test.ts', 'cost nothing that goes to']
@@ -47,7 +51,8 @@ export const promises = [
     campaign: 'full-disk'
   },
   {
-    promise: 'A sync that fails loses nothing acknowledged, leaves a bounded number of files, and no backup is removed meanwhile.',
+    promise:
+      'A sync that fails loses nothing acknowledged, leaves a bounded number of files, and no backup is removed meanwhile.',
     tests: [['test/conformance/failing-sync.ts', 'leaves a bounded number of copies']],
     campaign: 'failing-sync'
   },
@@ -88,7 +93,8 @@ export const promises = [
     campaign: 'clock'
   },
   {
-    promise: 'Other users in the folder cannot have anything written into their files or through their links.',
+    promise:
+      'Other users in the folder cannot have anything written into their files or through their links.',
     tests: [
       ['test/campaigns/files/neighbours.test.ts', 'attacks of another user'],
       ['test/campaigns/rotating-file/refused.test.ts', 'refuses']
@@ -101,7 +107,8 @@ export const promises = [
     campaign: 'readers'
   },
   {
-    promise: 'After any operations of several writers and any deaths the files hold what the model of the kind says.',
+    promise:
+      'After any operations of several writers and any deaths the files hold what the model of the kind says.',
     tests: [['test/campaigns/models/model.test.ts', 'leave what the model says']],
     campaign: 'models'
   },

@@ -39,12 +39,15 @@ function readArguments(args) {
     const seed = values.seed === undefined ? randomInt(2 ** 31) : Number(values.seed)
     if (!Number.isSafeInteger(seed) || seed < 0) throw new Error('--seed must be a whole number')
     const minutes = values.minutes === undefined ? undefined : Number(values.minutes)
-    if (minutes !== undefined && !(minutes > 0 && minutes <= 10_000)) throw new Error('--minutes must be above 0')
+    if (minutes !== undefined && !(minutes > 0 && minutes <= 10_000))
+      throw new Error('--minutes must be above 0')
     const size = values.size === undefined ? 1 : Number(values.size)
     if (!(size > 0 && size <= 1_000)) throw new Error('--size must be above 0 and at most 1000')
     return { flags: { ...values, seed, minutes, size }, names: positionals }
   } catch (error) {
-    console.error(`${error.message}\nusage: npm run test:long -- [campaign…] [--seed N] [--minutes M] [--size S] [-t test] [--list] [--sum]`)
+    console.error(
+      `${error.message}\nusage: npm run test:long -- [campaign…] [--seed N] [--minutes M] [--size S] [-t test] [--list] [--sum]`
+    )
     process.exit(2)
   }
 }
@@ -114,7 +117,8 @@ function vitest({ files, project, takesMinutes }, { seed, size, test, isQuiet = 
     LOGBOOM_SIZE: String(size),
     LOGBOOM_COUNTS: counts
   }
-  if (takesMinutes !== undefined && flags.minutes !== undefined) env[takesMinutes] = String(flags.minutes * size)
+  if (takesMinutes !== undefined && flags.minutes !== undefined)
+    env[takesMinutes] = String(flags.minutes * size)
   const start = performance.now()
   const program = join(root, 'node_modules/vitest/vitest.mjs')
   const { status } = spawnSync(process.execPath, [program, ...args], {
@@ -139,7 +143,8 @@ function readReport(path) {
     return { ...outcome, failed: [{ file: '', name: 'vitest ended without a report' }] }
   }
   for (const { name: file, assertionResults, status, message } of JSON.parse(text).testResults) {
-    if (assertionResults.length === 0 && status === 'failed') outcome.failed.push({ file: relative(root, file), name: message })
+    if (assertionResults.length === 0 && status === 'failed')
+      outcome.failed.push({ file: relative(root, file), name: message })
     for (const { status, fullName } of assertionResults) {
       if (status === 'passed') outcome.passed++
       else if (status === 'failed') outcome.failed.push({ file: relative(root, file), name: fullName })
@@ -151,6 +156,17 @@ function readReport(path) {
 
 function write(name, seed, { status, ...outcome }) {
   mkdirSync(folder, { recursive: true })
-  const result = { campaign: name, seed, size: flags.size, at: new Date().toISOString(), node: process.version, kernel: release(), ...outcome }
-  writeFileSync(join(folder, `${name}-${seed}-${Date.now()}.json`), `${JSON.stringify(result, undefined, 2)}\n`)
+  const result = {
+    campaign: name,
+    seed,
+    size: flags.size,
+    at: new Date().toISOString(),
+    node: process.version,
+    kernel: release(),
+    ...outcome
+  }
+  writeFileSync(
+    join(folder, `${name}-${seed}-${Date.now()}.json`),
+    `${JSON.stringify(result, undefined, 2)}\n`
+  )
 }

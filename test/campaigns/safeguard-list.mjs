@@ -48,7 +48,11 @@ export const safeguards = {
   'wal-batch': {
     what: 'the batch of a write-ahead log is checked and copied before it is taken',
     changes: [
-      { file: 'src/core/wal/batch.ts', from: '  return { records, bytes }', to: '  return { records: batch, bytes }' }
+      {
+        file: 'src/core/wal/batch.ts',
+        from: '  return { records, bytes }',
+        to: '  return { records: batch, bytes }'
+      }
     ],
     tests: ['test/core/wal/batches.test.ts']
   },
@@ -65,7 +69,12 @@ export const safeguards = {
   'folder-sync': {
     what: 'the folder of a new or renamed file is synced before anything in it is acknowledged',
     changes: [{ file: 'src/io/steps.ts', from: '  if (!hasFolderSync) return\n', to: '  return\n' }],
-    tests: ['test/core/direct-file/durable-names.test.ts', 'test/core/event-files/closed-files.test.ts', 'test/core/rotating-file/sync.test.ts', 'test/core/wal/opening.test.ts']
+    tests: [
+      'test/core/direct-file/durable-names.test.ts',
+      'test/core/event-files/closed-files.test.ts',
+      'test/core/rotating-file/sync.test.ts',
+      'test/core/wal/opening.test.ts'
+    ]
   },
   'lane-adoption': {
     what: 'who opens a log takes over and writes what the dead have left in their lanes',
@@ -92,7 +101,10 @@ export const safeguards = {
         to: ''
       }
     ],
-    tests: ['test/campaigns/rotating-file/many-writers.test.ts', 'test/campaigns/rotating-file/company.test.ts']
+    tests: [
+      'test/campaigns/rotating-file/many-writers.test.ts',
+      'test/campaigns/rotating-file/company.test.ts'
+    ]
   },
   'sync-before-acknowledgement': {
     what: "with `durability: 'disk'` a record is acknowledged only behind a sync",

@@ -33,7 +33,8 @@ if (unknown.length > 0) {
 
 const copy = mkdtempSync(join(tmpdir(), 'logboom-safeguards-'))
 process.on('exit', () => rmSync(copy, { recursive: true, force: true }))
-for (const name of copied) if (existsSync(join(root, name))) cpSync(join(root, name), join(copy, name), { recursive: true })
+for (const name of copied)
+  if (existsSync(join(root, name))) cpSync(join(root, name), join(copy, name), { recursive: true })
 symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
 
 const outcomes = {}
@@ -42,7 +43,8 @@ for (const [name, safeguard] of Object.entries(safeguards)) {
   if (asked.length > 0 && !asked.includes(name)) continue
   const outcome = takeOut(safeguard)
   outcomes[name] = { what: safeguard.what, ...outcome }
-  const good = outcome.before.failed.length === 0 && outcome.before.passed > 0 && outcome.without.failed.length > 0
+  const good =
+    outcome.before.failed.length === 0 && outcome.before.passed > 0 && outcome.without.failed.length > 0
   isWatched &&= good
   console.log(
     `${good ? 'watched    ' : 'NOT WATCHED'}  ${name}: ${outcome.before.passed} passed with it; without it ${outcome.without.failed.length} failed, ${outcome.without.passed} passed`
@@ -64,7 +66,10 @@ function takeOut({ changes, tests, only }) {
     if (!texts.has(path)) texts.set(path, text)
     // What is not there any more would be taken out without anybody noticing.
     if (text.split(from).length !== 2) throw new Error(`${file} has this not exactly once: ${from}`)
-    writeFileSync(path, text.replace(from, () => to))
+    writeFileSync(
+      path,
+      text.replace(from, () => to)
+    )
   }
   try {
     build()
@@ -75,7 +80,10 @@ function takeOut({ changes, tests, only }) {
 }
 
 function build() {
-  const { status, stderr } = spawnSync(process.execPath, ['scripts/build-js.mjs'], { cwd: copy, encoding: 'utf8' })
+  const { status, stderr } = spawnSync(process.execPath, ['scripts/build-js.mjs'], {
+    cwd: copy,
+    encoding: 'utf8'
+  })
   if (status !== 0) throw new Error(stderr)
 }
 
@@ -105,7 +113,12 @@ function save(found) {
   const path = join(import.meta.dirname, 'safeguards.json')
   const known = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {}
   for (const [name, { what, before, without }] of Object.entries(found)) {
-    known[name] = { what, passed: before.passed, failed: without.failed.length, first: without.failed[0] ?? '' }
+    known[name] = {
+      what,
+      passed: before.passed,
+      failed: without.failed.length,
+      first: without.failed[0] ?? ''
+    }
   }
   const kept = Object.keys(safeguards).filter((name) => known[name] !== undefined)
   const all = Object.fromEntries(kept.map((name) => [name, known[name]]))

@@ -59,7 +59,8 @@ export function isDead(state) {
 export function durableBytes(state) {
   const words = new Int32Array(state)
   const found = new Map()
-  for (let at = FILES; at < words.length && words[at] !== 0; at += 2) found.set(words[at] >>> 0, words[at + 1])
+  for (let at = FILES; at < words.length && words[at] !== 0; at += 2)
+    found.set(words[at] >>> 0, words[at + 1])
   return found
 }
 

@@ -2,7 +2,13 @@
 // which Europe/Berlin is set back, and to other years.
 const Real = Date
 const from = Real.parse('2026-10-25T00:59:58Z')
-const starts = [from, from + 3_600_000, from - 86_400_000, Real.parse('1971-01-01'), Real.parse('2037-03-28T23:59:59Z')]
+const starts = [
+  from,
+  from + 3_600_000,
+  from - 86_400_000,
+  Real.parse('1971-01-01'),
+  Real.parse('2037-03-28T23:59:59Z')
+]
 const JUMP_MS = 37
 let start = starts[0]
 let since = performance.now()

@@ -5,7 +5,17 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { sinks } from '../../dist/core/registry.js'
 import { createRandom } from './random.mjs'
 
-const { kind, options, writer, events, notes, count, largest = 3_000, paceMs = 2, hogBytes } = JSON.parse(process.argv[2])
+const {
+  kind,
+  options,
+  writer,
+  events,
+  notes,
+  count,
+  largest = 3_000,
+  paceMs = 2,
+  hogBytes
+} = JSON.parse(process.argv[2])
 const random = createRandom(`storm ${writer}`)
 const notesFd = openSync(notes, 'a')
 const note = (detail) => writeSync(notesFd, `${JSON.stringify(detail)}\n`)
@@ -16,7 +26,9 @@ process.on('unhandledRejection', (error) => {
 })
 const sink = sinks[kind].create(options)
 for (const event of ['degraded', 'recovered', 'dropped', 'repaired', 'warning']) {
-  sink.on(event, (detail) => note({ event, code: detail?.code, message: detail?.message, count: detail?.count }))
+  sink.on(event, (detail) =>
+    note({ event, code: detail?.code, message: detail?.message, count: detail?.count })
+  )
 }
 
 /** Mostly short ones, now and then up to the largest. */
@@ -30,7 +42,8 @@ note({ event: 'open' })
 const kept = []
 let number = 0
 while (count === undefined || number < count) {
-  for (let left = 1 + random() * 40; left > 0 && (count === undefined || number < count); left--) sink.write(record(number++))
+  for (let left = 1 + random() * 40; left > 0 && (count === undefined || number < count); left--)
+    sink.write(record(number++))
   await sink.flush()
   note({ acknowledged: number })
   // More memory than it may have, in the end.

@@ -67,7 +67,12 @@ export const stormKinds: readonly StormKind[] = [
   file('direct-file', 1, direct),
   {
     ...file('wal', 1, {}),
-    options: (folder) => ({ fallback: false, walDir: join(folder, 'wal'), segmentBytes: 200_000, durability: 'os' }),
+    options: (folder) => ({
+      fallback: false,
+      walDir: join(folder, 'wal'),
+      segmentBytes: 200_000,
+      durability: 'os'
+    }),
     logs: (folder) => [{ path: join(folder, 'wal') }]
   },
   {
@@ -131,7 +136,10 @@ export class StormWriter {
       ...(kind.kind === 'event-files' && { events: EVENTS })
     }
     const [command, ...args] = [...wrapper, process.execPath, script, JSON.stringify(settings)]
-    this.child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } })
+    this.child = spawn(command, args, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...env }
+    })
     this.child.stderr!.on('data', (data) => {
       this.stderr += data
     })
@@ -190,7 +198,8 @@ export async function reopen(kind: StormKind, folder: string): Promise<void> {
     await sink.close()
     return
   }
-  if (kind.kind === 'event-files') for (const event of EVENTS) sink.write(`{"event":"${event}","reopened":true}\n`)
+  if (kind.kind === 'event-files')
+    for (const event of EVENTS) sink.write(`{"event":"${event}","reopened":true}\n`)
   else sink.write('{"reopened":true}\n')
   await sink.flush()
   await sink.close()
@@ -227,7 +236,10 @@ export async function readStorm(kind: StormKind, folder: string, isLenient = fal
 
 async function linesOf(kind: StormKind, path: string, isLenient: boolean): Promise<string[]> {
   if (kind.kind === 'spool') return publishedText(path).split('\n').filter(Boolean)
-  const { lines, error } = await collect(path, { format: kind.format, onCorrupt: isLenient ? 'skip-file' : 'throw' })
+  const { lines, error } = await collect(path, {
+    format: kind.format,
+    onCorrupt: isLenient ? 'skip-file' : 'throw'
+  })
   if (error !== undefined) throw error
   return lines.map((line) => line.replace(/\n$/, ''))
 }
@@ -266,7 +278,8 @@ export function faultsIn(
       const key = `${writer} ${event ?? ''}`
       const numbers = found.numbers.get(key) ?? []
       const unique = new Set(numbers)
-      if (unique.size < numbers.length && !mayRepeat) faults.push(`${key}: ${numbers.length - unique.size} records twice`)
+      if (unique.size < numbers.length && !mayRepeat)
+        faults.push(`${key}: ${numbers.length - unique.size} records twice`)
       let expected = index
       for (; expected < count; expected += events.length) {
         if (!unique.has(expected)) {
@@ -277,7 +290,8 @@ export function faultsIn(
       // Files of a spool are published in any order.
       if (kind.kind === 'spool' || mayRepeat) continue
       const wrong = numbers.findIndex((number, at) => number !== index + at * events.length)
-      if (wrong !== -1) faults.push(`${key}: ${numbers[wrong]} where ${index + wrong * events.length} belongs`)
+      if (wrong !== -1)
+        faults.push(`${key}: ${numbers[wrong]} where ${index + wrong * events.length} belongs`)
     }
   }
   return faults.slice(0, 20)

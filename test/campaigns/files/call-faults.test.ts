@@ -6,7 +6,7 @@ import { tally } from '../../helpers/counts.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
 import { isLong } from '../../helpers/sized.ts'
-import { faultsIn, readStorm, type StormKind, stormKinds, StormWriter } from '../../helpers/storm.ts'
+import { faultsIn, readStorm, type StormKind, StormWriter, stormKinds } from '../../helpers/storm.ts'
 import {
   buildCallFaults,
   type Call,
@@ -50,18 +50,21 @@ beforeAll(() => {
 })
 afterAll(() => remove())
 
-describe.skipIf(reason !== undefined)(`real system calls that fail${reason === undefined ? '' : ` (${reason})`}`, () => {
-  const some = isLong ? stormKinds : stormKinds.slice(0, 2)
-  test.each(some.map((kind) => ({ ...kind, kind })))(
-    'cost nothing that goes to $name',
-    { timeout: isLong ? 3_600_000 : 120_000 },
-    async ({ kind }) => {
-      const made = await run(kind, undefined)
-      expect(made.get('write')).toBeGreaterThan(0)
-      for (const trial of trials(made)) await run(kind, trial)
-    }
-  )
-})
+describe.skipIf(reason !== undefined)(
+  `real system calls that fail${reason === undefined ? '' : ` (${reason})`}`,
+  () => {
+    const some = isLong ? stormKinds : stormKinds.slice(0, 2)
+    test.each(some.map((kind) => ({ ...kind, kind })))(
+      'cost nothing that goes to $name',
+      { timeout: isLong ? 3_600_000 : 120_000 },
+      async ({ kind }) => {
+        const made = await run(kind, undefined)
+        expect(made.get('write')).toBeGreaterThan(0)
+        for (const trial of trials(made)) await run(kind, trial)
+      }
+    )
+  }
+)
 
 /** The first calls one by one, then fewer and fewer; in the normal run one of all. */
 function trials(made: ReadonlyMap<Call, number>): Trial[] {
@@ -92,7 +95,10 @@ async function run(kind: StormKind, trial: Trial | undefined): Promise<ReadonlyM
   })
   try {
     if (trial?.isLasting) {
-      await until(() => faults.hits > 0 || !writer.isRunning, { timeoutMs: END_MS, what: 'the fault happens' })
+      await until(() => faults.hits > 0 || !writer.isRunning, {
+        timeoutMs: END_MS,
+        what: 'the fault happens'
+      })
       await delay(random() * 300)
       faults.heal()
     }
@@ -110,6 +116,8 @@ async function run(kind: StormKind, trial: Trial | undefined): Promise<ReadonlyM
     tally('records', found.records)
     return faults.made
   } catch (error) {
-    throw new Error(`${what ?? 'nothing fails'}, ${durability}: ${(error as Error).message}`, { cause: error })
+    throw new Error(`${what ?? 'nothing fails'}, ${durability}: ${(error as Error).message}`, {
+      cause: error
+    })
   }
 }

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { tally } from '../../helpers/counts.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { sized } from '../../helpers/sized.ts'
-import { faultsIn, readStorm, type StormKind, stormKinds, StormWriter } from '../../helpers/storm.ts'
+import { faultsIn, readStorm, type StormKind, StormWriter, stormKinds } from '../../helpers/storm.ts'
 
 const RECORDS = sized(40_000, 800)
 const clock = new URL('../../helpers/jumping-clock.mjs', import.meta.url).href

@@ -8,7 +8,7 @@ import { createFolder } from '../../helpers/folder.ts'
 import { canMount, fill, mountTmpfs } from '../../helpers/mount.ts'
 import { random } from '../../helpers/random.ts'
 import { sized } from '../../helpers/sized.ts'
-import { faultsIn, readStorm, reopen, stormKinds, StormWriter } from '../../helpers/storm.ts'
+import { faultsIn, readStorm, reopen, StormWriter, stormKinds } from '../../helpers/storm.ts'
 import { until } from '../../helpers/until.ts'
 
 const times = sized(20, 1)

@@ -6,7 +6,7 @@ import { tally } from '../../helpers/counts.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
 import { sized } from '../../helpers/sized.ts'
-import { faultsIn, readStorm, reopen, type StormKind, stormKinds, StormWriter } from '../../helpers/storm.ts'
+import { faultsIn, readStorm, reopen, type StormKind, StormWriter, stormKinds } from '../../helpers/storm.ts'
 
 const kills = sized(300, 2)
 /** So many kills happen to one log; then a new one begins, so that it is looked at, and not too large. */

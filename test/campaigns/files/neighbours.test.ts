@@ -11,7 +11,7 @@ import { tally } from '../../helpers/counts.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { works } from '../../helpers/mount.ts'
 import { isLong, sized } from '../../helpers/sized.ts'
-import { faultsIn, readStorm, type StormKind, stormKinds, StormWriter } from '../../helpers/storm.ts'
+import { faultsIn, readStorm, type StormKind, StormWriter, stormKinds } from '../../helpers/storm.ts'
 import { until } from '../../helpers/until.ts'
 
 const NOBODY = 65_534
@@ -19,7 +19,9 @@ const OWNER = 65_533
 const lives = sized(10, 1)
 const ATTACK_MS = sized(4_000, 700)
 const END_MS = 30_000
-const chosen = stormKinds.filter(({ kind }) => kind === 'rotating-file' || (isLong && /^(binary|direct)-file$/.test(kind)))
+const chosen = stormKinds.filter(
+  ({ kind }) => kind === 'rotating-file' || (isLong && /^(binary|direct)-file$/.test(kind))
+)
 const script = fileURLToPath(new URL('../../helpers/neighbour.mjs', import.meta.url))
 const canBeOthers = process.getuid?.() === 0 && works('setpriv', '--version')
 const as = (user: number): string[] => ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups']

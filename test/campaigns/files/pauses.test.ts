@@ -6,7 +6,7 @@ import { tally } from '../../helpers/counts.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
 import { sized } from '../../helpers/sized.ts'
-import { faultsIn, readStorm, stormKinds, StormWriter } from '../../helpers/storm.ts'
+import { faultsIn, readStorm, StormWriter, stormKinds } from '../../helpers/storm.ts'
 import { until } from '../../helpers/until.ts'
 
 const pauses = sized(100, 3)

@@ -10,7 +10,7 @@ import type { LoopKind } from '../../helpers/mount.ts'
 import { createPoweredDisk, type PoweredDisk, powerUnavailable } from '../../helpers/power.ts'
 import { random } from '../../helpers/random.ts'
 import { sized } from '../../helpers/sized.ts'
-import { faultsIn, readStorm, reopen, type StormKind, stormKinds, StormWriter } from '../../helpers/storm.ts'
+import { faultsIn, readStorm, reopen, type StormKind, StormWriter, stormKinds } from '../../helpers/storm.ts'
 
 const cuts = sized(100, 1)
 /** So many happen to one log; then a new one begins, so that the disk is not filled. */

@@ -3,9 +3,16 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import pino from 'pino'
 import { workerStream } from 'logboom'
-import * as transports from 'logboom/winston'
+import {
+  BinaryFileTransport,
+  DirectFileTransport,
+  EventFilesTransport,
+  RotatingFileTransport,
+  SpoolTransport,
+  WalTransport
+} from 'logboom/winston'
+import pino from 'pino'
 import winston from 'winston'
 import { sinks } from '../../../dist/core/registry.js'
 
@@ -18,6 +25,15 @@ process.on('unhandledRejection', (error) => {
   console.error(error)
   process.exit(7)
 })
+
+const transports = {
+  'rotating-file': RotatingFileTransport,
+  'binary-file': BinaryFileTransport,
+  'direct-file': DirectFileTransport,
+  'event-files': EventFilesTransport,
+  spool: SpoolTransport,
+  wal: WalTransport
+}
 
 const ways = {
   async class(options) {
@@ -47,7 +63,7 @@ const ways = {
     clearInterval(alive)
   },
   async winston(options) {
-    const transport = new transports[`${sinks[kind].stem}Transport`](options)
+    const transport = new transports[kind](options)
     const logger = winston.createLogger({ transports: [transport] })
     for (let i = 0; i < 3; i++) logger.info('x', { event: `e${i}`, i })
     await new Promise((resolve) => logger.once('finish', resolve).end())
@@ -57,7 +73,12 @@ const ways = {
 function place(number) {
   const own = join(folder, String(number))
   mkdirSync(own, { recursive: true })
-  const file = kind === 'wal' ? { walDir: join(own, 'log') } : kind === 'event-files' ? { dir: join(own, 'log') } : { path: join(own, 'log') }
+  const file =
+    kind === 'wal'
+      ? { walDir: join(own, 'log') }
+      : kind === 'event-files'
+        ? { dir: join(own, 'log') }
+        : { path: join(own, 'log') }
   // So many lives use one log as were there before the first look.
   const given = { fallback: false, ...file, ...options }
   if (lane !== undefined) given.lane = lane && { dir: laneDir, maxBytes: '64k' }
@@ -81,7 +102,9 @@ function held() {
     threads: readdirSync('/proc/self/task').length,
     handles: own.length,
     listeners,
-    mappings: readFileSync('/proc/self/maps', 'utf8').split('\n').filter((line) => line.includes(laneDir)).length,
+    mappings: readFileSync('/proc/self/maps', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(laneDir)).length,
     locks: locks.filter((line) => line.split(/\s+/)[5] === String(process.pid)).length,
     rings: readdirSync(laneDir).length,
     heapBytes: heapUsed,
@@ -95,7 +118,9 @@ async function settled(most) {
   const end = performance.now() + SETTLE_MS
   for (;;) {
     const now = held()
-    const isMore = ['descriptors', 'threads', 'handles', 'listeners', 'mappings', 'locks', 'rings'].some((what) => now[what] > (most?.[what] ?? 0))
+    const isMore = ['descriptors', 'threads', 'handles', 'listeners', 'mappings', 'locks', 'rings'].some(
+      (what) => now[what] > (most?.[what] ?? 0)
+    )
     if (most !== undefined && !isMore) return now
     if (most === undefined) {
       await delay(300)
@@ -110,7 +135,8 @@ let number = 0
 async function live(times) {
   for (let life = 0; life < times; life++) {
     await ways[way](place(Math.floor(number++ / warmUp)))
-    if (number % warmUp === 0 && life < times - 1) rmSync(join(folder, String(number / warmUp - 1)), { recursive: true })
+    if (number % warmUp === 0 && life < times - 1)
+      rmSync(join(folder, String(number / warmUp - 1)), { recursive: true })
   }
 }
 

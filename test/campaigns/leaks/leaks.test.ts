@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
-import type { Kind } from '../../../src/core/registry.ts'
 import { MappedRing } from '../../../src/core/lane/mapped-ring.ts'
+import type { Kind } from '../../../src/core/registry.ts'
 import { tally } from '../../helpers/counts.ts'
 import { createMemoryFolder } from '../../helpers/folder.ts'
 import { isLong, sized } from '../../helpers/sized.ts'
@@ -48,8 +48,8 @@ const all: Case[] = outputs.flatMap(([kind, options]): Case[] => [
   ...(pinoLives > 0 ? [{ kind, way: 'pino' as const, options }] : []),
   ...(kind === 'spool' ? [] : [{ kind, way: 'class' as const, options, lane: true }])
 ])
-const few = (({ kind, way, options }: Case): boolean =>
-  (way === 'class' && kind === 'direct-file') || (way === 'stream' && options?.output === 'rotating-file'))
+const few = ({ kind, way, options }: Case): boolean =>
+  (way === 'class' && kind === 'direct-file') || (way === 'stream' && options?.output === 'rotating-file')
 const chosen = (isLong ? all : all.filter(few)).filter(({ lane }) => lane !== true || MappedRing.isAvailable)
 const named = chosen.map((one) => ({
   ...one,
@@ -84,7 +84,9 @@ test.skipIf(process.platform !== 'linux').each(named)(
     mkdirSync(folder)
     mkdirSync(laneDir, { mode: 0o700 })
     const settings = JSON.stringify({ options: {}, ...one, folder, laneDir, lives: times, warmUp })
-    const child = spawn(process.execPath, ['--expose-gc', script, settings], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, ['--expose-gc', script, settings], {
+      stdio: ['ignore', 'pipe', 'pipe']
+    })
     onTestFinished(() => void child.kill('SIGKILL'))
     const [stdout, stderr] = [text(child.stdout), text(child.stderr)]
     await once(child, 'close')

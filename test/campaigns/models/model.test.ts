@@ -5,8 +5,8 @@ import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:f
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { createState, durableBytes } from '../../helpers/crash-disk.mjs'
 import { tally } from '../../helpers/counts.ts'
+import { createState, durableBytes } from '../../helpers/crash-disk.mjs'
 import { createMemoryFolder } from '../../helpers/folder.ts'
 import { seed } from '../../helpers/random.ts'
 import { isLong, sized } from '../../helpers/sized.ts'
@@ -59,7 +59,9 @@ class Bench {
     expect(faultsIn(this.kind, found, acknowledged)).toEqual([])
     expect(found.foreign).toEqual([])
     for (const { name, logged } of this.all) {
-      const own = [...found.numbers].filter(([key]) => key.startsWith(`${name} `)).flatMap(([, numbers]) => numbers)
+      const own = [...found.numbers]
+        .filter(([key]) => key.startsWith(`${name} `))
+        .flatMap(([, numbers]) => numbers)
       expect(Math.max(-1, ...own), `${name} has logged ${logged}`).toBeLessThan(logged)
     }
     tally('records', found.records)
@@ -85,13 +87,16 @@ const commands: fc.Arbitrary<Command>[] = [
   fc
     .tuple(place, fc.integer({ min: 1, max: 60 }), fc.boolean())
     .map(([at, calls, isHalf]) =>
-      command(`die(${at}, ${calls}${isHalf ? ', half of a write' : ''})`, (bench) => bench.writer(at).die(calls, isHalf))
+      command(`die(${at}, ${calls}${isHalf ? ', half of a write' : ''})`, (bench) =>
+        bench.writer(at).die(calls, isHalf)
+      )
     ),
   fc.constant(command('check', (bench) => (bench.living.length === 0 ? bench.check() : undefined)))
 ]
 
 /** Kinds whose files only grow at their end: what is not durable of them is cut off. */
-const canLosePower = (kind: StormKind): boolean => kind.kind === 'rotating-file' || kind.kind === 'binary-file'
+const canLosePower = (kind: StormKind): boolean =>
+  kind.kind === 'rotating-file' || kind.kind === 'binary-file'
 
 const cutPower = fc
   .array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 5, maxLength: 5 })
@@ -102,7 +107,8 @@ async function loseUnsynced(bench: Bench, shares: readonly number[]): Promise<vo
   if (bench.durability !== 'disk') return
   const durable = new Map<number, number>()
   for (const writer of bench.all) {
-    for (const [file, bytes] of durableBytes(writer.state)) durable.set(file, Math.max(bytes, durable.get(file) ?? 0))
+    for (const [file, bytes] of durableBytes(writer.state))
+      durable.set(file, Math.max(bytes, durable.get(file) ?? 0))
   }
   for (const writer of bench.living) await writer.end()
   for (const [index, name] of readdirSync(bench.folder).entries()) {
@@ -116,7 +122,9 @@ async function loseUnsynced(bench: Bench, shares: readonly number[]): Promise<vo
   tally('power cuts')
 }
 
-const chosen = isLong ? stormKinds : stormKinds.filter(({ name }) => ['rotating-file', 'wal', 'direct-file'].includes(name))
+const chosen = isLong
+  ? stormKinds
+  : stormKinds.filter(({ name }) => ['rotating-file', 'wal', 'direct-file'].includes(name))
 
 describe.each(chosen.map((kind) => ({ ...kind, kind })))('$name', ({ kind }) => {
   test(
