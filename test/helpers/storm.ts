@@ -213,7 +213,10 @@ export interface Found {
   readonly records: number
 }
 
-/** All records in the files. With `isLenient` damage ends a file, and is not an error. */
+/**
+ * All records in the files. With `isLenient` damage ends a file, and is not an error; so it is of direct files, where a
+ * flush that a death has cut stays, and is said to be one.
+ */
 export async function readStorm(kind: StormKind, folder: string, isLenient = false): Promise<Found> {
   const found: Found & { records: number } = { numbers: new Map(), foreign: [], records: 0 }
   for (const { path, event } of kind.logs(folder)) {
@@ -236,9 +239,10 @@ export async function readStorm(kind: StormKind, folder: string, isLenient = fal
 
 async function linesOf(kind: StormKind, path: string, isLenient: boolean): Promise<string[]> {
   if (kind.kind === 'spool') return publishedText(path).split('\n').filter(Boolean)
+  const isCut = isLenient || kind.format === 'direct-file'
   const { lines, error } = await collect(path, {
     format: kind.format,
-    onCorrupt: isLenient ? 'skip-file' : 'throw'
+    onCorrupt: isCut ? 'skip-file' : 'throw'
   })
   if (error !== undefined) throw error
   return lines.map((line) => line.replace(/\n$/, ''))

@@ -16,7 +16,7 @@ import { isLong, sized } from '../../helpers/sized.ts'
 const script = fileURLToPath(new URL('cycles.mjs', import.meta.url))
 /** Before the first look, and then of each log: enough for backups in the long run. */
 const warmUp = sized(50, 4)
-const lives = Math.ceil(sized(10_000, 8) / warmUp) * warmUp
+const lives = Math.ceil(sized(10_000, 4) / warmUp) * warmUp
 /** A thread of pino's own takes a tenth of a second to start. */
 const pinoLives = Math.ceil(sized(500, 0) / warmUp) * warmUp
 const LIFE_LIMIT_MS = 1_000
