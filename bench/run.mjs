@@ -44,9 +44,15 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 
 let intact = true
 for (const name of wanted) {
-  const { suite } = await import(`./suites/${name}.mjs`)
+  const { suite, main } = await import(`./suites/${name}.mjs`)
   const machine = describeMachine(folder)
   const only = flags.only?.split(',')
+  if (main !== undefined) {
+    // One that measures no speed, and counts by itself.
+    const save = !flags.quick && only === undefined
+    intact = (await main({ folder, rounds: flags.quick ? 1 : rounds, only, save, machine })) && intact
+    continue
+  }
   const { results, skipped } = await runSuite(suite, { folder, rounds, quick: flags.quick, only })
   // Only a whole run at full length is worth keeping.
   const save = !flags.quick && only === undefined && rounds >= 5

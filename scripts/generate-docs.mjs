@@ -1,6 +1,6 @@
 // Writes what comes from the code, so that it cannot disagree with it: the option tables of docs/<kind>.md and
-// docs/reading.md, docs/shipping.md, docs/errors.md, docs/cli.md, completions/, man/, the README's figures; and from the
-// registry of sinks their pino targets, winston transports and package exports. Usage: npm run docs
+// docs/reading.md, docs/shipping.md, docs/errors.md, docs/cli.md, docs/reliability.md, completions/, man/, the README's
+// figures; and from the registry of sinks their pino targets, winston transports and package exports. Usage: npm run docs
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { errorTable } from '../dist/base/errors.js'
@@ -13,6 +13,7 @@ import { readOptions } from '../dist/readers/read-records.js'
 import { shipperOptions } from '../dist/ship/shipper.js'
 import { transportOptions } from '../dist/transports/winston/transport-options.js'
 import { benchTables, machineTables } from './bench-tables.mjs'
+import { peerTable, promiseTable, safeguardTable } from './reliability.mjs'
 
 const root = dirname(import.meta.dirname)
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
@@ -172,6 +173,9 @@ fill('docs/reading.md', 'options', optionTable(readOptions))
 fill('docs/shipping.md', 'options', optionTable(shipperOptions))
 fill('docs/winston.md', 'options', optionTable(transportOptions))
 update('docs/cli.md', cliPage)
+fill('docs/reliability.md', 'promises', promiseTable(root))
+fill('docs/reliability.md', 'safeguards', safeguardTable(root))
+fill('docs/reliability.md', 'peers', peerTable(root))
 update('completions/logboom.bash', () => bashCompletion(commands))
 update('completions/_logboom', () => zshCompletion(commands))
 update('completions/logboom.fish', () => fishCompletion(commands))

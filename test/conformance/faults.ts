@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import type { InternalSink } from '../../src/core/sink/pumped-sink.ts'
 import { native } from '../../src/native/index.ts'
+import { tally } from '../helpers/counts.ts'
 import { random } from '../helpers/random.ts'
 import type { Fault, Operation } from '../helpers/shared-faulty-disk.mjs'
 import { isLong } from '../helpers/sized.ts'
@@ -45,6 +46,7 @@ export async function faultTests(subject: Subject): Promise<void> {
           it(name, { timeout: isLong ? 900_000 : 60_000 }, async () => {
             for (const { nth, isLasting } of attempts(count)) {
               await run(subject, durability, { operation, fault, nth, isLasting })
+              tally('faults')
             }
           })
         }

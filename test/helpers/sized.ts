@@ -2,8 +2,14 @@
 
 export const isLong = process.env.LOGBOOM_LONG === '1'
 
+/** Part of the full size, or a multiple of it: what a campaign was asked for, and how it makes a failing run shorter. */
+const share = Number(process.env.LOGBOOM_SIZE ?? 1)
+if (!(share > 0)) throw new Error('LOGBOOM_SIZE must be a number above 0')
+
 export function sized<T>(long: T, normal: T): T {
-  return isLong ? long : normal
+  if (!isLong) return normal
+  // Only counts have a size; what is listed stays whole.
+  return typeof long === 'number' ? (Math.max(1, Math.round(long * share)) as T) : long
 }
 
 /**

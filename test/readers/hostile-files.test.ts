@@ -9,6 +9,7 @@ import { encodeRecord, maxRecordBytes } from '../../src/formats/binary-file.ts'
 import { formatNumberedName } from '../../src/formats/numbered-name.ts'
 import { createContext } from '../../src/readers/engine/context.ts'
 import { readers } from '../../src/readers/registry.ts'
+import { tally } from '../helpers/counts.ts'
 import { buildDirectFile } from '../helpers/direct-file-bytes.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { collect } from '../helpers/read.ts'
@@ -100,6 +101,7 @@ const OWN_CODES = [undefined, 'ERR_CORRUPT', 'ERR_FORMAT']
 async function checkLog(path: string, { format, isChecked }: Subject, number: number): Promise<void> {
   const options = ([{ format }, { format: 'auto' }, { format, from: { last: 2 } }] as const)[number % 3]
   const what = `${path}, variant ${number}`
+  tally('damaged files')
   const found = await collect(path, { ...options, onCorrupt: 'skip-file' })
   expect(OWN_CODES, `${what}: ${found.error?.stack}`).toContain(found.error?.code)
   if (!isChecked || options.format === 'auto') return

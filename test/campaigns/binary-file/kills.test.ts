@@ -9,6 +9,7 @@ import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
 import { numberedBackups } from '../../../src/formats/numbered-name.ts'
 import { failpoints } from '../../../src/io/failpoint.ts'
 import { native } from '../../../src/native/index.ts'
+import { tally } from '../../helpers/counts.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { random, randomModule } from '../../helpers/random.ts'
 import { built } from '../../helpers/script.ts'
@@ -16,7 +17,7 @@ import { sized } from '../../helpers/sized.ts'
 
 const PROCESSES = 3
 const RECORDS = sized(10_000, 3_000)
-const KILLS = sized(60, 15)
+const KILLS = sized(300, 15)
 
 /** Records `<writer>:<number>:<filling>`; prints the last number of each flush once that is done. */
 const writeRecords = (path: string, writer: string, count: number): string => `
@@ -95,7 +96,7 @@ function expectExactlyOnce(seen: Map<string, number[]>, writers: readonly Writer
 
 describe.skipIf(!native.canLock)('needs kernel locks', () => {
   test(`${PROCESSES} processes × ${RECORDS} records with rollover and ${KILLS} kills`, {
-    timeout: 300_000
+    timeout: 60_000 + KILLS * 5_000
   }, async () => {
     const path = join(createFolder(), 'events.bin')
     const folder = dirname(path)
@@ -111,6 +112,7 @@ describe.skipIf(!native.canLock)('needs kernel locks', () => {
       const at = kill % PROCESSES
       running[at].child.kill('SIGKILL')
       await ended(running[at].child)
+      tally('kills')
       running[at] = started()
     }
     await Promise.all(running.map(({ child }) => ended(child)))

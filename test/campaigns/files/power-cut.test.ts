@@ -8,6 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
 import { Spool } from '../../../src/core/spool/spool.ts'
 import { native } from '../../../src/native/index.ts'
+import { tally } from '../../helpers/counts.ts'
 import { createPoweredDisk, powerUnavailable } from '../../helpers/power.ts'
 import { random } from '../../helpers/random.ts'
 import { built } from '../../helpers/script.ts'
@@ -105,6 +106,7 @@ for (const kind of ['ext4', 'xfs'] as const) {
         child.kill('SIGKILL')
         await once(child, 'close')
         disk.on()
+        tally('power cuts')
         const acknowledged = Number(before.trimEnd().split('\n').at(-1))
         const found = await subject.read(folder)
         const missing = Array.from({ length: acknowledged + 1 }, (_, number) => number).filter(

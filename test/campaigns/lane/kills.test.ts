@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { type Failpoint, failpoints, laneFailpoints } from '../../../src/io/failpoint.ts'
+import { tally } from '../../helpers/counts.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
 import { sized } from '../../helpers/sized.ts'
@@ -57,6 +58,7 @@ describe.skipIf(noLanes)('writers with a lane (needs the addon and /dev/shm)', (
         await sleep(random() * 60)
         victim.child.kill('SIGKILL')
         await victim.exited
+        tally('kills')
       }
       for (const writer of alive) {
         writer.child.kill('SIGKILL')
@@ -64,6 +66,7 @@ describe.skipIf(noLanes)('writers with a lane (needs the addon and /dev/shm)', (
       }
       const recovered = await recoverAll(settings)
       const records = await readRecords(settings)
+      tally('records', records.length)
       expect(faultsIn(records, writers)).toEqual([])
       expect(readdirSync(laneDir)).toEqual([])
       const taken = writers.flatMap(({ events }) => events).filter(({ event }) => event === 'recovered-lane')

@@ -4,6 +4,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import { tally } from '../../helpers/counts.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
 import { sized } from '../../helpers/sized.ts'
@@ -47,6 +48,7 @@ async function killOneAfterTheOther(folder: string, settings: LaneWriterSettings
     await sleep(random() * 100)
     writer.child.kill('SIGKILL')
     await writer.exited
+    tally('kills')
     expect(writer.stderr).toBe('')
   }
   return writers

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import { MappedRing } from '../../../src/core/lane/mapped-ring.ts'
 import { LaneOwner } from '../../../src/core/lane/owner.ts'
+import { tally } from '../../helpers/counts.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { createLaneFolder, takeAll } from '../../helpers/lane.ts'
 import { random } from '../../helpers/random.ts'
@@ -60,6 +61,7 @@ async function runOnce({ capacityBytes, drain, isMixed }: Run): Promise<number> 
     stdio: ['ignore', 'pipe', 'inherit']
   })
   await killed(child, random() * 120)
+  tally('kills')
   const owner = LaneOwner.adopt(folder, folder.list().owners[0])!
   const ring = folder.openRing(owner.rings[0])!
   const left = takeAll(ring, 64 * 1024).map(String)

@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
 import { SharedRing } from '../../../src/core/lane/shared-ring.ts'
 import { native } from '../../../src/native/index.ts'
+import { tally } from '../../helpers/counts.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { laneId } from '../../helpers/lane-sink.ts'
 import { random } from '../../helpers/random.ts'
@@ -49,6 +50,7 @@ test.each<[LaneKind, boolean]>([
       if (random() < 0.9) await once(worker, 'message')
       await sleep(random() * 15)
       await worker.terminate()
+      tally('lives')
     }
     clearInterval(filling)
     const last = new Worker(new URL('ring-worker.mjs', import.meta.url), {

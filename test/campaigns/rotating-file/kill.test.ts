@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { groupBackups } from '../../../src/formats/backup-name.ts'
 import { type Failpoint, failpoints } from '../../../src/io/failpoint.ts'
+import { tally } from '../../helpers/counts.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
 import { sized } from '../../helpers/sized.ts'
@@ -50,6 +51,7 @@ describe.skipIf(noLocks)('writers killed at random (needs the locks of the addon
       await sleep(random() * 100)
       victim.child.kill('SIGKILL')
       await victim.exited
+      tally('kills')
     }
     const seconds = (Date.now() - started) / 1000
     for (const writer of alive) writer.tell('stop')
@@ -57,6 +59,7 @@ describe.skipIf(noLocks)('writers killed at random (needs the locks of the addon
     const events = writers.flatMap(({ events }) => events)
     const report = verify(path, { maxBytes: MIB, records: acknowledged(writers) })
     const repairs = events.filter(({ event }) => event === 'repaired').length
+    tally('records', report.records)
     console.log(
       `${kills} kills in ${seconds.toFixed(0)} s, ${report.files - 1} rotations, ${report.records} records, ${repairs} repairs told`
     )

@@ -8,6 +8,7 @@ import { Acknowledged, Bed, canCountFiles, dataSyncs, numbersOf } from '../../co
 import { fitting } from '../../conformance/faults.ts'
 import { isRecord, nameOf, type Subject } from '../../conformance/subject.ts'
 import { subjects } from '../../conformance/subjects/index.ts'
+import { tally } from '../../helpers/counts.ts'
 import { random } from '../../helpers/random.ts'
 import type { Operation } from '../../helpers/shared-faulty-disk.mjs'
 import { isLong } from '../../helpers/sized.ts'
@@ -32,6 +33,7 @@ it(`keeps every record of every kind for ${minutes} minutes of faults at random`
     await episode(chosen[index % chosen.length], totals)
     totals.episodes++
   }
+  for (const what of ['lives', 'faults', 'records'] as const) tally(what, totals[what])
   console.log(`soak: ${JSON.stringify(totals)}`)
   expect(totals.faults).toBeGreaterThan(0)
 })

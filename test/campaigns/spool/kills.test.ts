@@ -9,6 +9,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { Spool } from '../../../src/core/spool/spool.ts'
 import { spoolFailpoints } from '../../../src/io/failpoint.ts'
 import { native } from '../../../src/native/index.ts'
+import { tally } from '../../helpers/counts.ts'
 import { createFolder, createMemoryFolder } from '../../helpers/folder.ts'
 import { random, randomModule } from '../../helpers/random.ts'
 import { built } from '../../helpers/script.ts'
@@ -140,6 +141,7 @@ async function campaign(path: string, temp: string, kills: number): Promise<void
       watcher.collect()
     }
     await victim.kill()
+    tally('kills')
     start()
   }
   await Promise.all(running.map((writer) => writer.kill()))

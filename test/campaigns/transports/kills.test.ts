@@ -10,6 +10,7 @@ import { workerStream } from 'logboom'
 import { describe, expect, test } from 'vitest'
 import { groupBackups } from '../../../src/formats/backup-name.ts'
 import { native } from '../../../src/native/index.ts'
+import { tally } from '../../helpers/counts.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
 import { sized } from '../../helpers/sized.ts'
@@ -84,6 +85,7 @@ describe.skipIf(!native.laneAvailable())('killed at random moments', () => {
           await delay(random() * 20)
         }
         for (const exit of exits) expect((await exit)[1]).toBe('SIGKILL')
+        tally('kills', exits.length)
         for (const writer of writers) {
           logged.set(writer, countOf(folder, writer))
         }

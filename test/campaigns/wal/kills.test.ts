@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { WriteAheadLogOptions } from '../../../src/core/wal/options.ts'
 import { walFailpoints, walFailureFailpoints } from '../../../src/io/failpoint.ts'
+import { tally } from '../../helpers/counts.ts'
 import { createMemoryFolder } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
 import { sized } from '../../helpers/sized.ts'
@@ -31,6 +32,7 @@ test(`${kills} kills of a writer with several callers`, {
     await delay(random() * 60)
     child.kill('SIGKILL')
     await exited
+    tally('kills')
     expect(stderr()).toBe('')
     entries += await checkAfterCrash(options, acks, kill % 2 === 0)
   }

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import { tally } from '../../helpers/counts.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import type { LoopKind } from '../../helpers/mount.ts'
 import { createPoweredDisk, powerUnavailable } from '../../helpers/power.ts'
@@ -34,6 +35,7 @@ describe.each<LoopKind>(['ext4', 'xfs'])('%s', (kind) => {
       child.kill('SIGKILL')
       await exited
       disk.on()
+      tally('power cuts')
       writeFileSync(acks, noted.slice(0, noted.lastIndexOf('\n') + 1))
       entries += await checkAfterCrash(options, acks, cut % 2 === 0)
     }

@@ -1,0 +1,8 @@
+export interface Campaign {
+  readonly what: string
+  readonly files: readonly string[]
+  readonly only?: string
+  readonly takesMinutes?: string
+}
+
+export const campaigns: Readonly<Record<string, Campaign>>
