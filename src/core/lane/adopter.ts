@@ -56,10 +56,11 @@ export class LaneAdopter {
     return look.ringsIn(this.#options.dir).some((found) => this.#othersIn(found).length > 0)
   }
 
-  /** Goes on taking over what it can every few seconds, and has it written. */
+  /** Goes on taking over what it can, within seconds, and has it written. */
   watch(queue: LaneQueue, write: () => void): void {
     this.#unwatch = watchLanes((look) => {
       if (this.adopt(queue, look)) write()
+      return this.hasOthers(look)
     })
   }
 
