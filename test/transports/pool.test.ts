@@ -174,13 +174,13 @@ describe.concurrent('the thread of many outputs', () => {
       await until(
         async () => {
           const before = wakeUps()
-          await new Promise((done) => setTimeout(done, 3_000))
+          await new Promise((done) => setTimeout(done, 5_000))
           least = Math.min(least, wakeUps() - before)
-          return least <= 2 || performance.now() - startMs > 25_000
+          return least <= 4 || performance.now() - startMs > 25_000
         },
-        { timeoutMs: 40_000 }
+        { timeoutMs: 50_000 }
       )
-      expect(least).toBeLessThanOrEqual(2)
+      expect(least).toBeLessThanOrEqual(4)
     })
   )
 })

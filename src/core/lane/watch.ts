@@ -63,9 +63,10 @@ const folders = new Map<string, WatchedFolder>()
 let timer: NodeJS.Timeout | undefined
 let dueMs = Number.POSITIVE_INFINITY
 
-/** Calls `watcher` from now on; the result ends that. */
-export function watchLanes(watcher: LaneWatcher): () => void {
+/** Calls `watcher` from now on; the result ends that. `look`: what it has seen before. */
+export function watchLanes(watcher: LaneWatcher, look: LaneLook): () => void {
   watchers.add(watcher)
+  for (const path of look.folders) followFolder(path)
   lookWithin(INTERVAL_MS)
   return () => {
     watchers.delete(watcher)
