@@ -90,23 +90,22 @@ static napi_value lane_unmap(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-static napi_value append_text(napi_env env, lane_ring *ring, napi_value text, size_t units) {
-  // Three bytes are the most that a unit becomes. Only where that is too much the text is measured, which costs a walk.
-  uint64_t length = (uint64_t)units * 3;
-  uint8_t *place = lane_room_here(ring, length);
-  size_t written;
-  if (place == NULL) {
-    if (napi_get_value_string_utf8(env, text, NULL, 0, &written) != napi_ok) {
-      return throw_internal_error(env, "cannot measure a text");
-    }
-    length = written;
-    place = lane_make_room(ring, length);
-    if (place == NULL) return give_bool(env, false);
+// The most that a character takes.
+#define MOST_CHARACTER 4
+// With less room a text is measured first, so that few are copied in vain.
+#define QUICK_ROOM 4096
+
+static napi_value append_text(napi_env env, lane_ring *ring, napi_value text) {
+  size_t length;
+  if (napi_get_value_string_utf8(env, text, NULL, 0, &length) != napi_ok) {
+    return throw_internal_error(env, "cannot measure a text");
   }
-  if (napi_get_value_string_utf8(env, text, (char *)place, length + 1, &written) != napi_ok) {
+  uint8_t *place = lane_make_room(ring, length);
+  if (place == NULL) return give_bool(env, false);
+  if (napi_get_value_string_utf8(env, text, (char *)place, length + 1, &length) != napi_ok) {
     return throw_internal_error(env, "cannot read a text");
   }
-  lane_publish(ring, LANE_RECORD, written);
+  lane_publish(ring, LANE_RECORD, length);
   return give_bool(env, true);
 }
 
@@ -123,14 +122,24 @@ static napi_value lane_append(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 2);
   mapping *mapped = take_open(&args);
   napi_value record = take_value(&args);
-  size_t units;
+  uint8_t *place;
+  size_t length;
   if (args.failed) return NULL;
-  // Tells the type and the length in one call.
-  if (napi_get_value_string_utf16(env, record, NULL, 0, &units) == napi_ok) {
-    return append_text(env, &mapped->ring, record, units);
+  uint64_t room = lane_room_here(&mapped->ring, &place);
+  // One call tells the type and copies the text. Only where its end may have been cut off it is measured, which costs a walk.
+  bool is_quick = room >= QUICK_ROOM;
+  switch (napi_get_value_string_utf8(env, record, is_quick ? (char *)place : NULL, room + 1, &length)) {
+  case napi_ok:
+    if (!is_quick || length + MOST_CHARACTER > room) return append_text(env, &mapped->ring, record);
+    lane_publish(&mapped->ring, LANE_RECORD, length);
+    return give_bool(env, true);
+  case napi_string_expected: {
+    byte_view bytes = bytes_of(&args, record);
+    return args.failed ? NULL : append_bytes(env, &mapped->ring, bytes, LANE_RECORD);
   }
-  byte_view bytes = bytes_of(&args, record);
-  return args.failed ? NULL : append_bytes(env, &mapped->ring, bytes, LANE_RECORD);
+  default:
+    return throw_internal_error(env, "cannot read a text");
+  }
 }
 
 // laneAppendReference(handle, reference: Uint8Array): boolean; false if there is no room

@@ -34,9 +34,10 @@ static bool is_distance(const lane_ring *ring, uint64_t from, uint64_t to) {
 
 bool lane_attach(lane_ring *ring, void *memory, uint64_t header, uint64_t capacity, bool is_checked) {
   uint8_t *state = (uint8_t *)memory + header;
-  *ring = (lane_ring){state, state + LANE_STATE_BYTES, capacity, is_checked, 0};
+  *ring = (lane_ring){state, state + LANE_STATE_BYTES, capacity, is_checked, 0, 0};
   uint64_t written = lane_written(ring), drained = lane_drained(ring);
   ring->next = written;
+  ring->offset = written % capacity;
   return is_distance(ring, drained, written) && written < MOST_POSITION && (written | drained) % 8 == 0;
 }
 
@@ -66,35 +67,48 @@ static uint32_t check_word(const lane_ring *ring, uint64_t position, uint32_t wo
 
 // The first word is stored last, so that a header is whole or none.
 static void write_header(const lane_ring *ring, enum lane_type type, uint64_t length, uint64_t hashed) {
-  uint8_t *at = ring->data + ring->next % ring->capacity;
+  uint8_t *at = ring->data + ring->offset;
   uint32_t word = WHOLE | (uint32_t)type << TYPE_SHIFT | (uint32_t)length;
   uint32_t check = check_word(ring, ring->next, word, at + RECORD_HEADER, hashed);
   memcpy(at + sizeof word, &check, sizeof check);
   __atomic_store_n((uint32_t *)(void *)at, word, __ATOMIC_RELEASE);
 }
 
-uint8_t *lane_room_here(const lane_ring *ring, uint64_t length) {
-  uint64_t bytes = record_bytes(length), offset = ring->next % ring->capacity;
-  if (bytes > ring->capacity - offset || bytes > free_bytes(ring)) return NULL;
-  return ring->data + offset + RECORD_HEADER;
+uint64_t lane_room_here(const lane_ring *ring, uint8_t **place) {
+  uint64_t rest = ring->capacity - ring->offset, free = free_bytes(ring);
+  uint64_t bytes = rest < free ? rest : free;
+  *place = ring->data + ring->offset + RECORD_HEADER;
+  // Of a payload that is one less, the record has so many bytes.
+  return bytes > RECORD_HEADER + 8 ? bytes - RECORD_HEADER - 1 : 0;
 }
 
 uint8_t *lane_make_room(lane_ring *ring, uint64_t length) {
-  uint64_t bytes = record_bytes(length), rest = ring->capacity - ring->next % ring->capacity;
-  if (bytes <= rest) return lane_room_here(ring, length);
-  if (bytes > ring->capacity || rest + bytes > free_bytes(ring)) return NULL;
+  uint64_t bytes = record_bytes(length), rest = ring->capacity - ring->offset, free = free_bytes(ring);
+  if (bytes <= rest) return bytes <= free ? ring->data + ring->offset + RECORD_HEADER : NULL;
+  if (bytes > ring->capacity || rest + bytes > free) return NULL;
   // Seen by nobody until the record behind it is published.
   write_header(ring, LANE_UNUSED, rest - RECORD_HEADER, 0);
   ring->next += rest;
+  ring->offset = 0;
   return ring->data + RECORD_HEADER;
+}
+
+// The last word of a record has its last bytes and zeros.
+static void end_payload(uint8_t *payload, uint64_t length) {
+  uint64_t word, over = length % 8;
+  uint8_t *at = payload + length - over;
+  memcpy(&word, at, sizeof word);
+  word &= ((uint64_t)1 << over * 8) - 1;
+  memcpy(at, &word, sizeof word);
 }
 
 void lane_publish(lane_ring *ring, enum lane_type type, uint64_t length) {
   uint64_t bytes = record_bytes(length);
-  uint8_t *payload = ring->data + ring->next % ring->capacity + RECORD_HEADER;
-  memset(payload + length, 0, bytes - RECORD_HEADER - length);
+  end_payload(ring->data + ring->offset + RECORD_HEADER, length);
   write_header(ring, type, length, length);
   ring->next += bytes;
+  ring->offset += bytes;
+  if (ring->offset == ring->capacity) ring->offset = 0;
   __atomic_store_n(position_at(ring, WRITTEN_AT), ring->next, __ATOMIC_RELEASE);
 }
 

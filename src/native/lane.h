@@ -19,8 +19,10 @@ typedef struct {
   uint8_t *data;
   uint64_t capacity;
   bool is_checked;
-  // Where the producer's next record begins: at the position published, but for a rest of the data that is skipped.
+  // Where the producer's next record begins: at the position published, but for a rest of the data that is skipped. And
+  // the same within the data, as divisions cost more than anything else here.
   uint64_t next;
+  uint64_t offset;
 } lane_ring;
 
 // `memory` has a header of so many bytes, the state and the data. False if the positions in it are those of no ring.
@@ -31,8 +33,9 @@ uint64_t lane_drained(const lane_ring *ring);
 // False if `to` is not between the two.
 bool lane_release(lane_ring *ring, uint64_t to);
 
-// Where a payload of at most `length` bytes and one more has its place, if that is at the next position; else NULL.
-uint8_t *lane_room_here(const lane_ring *ring, uint64_t length);
+// How long the payload at the next position may be, with one byte more behind it, without a look elsewhere; and its place.
+// 0 if there is none, or little.
+uint64_t lane_room_here(const lane_ring *ring, uint8_t **place);
 // Where one of exactly `length` bytes has its place; NULL if there is no room now.
 uint8_t *lane_make_room(lane_ring *ring, uint64_t length);
 // Makes the payload of `length` bytes, written to the place that one of these gave, a record that readers see.

@@ -7,6 +7,7 @@ import pino, { type TransportTargetOptions } from 'pino'
 import { describe, expect, it } from 'vitest'
 import winston from 'winston'
 import type TransportStream from 'winston-transport'
+import { together } from '../helpers/at-test-end.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { until } from '../helpers/until.ts'
 import { isRecord, nameOf, type Subject } from './subject.ts'
@@ -80,44 +81,50 @@ async function winstonHost(options: Record<string, unknown>, kind: string): Prom
 }
 
 for (const subject of subjects) {
-  describe(`${nameOf(subject)} behind`, () => {
+  describe.concurrent(`${nameOf(subject)} behind`, () => {
     for (const [name, start] of Object.entries(hosts)) {
-      it(`${name}: every record once, in order, at flush and at the end`, async () => {
-        const folder = createFolder()
-        const target = `logboom/${subject.kind}`
-        const host = await start(
-          { target, options: { ...subject.options(folder), fallback: false, flushInterval: 20 } },
-          subject.kind
-        )
-        for (let id = 0; id < RECORDS / 2; id++) host.log(id)
-        await host.flush()
-        // Several targets and pipelines cannot say when: pino does not ask them.
-        await until(() => countNow(subject, folder) === RECORDS / 2)
-        expect(idsOf(subject, folder)).toEqual(count(RECORDS / 2))
-        for (let id = RECORDS / 2; id < RECORDS; id++) host.log(id)
-        await host.end()
-        expect(idsOf(subject, folder)).toEqual(count(RECORDS))
-      })
+      it(
+        `${name}: every record once, in order, at flush and at the end`,
+        together(async () => {
+          const folder = createFolder()
+          const target = `logboom/${subject.kind}`
+          const host = await start(
+            { target, options: { ...subject.options(folder), fallback: false, flushInterval: 20 } },
+            subject.kind
+          )
+          for (let id = 0; id < RECORDS / 2; id++) host.log(id)
+          await host.flush()
+          // Several targets and pipelines cannot say when: pino does not ask them.
+          await until(() => countNow(subject, folder) === RECORDS / 2)
+          expect(idsOf(subject, folder)).toEqual(count(RECORDS / 2))
+          for (let id = RECORDS / 2; id < RECORDS; id++) host.log(id)
+          await host.end()
+          expect(idsOf(subject, folder)).toEqual(count(RECORDS))
+        })
+      )
     }
 
     for (const [name, start] of Object.entries({
       'pino, one target': hosts['pino, one target'],
       winston: hosts.winston
     })) {
-      it(`${name}: flush resolves only when every record is in the files`, async () => {
-        const folder = createFolder()
-        const target = `logboom/${subject.kind}`
-        const host = await start(
-          { target, options: { ...subject.options(folder), fallback: false, flushInterval: 60_000 } },
-          subject.kind
-        )
-        for (let round = 0; round < 5; round++) {
-          for (let id = round * 40; id < (round + 1) * 40; id++) host.log(id)
-          await host.flush()
-          expect(idsOf(subject, folder)).toEqual(count((round + 1) * 40))
-        }
-        await host.end()
-      })
+      it(
+        `${name}: flush resolves only when every record is in the files`,
+        together(async () => {
+          const folder = createFolder()
+          const target = `logboom/${subject.kind}`
+          const host = await start(
+            { target, options: { ...subject.options(folder), fallback: false, flushInterval: 60_000 } },
+            subject.kind
+          )
+          for (let round = 0; round < 5; round++) {
+            for (let id = round * 40; id < (round + 1) * 40; id++) host.log(id)
+            await host.flush()
+            expect(idsOf(subject, folder)).toEqual(count((round + 1) * 40))
+          }
+          await host.end()
+        })
+      )
     }
   })
 }

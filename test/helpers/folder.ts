@@ -2,14 +2,14 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import { atTestEnd } from './at-test-end.ts'
 import { isLong } from './sized.ts'
 
 const MEMORY = '/dev/shm'
 
 export function createFolder(parent = tmpdir()): string {
   const folder = mkdtempSync(join(parent, 'logboom-test-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  atTestEnd(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 

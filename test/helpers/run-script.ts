@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { onTestFinished } from 'vitest'
+import { atTestEnd } from './at-test-end.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -24,7 +24,7 @@ export async function runScript(
   const child = spawn(process.execPath, [...nodeOptions, '--input-type=module', '-e', code, '--', ...args], {
     cwd: root
   })
-  onTestFinished(() => void child.kill('SIGKILL'))
+  atTestEnd(() => void child.kill('SIGKILL'))
   let stdout = ''
   let stderr = ''
   child.stdout.on('data', (chunk) => {

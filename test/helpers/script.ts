@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { onTestFinished } from 'vitest'
+import { atTestEnd } from './at-test-end.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -19,7 +19,7 @@ export async function startProcess(code: string): Promise<ChildProcess> {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit']
   })
-  onTestFinished(async () => {
+  atTestEnd(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
     child.kill('SIGKILL')
     await once(child, 'exit')
@@ -37,7 +37,7 @@ export async function startThread(code: string): Promise<{ worker: Worker; messa
   const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`), {
     trackUnmanagedFds: false
   })
-  onTestFinished(async () => {
+  atTestEnd(async () => {
     await worker.terminate()
   })
   const [message] = await once(worker, 'message')

@@ -3,10 +3,6 @@
 // what was told before a SIGKILL is with the parent.
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
-import { handleSignals, RotatingFile } from 'logboom'
-import { RotatingFileTransport } from 'logboom/winston'
-import pino from 'pino'
-import winston from 'winston'
 
 const settings = JSON.parse(process.argv[2])
 const { host, writer, options, count, bytes, perTick, tickMs, acknowledge, start, end, host: name } = settings
@@ -28,8 +24,10 @@ function listen(emitter) {
   }
 }
 
+// Each loads only what it needs, because a campaign starts hundreds of them.
 const hosts = {
-  class() {
+  async class() {
+    const { handleSignals, RotatingFile } = await import('logboom')
     const file = new RotatingFile(options)
     listen(file)
     if (settings.flushOnSignal) handleSignals(file, { flushOnSignal: settings.flushOnSignal })
@@ -46,7 +44,8 @@ const hosts = {
       end: () => file.close()
     }
   },
-  pino() {
+  async pino() {
+    const { default: pino } = await import('pino')
     const target = 'logboom/rotating-file'
     const transport = pino.transport(
       name === 'pino'
@@ -60,7 +59,10 @@ const hosts = {
     )
     listen(transport)
     transport.on('error', (error) => tell({ event: 'error', message: error.message }))
-    if (settings.flushOnSignal) handleSignals(transport, { flushOnSignal: settings.flushOnSignal })
+    if (settings.flushOnSignal) {
+      const { handleSignals } = await import('logboom')
+      handleSignals(transport, { flushOnSignal: settings.flushOnSignal })
+    }
     const logger = pino({ base: null, timestamp: false }, transport)
     return {
       log: (line) => logger.info(line),
@@ -79,7 +81,9 @@ const hosts = {
       }
     }
   },
-  winston() {
+  async winston() {
+    const { RotatingFileTransport } = await import('logboom/winston')
+    const { default: winston } = await import('winston')
     const transport = new RotatingFileTransport({ ...options, flushOnSignal: settings.flushOnSignal })
     listen(transport)
     transport.on('error', (error) => tell({ event: 'error', message: error.message }))
@@ -99,11 +103,11 @@ const hosts = {
   }
 }
 
-const log = create()
+const log = await create()
 
-function create() {
+async function create() {
   try {
-    return (hosts[host] ?? hosts.pino)()
+    return await (hosts[host] ?? hosts.pino)()
   } catch (error) {
     tell({ event: 'thrown', code: error.code, message: error.message })
     process.exit(1)

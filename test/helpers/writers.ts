@@ -3,10 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { onTestFinished } from 'vitest'
 import type { RotatingFileOptions } from '../../src/core/rotating-file/options.ts'
 import type { SinkStats } from '../../src/core/sink/contract.ts'
 import { native } from '../../src/native/index.ts'
+import { atTestEnd } from './at-test-end.ts'
 
 const script = fileURLToPath(new URL('writer.mjs', import.meta.url))
 
@@ -92,7 +92,7 @@ export class Writer {
     // 'close' comes after everything it wrote has been read.
     this.exited = once(this.child, 'close').then(([code, signal]) => ({ code, signal }))
     this.exited.then(() => this.#wake())
-    onTestFinished(async () => {
+    atTestEnd(async () => {
       this.child.kill('SIGKILL')
       await this.exited
     })

@@ -1,12 +1,14 @@
 // One small pool of threads for all outputs of a process: what many of them cost, and that one in trouble holds up no other.
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { native } from '../../src/native/index.ts'
+import { together, togetherFor } from '../helpers/at-test-end.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { runScript } from '../helpers/run-script.ts'
-import { startThread } from '../helpers/script.ts'
+import { startProcess, startThread } from '../helpers/script.ts'
 import { sized } from '../helpers/sized.ts'
+import { until } from '../helpers/until.ts'
 
 const transports = sized(200, 60)
 
@@ -83,3 +85,102 @@ test.skipIf(!native.canLock)(
     expect(readFileSync(join(folder, 'app.log'), 'utf8').split('\n')).toHaveLength(51)
   }
 )
+
+describe.concurrent('the thread of many outputs', () => {
+  test.for([
+    ['known', 'at once'],
+    ['unknown', 'later']
+  ])(
+    'that dies of one of them, %s which, goes on for all others, and only that one fails',
+    togetherFor(async ([, when]) => {
+      const folder = createFolder()
+      const hook = join(folder, 'hook.cjs')
+      // Whoever opens that file dies of it.
+      writeFileSync(
+        hook,
+        `const fs = require('node:fs')
+        const { openSync } = fs
+        fs.openSync = (path, ...rest) => {
+          if (String(path).endsWith('culprit.log')) {
+            if (${when === 'at once'}) process.exit(9)
+            setTimeout(() => process.exit(9), 20)
+          }
+          return openSync(path, ...rest)
+        }`
+      )
+      const { code, stdout, stderr } = await runScript(
+        `
+        import { createRequire } from 'node:module'
+        import { join } from 'node:path'
+        const threads = createRequire(import.meta.url)('node:worker_threads')
+        const { Worker } = threads
+        threads.Worker = class extends Worker {
+          constructor(file, options) {
+            super(file, { ...options, execArgv: ['--require', ${JSON.stringify(hook)}] })
+          }
+        }
+        const { workerStream } = await import('logboom')
+        const open = (name) => workerStream('rotating-file', { path: join(${JSON.stringify(folder)}, name), lock: ${native.canLock} })
+        const others = Array.from({ length: 3 }, (_, index) => open(index + '.log'))
+        const failed = []
+        const culprit = open('culprit.log')
+        for (const stream of [culprit, ...others]) stream.on('warning', ({ message }) => failed.push(message))
+        const alive = setInterval(() => {}, 1_000)
+        culprit.write('not written\\n')
+        let lines = 0
+        while (failed.length === 0) {
+          for (const stream of others) stream.write(lines + '\\n')
+          lines++
+          await new Promise((done) => setTimeout(done, 10))
+        }
+        await Promise.all(others.map((stream) => stream.flush()))
+        culprit.write('dropped\\n')
+        clearInterval(alive)
+        await Promise.all(others.map((stream) => stream.close()))
+        console.log(JSON.stringify({ failed, lines }))`
+      )
+      expect(code, stderr).toBe(0)
+      const { failed, lines } = JSON.parse(stdout)
+      expect(failed).toEqual([expect.stringMatching(/culprit\.log end again and again/)])
+      const expected = Array.from({ length: lines }, (_, line) => `${line}\n`).join('')
+      for (let index = 0; index < 3; index++) {
+        expect(readFileSync(join(folder, `${index}.log`), 'utf8') === expected).toBe(true)
+      }
+    })
+  )
+
+  test.skipIf(!existsSync('/proc/self/task'))(
+    'does not wake an idle process, and neither does the process itself',
+    together(async () => {
+      const child = await startProcess(`
+        import { workerStream } from 'logboom'
+        const stream = workerStream('rotating-file', { path: ${JSON.stringify(join(createFolder(), 'app.log'))}, lock: ${native.canLock} })
+        stream.write('x\\n')
+        await stream.flush()
+        setInterval(() => {}, 2 ** 30)
+        console.log('idle')`)
+      const wakeUps = (): number => {
+        const tasks = `/proc/${child.pid}/task`
+        return readdirSync(tasks).reduce((sum, task) => {
+          const found = /^voluntary_ctxt_switches:\s*(\d+)$/m.exec(
+            readFileSync(`${tasks}/${task}/status`, 'utf8')
+          )
+          return sum + Number(found![1])
+        }, 0)
+      }
+      // It looks a few times more, less and less often, whether there is something to do.
+      const startMs = performance.now()
+      let least = Number.POSITIVE_INFINITY
+      await until(
+        async () => {
+          const before = wakeUps()
+          await new Promise((done) => setTimeout(done, 5_000))
+          least = Math.min(least, wakeUps() - before)
+          return least <= 4 || performance.now() - startMs > 25_000
+        },
+        { timeoutMs: 50_000 }
+      )
+      expect(least).toBeLessThanOrEqual(4)
+    })
+  )
+})

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { workerStream } from 'logboom'
 import { describe, expect, it, onTestFinished, test } from 'vitest'
 import { native } from '../../src/native/index.ts'
+import { together, togetherFor } from '../helpers/at-test-end.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { runScript } from '../helpers/run-script.ts'
 import { sized } from '../helpers/sized.ts'
@@ -21,27 +22,27 @@ const idsIn = (path: string): number[] =>
 
 const count = (length: number): number[] => Array.from({ length }, (_, id) => id)
 
-/** A script that has `pino`, `winston`, `logboom`, `fs`, `path`, `lock` and `sleep`. */
+/** A script that has `pino`, if it uses it, `logboom`, `fs`, `path`, `lock` and `sleep`. */
 const script = (code: string): string => `
 import fs from 'node:fs'
 import { join } from 'node:path'
-import pino from 'pino'
-import winston from 'winston'
+${code.includes('pino(') ? "import pino from 'pino'" : ''}
 import * as logboom from 'logboom'
-import { RotatingFileTransport } from 'logboom/winston'
 const [path] = process.argv.slice(1)
 const lock = ${lock}
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 ${code}`
 
-describe.each(lanes)('through %s', (lane) => {
+describe.concurrent.each(lanes)('through %s', (lane) => {
   const open = `logboom.workerStream('rotating-file', { path, maxBytes: 0, lock, lane: ${laneOption(lane)} })`
 
-  it('fatals in the middle of bursts of several times the memory tear, lose and reorder nothing, and the process ends by itself', async () => {
-    const path = join(createFolder(), 'app.log')
-    const records = sized(400_000, 60_000)
-    const { code, stderr } = await runScript(
-      script(`
+  it(
+    'fatals in the middle of bursts of several times the memory tear, lose and reorder nothing, and the process ends by itself',
+    together(async () => {
+      const path = join(createFolder(), 'app.log')
+      const records = sized(400_000, 60_000)
+      const { code, stderr } = await runScript(
+        script(`
         const logger = pino({ base: null }, ${open})
         let id = 0
         while (id < ${records}) {
@@ -51,45 +52,54 @@ describe.each(lanes)('through %s', (lane) => {
           }
           await sleep(5)
         }`),
-      [path]
-    )
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    expect(idsIn(path)).toEqual(count(records))
-  })
+        [path]
+      )
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      expect(idsIn(path)).toEqual(count(records))
+    })
+  )
 
-  it('a burst in one turn of the event loop is all there after the natural end', async () => {
-    const path = join(createFolder(), 'app.log')
-    const records = sized(1_000_000, 100_000)
-    const { code, stderr } = await runScript(
-      script(`
+  it(
+    'a burst in one turn of the event loop is all there after the natural end',
+    together(async () => {
+      const path = join(createFolder(), 'app.log')
+      const records = sized(1_000_000, 100_000)
+      const { code, stderr } = await runScript(
+        script(`
         const logger = pino({ base: null, timestamp: false }, ${open})
         for (let id = 0; id < ${records}; id++) logger.info({ id }, 'x'.repeat(150))`),
-      [path]
-    )
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    expect(idsIn(path)).toEqual(count(records))
-  })
+        [path]
+      )
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      expect(idsIn(path)).toEqual(count(records))
+    })
+  )
 
-  it('records of any size keep their order, also those larger than the memory', async () => {
-    const path = join(createFolder(), 'app.log')
-    const { code, stderr } = await runScript(
-      script(`
+  it(
+    'records of any size keep their order, also those larger than the memory',
+    together(async () => {
+      const path = join(createFolder(), 'app.log')
+      const { code, stderr } = await runScript(
+        script(`
         const stream = ${open}
         for (let id = 0; id < 18; id++) {
           const bytes = [10, 70_000, 400_000, 5, 9_000_000, 30][id % 6]
           stream.write(JSON.stringify({ id, pad: 'é'.repeat(bytes / 2) }) + '\\n')
         }
         await stream.close()`),
-      [path]
-    )
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    expect(idsIn(path)).toEqual(count(18))
-  })
+        [path]
+      )
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      expect(idsIn(path)).toEqual(count(18))
+    })
+  )
 
-  it('what handlers of exit log is in the file, whenever they were registered', async () => {
-    const path = join(createFolder(), 'app.log')
-    const { stderr } = await runScript(
-      script(`
+  it(
+    'what handlers of exit log is in the file, whenever they were registered',
+    together(async () => {
+      const path = join(createFolder(), 'app.log')
+      const { stderr } = await runScript(
+        script(`
         let log = () => {}
         process.on('exit', () => log(0))
         const stream = ${open}
@@ -97,16 +107,19 @@ describe.each(lanes)('through %s', (lane) => {
         process.on('exit', () => { for (let id = 1; id < 50; id++) log(id) })
         process.on('exit', () => { log(50); stream.flushSync() })
         setTimeout(() => process.exit(), 300)`),
-      [path]
-    )
-    expect(stderr).toBe('')
-    expect(idsIn(path)).toEqual(count(51))
-  })
+        [path]
+      )
+      expect(stderr).toBe('')
+      expect(idsIn(path)).toEqual(count(51))
+    })
+  )
 
-  it('ending it while the file cannot be written is no error, does not stop the event loop, and says how many records were not written', async () => {
-    const folder = join(createFolder(), 'logs')
-    const result = await runScript(
-      script(`
+  it(
+    'ending it while the file cannot be written is no error, does not stop the event loop, and says how many records were not written',
+    together(async () => {
+      const folder = join(createFolder(), 'logs')
+      const result = await runScript(
+        script(`
         const made = []
         for (const name of ['a', 'b', 'c']) {
           const stream = logboom.workerStream('rotating-file', { path: join(path, name), lock, lane: ${laneOption(lane)} })
@@ -125,19 +138,22 @@ describe.each(lanes)('through %s', (lane) => {
         const startMs = performance.now()
         await Promise.all(made.map((stream) => stream.close()))
         console.log(JSON.stringify({ stallMs, tookMs: performance.now() - startMs }))`),
-      [folder]
-    )
-    const told = JSON.parse(result.stdout)
-    expect(told.stallMs).toBeLessThan(1_500)
-    expect(told.tookMs).toBeLessThan(9_000)
-    expect(result.code).toBe(0)
-    expect(result.stderr.match(/closed with 7 records \(35 bytes\) .*ERR_LOST/g)).toHaveLength(3)
-  })
+        [folder]
+      )
+      const told = JSON.parse(result.stdout)
+      expect(told.stallMs).toBeLessThan(1_500)
+      expect(told.tookMs).toBeLessThan(9_000)
+      expect(result.code).toBe(0)
+      expect(result.stderr.match(/closed with 7 records \(35 bytes\) .*ERR_LOST/g)).toHaveLength(3)
+    })
+  )
 
-  it('the exit with several outputs that cannot write takes a moment for all of them, and says how many records were not written', async () => {
-    const folder = join(createFolder(), 'logs')
-    const result = await runScript(
-      script(`
+  it(
+    'the exit with several outputs that cannot write takes a moment for all of them, and says how many records were not written',
+    together(async () => {
+      const folder = join(createFolder(), 'logs')
+      const result = await runScript(
+        script(`
         const made = []
         for (const name of ['a', 'b', 'c', 'd']) {
           const stream = logboom.workerStream('rotating-file', { path: join(path, name), lock, lane: ${laneOption(lane)} })
@@ -151,16 +167,17 @@ describe.each(lanes)('through %s', (lane) => {
         await sleep(300)
         console.log(Date.now())
         process.exit(3)`),
-      [folder]
-    )
-    expect(Date.now() - Number(result.stdout)).toBeLessThan(5_000)
-    expect(result.code).toBe(3)
-    expect(result.stderr.match(/closed with 5 records \(25 bytes\) .*ERR_LOST/g)).toHaveLength(4)
-  })
+        [folder]
+      )
+      expect(Date.now() - Number(result.stdout)).toBeLessThan(5_000)
+      expect(result.code).toBe(3)
+      expect(result.stderr.match(/closed with 5 records \(25 bytes\) .*ERR_LOST/g)).toHaveLength(4)
+    })
+  )
 
-  test.each(['drop-newest', 'drop-oldest'])(
+  test.for(['drop-newest', 'drop-oldest'])(
     '%s drops what finds no room, counts it exactly and says so in the log',
-    async (overflow) => {
+    togetherFor(async (overflow) => {
       const folder = join(createFolder(), 'logs')
       const result = await runScript(
         script(`
@@ -206,13 +223,15 @@ describe.each(lanes)('through %s', (lane) => {
       expect(ids).toEqual(ids.toSorted((a: number, b: number) => a - b))
       if (overflow === 'drop-newest') expect(ids[0]).toBe(1)
       else expect(ids.at(-1)).toBe(3_999)
-    }
+    })
   )
 
-  it('a thread that is terminated, or runs out of memory, is replaced, and no record is lost or written twice', async () => {
-    const path = join(createFolder(), 'app.log')
-    const { code, stdout, stderr } = await runScript(
-      `
+  it(
+    'a thread that is terminated, or runs out of memory, is replaced, and no record is lost or written twice',
+    together(async () => {
+      const path = join(createFolder(), 'app.log')
+      const { code, stdout, stderr } = await runScript(
+        `
       import { createRequire } from 'node:module'
       const threads = createRequire(import.meta.url)('node:worker_threads')
       const made = []
@@ -246,13 +265,14 @@ describe.each(lanes)('through %s', (lane) => {
       }
       console.log(made.length, id)
       log(500)`,
-      [path]
-    )
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    const [threads, logged] = stdout.trim().split(' ').map(Number)
-    expect(threads).toBe(5)
-    expect(idsIn(path)).toEqual(count(logged + 500))
-  })
+        [path]
+      )
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      const [threads, logged] = stdout.trim().split(' ').map(Number)
+      expect(threads).toBe(5)
+      expect(idsIn(path)).toEqual(count(logged + 500))
+    })
+  )
 })
 
 it.runIf(native.laneAvailable())(

@@ -56,11 +56,12 @@ export class LaneAdopter {
     return look.ringsIn(this.#options.dir).some((found) => this.#othersIn(found).length > 0)
   }
 
-  /** Goes on taking over what it can every few seconds, and has it written. */
-  watch(queue: LaneQueue, write: () => void): void {
+  /** Goes on taking over what it can, within seconds, and has it written. `first`: what it has taken over before. */
+  watch(queue: LaneQueue, first: LaneLook, write: () => void): void {
     this.#unwatch = watchLanes((look) => {
       if (this.adopt(queue, look)) write()
-    })
+      return this.hasOthers(look)
+    }, first)
   }
 
   /** Takes over every ring whose owner is dead. True if there was one. */

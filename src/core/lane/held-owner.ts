@@ -50,7 +50,8 @@ const held = new Map<string, Holding>()
  * The place of the owner of a ring, for that ring; undefined if the owner lives, or somebody else has the ring. Throws as
  * `LaneOwner.adopt` does.
  */
-export function holdOwner(folder: LaneFolder, { owner: id, number }: RingName): HeldOwner | undefined {
+export function holdOwner(folder: LaneFolder, name: RingName): HeldOwner | undefined {
+  const { owner: id, number } = name
   const key = `${folder.path} ${id}`
   const own = left.get(`${key} ${number}`)
   if (own !== undefined) {
@@ -60,7 +61,7 @@ export function holdOwner(folder: LaneFolder, { owner: id, number }: RingName): 
   let holding = held.get(key)
   if (holding === undefined) {
     const owner = LaneOwner.adopt(folder, id)
-    if (owner === undefined) return undefined
+    if (owner === undefined) return holdOrphan(folder, name)
     holding = { owner, rings: new Set() }
     held.set(key, holding)
   }
@@ -74,4 +75,9 @@ export function holdOwner(folder: LaneFolder, { owner: id, number }: RingName): 
       owner.close()
     }
   }
+}
+
+function holdOrphan(folder: LaneFolder, name: RingName): HeldOwner | undefined {
+  const owner = LaneOwner.adoptOrphan(folder, name)
+  return owner && { release: () => owner.close() }
 }

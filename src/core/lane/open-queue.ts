@@ -76,7 +76,7 @@ export function openQueue(subject: QueueSubject): OpenedQueue {
     maxBufferBytes: own instanceof OwnLane ? Math.min(maxBufferBytes, own.capacityBytes) : maxBufferBytes,
     start(write) {
       adopter.adopt(queue, look)
-      adopter.watch(queue, write)
+      adopter.watch(queue, look, write)
       write()
     }
   }

@@ -3,18 +3,18 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { threadId } from 'node:worker_threads'
 import { LogboomError, systemCode } from '../../base/errors.ts'
-import { ownerName, type RingName } from '../../formats/lane-names.ts'
+import { ownerName, type RingName, ringName } from '../../formats/lane-names.ts'
 import { isForeign, OpenFile } from '../../io/open-file.ts'
 import { closeQuietly, removeQuietly } from '../../io/quietly.ts'
 import { type LaneFolder, logKey, type RingDescription } from './lane-folder.ts'
 import type { MappedRing } from './mapped-ring.ts'
+import { WHOLE_FILE } from './ring-file.ts'
 
 /** The first rings of an owner are large, later ones small, so that hundreds of outputs stay below 100 MiB. */
 const LARGE_RINGS = 4
 const LARGE_RING_BYTES = 8 * 1024 * 1024
 const SMALL_RING_BYTES = 256 * 1024
 
-const WHOLE_FILE = -1
 const MAX_ATTEMPTS = 10
 const SAFE = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY
 
@@ -54,7 +54,7 @@ export class LaneOwner {
     // Every turn but the last ends because somebody who looks for dead owners was faster than the lock.
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const id = randomBytes(16).toString('hex')
-      const file = openLocked(folder, id, constants.O_CREAT | constants.O_EXCL)
+      const file = openLocked(folder, ownerName(id), constants.O_CREAT | constants.O_EXCL)
       if (file === undefined) continue
       const owner = new LaneOwner(folder, id, file)
       owner.#introduce()
@@ -68,14 +68,33 @@ export class LaneOwner {
    * place, or nothing is left of it. Throws `ERR_IO`, and `ERR_OWNER` if its file is none of ours.
    */
   static adopt(folder: LaneFolder, id: string): LaneOwner | undefined {
-    const file = openLocked(folder, id, 0)
+    const file = openLocked(folder, ownerName(id), 0)
     return file === undefined ? undefined : new LaneOwner(folder, id, file)
+  }
+
+  /**
+   * The same for one ring, if the file of its owner was removed by somebody: then the lock that goes with the memory of the
+   * ring tells whether who fills it lives.
+   */
+  static adoptOrphan(folder: LaneFolder, name: RingName): LaneOwner | undefined {
+    // Elsewhere nobody has found out that the lock lives as long as the memory.
+    if (process.platform !== 'linux' || hasOwner(folder, name)) return undefined
+    const file = openLocked(folder, ringName(name), 0)
+    if (file === undefined) return undefined
+    if (!hasOwner(folder, name)) return new LaneOwner(folder, name.owner, file)
+    file.release()
+    return undefined
   }
 
   private constructor(folder: LaneFolder, id: string, file: OpenFile) {
     this.folder = folder
     this.id = id
     this.#file = file
+  }
+
+  /** Whether it has made no ring yet. */
+  get isNew(): boolean {
+    return this.#rings === 0
   }
 
   /** Whether its file is where others look for it. */
@@ -138,10 +157,14 @@ export function sweepOwners(folder: LaneFolder): void {
   }
 }
 
-/** The file of an owner, locked; undefined if it is not there, or somebody else has the lock. */
-function openLocked(folder: LaneFolder, id: string, creation: number): OpenFile | undefined {
+function hasOwner(folder: LaneFolder, { owner }: RingName): boolean {
+  return folder.disk.lstat(folder.pathOf(ownerName(owner))) !== undefined
+}
+
+/** A file of the folder, locked; undefined if it is not there, or somebody else has the lock. */
+function openLocked(folder: LaneFolder, name: string, creation: number): OpenFile | undefined {
   const { disk } = folder
-  const path = folder.pathOf(ownerName(id))
+  const path = folder.pathOf(name)
   let fd: number
   try {
     fd = disk.open(path, SAFE | creation, 0o600)

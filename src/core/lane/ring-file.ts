@@ -1,4 +1,5 @@
-// Makes the file of a ring: private, with all its blocks, and at its name only when it is whole.
+// Makes the file of a ring: private, with all its blocks, locked as long as it is in memory, and at its name only when it is
+// whole.
 import { constants } from 'node:fs'
 import { systemCode } from '../../base/errors.ts'
 import { decodeRingHeader, encodeRingHeader, ringBytes } from '../../formats/lane.ts'
@@ -6,6 +7,8 @@ import type { Disk } from '../../io/disk.ts'
 import { closeQuietly, removeQuietly } from '../../io/quietly.ts'
 import { MappedRing } from './mapped-ring.ts'
 
+/** As a slot of a lock. */
+export const WHOLE_FILE = -1
 const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 const ZEROS = Buffer.alloc(256 * 1024)
 
@@ -28,6 +31,8 @@ export function createRingFile(
     writeAt(disk, fd, encoded, encoded.length, 0)
     if (isChecked) disk.fsync(fd)
     ring = new MappedRing(disk, path, fd, header)
+    // The memory holds the descriptor's file, and so the lock, until it is unmapped or the process is dead.
+    disk.lock(fd, WHOLE_FILE, 0)
     disk.renameNoReplace(newPath, path)
     return ring
   } catch (error) {

@@ -56,7 +56,7 @@ function look(folder: LaneFolder, name: RingName): WaitingLane | undefined {
   let ring: MappedRing | undefined
   let owner: LaneOwner | undefined
   try {
-    owner = LaneOwner.adopt(folder, name.owner)
+    owner = LaneOwner.adopt(folder, name.owner) ?? LaneOwner.adoptOrphan(folder, name)
     ring = folder.openRing(name)
     if (ring === undefined) return undefined
     const description = describe(ring)

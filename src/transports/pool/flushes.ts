@@ -37,7 +37,7 @@ export class Flushes {
     this.#words.want('flushed')
     const flush = this.#words.ask()
     for (const waiter of waiting) waiter.flush = flush
-    this.#worker.bell?.ringNow()
+    this.#worker.ringNow()
   }
 
   /** The thread says that the flushes up to `flush` are done. */

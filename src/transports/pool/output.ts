@@ -72,6 +72,10 @@ export class Output {
     this.#chain?.add(ring)
   }
 
+  get capacityBytes(): number {
+    return this.#ring.capacityBytes
+  }
+
   /** Somebody has asked for a flush that was not begun yet. */
   get isAwaited(): boolean {
     return !this.#isFlushing && !this.#isEnding && this.#asked !== this.#flush

@@ -119,5 +119,7 @@ export interface OutputEnd {
 /** What thread-stream gives a thread of the pool. */
 export interface ThreadData {
   readonly bell: SharedArrayBuffer
+  /** See `Work`. */
+  readonly work: SharedArrayBuffer
   readonly port: MessagePort
 }

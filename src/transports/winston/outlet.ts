@@ -12,7 +12,7 @@ import {
   type SinkStats
 } from '../../core/sink/contract.ts'
 import { WorkerLink, type WorkerLinkOptions } from '../worker-link.ts'
-import { endNow, reopenFile, rotateFile } from './requests.ts'
+import { rotateFile } from './requests.ts'
 
 /**
  * `idle`: opens with the first record. `closing`: the worker writes the rest. `reopening`: the same, and a new one is
@@ -117,7 +117,7 @@ export class Outlet extends EventEmitter {
 
   async reopen(): Promise<void> {
     if (this.#state === 'reopening') await this.#ended
-    if (this.#state !== 'idle') await reopenFile(this.#running())
+    if (this.#state !== 'idle') await this.#running().request('reopen')
   }
 
   async stats(): Promise<SinkStats> {
@@ -198,13 +198,13 @@ export class Outlet extends EventEmitter {
 
   /** Does not wait for the event loop to end the last worker. */
   #startNow(): void {
-    endNow(this.#running())
+    this.#running().exitNow()
     this.#start()
   }
 
   #writeHeld(): void {
     this.#startNow()
-    endNow(this.#running())
+    this.#running().exitNow()
   }
 
   #running(): WorkerLink {

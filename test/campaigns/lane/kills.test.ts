@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { type Failpoint, failpoints, laneFailpoints } from '../../../src/io/failpoint.ts'
+import { togetherFor } from '../../helpers/at-test-end.ts'
 import { tally } from '../../helpers/counts.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
@@ -33,10 +34,10 @@ function settingsOf(kind: LaneKind): { folder: string; laneDir: string; settings
 }
 
 describe.skipIf(noLanes)('writers with a lane (needs the addon and /dev/shm)', () => {
-  test.each<LaneKind>(['rotating-file', 'binary-file'])(
+  test.concurrent.for<LaneKind>(['rotating-file', 'binary-file'])(
     `${kills} kills of writers of one %s lose and repeat nothing`,
     { timeout: 1_800_000 },
-    async (kind) => {
+    togetherFor(async (kind) => {
       const { folder, laneDir, settings } = settingsOf(kind)
       const writers: LaneWriter[] = []
       const alive: LaneWriter[] = []
@@ -75,14 +76,16 @@ describe.skipIf(noLanes)('writers with a lane (needs the addon and /dev/shm)', (
       )
       expect(taken.length).toBeGreaterThan(0)
       expect(writers.map(({ stderr }) => stderr).join('')).toBe('')
-    }
+    })
   )
 
   const points: Failpoint[] = [...failpoints.slice(0, 5), ...laneFailpoints]
-  test.each(points.flatMap((point) => sized([1, 2, 3, 5, 20], [1]).map((nth) => [point, nth] as const)))(
+  test.concurrent.for(
+    points.flatMap((point) => sized([1, 2, 3, 5, 20], [1]).map((nth) => [point, nth] as const))
+  )(
     'a kill at %s, the %d. time, of the writer and of whoever takes over from it',
     { timeout: 120_000 },
-    async (point, nth) => {
+    togetherFor(async ([point, nth]) => {
       const { folder, laneDir, settings } = settingsOf(random() < 0.5 ? 'rotating-file' : 'binary-file')
       const few = { ...settings, count: 2_000, burst: 500 }
       const writers: LaneWriter[] = []
@@ -105,6 +108,6 @@ describe.skipIf(noLanes)('writers with a lane (needs the addon and /dev/shm)', (
       await recoverAll(settings)
       expect(faultsIn(await readRecords(settings), writers)).toEqual([])
       expect(readdirSync(laneDir)).toEqual([])
-    }
+    })
   )
 })

@@ -4,12 +4,12 @@ import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { onTestFinished } from 'vitest'
 import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
 import { MappedRing } from '../../../src/core/lane/mapped-ring.ts'
 import { sinks } from '../../../src/core/registry.ts'
 import type { SinkKind } from '../../../src/core/sink/sink-kind.ts'
 import { groupBackups } from '../../../src/formats/backup-name.ts'
+import { atTestEnd } from '../../helpers/at-test-end.ts'
 import { collect } from '../../helpers/read.ts'
 
 const script = fileURLToPath(new URL('writer.mjs', import.meta.url))
@@ -67,7 +67,7 @@ export class LaneWriter {
       this.stderr += data
     })
     this.exited = once(this.child, 'close').then(([code, signal]) => ({ code, signal }))
-    onTestFinished(async () => {
+    atTestEnd(async () => {
       this.child.kill('SIGKILL')
       await this.exited
     })

@@ -38,8 +38,14 @@ typedef struct {
 
 static void append(ends *both) {
   uint64_t length = draw(8) == 0 ? draw((uint32_t)both->producer.capacity) : draw(60);
-  uint8_t *place = draw(2) == 0 ? lane_room_here(&both->producer, length) : lane_make_room(&both->producer, length);
-  if (place == NULL) return;
+  uint8_t *place;
+  if (draw(2) == 0) {
+    uint64_t room = lane_room_here(&both->producer, &place);
+    if (room == 0 || room < length) return;
+  } else {
+    place = lane_make_room(&both->producer, length);
+    if (place == NULL) return;
+  }
   for (uint64_t at = 0; at < length; at++) place[at] = byte_of(both->appended, at);
   // As Node-API ends a text.
   place[length] = 0;
@@ -90,6 +96,7 @@ static void disturb(ends *both) {
     // A sound header of anything; lengths around what fits.
     lane_ring forged = *ring;
     forged.next = position;
+    forged.offset = offset;
     uint64_t rest = ring->capacity - offset;
     uint64_t length = draw(4) == 0 ? draw(LENGTH_MASK) : rest + draw(33) >= 24 ? rest + draw(33) - 24 : draw(40);
     uint64_t hashed = length < rest - RECORD_HEADER ? length : rest - RECORD_HEADER;

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { together, togetherFor } from '../../helpers/at-test-end.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { startProcess } from '../../helpers/script.ts'
 import { exact, verify } from '../../helpers/verify.ts'
@@ -23,25 +24,25 @@ async function run(
   return { path, writer, exit, report: verify(path, { maxBytes: 50 * KIB, records: { a: settings.count! } }) }
 }
 
-test.each(hosts)(
+test.concurrent.for(hosts)(
   'a burst of 50 000 lines in one tick stays within a limit of 50 KiB through %s',
-  async (host) => {
+  togetherFor(async (host) => {
     const settings = { host, count: 50_000, oneTick: true, bytes: [40, 250] as [number, number] }
     const { report, exit, writer } = await run(settings, { maxBytes: 50 * KIB })
     expect(writer.stderr).toBe('')
     expect(exit).toEqual({ code: 0, signal: null })
     expect(report).toMatchObject({ ...exact, records: 50_000 })
-  }
+  })
 )
 
-test.each([
+test.concurrent.for([
   ['drop-newest', 'close'],
   ['drop-newest', 'exit'],
   ['drop-oldest', 'close'],
   ['drop-oldest', 'exit']
 ] as const)(
   'a burst that %s may drop is on disk or counted, wherever between logger and file it is dropped, after the end by %s',
-  async (overflow, end) => {
+  togetherFor(async ([overflow, end]) => {
     for (const host of hosts) {
       const settings = { host, count: 10_000, oneTick: true, bytes: [1_000, 1_000] as [number, number], end }
       const { report, writer } = await run(settings, { maxBytes: 0, overflow, maxBufferBytes: '64k' })
@@ -51,7 +52,7 @@ test.each([
       // The oldest are dropped by the sink, and only while it cannot write.
       if (host === 'winston' && overflow === 'drop-newest') expect(report.dropped).toBeGreaterThan(0)
     }
-  }
+  })
 )
 
 type Ending = [NonNullable<WriterSettings['end']>, { code: number | null; signal: string | null }]
@@ -66,32 +67,38 @@ const endings: Ending[] = [
   ['sigterm', { code: null, signal: 'SIGTERM' }]
 ]
 
-describe.each(hosts)('10 000 lines in one tick through %s are all on disk', (host) => {
-  test.each(endings)('after the end by %s', async (end, expectedExit) => {
-    const settings: WriterSettings = {
-      host,
-      count: 10_000,
-      oneTick: true,
-      end,
-      flushOnSignal: 'SIGTERM'
-    } as never
-    const { exit, report } = await run(settings, { maxBytes: 50 * KIB })
-    expect(exit).toEqual(expectedExit)
-    expect(report).toMatchObject({ ...exact, records: 10_000 })
-  })
+describe.concurrent.each(hosts)('10 000 lines in one tick through %s are all on disk', (host) => {
+  test.for(endings)(
+    'after the end by %s',
+    togetherFor(async ([end, expectedExit]) => {
+      const settings: WriterSettings = {
+        host,
+        count: 10_000,
+        oneTick: true,
+        end,
+        flushOnSignal: 'SIGTERM'
+      } as never
+      const { exit, report } = await run(settings, { maxBytes: 50 * KIB })
+      expect(exit).toEqual(expectedExit)
+      expect(report).toMatchObject({ ...exact, records: 10_000 })
+    })
+  )
 
-  test('after the end by process.exit, with 100 MB and a small buffer', async () => {
-    const settings = {
-      host,
-      count: 10_000,
-      oneTick: true,
-      bytes: [10_000, 10_000] as [number, number],
-      end: 'exit' as const
-    }
-    const { exit, report } = await run(settings, { maxBytes: 0, maxBufferBytes: '4m' })
-    expect(exit).toEqual({ code: 0, signal: null })
-    expect(report).toMatchObject({ lost: 0, duplicated: 0, damaged: [] })
-  })
+  test(
+    'after the end by process.exit, with 100 MB and a small buffer',
+    together(async () => {
+      const settings = {
+        host,
+        count: 10_000,
+        oneTick: true,
+        bytes: [10_000, 10_000] as [number, number],
+        end: 'exit' as const
+      }
+      const { exit, report } = await run(settings, { maxBytes: 0, maxBufferBytes: '4m' })
+      expect(exit).toEqual({ code: 0, signal: null })
+      expect(report).toMatchObject({ lost: 0, duplicated: 0, damaged: [] })
+    })
+  )
 })
 
 test('several outputs with flushOnSignal are all written before the signal ends the process', async () => {

@@ -71,6 +71,29 @@ describe.skipIf(!MappedRing.isAvailable)('lanes of the dead (need the addon)', (
     expect(leftovers()).toEqual([])
   })
 
+  test.skipIf(process.platform !== 'linux')(
+    'whose owner file somebody has removed are written when who fills them is dead, and not before',
+    async () => {
+      const living = livingLane(folder, subject, ['one\n'])
+      const other = livingLane(folder, { ...subject, path: join(logs, 'b.log') }, [])
+      for (const name of leftovers()) if (name.endsWith('.owner')) unlinkSync(join(folder.path, name))
+      const isHeld = (): boolean | undefined => waitingLanes(path)[0]?.isHeld
+      expect(isHeld()).toBe(true)
+      const file = new RotatingFile({ path, lane: { dir: folder.path } })
+      file.write('own\n')
+      await file.flush()
+      expect(readFileSync(path, 'utf8')).toBe('own\n')
+      expect(leftovers().filter((name) => !name.endsWith('.owner'))).toHaveLength(3)
+      living.die()
+      await until(() => readFileSync(path, 'utf8') === 'own\none\n')
+      await file.close()
+      other.die()
+      // An empty ring of whatever log is swept away.
+      await new RotatingFile({ path, lane: { dir: folder.path } }).close()
+      expect(leftovers()).toEqual([])
+    }
+  )
+
   test('of several logs of one owner are written by the sinks of those logs', async () => {
     const other = join(logs, 'b.log')
     deadLane(folder, subject, ['a\n'])
