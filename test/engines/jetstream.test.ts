@@ -11,6 +11,7 @@ import { runCli } from '../helpers/cli.ts'
 import { type Engine, hasEngine, startNats } from '../helpers/engines.ts'
 import { createFolder } from '../helpers/folder.ts'
 import {
+  checkpointOf,
   createLog,
   killAgainAndAgain,
   line,
@@ -71,7 +72,7 @@ describe.skipIf(!hasEngine('nats-server') || !native.canLock)(
         const engine = await startNats()
         await createStream(engine, { allow_atomic: isAtomic })
         const log = startWriting()
-        await killAgainAndAgain(codeOf(engine, log.path), kills)
+        await killAgainAndAgain(codeOf(engine, log.path), kills, checkpointOf(log.path, 'jetstream'))
         const written = await log.stop()
         const shipper = await shipAll(log.path, targetOf(engine))
         expect(await recordsIn(engine)).toEqual(linesUpTo(written))
@@ -140,7 +141,7 @@ describe.skipIf(!hasEngine('nats-server') || !native.canLock)(
       const path = createLog(3)
       await shipAll(path, createJetStreamTarget({ url: engine.url, subject: 'logs.other' }))
       const checkpoint = join(createFolder(), 'checkpoint')
-      copyFileSync(path.replace(/app$/, '.app.ship-jetstream'), checkpoint)
+      copyFileSync(checkpointOf(path, 'jetstream'), checkpoint)
       await expect(shipAll(path, targetOf(engine), { checkpoint })).rejects.toThrow(/ERR_LOCKED/)
       const { connection } = await managerOf(engine)
       await connection.request('logs.shared', 'not from a shipper')

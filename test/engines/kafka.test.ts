@@ -16,6 +16,7 @@ import { runCli } from '../helpers/cli.ts'
 import { type Engine, hasEngine, startKafka } from '../helpers/engines.ts'
 import { createFolder } from '../helpers/folder.ts'
 import {
+  checkpointOf,
   createLog,
   killAgainAndAgain,
   line,
@@ -109,7 +110,7 @@ describe.skipIf(!hasEngine('kafka') || !native.canLock)(
       }, async () => {
         const topic = await createTopic(engine, 3)
         const log = startWriting()
-        await killAgainAndAgain(codeOf(log.path, topic), kills, 800)
+        await killAgainAndAgain(codeOf(log.path, topic), kills, checkpointOf(log.path, 'kafka'))
         const written = await log.stop()
         const shipper = await shipAll(log.path, targetOf(topic))
         expect(await recordsIn(engine, topic)).toEqual(linesUpTo(written))

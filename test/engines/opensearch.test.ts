@@ -8,6 +8,7 @@ import { createElasticsearchTarget } from '../../src/ship/targets/elasticsearch.
 import { type Engine, hasEngine, startOpenSearch } from '../helpers/engines.ts'
 import { createFolder } from '../helpers/folder.ts'
 import {
+  checkpointOf,
   createLog,
   killAgainAndAgain,
   line,
@@ -68,7 +69,7 @@ describe.skipIf(!hasEngine('opensearch') || !native.canLock)(
       const index = newIndex()
       const log = startWriting()
       const code = `logboom.createElasticsearchTarget({ url: ${JSON.stringify(urlOf(index))} })`
-      await killAgainAndAgain(shipperCode(log.path, code), kills, 500)
+      await killAgainAndAgain(shipperCode(log.path, code), kills, checkpointOf(log.path, 'elasticsearch'))
       const written = await log.stop()
       await shipAll(log.path, createElasticsearchTarget({ url: urlOf(index) }))
       expect(await numbersIn(index)).toEqual(upTo(written))

@@ -1,8 +1,8 @@
 // What the tests with real servers do to a shipper: kill it again and again while its log rotates, kill the server, or let two
 // run at once.
 import { once } from 'node:events'
-import { appendFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
 import { RotatingFile } from '../../src/core/rotating-file/rotating-file.ts'
@@ -70,14 +70,32 @@ export function shipperCode(source: string, target: string, options: object = {}
     })`
 }
 
-/** One process after the other, each killed after a while, often in its first moments. */
-export async function killAgainAndAgain(code: string, kills: number, maxMs = 300): Promise<void> {
+/**
+ * One process after the other, each killed after a while: in its first moments, or, every second one, shortly after it has
+ * shipped something.
+ */
+export async function killAgainAndAgain(code: string, kills: number, checkpoint: string): Promise<void> {
   for (let kill = 0; kill < kills; kill++) {
+    const before = shippedIn(checkpoint)
     const child = await startProcess(code)
-    await delay(random() * maxMs)
+    if (kill % 2 === 1) await until(() => shippedIn(checkpoint) > before, { timeoutMs: 60_000 })
+    await delay(random() * (kill % 2 === 1 ? 50 : 300))
     child.kill('SIGKILL')
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
   }
+}
+
+function shippedIn(checkpoint: string): number {
+  try {
+    return JSON.parse(readFileSync(checkpoint, 'utf8')).records
+  } catch {
+    return 0
+  }
+}
+
+/** Where a shipper of `log` to `target` has its checkpoint. */
+export function checkpointOf(log: string, target: string): string {
+  return join(dirname(log), `.${basename(log)}.ship-${target}`)
 }
 
 /** Ships all that is there in this process. */
