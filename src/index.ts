@@ -51,10 +51,34 @@ export {
 } from './readers/read-records.ts'
 export type { Damage, LogRecord, OnCorrupt, ReadFrom } from './readers/reader.ts'
 export type { RepairedSegment as WalRepairedSegment } from './repair/wal.ts'
+export type { HttpOptions } from './ship/http.ts'
+export {
+  FencedError,
+  type KafkaCheckpoint,
+  type KafkaClient,
+  type KafkaRecord,
+  type KafkaSasl,
+  type KafkaSession,
+  type KafkaSessionOptions
+} from './ship/kafka/client.ts'
+export { type KafkaJs, kafkaJs } from './ship/kafka/kafkajs.ts'
+export { type PlatformaticKafkaOptions, platformaticKafka } from './ship/kafka/platformatic.ts'
+export type { NatsCredentials, NatsTls } from './ship/nats/credentials.ts'
 export { Shipper, type ShipperEvents, type ShipperOptions, type ShipperStats } from './ship/shipper.ts'
-export type { Refusal, ShipBatch, ShipRecord, ShipTarget } from './ship/target.ts'
-export { createElasticsearchTarget, type HttpOptions } from './ship/targets/elasticsearch.ts'
+export {
+  type HeldPosition,
+  type Refusal,
+  RefusedError,
+  type ShipBatch,
+  type ShipRecord,
+  type ShipSource,
+  type ShipTarget
+} from './ship/target.ts'
+export { createElasticsearchTarget } from './ship/targets/elasticsearch.ts'
+export { createJetStreamTarget, type JetStreamOptions } from './ship/targets/jetstream.ts'
+export { createKafkaTarget, type KafkaOptions } from './ship/targets/kafka.ts'
 export { createLokiTarget } from './ship/targets/loki.ts'
+export { createOtlpTarget, type OtlpOptions } from './ship/targets/otlp.ts'
 export { createS3Target, type S3Options } from './ship/targets/s3.ts'
 export { target } from './transports/pino/target.ts'
 export { type WorkerStream, workerStream } from './transports/worker-stream.ts'

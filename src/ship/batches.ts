@@ -9,6 +9,9 @@ import { type RecordReader, readRecords } from '../readers/read-records.ts'
 import type { LogRecord } from '../readers/reader.ts'
 import type { CheckpointState, PendingBatch } from './checkpoint.ts'
 
+/** In nanoseconds it is the largest number of 64 bits with a sign. */
+const MAX_TIME_MS = 9_223_372_036_854
+
 export interface BatchBounds {
   readonly batchBytes: number
   readonly batchRecords: number
@@ -87,7 +90,7 @@ export class BatchCutter {
   }
 
   #cut(data: readonly Buffer[], noted: PendingBatch, isNew: boolean): CutBatch {
-    return { noted, isNew, data, times: data.map((each) => recordTime(each) ?? noted.timeMs) }
+    return { noted, isNew, data, times: data.map((each) => timeOf(each) ?? noted.timeMs) }
   }
 
   async #take(): Promise<IteratorResult<LogRecord, undefined>> {
@@ -108,6 +111,12 @@ export class BatchCutter {
     if (result !== undefined) this.#next = undefined
     return result
   }
+}
+
+/** Its own, if it is one that stores of logs can hold. */
+function timeOf(data: Buffer): number | undefined {
+  const time = recordTime(data)
+  return time !== undefined && time >= 0 && time <= MAX_TIME_MS ? time : undefined
 }
 
 export function severalLogs(source: string): LogboomError {

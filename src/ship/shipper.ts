@@ -23,6 +23,7 @@ import { findLogs } from '../readers/find-logs.ts'
 import { BatchCutter, type CutBatch, logNameOf, severalLogs } from './batches.ts'
 import { Checkpoint } from './checkpoint.ts'
 import { keepRejected } from './rejected.ts'
+import { resumeFrom } from './resume.ts'
 import { type Refusal, RefusedError, type ShipBatch, type ShipRecord, type ShipTarget } from './target.ts'
 
 const FIRST_PAUSE_MS = 500
@@ -160,9 +161,11 @@ export class Shipper extends EventEmitter<ShipperEvents> {
     const { signal } = this.#stop
     const { follow, batchBytes, batchRecords, batchAge } = this.#options
     const bounds = { batchBytes, batchRecords, batchAgeMs: batchAge }
-    const cutter = new BatchCutter(this.#source, checkpoint.state, bounds, { format, follow, signal })
-    this.#cutter = cutter
+    let cutter: BatchCutter | undefined
     try {
+      await this.#takeOver(checkpoint)
+      cutter = new BatchCutter(this.#source, checkpoint.state, bounds, { format, follow, signal })
+      this.#cutter = cutter
       for await (const cut of cutter.noted(checkpoint.state.pending)) await this.#send(checkpoint, cut)
       for await (const cut of cutter.fresh()) await this.#send(checkpoint, cut)
       await Promise.all(this.#work)
@@ -170,8 +173,9 @@ export class Shipper extends EventEmitter<ShipperEvents> {
       this.#fail(error)
     } finally {
       this.#stop.abort()
-      await cutter.reader.return()
+      await cutter?.reader.return()
       await Promise.allSettled(this.#work)
+      await this.#target.close?.().catch(() => {})
       checkpoint.close()
     }
     if (this.#failure !== undefined) throw this.#failure
@@ -184,6 +188,17 @@ export class Shipper extends EventEmitter<ShipperEvents> {
     const format = logs[0]?.reader.format
     this.#areLines = format === undefined || LINE_FORMATS.includes(format)
     return 'auto'
+  }
+
+  /** Goes on from what the target has, if it keeps that. */
+  async #takeOver(checkpoint: Checkpoint): Promise<void> {
+    const target = this.#target
+    if (target.takeOver === undefined) return
+    const { stream } = checkpoint.state
+    const source = { stream, log: logNameOf(this.#source) }
+    const held = await this.#tryUntilDone(async (signal) => await target.takeOver?.(source, signal))
+    const state = resumeFrom(checkpoint.state, held, target.name)
+    if (state !== checkpoint.state) checkpoint.write(state)
   }
 
   /** Notes the batch and begins to send it; resolves when another one may follow. */
@@ -201,6 +216,8 @@ export class Shipper extends EventEmitter<ShipperEvents> {
       log: logNameOf(this.#source),
       areLines: this.#areLines,
       sequence,
+      after: this.#sending[this.#sending.length - 2]?.cut.noted.cursor ?? state.cursor,
+      firstNumber: before,
       rangeHash: createHash('sha256').update(`${before}|${cut.noted.cursor}`).digest('hex').slice(0, 16),
       records: cut.data.map((data, at) => ({ data, number: before + at, timeMs: cut.times[at] }))
     }
@@ -216,17 +233,26 @@ export class Shipper extends EventEmitter<ShipperEvents> {
 
   /** Until the target has it; rejects if it never will, or when it is stopped. */
   async #deliver(batch: ShipBatch): Promise<void> {
+    try {
+      const refusals = await this.#tryUntilDone((signal) => this.#target.send(batch, signal))
+      if (refusals.length > 0) this.#reject(batch.stream, refusals)
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error
+      await this.#isolate(batch, error)
+    }
+  }
+
+  /** With longer and longer pauses; rejects with what trying again does not help against, or when it is stopped. */
+  async #tryUntilDone<T>(attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { signal } = this.#stop
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
       signal.throwIfAborted()
       try {
-        const refusals = await untilStopped(this.#target.send(batch, signal), signal)
-        if (refusals.length > 0) this.#reject(batch.stream, refusals)
+        const result = await untilStopped(attempt(signal), signal)
         this.#recovered()
-        return
+        return result
       } catch (error) {
-        if (error instanceof LogboomError) throw error
-        if (error instanceof RefusedError) return await this.#isolate(batch, error)
+        if (error instanceof LogboomError || error instanceof RefusedError) throw error
         signal.throwIfAborted()
         this.#counters.retries++
         this.#degraded(error)

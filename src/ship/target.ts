@@ -9,14 +9,21 @@ export interface ShipRecord {
   readonly timeMs: number
 }
 
-export interface ShipBatch {
+export interface ShipSource {
   /** 16 hexadecimal digits that the checkpoint was given when it was made. */
   readonly stream: string
   /** Name of the log. */
   readonly log: string
+}
+
+export interface ShipBatch extends ShipSource {
   /** Whether records are lines, so that a newline ends each. */
   readonly areLines: boolean
   readonly sequence: number
+  /** The cursor behind which its records begin; null at the start of the log. */
+  readonly after: string | null
+  /** Of the first record behind `after`; not that of `records` if this is a part of a batch. */
+  readonly firstNumber: number
   /** Of the range of records: the same whenever the same batch is sent again. */
   readonly rangeHash: string
   readonly records: readonly ShipRecord[]
@@ -25,6 +32,16 @@ export interface ShipBatch {
 export interface Refusal {
   readonly record: ShipRecord
   readonly reason: string
+}
+
+/** What a target that keeps the checkpoint with the records has: its last batch, from the beginning of that. */
+export interface HeldPosition {
+  readonly stream: string
+  /** The cursor behind which its last batch begins; null at the start of the log. */
+  readonly after: string | null
+  /** How many records and batches come before it. */
+  readonly records: number
+  readonly batches: number
 }
 
 export interface ShipTarget {
@@ -40,27 +57,14 @@ export interface ShipTarget {
    * if it will never take the batch as it is, with anything else if trying again may help.
    */
   send(batch: ShipBatch, signal: AbortSignal): Promise<readonly Refusal[]>
+  /**
+   * Of a target that keeps the checkpoint with the records: called before the first batch, takes over from whoever shipped
+   * there before, and says what is there. Such a target leaves out by itself what it has. Rejects as `send` does.
+   */
+  takeOver?(source: ShipSource, signal: AbortSignal): Promise<HeldPosition | undefined>
+  /** Lets go of connections; what is sent afterwards connects again. */
+  close?(): Promise<void>
 }
 
 /** Trying again will not help. */
 export class RefusedError extends Error {}
-
-const REQUEST_TIMEOUT_MS = 30_000
-const MAX_SHOWN = 300
-
-/** Statuses that mean "not like this", and nothing about the way there. */
-export function isRefusal(status: number): boolean {
-  return status === 400 || status === 413 || status === 415 || status === 422
-}
-
-/** A response that was not what it should have been, as an error to throw. */
-export async function failureOf(response: Response, what: string): Promise<Error> {
-  const text = (await response.text().catch(() => '')).slice(0, MAX_SHOWN)
-  const message = `${what}: HTTP ${response.status} ${text}`.trim()
-  return isRefusal(response.status) ? new RefusedError(message) : new Error(message)
-}
-
-/** Ends with `signal`, and by itself after 30 s. */
-export function requestSignal(signal: AbortSignal): AbortSignal {
-  return AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)])
-}

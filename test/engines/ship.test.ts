@@ -10,6 +10,7 @@ import { native } from '../../src/native/index.ts'
 import { Shipper } from '../../src/ship/shipper.ts'
 import { createElasticsearchTarget } from '../../src/ship/targets/elasticsearch.ts'
 import { createLokiTarget } from '../../src/ship/targets/loki.ts'
+import { createOtlpTarget } from '../../src/ship/targets/otlp.ts'
 import { createS3Target } from '../../src/ship/targets/s3.ts'
 import { type Engine, hasEngine, startS3, startVictoriaLogs } from '../helpers/engines.ts'
 import { createFolder } from '../helpers/folder.ts'
@@ -41,11 +42,12 @@ async function recordsIn(url: string): Promise<string[]> {
   return records
 }
 
-function shipCode(kind: 's3' | 'elasticsearch' | 'loki', url: string, source: string): string {
+function shipCode(kind: 's3' | 'elasticsearch' | 'loki' | 'otlp', url: string, source: string): string {
   const create = {
     s3: 'createS3Target',
     elasticsearch: 'createElasticsearchTarget',
-    loki: 'createLokiTarget'
+    loki: 'createLokiTarget',
+    otlp: 'createOtlpTarget'
   }[kind]
   return `import { Shipper, ${create} } from ${built('index.js')}
     const target = await ${create}({ url: ${JSON.stringify(url)}, credentials: ${JSON.stringify(credentials)} })
@@ -57,7 +59,7 @@ function shipCode(kind: 's3' | 'elasticsearch' | 'loki', url: string, source: st
 const line = (i: number) => JSON.stringify({ time: 1_700_000_000_000 + i, n: i, msg: `record ${i}` })
 
 describe.skipIf(!hasEngine('gofakes3') || !native.canLock)(
-  'S3 (skipped where npm run test:engines did not get gofakes3)',
+  'S3 (skipped where scripts/engines.mjs did not get gofakes3)',
   () => {
     test(`killed ${kills} times while the log rotates: every record is there once, in order`, {
       timeout: 600_000
@@ -124,6 +126,8 @@ describe.skipIf(!hasEngine('gofakes3') || !native.canLock)(
         log: 'app',
         areLines: true,
         sequence: 0,
+        after: null,
+        firstNumber: 0,
         rangeHash: 'a'.repeat(16)
       }
       const record = (text: string) => ({ data: Buffer.from(text), number: 0, timeMs: 0 })
@@ -139,7 +143,7 @@ describe.skipIf(!hasEngine('gofakes3') || !native.canLock)(
 )
 
 describe.skipIf(!hasEngine('victoria-logs') || !native.canLock)(
-  'HTTP (skipped where npm run test:engines did not get victoria-logs)',
+  'HTTP (skipped except by npm run test:engines)',
   () => {
     async function numbersIn({ url }: Engine): Promise<number[]> {
       const body = new URLSearchParams({ query: 'n:* | fields n', limit: '1000000' })
@@ -149,10 +153,11 @@ describe.skipIf(!hasEngine('victoria-logs') || !native.canLock)(
     }
     const places = {
       elasticsearch: '/insert/elasticsearch/_bulk?_time_field=@timestamp&_msg_field=msg',
-      loki: '/insert/loki/api/v1/push'
+      loki: '/insert/loki/api/v1/push',
+      otlp: '/insert/opentelemetry/v1/logs'
     }
 
-    test.each(['elasticsearch', 'loki'] as const)(
+    test.each(['elasticsearch', 'loki', 'otlp'] as const)(
       `${'%s'}: shipper killed ${kills} times, every record is there`,
       { timeout: 600_000 },
       async (kind) => {
@@ -176,7 +181,12 @@ describe.skipIf(!hasEngine('victoria-logs') || !native.canLock)(
           child.kill('SIGKILL')
           await new Promise((resolve) => child.once('exit', resolve))
         }
-        const target = kind === 'loki' ? createLokiTarget({ url }) : createElasticsearchTarget({ url })
+        const create = {
+          elasticsearch: createElasticsearchTarget,
+          loki: createLokiTarget,
+          otlp: createOtlpTarget
+        }
+        const target = create[kind]({ url })
         const shipper = new Shipper({ source: walDir, target, follow: false })
         await shipper.run()
         const expected = Array.from({ length: written }, (_, i) => i)

@@ -1,24 +1,26 @@
-// Real servers for tests, from a folder that `npm run test:engines` fills; where one is missing its tests are skipped.
+// Real servers for tests, where scripts/engines.mjs got them; where one is missing its tests are skipped.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
-import { createFolder } from './folder.ts'
+import { hasEngine as hasIt } from '../../scripts/engines/folder.mjs'
+import { commandOf, isListening } from '../../scripts/engines/start.mjs'
 import { until } from './until.ts'
 
-const folder =
-  process.env.LOGBOOM_ENGINES ??
-  fileURLToPath(new URL('../../node_modules/.cache/logboom-engines', import.meta.url))
+/** Those that are small and start at once belong to every run, where they are; the others to `npm run test:engines`. */
+const ALWAYS = ['gofakes3', 'nats-server']
+const START_TIMEOUT_MS = 120_000
 
-/** Whether it was got; said where it was not. */
+/** Whether it is there and to be used in this run. */
 export function hasEngine(name: string): boolean {
-  return existsSync(join(folder, name))
+  return hasIt(name) && (ALWAYS.includes(name) || process.env.LOGBOOM_ALL_ENGINES === '1')
 }
 
 export interface Engine {
+  readonly port: number
   readonly url: string
   /** Ends it at once, as a crash would. */
   kill(): Promise<void>
@@ -35,10 +37,19 @@ async function freePort(): Promise<number> {
   return port
 }
 
-async function startEngine(name: string, args: (port: number, data: string) => string[]): Promise<Engine> {
-  const port = await freePort()
-  const data = createFolder()
-  const url = `http://127.0.0.1:${port}`
+/** Called with what ends a server: `onTestFinished` for one test, `afterAll` for a file. */
+type WhenDone = (end: () => Promise<void>) => void
+
+async function startEngine(
+  name: string,
+  scheme: string,
+  whenDone: WhenDone,
+  isReady?: (url: string) => Promise<boolean>
+): Promise<Engine> {
+  const data = mkdtempSync(join(tmpdir(), `logboom-${name}-`))
+  const [port, secondPort] = [await freePort(), await freePort()]
+  const [command, ...args] = commandOf(name, { port, secondPort, data })
+  const url = `${scheme}://127.0.0.1:${port}`
   let child: ReturnType<typeof spawn> | undefined
   const kill = async (): Promise<void> => {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
@@ -46,41 +57,42 @@ async function startEngine(name: string, args: (port: number, data: string) => s
     await once(child, 'exit')
   }
   const start = async (): Promise<void> => {
-    child = spawn(join(folder, name), args(port, data), { stdio: 'ignore' })
-    await until(
-      () =>
-        fetch(url).then(
-          () => true,
-          () => false
-        ),
-      { timeoutMs: 30_000 }
-    )
+    child = spawn(command, args, { stdio: 'ignore' })
+    const what = `${name} is ready`
+    await until(() => isListening(port), { timeoutMs: START_TIMEOUT_MS, what })
+    if (isReady !== undefined)
+      await until(() => isReady(url).catch(() => false), { timeoutMs: START_TIMEOUT_MS, what })
   }
-  onTestFinished(kill)
+  whenDone(async () => {
+    await kill()
+    rmSync(data, { recursive: true, force: true })
+  })
   await start()
-  return { url, kill, start }
+  return { port, url, kill, start }
 }
+
+const answers = async (url: string): Promise<boolean> => (await fetch(url)).status < 500
 
 /** An S3 server with the bucket `logs`, which takes any credentials. */
 export function startS3(): Promise<Engine> {
-  return startEngine('gofakes3', (port, data) => [
-    '-host',
-    `127.0.0.1:${port}`,
-    '-backend',
-    'bolt',
-    '-bolt.db',
-    join(data, 'bolt.db'),
-    '-initialbucket',
-    'logs'
-  ])
+  return startEngine('gofakes3', 'http', onTestFinished, async (url) => (await fetch(url)) !== undefined)
 }
 
-/** VictoriaLogs, which takes the requests of Elasticsearch and Loki. */
+/** VictoriaLogs, which takes the requests of Elasticsearch, Loki and OpenTelemetry. */
 export function startVictoriaLogs(): Promise<Engine> {
-  return startEngine('victoria-logs', (port, data) => [
-    `-httpListenAddr=127.0.0.1:${port}`,
-    `-storageDataPath=${data}`,
-    '-retentionPeriod=100y',
-    '-inmemoryDataFlushInterval=1s'
-  ])
+  return startEngine('victoria-logs', 'http', onTestFinished, answers)
+}
+
+/** NATS with JetStream and no streams. */
+export function startNats(): Promise<Engine> {
+  return startEngine('nats-server', 'nats', onTestFinished)
+}
+
+export function startOpenSearch(whenDone: WhenDone): Promise<Engine> {
+  return startEngine('opensearch', 'http', whenDone, answers)
+}
+
+/** One broker of Kafka without topics. */
+export function startKafka(whenDone: WhenDone): Promise<Engine> {
+  return startEngine('kafka', 'kafka', whenDone)
 }

@@ -369,7 +369,7 @@ describe.skipIf(!native.canLock)('over HTTP', () => {
       return `${code} ${stderr}`
     }
     expect(await usage(path, '--to', 'tape', '--url', 'http://x')).toMatch(
-      /^1 .*--to must be s3, elasticsearch, loki/
+      /^1 .*--to must be s3, jetstream, kafka, elasticsearch, loki, otlp/
     )
     expect(await usage(path, '--to', 'loki')).toMatch(/^1 .*--url is missing/)
     expect(await usage(path, '--to', 'loki', '--url', 'file:///x')).toMatch(/^1 .*--url must be one of http/)

@@ -1,10 +1,10 @@
 // Records for people: through pino-pretty where it is installed, else in a short form of our own.
 import { inspect } from 'node:util'
 import { systemCode } from '../../base/errors.ts'
+import { levelOf } from '../../readers/engine/record-level.ts'
 import { parseRecord, timeOf } from '../../readers/engine/record-time.ts'
 import { terminalBytes, terminalText } from '../terminal-text.ts'
 import { fieldAt } from './fields.ts'
-import { levelOf } from './levels.ts'
 
 /** Makes the bytes to print of those of a record. */
 export type Prettifier = (data: Buffer) => Buffer

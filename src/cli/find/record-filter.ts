@@ -1,9 +1,10 @@
 // Which records are wanted: the options of cat, tail and merge that find records, and the filter they make.
 import { dirname } from 'node:path'
+import { levelOf } from '../../readers/engine/record-level.ts'
 import { parseRecord, timeOf } from '../../readers/engine/record-time.ts'
 import type { RecordBatch, TimeSpan } from '../../readers/reader.ts'
 import { type CliOption, type CliValues, complain, UsageError, valuesOf } from '../command.ts'
-import { levelOf, parseLevels } from './levels.ts'
+import { parseLevels } from './levels.ts'
 import { parseTime } from './time-text.ts'
 import { type Condition, parseWhere } from './where.ts'
 

@@ -1,8 +1,8 @@
 // What a report counts, in one pass and within bounded memory, however long the log is.
+import { levelOf } from '../../readers/engine/record-level.ts'
 import { parseRecord, timeOf } from '../../readers/engine/record-time.ts'
 import { offsetAt, type RecordBatch } from '../../readers/reader.ts'
 import { fieldAt } from '../find/fields.ts'
-import { levelOf } from '../find/levels.ts'
 
 export const levelNames = ['none', 'trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
 export type LevelName = (typeof levelNames)[number]

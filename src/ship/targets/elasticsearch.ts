@@ -1,34 +1,20 @@
 // Ships to Elasticsearch, OpenSearch and others that take their `_bulk` requests: each record is created under a name of its
 // own, which these two refuse a second time.
 import { isUtf8 } from 'node:buffer'
-import {
-  failureOf,
-  type Refusal,
-  requestSignal,
-  type ShipBatch,
-  type ShipRecord,
-  type ShipTarget
-} from '../target.ts'
+import { createPost, type HttpOptions, isRefusal } from '../http.ts'
+import type { Refusal, ShipBatch, ShipRecord, ShipTarget } from '../target.ts'
 
 const CONFLICT = 409
-
-export interface HttpOptions {
-  readonly url: string
-  /** The header `authorization`. */
-  readonly authorization?: string | undefined
-}
+const MAX_REASON = 1000
 
 interface BulkAnswer {
   readonly errors?: boolean
-  readonly items?: readonly { create?: { status?: number; error?: unknown } }[]
+  readonly items?: readonly ({ create?: { status?: number; error?: unknown } } | null)[]
 }
 
 /** `url` is that of the `_bulk` request, with the index in its path where that is wanted. */
-export function createElasticsearchTarget({ url, authorization }: HttpOptions): ShipTarget {
-  const headers = {
-    'content-type': 'application/x-ndjson',
-    ...(authorization !== undefined && { authorization })
-  }
+export function createElasticsearchTarget(options: HttpOptions): ShipTarget {
+  const post = createPost('elasticsearch', options, { contentType: 'application/x-ndjson' })
   return {
     name: 'elasticsearch',
     guarantee:
@@ -37,22 +23,35 @@ export function createElasticsearchTarget({ url, authorization }: HttpOptions): 
     maxInFlight: 1,
     async send(batch: ShipBatch, signal: AbortSignal): Promise<readonly Refusal[]> {
       const body = batch.records.map((record) => bulkLines(batch, record)).join('')
-      const response = await fetch(url, { method: 'POST', body, headers, signal: requestSignal(signal) })
-      if (!response.ok) throw await failureOf(response, `POST ${url}`)
-      const answer = (await response.json()) as BulkAnswer
-      return answer.errors === true ? refusalsIn(answer, batch) : []
+      return refusalsIn(answerIn(await post(body, signal)), batch)
     }
   }
 }
 
-function refusalsIn({ items = [] }: BulkAnswer, { records }: ShipBatch): Refusal[] {
+/** Anything else than an answer to `_bulk` is not from what is shipped to: a proxy, or a wrong path. */
+function answerIn(bytes: Buffer): BulkAnswer {
+  let answer: BulkAnswer | null | undefined
+  try {
+    answer = JSON.parse(bytes.toString())
+  } catch {
+    // No JSON.
+  }
+  if (typeof answer?.errors === 'boolean') return answer
+  throw new Error('the answer is none to a _bulk request; check the url')
+}
+
+function refusalsIn({ errors, items }: BulkAnswer, { records }: ShipBatch): Refusal[] {
+  if (errors === false) return []
+  if (!Array.isArray(items) || items.length !== records.length) {
+    throw new Error('the answer does not say of each record what became of it')
+  }
   const refusals: Refusal[] = []
   for (const [at, record] of records.entries()) {
     const { status = 0, error } = items[at]?.create ?? {}
     if ((status >= 200 && status < 300) || status === CONFLICT) continue
-    const reason = `HTTP ${status} ${JSON.stringify(error ?? '')}`
-    // Too busy, or broken at the moment: those that are there already conflict the next time.
-    if (status < 400 || status === 429 || status >= 500) throw new Error(`a record was not taken: ${reason}`)
+    const reason = `HTTP ${status} ${JSON.stringify(error ?? '').slice(0, MAX_REASON)}`
+    // Too busy, read-only, or not allowed at the moment: those that are there already conflict the next time.
+    if (!isRefusal(status)) throw new Error(`a record was not taken: ${reason}`)
     refusals.push({ record, reason })
   }
   return refusals

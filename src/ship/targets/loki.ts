@@ -1,20 +1,10 @@
 // Ships to Grafana Loki and others that take its push requests in JSON.
 import { isUtf8 } from 'node:buffer'
-import {
-  failureOf,
-  type Refusal,
-  requestSignal,
-  type ShipBatch,
-  type ShipRecord,
-  type ShipTarget
-} from '../target.ts'
-import type { HttpOptions } from './elasticsearch.ts'
+import { createPost, type HttpOptions } from '../http.ts'
+import type { Refusal, ShipBatch, ShipRecord, ShipTarget } from '../target.ts'
 
-export function createLokiTarget({ url, authorization }: HttpOptions): ShipTarget {
-  const headers = {
-    'content-type': 'application/json',
-    ...(authorization !== undefined && { authorization })
-  }
+export function createLokiTarget(options: HttpOptions): ShipTarget {
+  const post = createPost('loki', options, { contentType: 'application/json', gzip: true })
   return {
     name: 'loki',
     guarantee:
@@ -27,10 +17,11 @@ export function createLokiTarget({ url, authorization }: HttpOptions): ShipTarge
         textOf(record),
         { logboom_id: `${stream}-${record.number}` }
       ])
-      const body = JSON.stringify({ streams: [{ stream: { log }, values }] })
-      const response = await fetch(url, { method: 'POST', body, headers, signal: requestSignal(signal) })
-      if (!response.ok) throw await failureOf(response, `POST ${url}`)
-      await response.arrayBuffer()
+      const answer = await post(JSON.stringify({ streams: [{ stream: { log }, values }] }), signal)
+      // Loki answers 204. A page of something in between is no word of it.
+      if (answer.length > 0 && /^\s*</.test(answer.toString('latin1', 0, 100))) {
+        throw new Error('the answer is none to a push request; check the url')
+      }
       return []
     }
   }

@@ -5,7 +5,9 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { LogboomError } from '../../base/errors.ts'
 import { encodeRecord, maxRecordBytes } from '../../formats/binary-file.ts'
-import { failureOf, type Refusal, requestSignal, type ShipBatch, type ShipTarget } from '../target.ts'
+import { failureOf, requestSignal, requireHttpUrl } from '../http.ts'
+import { optionalPackage } from '../optional-package.ts'
+import type { Refusal, ShipBatch, ShipTarget } from '../target.ts'
 
 const compress = promisify(gzip)
 const HASH_HEADER = 'x-amz-meta-logboom-sha256'
@@ -25,11 +27,9 @@ export async function createS3Target({
   region = 'us-east-1',
   credentials
 }: S3Options): Promise<ShipTarget> {
+  requireHttpUrl('s3', url)
   const { accessKeyId, secretAccessKey, sessionToken } = credentials ?? fromEnvironment()
-  const { AwsClient } = await import('aws4fetch').catch((cause) => {
-    const message = "shipping to S3 needs the package 'aws4fetch': npm install aws4fetch"
-    throw new LogboomError('ERR_UNSUPPORTED', message, { cause })
-  })
+  const { AwsClient } = await optionalPackage('shipping to S3', 'aws4fetch', () => import('aws4fetch'))
   const session = sessionToken === undefined ? {} : { sessionToken }
   const client = new AwsClient({
     accessKeyId,

@@ -1,0 +1,40 @@
+// What the error codes of Kafka mean for a shipper, however deep a client has wrapped them.
+// https://kafka.apache.org/protocol#protocol_error_codes
+import { errorMessage } from '../../base/errors.ts'
+import { RefusedError } from '../target.ts'
+import { FencedError } from './client.ts'
+
+/** INVALID_PRODUCER_EPOCH, PRODUCER_FENCED. */
+const FENCED = [47, 90]
+/** MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE, INVALID_TIMESTAMP, INVALID_RECORD. */
+const REFUSED = [10, 18, 32, 87]
+const MAX_DEPTH = 8
+
+/** The error as the shipper understands it. */
+export function kafkaError(error: unknown): Error {
+  const codes = [...codesIn(error, 0)]
+  const message = `kafka: ${deepestMessage(error)}`
+  if (codes.some((code) => FENCED.includes(code))) return new FencedError(message, { cause: error })
+  if (codes.some((code) => REFUSED.includes(code))) return new RefusedError(message, { cause: error })
+  return new Error(message, { cause: error })
+}
+
+/** kafkajs has them in `code`, @platformatic/kafka in `apiCode`; both wrap errors in others. */
+function* codesIn(error: unknown, depth: number): Generator<number, void, undefined> {
+  if (typeof error !== 'object' || error === null || depth > MAX_DEPTH) return
+  const { code, apiCode, cause, originalError, errors } = error as Record<string, unknown>
+  for (const each of [code, apiCode]) if (typeof each === 'number') yield each
+  for (const inner of [cause, originalError, ...(Array.isArray(errors) ? errors : [])])
+    yield* codesIn(inner, depth + 1)
+}
+
+function deepestMessage(error: unknown): string {
+  let deepest = error
+  for (let depth = 0; depth < MAX_DEPTH; depth++) {
+    const { cause, errors } = (deepest ?? {}) as { cause?: unknown; errors?: unknown }
+    const inner = Array.isArray(errors) && errors.length > 0 ? errors[errors.length - 1] : cause
+    if (!(inner instanceof Error)) break
+    deepest = inner
+  }
+  return errorMessage(deepest)
+}

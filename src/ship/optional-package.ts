@@ -1,0 +1,12 @@
+// Clients of targets are not among the dependencies: they are loaded when they are used.
+import { errorMessage, LogboomError } from '../base/errors.ts'
+
+/** Rejects with `ERR_UNSUPPORTED` if what `load` imports is not installed. */
+export async function optionalPackage<T>(what: string, names: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load()
+  } catch (cause) {
+    const message = `${what} needs ${names}: npm install ${names.replace(/ and /g, ' ')} (${errorMessage(cause)})`
+    throw new LogboomError('ERR_UNSUPPORTED', message, { cause })
+  }
+}

@@ -1,0 +1,224 @@
+// Shipping to a real broker of Kafka with both clients: killed on either side again and again, and counted with Kafka's own
+// consumer, which sees committed records only.
+import { execFile } from 'node:child_process'
+import { appendFileSync, copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import kafkajs from 'kafkajs'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { folderOf } from '../../scripts/engines/folder.mjs'
+import { native } from '../../src/native/index.ts'
+import type { KafkaClient } from '../../src/ship/kafka/client.ts'
+import { kafkaJs } from '../../src/ship/kafka/kafkajs.ts'
+import { platformaticKafka } from '../../src/ship/kafka/platformatic.ts'
+import { createKafkaTarget } from '../../src/ship/targets/kafka.ts'
+import { runCli } from '../helpers/cli.ts'
+import { type Engine, hasEngine, startKafka } from '../helpers/engines.ts'
+import { createFolder } from '../helpers/folder.ts'
+import {
+  checkpointOf,
+  createLog,
+  killAgainAndAgain,
+  line,
+  linesUpTo,
+  shipAll,
+  shipperCode,
+  shipTwiceAtOnce,
+  shipWhileServerDies,
+  startWriting
+} from '../helpers/shipping.ts'
+import { sized } from '../helpers/sized.ts'
+
+const kills = sized(100, 5)
+const addressOf = ({ port }: Engine) => `127.0.0.1:${port}`
+
+function kafkaOf(engine: Engine) {
+  return new kafkajs.Kafka({
+    brokers: [addressOf(engine)],
+    logLevel: kafkajs.logLevel.NOTHING,
+    retry: { retries: 3 }
+  })
+}
+
+interface Client {
+  readonly name: string
+  readonly create: (engine: Engine) => KafkaClient
+  /** The same, for code in another process. */
+  readonly code: (engine: Engine) => string
+}
+
+const clients: readonly Client[] = [
+  {
+    name: 'kafkajs',
+    create: (engine) => kafkaJs(kafkaOf(engine)),
+    code: (engine) =>
+      `import('kafkajs').then(({ default: { Kafka } }) =>
+        logboom.kafkaJs(new Kafka({ brokers: ['${addressOf(engine)}'], logLevel: 0, retry: { retries: 3 } })))`
+  },
+  {
+    name: '@platformatic/kafka',
+    create: (engine) => platformaticKafka({ brokers: [addressOf(engine)] }),
+    code: (engine) => `logboom.platformaticKafka({ brokers: ['${addressOf(engine)}'] })`
+  }
+]
+
+let topics = 0
+
+async function createTopic(engine: Engine, partitions = 1): Promise<string> {
+  const topic = `logs-${topics++}`
+  const admin = kafkaOf(engine).admin()
+  await admin.connect()
+  await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions }] })
+  await admin.disconnect()
+  return topic
+}
+
+async function recordsIn(engine: Engine, topic: string): Promise<string[]> {
+  const { stdout } = await promisify(execFile)(
+    'java',
+    [
+      ...['-cp', join(folderOf('kafka'), 'jars', '*'), 'org.apache.kafka.tools.consumer.ConsoleConsumer'],
+      ...['--bootstrap-server', addressOf(engine), '--topic', topic, '--from-beginning'],
+      ...['--isolation-level', 'read_committed', '--timeout-ms', '5000']
+    ],
+    { maxBuffer: 256 * 1024 * 1024 }
+  )
+  return stdout.split('\n').filter((text) => text !== '')
+}
+
+describe.skipIf(!hasEngine('kafka') || !native.canLock)(
+  'Kafka (skipped except by npm run test:engines)',
+  () => {
+    let engine: Engine
+    beforeAll(async () => {
+      engine = await startKafka(afterAll)
+    }, 120_000)
+
+    describe.each(clients)('with $name', ({ create, code }) => {
+      const targetOf = (topic: string, transactionalId?: string) =>
+        createKafkaTarget({ client: create(engine), topic, transactionalId })
+      const codeOf = (source: string, topic: string, transactionalId?: string, options: object = {}) =>
+        shipperCode(
+          source,
+          `Promise.resolve(${code(engine)}).then((client) =>
+          logboom.createKafkaTarget({ client, ...${JSON.stringify({ topic, transactionalId })} }))`,
+          options
+        )
+
+      test(`killed ${kills} times while the log rotates: every record is there once, in order`, {
+        timeout: 1_200_000
+      }, async () => {
+        const topic = await createTopic(engine, 3)
+        const log = startWriting()
+        await killAgainAndAgain(codeOf(log.path, topic), kills, checkpointOf(log.path, 'kafka'))
+        const written = await log.stop()
+        const shipper = await shipAll(log.path, targetOf(topic))
+        expect(await recordsIn(engine, topic)).toEqual(linesUpTo(written))
+        expect(shipper.stats().records).toBeLessThan(written)
+      })
+
+      test('the broker is killed and started again: nothing is missing or there twice', {
+        timeout: 1_200_000
+      }, async () => {
+        const topic = await createTopic(engine)
+        const { written, seen } = await shipWhileServerDies(targetOf(topic), engine, sized(10, 1))
+        expect(seen.slice(0, 2)).toEqual(['degraded', 'recovered'])
+        expect(await recordsIn(engine, topic)).toEqual(linesUpTo(written))
+      })
+
+      test('two shippers under one transactional id: one is fenced, and every record is there once', {
+        timeout: 120_000
+      }, async () => {
+        const topic = await createTopic(engine)
+        const path = createLog(50)
+        const id = `two.${topic}`
+        const checkpoints = ['one', 'two'].map((name) => join(createFolder(), name))
+        let written = 50
+        const ended = await shipTwiceAtOnce(
+          [
+            codeOf(path, topic, id, { checkpoint: checkpoints[0] }),
+            codeOf(path, topic, id, { checkpoint: checkpoints[1] })
+          ],
+          () => {
+            for (let i = 0; i < 20; i++) appendFileSync(path, `${line(written++)}\n`)
+          }
+        )
+        expect(ended).toContain('ERR_LOCKED')
+        const checkpoint = checkpoints[ended.indexOf(undefined)]
+        await shipAll(path, targetOf(topic, id), { checkpoint })
+        expect(await recordsIn(engine, topic)).toEqual(linesUpTo(written))
+      })
+
+      test('a checkpoint of yesterday is found in Kafka, and a lost one, too, under an id that was given', {
+        timeout: 120_000
+      }, async () => {
+        const topic = await createTopic(engine)
+        const path = createLog(120)
+        const id = `kept.${topic}`
+        const { checkpointPath } = await shipAll(path, targetOf(topic, id))
+        const yesterday = `${checkpointPath}.yesterday`
+        copyFileSync(checkpointPath, yesterday)
+        let written = 120
+        for (const spoil of [() => rmSync(checkpointPath), () => copyFileSync(yesterday, checkpointPath)]) {
+          for (let i = 0; i < 70; i++) appendFileSync(path, `${line(written++)}\n`)
+          spoil()
+          await shipAll(path, targetOf(topic, id))
+        }
+        expect(await recordsIn(engine, topic)).toEqual(linesUpTo(written))
+        expect(JSON.parse(readFileSync(checkpointPath, 'utf8'))).toMatchObject({ records: written })
+      })
+
+      test('a record that the broker refuses is found and kept with its reason; the others are there', {
+        timeout: 120_000
+      }, async () => {
+        const topic = await createTopic(engine)
+        const path = join(createFolder(), 'app')
+        // It does not become smaller than the limit of a megabyte when it is compressed.
+        const large = Buffer.from(Array.from({ length: 1_500_000 }, () => 33 + Math.random() * 90)).toString(
+          'latin1'
+        )
+        writeFileSync(path, `${linesUpTo(20).join('\n')}\n${large}\n${line(20)}\n`)
+        const shipper = await shipAll(path, targetOf(topic))
+        expect(shipper.stats()).toMatchObject({ records: 22, rejected: 1 })
+        expect(await recordsIn(engine, topic)).toEqual(linesUpTo(21))
+      })
+    })
+
+    test('the command ships with the client that is installed, and ends when it is done', {
+      timeout: 120_000
+    }, async () => {
+      const topic = await createTopic(engine)
+      const args = [
+        'ship',
+        createLog(3),
+        '--to',
+        'kafka',
+        '--url',
+        engine.url,
+        '--topic',
+        topic,
+        '--no-follow'
+      ]
+      const { code, stderr } = await runCli(args)
+      expect([code, stderr]).toEqual([
+        0,
+        expect.stringContaining('3 records in 1 batches, 0 of them refused')
+      ])
+      expect(await recordsIn(engine, topic)).toEqual(linesUpTo(3))
+    })
+
+    test('a topic that is not there is waited for', { timeout: 120_000 }, async () => {
+      const { Shipper } = await import('../../src/ship/shipper.ts')
+      const target = createKafkaTarget({ client: kafkaJs(kafkaOf(engine)), topic: 'not-there' })
+      const shipper = new Shipper({ source: createLog(1), target, follow: false })
+      onTestFinished(() => shipper.stop())
+      const seen: string[] = []
+      shipper.on('degraded', ({ message }) => seen.push(message))
+      const running = shipper.run()
+      while (seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 50))
+      await shipper.stop()
+      await running
+      expect(seen[0]).toMatch(/topic/)
+    })
+  }
+)
