@@ -9,6 +9,7 @@ import type { SeenWriter } from '../../src/readers/statistics.ts'
 import { cliPath, runCli } from '../helpers/cli.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { built, startProcess } from '../helpers/script.ts'
+import { sized } from '../helpers/sized.ts'
 import { until } from '../helpers/until.ts'
 
 const hasTmux = spawnSync('tmux', ['-V']).status === 0
@@ -158,15 +159,25 @@ test('what is no log, and a stdout that is no terminal, are told', async () => {
   expect(stderr).toContain('--once')
 })
 
+/** `logboom top` of `path` in a terminal of tmux, and its screen. */
+function openTop(path: string, columns: number, rows: number) {
+  const socket = `logboom-test-${process.pid}`
+  const tmux = (...args: string[]) => execFileSync('tmux', ['-L', socket, ...args], { encoding: 'utf8' })
+  const command = `sh -c "echo before; NO_COLOR=1 '${process.execPath}' '${cliPath}' top '${path}'; echo ended \\$?; sleep 60"`
+  onTestFinished(() => void spawnSync('tmux', ['-L', socket, 'kill-server']))
+  tmux('-f', '/dev/null', 'new-session', '-d', '-s', 'top', '-x', `${columns}`, '-y', `${rows}`, command)
+  return {
+    resize: (to: number, height: number) =>
+      tmux('resize-window', '-t', 'top', '-x', `${to}`, '-y', `${height}`),
+    press: (key: string) => tmux('send-keys', '-t', 'top', key),
+    screen: () => tmux('capture-pane', '-p', '-t', 'top')
+  }
+}
+
 describe.skipIf(!hasTmux)('in a terminal (tmux, else skipped)', () => {
   test('is refreshed in place, resized, paused, sorted and ended by keys', async () => {
     const { path, children } = await startWriters(2)
-    const socket = `logboom-test-${process.pid}`
-    const tmux = (...args: string[]) => execFileSync('tmux', ['-L', socket, ...args], { encoding: 'utf8' })
-    const screen = () => tmux('capture-pane', '-p', '-t', 'top')
-    const command = `sh -c "echo before; NO_COLOR=1 '${process.execPath}' '${cliPath}' top '${path}'; echo ended \\$?; sleep 60"`
-    tmux('-f', '/dev/null', 'new-session', '-d', '-s', 'top', '-x', '80', '-y', '24', command)
-    onTestFinished(() => void spawnSync('tmux', ['-L', socket, 'kill-server']))
+    const { screen, resize, press } = openTop(path, 80, 24)
     await until(() => screen().includes('2 alive'))
     expect(screen()).not.toContain('before')
     expect(
@@ -174,17 +185,46 @@ describe.skipIf(!hasTmux)('in a terminal (tmux, else skipped)', () => {
         .split('\n')
         .every((line) => line.length <= 80)
     ).toBe(true)
-    tmux('resize-window', '-t', 'top', '-x', '200', '-y', '50')
+    resize(200, 50)
     await until(() => screen().includes('q quit'))
     children[0].kill('SIGKILL')
     await until(() => screen().includes('1 alive') && screen().includes('dead'))
-    tmux('send-keys', '-t', 'top', 's')
+    press('s')
     await until(() => screen().includes('sort: records'))
-    tmux('send-keys', '-t', 'top', 'p')
+    press('p')
     await until(() => screen().includes('PAUSED'))
-    tmux('send-keys', '-t', 'top', 'q')
+    press('q')
     await until(() => screen().includes('ended 0'))
     expect(screen()).toContain('before')
     expect(screen()).not.toContain('WRITER')
   }, 60_000)
+
+  test('shows sixteen writers, and those that are killed as dead', { timeout: 120_000 }, async () => {
+    const { path, children } = await startWriters(sized(16, 4))
+    const { screen, resize } = openTop(path, 80, 40)
+    await until(() => screen().includes(`${children.length} alive`), { timeoutMs: 60_000 })
+    const killed = children.filter((_, n) => n % 4 === 0)
+    for (const child of killed) child.kill('SIGKILL')
+    await until(() => screen().includes(`${children.length - killed.length} alive`), { timeoutMs: 60_000 })
+    for (const columns of [80, 200]) {
+      resize(columns, 40)
+      await until(() => screen().includes('q quit'))
+      const lines = screen().split('\n')
+      expect(lines.every((line) => line.length <= columns)).toBe(true)
+      for (const { pid } of children) {
+        const isDead = killed.some((child) => child.pid === pid)
+        const row = lines.find((line) => line.startsWith(`${pid} `))
+        expect(row, `the row of ${pid}`).toMatch(isDead ? /^\d+ +dead +0 / : /^\d+ +open +\d+ /)
+      }
+    }
+    // Its figures are those of an independent look at the same file.
+    const { stdout } = await runCli(['top', '--once', '--json', path])
+    const { writers, total } = JSON.parse(stdout)
+    expect(writers.filter((each: { state: string }) => each.state === 'dead')).toHaveLength(killed.length)
+    const rates = writers.map((each: { recordsPerSecond: number }) => each.recordsPerSecond)
+    expect(total.recordsPerSecond).toBeCloseTo(
+      rates.reduce((sum: number, rate: number) => sum + rate, 0),
+      3
+    )
+  })
 })

@@ -58,7 +58,7 @@ export function reportPage({ title, madeAt, tally, rotations, damage, skippedByt
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>${escapeHtml(title)}</title><style>${STYLE}</style></head><body><main>
 <h1>${escapeHtml(title)}</h1><p>Made ${escapeHtml(madeAt)} by logboom report.</p>
-${table('In short', ['', ''], facts)}
+${table('In short', ['Figure', 'Value'], facts)}
 <h2>Records over time, by level</h2>
 ${barChart(tally, 'Records', ({ records }) => levelNames.map((name, at) => ({ name, value: records[at] })))}
 <ul>${legend.join('')}</ul>
