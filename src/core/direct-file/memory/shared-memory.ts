@@ -13,7 +13,7 @@
 // A shard's word holds, from the top: 1 bit "sealed", 5 bits of the epoch it is open for, 26 bits of bytes used.
 // The epoch bits make a compare-and-swap fail that was prepared some epochs ago.
 import { isSharedArrayBuffer } from 'node:util/types'
-import { argumentError } from '../../../base/bytes.ts'
+import { argumentError, readArgument } from '../../../base/bytes.ts'
 import { FRAME_HEADER_BYTES } from '../../../formats/direct-file.ts'
 import { native } from '../../../native/index.ts'
 import { sharedPages } from './page-memory.ts'
