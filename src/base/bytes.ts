@@ -1,15 +1,30 @@
-// Guards of public entries that take data: what is neither text nor bytes is refused before anything is reserved.
-import { isUint8Array } from 'node:util/types'
-import { LogboomError } from './errors.ts'
+// Guards of public entries that take data: what is neither text nor bytes is refused before anything is reserved, and
+// what comes back is what it says it is.
+import { errorMessage, LogboomError } from './errors.ts'
 
-/** Throws `ERR_ARGUMENT` unless `data` is a text or bytes (Buffer, Uint8Array, of any realm). */
-export function requireData(entry: string, data: unknown): asserts data is string | Uint8Array {
-  if (typeof data !== 'string' && !isBytes(data)) throw argumentError(entry, 'a text or a Uint8Array', data)
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype)
+/** Told by the engine: these cannot be pretended, ask no proxy, and know arrays of other realms. */
+const typeOf = getterOf<string | undefined>(Symbol.toStringTag)
+const lengthOf = getterOf<number>('length')
+const bufferOf = getterOf<ArrayBuffer>('buffer')
+const offsetOf = getterOf<number>('byteOffset')
+
+/**
+ * `data` if it is a text or bytes (Buffer, Uint8Array, of any realm); else throws `ERR_ARGUMENT`. Bytes that say
+ * something else of themselves than the engine does, such as another length, come back as a view of what they are.
+ */
+export function requireData(entry: string, data: unknown): string | Uint8Array {
+  if (typeof data === 'string') return data
+  const bytes = asBytes(data)
+  if (bytes === undefined) throw argumentError(entry, 'a text or a Uint8Array', data)
+  return bytes
 }
 
-/** Throws `ERR_ARGUMENT` unless `data` is bytes. */
-export function requireBytes(entry: string, data: unknown): asserts data is Uint8Array {
-  if (!isBytes(data)) throw argumentError(entry, 'a Uint8Array', data)
+/** The same for bytes alone. */
+export function requireBytes(entry: string, data: unknown): Uint8Array {
+  const bytes = asBytes(data)
+  if (bytes === undefined) throw argumentError(entry, 'a Uint8Array', data)
+  return bytes
 }
 
 /** Throws `ERR_ARGUMENT` unless `text` is a text. */
@@ -17,19 +32,46 @@ export function requireText(entry: string, text: unknown): asserts text is strin
   if (typeof text !== 'string') throw argumentError(entry, 'a text', text)
 }
 
-/** `instanceof` is the faster test, and right but for arrays of other realms, such as those of a test runner. */
-function isBytes(data: unknown): data is Uint8Array {
-  return data instanceof Uint8Array || isUint8Array(data)
+/** `data` as bytes, undefined if it is none. */
+export function asBytes(data: unknown): Uint8Array | undefined {
+  if (typeOf.call(data) !== 'Uint8Array') return undefined
+  const bytes = data as Uint8Array
+  const prototype = Object.getPrototypeOf(bytes)
+  const isPlain = prototype === Buffer.prototype || prototype === Uint8Array.prototype
+  if (isPlain && !Object.hasOwn(bytes, 'length')) return bytes
+  const length = lengthOf.call(bytes)
+  // The memory may have gone to another thread.
+  return length === 0 ? new Uint8Array(0) : new Uint8Array(bufferOf.call(bytes), offsetOf.call(bytes), length)
 }
 
 export function argumentError(entry: string, wanted: string, got: unknown): LogboomError {
   return new LogboomError('ERR_ARGUMENT', `${entry} takes ${wanted}, not ${typeName(got)}`)
 }
 
+/** What `read` answers, which looks into something of the caller's. What that throws is an `ERR_ARGUMENT` of his. */
+export function readArgument<T>(entry: string, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof LogboomError) throw error
+    const message = `${entry} cannot read what it was given: ${errorMessage(error)}`
+    throw new LogboomError('ERR_ARGUMENT', message, { cause: error })
+  }
+}
+
 /** The type of `value` as a person would name it. */
 function typeName(value: unknown): string {
   if (value === null || value === undefined) return String(value)
   if (typeof value !== 'object') return `a ${typeof value}`
-  const name = Object.prototype.toString.call(value).slice(8, -1)
-  return name === 'Object' ? 'an object' : `a value of type ${name}`
+  try {
+    const name = Object.prototype.toString.call(value).slice(8, -1)
+    return name === 'Object' ? 'an object' : `a value of type ${name}`
+  } catch {
+    // A proxy that answers nothing.
+    return 'an object'
+  }
+}
+
+function getterOf<T>(name: string | symbol): { call(data: unknown): T } {
+  return Object.getOwnPropertyDescriptor(typedArray, name)?.get as never
 }

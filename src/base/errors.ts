@@ -191,5 +191,10 @@ export function systemCode(error: unknown): string | undefined {
 
 /** The text of anything thrown. */
 export function errorMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  try {
+    return error instanceof Error ? error.message : String(error)
+  } catch {
+    // Whatever can be thrown is told, also what answers nothing.
+    return 'an error without a message'
+  }
 }

@@ -4,9 +4,11 @@ import { plainName } from './plain-name.ts'
 /** The value that was probably meant, as it is written here; undefined if there is no telling. */
 export function similarValue(name: string, value: unknown, rule: string): string | undefined {
   const text = typeof value === 'string' ? value.trim().toLowerCase() : undefined
+  // An object would be asked how it is written, and may not answer.
+  const written = text ?? (typeof value === 'object' || typeof value === 'function' ? '' : String(value))
   if (name === 'maxBackups' && text !== undefined && /^\d+ ?[smhdw]$/.test(text)) return `maxAge: '${text}'`
   if (NO_BOUND_IS_0.has(name) && isNoBound(value, text)) return '0'
-  const word = find(words[name], text ?? String(value))
+  const word = find(words[name], written)
   if (word !== undefined) return word
   if (typeof value === 'string' && /^\d+ ?M$/.test(value) && /duration|milliseconds/.test(rule)) {
     const number = Number.parseInt(value, 10)
@@ -15,8 +17,8 @@ export function similarValue(name: string, value: unknown, rule: string): string
   if (rule.startsWith('must be one of')) return choice(rule, text)
   if (name === 'rotateEvery') return text === undefined ? undefined : period(value as string)
   if (name === 'timeZone') return text === undefined ? undefined : zone(text)
-  if (rule.includes('permission bits')) return permissions(value)
-  if (rule.includes('true or false')) return find(flags, text ?? String(value))
+  if (rule.includes('permission bits')) return permissions(value, written)
+  if (rule.includes('true or false')) return find(flags, written)
   if (rule.includes('bytes')) return text === undefined ? undefined : size(text)
   if (rule.includes('milliseconds')) return text === undefined ? undefined : duration(text)
   if (rule.includes('a whole number') && text !== undefined && /^\d+$/.test(text)) return text
@@ -156,9 +158,9 @@ function zone(text: string): string | undefined {
   return match === null ? undefined : `'Etc/GMT${match[1] === '+' ? '-' : '+'}${match[2]}'`
 }
 
-function permissions(value: unknown): string | undefined {
-  if (typeof value === 'number') return /^[0-7]{3}$/.test(String(value)) ? `0o${value}` : undefined
-  const match = /^-?((?:[r-][w-][x-]){3})$/.exec(String(value))
+function permissions(value: unknown, written: string): string | undefined {
+  if (typeof value === 'number') return /^[0-7]{3}$/.test(written) ? `0o${value}` : undefined
+  const match = /^-?((?:[r-][w-][x-]){3})$/.exec(written)
   if (match === null) return undefined
   const bits = Number.parseInt([...match[1]].map((letter) => (letter === '-' ? 0 : 1)).join(''), 2)
   return `'0${bits.toString(8).padStart(3, '0')}'`

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import parseBytes from 'bytes'
 import parseDuration from 'ms'
 import * as v from 'valibot'
+import { asBytes } from './bytes.ts'
 import { STANDARD_STREAMS } from './foreign-options.ts'
 
 const SIZE = /^(\d+(?:\.\d+)?) ?(b|kb?|mb?|gb?)?$/i
@@ -56,6 +57,12 @@ export const delay = v.pipe(
 export const count = v.pipe(
   v.number('must be a whole number ≥ 0'),
   v.check((value) => Number.isSafeInteger(value) && value >= 0, 'must be a whole number ≥ 0')
+)
+
+/** Bytes: a Buffer or a Uint8Array. */
+export const bytes = v.pipe(
+  v.custom<Uint8Array>((value) => asBytes(value) !== undefined, 'must be bytes'),
+  v.transform((value) => asBytes(value) as Uint8Array)
 )
 
 export const flag = v.boolean('must be true or false')

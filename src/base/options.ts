@@ -1,11 +1,13 @@
 // Option specs: one per sink, from which types, defaults, validation and the tables in docs/ all come.
 import * as v from 'valibot'
-import { LogboomError } from './errors.ts'
+import { asBytes } from './bytes.ts'
+import { errorMessage, LogboomError } from './errors.ts'
 import { similarValue } from './foreign-values.ts'
 import { pathOfUrl } from './option-values.ts'
 import { describeUnknownOption } from './unknown-option.ts'
 
 export {
+  bytes,
   count,
   delay,
   durability,
@@ -113,10 +115,12 @@ export function parseOptions<const S extends OptionSpecs>(
   elsewhere?: ReadonlyMap<string, string>
 ): OptionsOutput<S> {
   requireObject(kind, input)
-  if (isChecked(input)) return input as OptionsOutput<S>
   // What is unknown first: `destination` is why `path` is missing.
-  const options = byOwnName(kind, specs, input, elsewhere)
-  const result = v.safeParse(schemaOf(specs), options, { abortEarly: true })
+  const options = readOptions(kind, () =>
+    isChecked(input) ? undefined : byOwnName(kind, specs, input, elsewhere)
+  )
+  if (options === undefined) return input as OptionsOutput<S>
+  const result = readOptions(kind, () => v.safeParse(schemaOf(specs), options, { abortEarly: true }))
   if (result.success) return result.output
   const issue = result.issues[0]
   const name = String(issue.path?.[0]?.key ?? '')
@@ -127,8 +131,19 @@ export function parseOptions<const S extends OptionSpecs>(
 
 /** Throws `ERR_OPTION` unless `input` is an object. */
 export function requireObject(kind: string, input: unknown): asserts input is Record<string, unknown> {
-  if (input === null || typeof input !== 'object' || Array.isArray(input)) {
-    throw new LogboomError('ERR_OPTION', `${kind}: options must be an object, got ${show(input)}`)
+  const isObject = typeof input === 'object' && input !== null
+  if (isObject && !readOptions(kind, () => Array.isArray(input))) return
+  throw new LogboomError('ERR_OPTION', `${kind}: options must be an object, got ${show(input)}`)
+}
+
+/** What `read` answers, which looks into options. Getters and proxies may throw anything: that is an `ERR_OPTION`. */
+export function readOptions<T>(kind: string, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof LogboomError) throw error
+    const message = `${kind}: options cannot be read: ${errorMessage(error)}`
+    throw new LogboomError('ERR_OPTION', message, { cause: error })
   }
 }
 
@@ -214,7 +229,17 @@ function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)
   if (typeof value === 'function') return 'a function'
   if (typeof value === 'bigint') return `${value}n`
-  if (value instanceof Uint8Array) return `${value.length} bytes`
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object'
+  const bytes = asBytes(value)
+  if (bytes !== undefined) return `${bytes.length} bytes`
+  if (typeof value === 'object' && value !== null) return isArray(value) ? 'an array' : 'an object'
   return String(value)
+}
+
+/** Of a proxy that answers nothing it cannot be told. */
+function isArray(value: object): boolean {
+  try {
+    return Array.isArray(value)
+  } catch {
+    return false
+  }
 }

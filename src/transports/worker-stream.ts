@@ -96,8 +96,8 @@ export class WorkerStream<K extends Kind> extends EventEmitter {
   }
 
   #writePiece(piece: string): void {
-    requireData('write', piece)
-    const text = this.#rest + (typeof piece === 'string' ? piece : Buffer.from(piece).toString())
+    const data = requireData('write', piece)
+    const text = this.#rest + (typeof data === 'string' ? data : Buffer.from(data).toString())
     const end = text.lastIndexOf('\n') + 1
     this.#rest = text.slice(end)
     if (end === 0) return

@@ -30,10 +30,41 @@ export const values: Readonly<Record<string, unknown>> = {
   Uint16Array: new Uint16Array(4),
   BigInt64Array: new BigInt64Array(4),
   Set: new Set(['a']),
-  Date: new Date(0)
+  Date: new Date(0),
+  'object without a prototype': Object.create(null),
+  'object that pretends to be bytes': Object.setPrototypeOf({ length: 3 }, Uint8Array.prototype),
+  'object whose text cannot be had': { toString: fail, valueOf: fail, [Symbol.toPrimitive]: fail },
+  'proxy of bytes': new Proxy(Buffer.from('abc'), {}),
+  'proxy of an array': new Proxy([1, 2, 3], { get: fail }),
+  'proxy that throws': new Proxy({}, { get: fail, has: fail, getPrototypeOf: fail, ownKeys: fail }),
+  'revoked proxy': revoked({}),
+  'revoked proxy of an array': revoked([])
 }
+
+function fail(): never {
+  throw new Error('meant')
+}
+
+function revoked(target: object): object {
+  const { proxy, revoke } = Proxy.revocable(target, {})
+  revoke()
+  return proxy
+}
+
 /** What no constructor takes in the place of its options. */
-const notOptions = ['text', 'undefined', 'null', 'number', 'symbol', 'function', 'array']
+const notOptions = [
+  'text',
+  'undefined',
+  'null',
+  'number',
+  'symbol',
+  'function',
+  'array',
+  'proxy of an array',
+  'proxy that throws',
+  'revoked proxy',
+  'revoked proxy of an array'
+]
 /** What no option takes. */
 const wrongForOptions = [
   'null',
@@ -46,7 +77,14 @@ const wrongForOptions = [
   'ArrayBuffer',
   'DataView',
   'Uint16Array',
-  'Date'
+  'Date',
+  'object without a prototype',
+  'object that pretends to be bytes',
+  'object whose text cannot be had',
+  'proxy of bytes',
+  'proxy that throws',
+  'revoked proxy',
+  'revoked proxy of an array'
 ]
 
 const common: Readonly<Record<string, Entry>> = {

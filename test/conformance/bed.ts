@@ -76,10 +76,10 @@ export class Bed {
     expect(this.#rejections, 'promises that nobody else holds must not reject').toEqual([])
   }
 
-  /** A sink, closed when the test ends. */
-  create(options: CommonOptions = {}): InternalSink {
+  /** A sink, closed when the test ends. `stallMs`: how long closing waits while nothing gets done. */
+  create(options: CommonOptions = {}, stallMs?: number): InternalSink {
     const given = { fallback: false, flushInterval: 1, ...this.subject.options(this.folder), ...options }
-    const sink = createSink(this.subject.kind, given, this.#state)
+    const sink = createSink(this.subject.kind, given, this.#state, stallMs)
     for (const name of [
       'rotated',
       'warning',

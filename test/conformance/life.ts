@@ -6,8 +6,9 @@ import { Bed, canCountFiles, numbersOf, writes } from './bed.ts'
 import { isRecord, type Subject } from './subject.ts'
 
 const LINES = 30
-/** Closing gives up when nothing at all was written for some seconds. */
-const CLOSE_MS = 20_000
+/** Closing gives up when nothing at all was written for so long, eight seconds if nobody says how long. */
+const STALL_MS = 3_000
+const CLOSE_MS = 15_000
 
 export function lifeTests(subject: Subject): void {
   describe('close', () => {
@@ -115,7 +116,7 @@ export async function closeOnFullDisk(subject: Subject): Promise<void> {
   const bed = new Bed(subject, { isAlone: true })
   const kept = (): number[] => numbersOf((subject.readStored ?? subject.read)(bed.folder).filter(isRecord))
   try {
-    const sink = bed.create()
+    const sink = bed.create({}, STALL_MS)
     bed.log(sink, 10)
     await sink.flush()
     bed.failAll(writes, 'ENOSPC')

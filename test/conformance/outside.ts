@@ -17,7 +17,8 @@ import { native } from '../../src/native/index.ts'
 import { Acknowledged, Bed, numbersOf } from './bed.ts'
 import type { Subject } from './subject.ts'
 
-const PATIENCE_MS = 3_000
+const PATIENCE_MS = 1_500
+const STALL_MS = 2_000
 const FOREIGN = 'a file of somebody else, longer than the sixty-four bytes that a lock file of ours has.\n'
 
 /** Each makes the live file something else. */
@@ -51,7 +52,7 @@ export function outsideTests(subject: Subject): void {
       for (const [how, disturb] of Object.entries(disturbances)) {
         it(`${how}, acknowledges only what can be read`, async () => {
           const bed = new Bed({ ...subject, options: () => subject.options(join(bed.folder, 'logs')) })
-          const sink = bed.create({ flushInterval: 1 })
+          const sink = bed.create({ flushInterval: 1 }, STALL_MS)
           const place = join(bed.folder, 'logs')
           bed.log(sink, 8)
           await sink.flush()

@@ -4,11 +4,16 @@ import type { LogboomError } from '../../base/errors.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import { addExitHandler, removeExitHandler } from '../sink/at-exit.ts'
 import { type Internals, internals } from '../sink/internals.ts'
+import { STALL_TIMEOUT_MS } from '../sink/progress.ts'
 import { PermanentError } from '../sink/target.ts'
 import { BackupUpkeep } from './backup-upkeep.ts'
 import { FlusherLink } from './flusher/flusher-link.ts'
-import type { FlusherMessage, FlusherOptions, FlusherRequest } from './flusher/flusher-protocol.ts'
-import { STALL_MS } from './flusher/stall-clock.ts'
+import type {
+  FileClosed,
+  FlusherMessage,
+  FlusherOptions,
+  FlusherRequest
+} from './flusher/flusher-protocol.ts'
 import { activity, control, runState, statistic } from './memory/shared-memory.ts'
 import { DirectWriter } from './memory/writer.ts'
 import type { ParsedDirectFileOptions } from './options.ts'
@@ -70,7 +75,7 @@ export class Staging {
     resend: () => readonly FlusherRequest[] = () => [],
     check: (disk: Internals['disk']) => void = () => {}
   ) {
-    const { disk, now, threadDisk } = internals()
+    const { disk, now, threadDisk, stallMs } = internals()
     this.#path = path
     this.#news = news
     this.#lock = new PathLock(disk, lockPath, file)
@@ -95,7 +100,8 @@ export class Staging {
           mkdir: file.mkdir,
           flushIntervalMs: file.flushInterval,
           flushTimeoutMs: file.flushTimeout,
-          diskModule: threadDisk
+          diskModule: threadDisk,
+          stallMs
         },
         {
           message: (message) => this.#hear(message),
@@ -142,9 +148,9 @@ export class Staging {
   }
 
   /** Closes file `tag` of a group; see `FlusherLink.closeFile`. */
-  async closeFile(tag: number): Promise<void> {
+  async closeFile(tag: number): Promise<FileClosed> {
     try {
-      await this.link.closeFile(tag)
+      return await this.link.closeFile(tag)
     } finally {
       this.tellLost()
     }
@@ -154,7 +160,7 @@ export class Staging {
   flushNow(waitMs: number): void {
     this.#wasVain = true
     try {
-      this.link.flushNow(waitMs >= STALL_MS ? undefined : waitMs)
+      this.link.flushNow(waitMs >= STALL_TIMEOUT_MS ? undefined : waitMs)
       this.#wasVain = false
     } catch (error) {
       throw this.failure ?? error

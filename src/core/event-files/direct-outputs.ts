@@ -1,6 +1,7 @@
 // Direct files of many events: one shared memory and one flusher thread for all of them.
 import { createHash } from 'node:crypto'
 import { basename, dirname, extname, join } from 'node:path'
+import { LogboomError } from '../../base/errors.ts'
 import { BACKUP_SUFFIX_BYTES, MAX_NAME_BYTES } from '../../base/file-name.ts'
 import { fileTotals } from '../direct-file/files/flush-journal.ts'
 import type { FlusherRequest } from '../direct-file/flusher/flusher-protocol.ts'
@@ -8,6 +9,7 @@ import { instancePath, parseDirectFileOptions } from '../direct-file/options.ts'
 import { Staging } from '../direct-file/staging.ts'
 import { type FlushMetrics, flusherStats, flushMetrics } from '../direct-file/statistics.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
+import { internals } from '../sink/internals.ts'
 import type { SyncLevel } from '../sink/target.ts'
 import type { ParsedEventFilesOptions } from './options.ts'
 import { countDropped, type EventEntry, type OutputNews, type Outputs, type OutputTotals } from './outputs.ts'
@@ -46,7 +48,8 @@ export class DirectOutputs implements Outputs {
             idleCloseMs: options.own.idleClose,
             // The default event is not counted.
             maxFiles: options.own.maxEvents + 2,
-            maxHeldBytes: Math.floor(file.maxBufferBytes * HELD_SHARE)
+            maxHeldBytes: Math.floor(file.maxBufferBytes * HELD_SHARE),
+            stallMs: internals().stallMs
           }
         }
       },
@@ -87,7 +90,18 @@ export class DirectOutputs implements Outputs {
   async closeFile(entry: EventEntry): Promise<void> {
     if (this.#entries[entry.tag] === undefined) return
     this.#reportDrops()
-    await this.#staging.closeFile(entry.tag)
+    const { lost, isWaiting } = await this.#staging.closeFile(entry.tag)
+    this.update(entry)
+    if (lost === 0 && !isWaiting) return
+    const path = this.#pathOf(entry)
+    const rest = entry.accepted - entry.written.records
+    if (lost > 0) {
+      throw new LogboomError('ERR_LOST', `closed with ${lost} records not written to ${path}`, { path })
+    }
+    if (rest > 0) {
+      const message = `${rest} records for ${path} could not be written by now, and wait in memory`
+      throw new LogboomError('ERR_IO', message, { path })
+    }
   }
 
   async flush(_to: SyncLevel): Promise<void> {

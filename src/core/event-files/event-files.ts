@@ -80,11 +80,11 @@ export class EventFiles extends PumpedSink {
    * `ERR_EVENT_NAME` for an empty name, `ERR_ARGUMENT` for data of another type, `ERR_CLOSED`.
    */
   log(event: string, data: string | Uint8Array): boolean {
-    requireData('log', data)
+    const given = requireData('log', data)
     this.#refuseClosed()
     const entry = this.#events.entryOf(event)
-    if (data.length === 0) return true
-    return this.#add(entry, typeof data === 'string' ? Buffer.from(data) : data)
+    if (given.length === 0) return true
+    return this.#add(entry, typeof given === 'string' ? Buffer.from(given) : given)
   }
 
   /** Opens the file of `event` before its first record. Throws `ERR_EVENT_NAME`, `ERR_CLOSED`. */
@@ -97,8 +97,9 @@ export class EventFiles extends PumpedSink {
 
   /**
    * With a name: writes what waits for that event and closes its file; the next record opens it again. Rejects
-   * `ERR_LOST` where that is not possible for eight seconds, and counts what was lost. Without: closes all of them for
-   * good, see `Sink.close`.
+   * `ERR_LOST` where that is not possible for eight seconds, and counts what was lost; `ERR_IO` if records are left in
+   * memory, behind those of other direct files that cannot be written either. Without: closes all of them for good, see
+   * `Sink.close`.
    */
   override async close(event?: string): Promise<void> {
     if (event === undefined) return super.close()

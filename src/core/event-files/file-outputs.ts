@@ -8,6 +8,7 @@ import { native } from '../../native/index.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import { notShared } from '../shared-file/shared-file-target.ts'
 import { type Internals, internals } from '../sink/internals.ts'
+import { settledWhileProgress } from '../sink/progress.ts'
 import type { SyncLevel } from '../sink/target.ts'
 import { Delivery } from './delivery.ts'
 import type { EventBuffer } from './event-buffer.ts'
@@ -96,14 +97,26 @@ export class FileOutputs implements Outputs {
   }
 
   async closeFile(entry: EventEntry): Promise<void> {
-    await this.#handedOver([entry])
+    const { stallMs } = this.#internals
+    const progress = (): number => this.#progressOf(entry)
+    const isHandedOver = await settledWhileProgress(this.#handedOver([entry]), progress, stallMs)
+    const before = entry.dropped
+    if (!isHandedOver) this.#delivery.dropWaiting(entry)
     const file = this.#files.get(entry)
-    if (file === undefined) {
-      await this.#files.closingOf(entry)
-      return
+    if (file === undefined) await this.#files.closingOf(entry)
+    else await this.#files.close(file, !isHandedOver)
+    const lost = entry.dropped - before
+    if (!isHandedOver && lost > 0) {
+      const { path } = entry
+      throw new LogboomError('ERR_LOST', `closed with ${lost} records not written to ${path}`, { path })
     }
-    await this.#files.close(file)
-    if (file.closeError !== undefined) throw file.closeError
+    if (file?.closeError !== undefined) throw file.closeError
+  }
+
+  /** Grows with what is done for the records of an event. */
+  #progressOf(entry: EventEntry): number {
+    this.#files.count(entry)
+    return entry.written.records + entry.dropped
   }
 
   async flush(to: SyncLevel): Promise<void> {

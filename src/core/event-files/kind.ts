@@ -1,4 +1,5 @@
 // The sink kind `event-files`. Transports write lines, so their files are text unless told otherwise.
+import { readOptions } from '../../base/options.ts'
 import type { SinkKind } from '../sink/sink-kind.ts'
 import { EventFiles } from './event-files.ts'
 import { type EventFilesOptions, eventFilesOptions, parseEventFilesTransportOptions } from './options.ts'
@@ -14,6 +15,8 @@ export const eventFiles = {
 } satisfies SinkKind
 
 function withOutput(options: EventFilesOptions): EventFilesOptions {
-  if (options === null || typeof options !== 'object' || options.output !== undefined) return options
-  return { ...options, output: 'rotating-file' } as EventFilesOptions
+  if (options === null || typeof options !== 'object') return options
+  return readOptions('event-files', () =>
+    options.output === undefined ? ({ ...options, output: 'rotating-file' } as EventFilesOptions) : options
+  )
 }

@@ -17,6 +17,7 @@ import {
   optionError,
   parseOptions,
   path,
+  readOptions,
   requireObject,
   size
 } from '../../base/options.ts'
@@ -100,7 +101,8 @@ export interface CheckedChild extends CheckedOptions {
 /** Checks the sink's own options and those of its files. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`. */
 export function parseEventFilesOptions(input: unknown, defaultOutput: OutputKind): ParsedEventFilesOptions {
   requireObject('event-files', input)
-  const asked = outputKinds.find((name) => name === input.output) ?? defaultOutput
+  const wanted = readOptions('event-files', () => input.output)
+  const asked = outputKinds.find((name) => name === wanted) ?? defaultOutput
   const {
     dir,
     path: file,

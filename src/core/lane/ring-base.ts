@@ -69,13 +69,13 @@ export abstract class RingBase implements Ring {
 
   append(record: string | Uint8Array): boolean {
     if (typeof record === 'string' && record.length <= this.#shortUnits) return this._append(record)
-    requireData('append', record)
-    const length = typeof record === 'string' ? Buffer.byteLength(record) : record.length
-    if (length <= this.#maxPayloadBytes) return this._append(record)
+    const data = requireData('append', record)
+    const length = typeof data === 'string' ? Buffer.byteLength(data) : data.length
+    if (length <= this.#maxPayloadBytes) return this._append(data)
     if (length > MAX_RECORD_BYTES) {
       throw new LogboomError('ERR_TOO_LARGE', `a record of ${length} bytes; ${MAX_RECORD_BYTES} are the most`)
     }
-    return this.#appendLarge(typeof record === 'string' ? Buffer.from(record) : record)
+    return this.#appendLarge(typeof data === 'string' ? Buffer.from(data) : data)
   }
 
   #appendLarge(record: Uint8Array): boolean {

@@ -2,6 +2,7 @@
 import * as v from 'valibot'
 import { requireNameRoom } from '../../base/file-name.ts'
 import {
+  bytes,
   duration,
   flag,
   type OptionsInput,
@@ -30,7 +31,7 @@ const rotateEvery = v.pipe(
   v.check((value) => value !== undefined, ROTATE_EVERY_RULE)
 ) as unknown as v.GenericSchema<string | number, RotateEvery>
 
-const prefix = v.union([v.string(), v.instance(Uint8Array)], 'must be a text or bytes')
+const prefix = v.union([v.string(), bytes], 'must be a text or bytes')
 
 export const rotatingFileOptions = {
   path: requiredOption('path', path, 'The file to write to.'),

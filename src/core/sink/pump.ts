@@ -178,9 +178,9 @@ export class Pump {
 
   /** Accepts any piece of the stream of records. False means: above the high-water mark, 'drain' follows. */
   write(chunk: string | Uint8Array): boolean {
-    requireData('write', chunk)
+    const data = requireData('write', chunk)
     this.#refuseClosed()
-    this.#intake.accept(chunk)
+    this.#intake.accept(data)
     if (this.#queue.queuedBytes < this.#writeNowBytes) {
       if (this.#flushTimer === undefined) this.#schedule()
       // Below the high-water mark, so there is nothing to wait for but what was owed before.
@@ -198,9 +198,9 @@ export class Pump {
    * host takes the answer for the acknowledgement.
    */
   commit(chunk: string | Uint8Array): boolean {
-    requireData('commit', chunk)
+    const data = requireData('commit', chunk)
     this.#refuseClosed()
-    this.#intake.accept(chunk)
+    this.#intake.accept(data)
     if (this.#options.durability === 'none') {
       this.#schedule()
       return this.#isWelcome()
@@ -218,9 +218,9 @@ export class Pump {
 
   /** Accepts one whole line, given without its end, past an unfinished one, and writes at once. */
   writeWhole(line: string | Uint8Array): boolean {
-    requireData('writeLine', line)
+    const data = requireData('writeLine', line)
     this.#refuseClosed()
-    this.#intake.insert(Buffer.concat([Buffer.from(line as string), NEWLINE]))
+    this.#intake.insert(Buffer.concat([Buffer.from(data as string), NEWLINE]))
     if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
     writeAtExit(this)
     return this.#isWelcome()

@@ -1,7 +1,7 @@
 // A record of a spool in pieces, so that a long text or a stream never stands in memory as a whole.
 import type { Readable } from 'node:stream'
 import { isUint8Array } from 'node:util/types'
-import { argumentError } from '../../base/bytes.ts'
+import { argumentError, asBytes, readArgument } from '../../base/bytes.ts'
 import { errorMessage, LogboomError } from '../../base/errors.ts'
 
 export type SpoolRecord = string | Uint8Array | Readable
@@ -13,11 +13,17 @@ export function isWhole(record: SpoolRecord): record is string | Uint8Array {
   return typeof record === 'string' || isUint8Array(record)
 }
 
-/** Why `record` is none; undefined if it is one. Streams of other packages and realms are streams, too. */
-export function recordError(record: unknown): LogboomError | undefined {
-  if (typeof record === 'string' || isUint8Array(record)) return undefined
-  if (isReadable(record)) return record.readableEnded === true ? endedStream() : undefined
-  return argumentError('write', 'a text, a Uint8Array or a readable stream', record)
+/** `record` if it is one; else throws. Streams of other packages and realms are streams, too. */
+export function requireRecord(record: unknown): SpoolRecord {
+  const bytes = asBytes(record)
+  if (bytes !== undefined) return bytes
+  return readArgument('write', () => {
+    if (!isReadable(record)) {
+      throw argumentError('write', 'a text, a Uint8Array or a readable stream', record)
+    }
+    if (record.readableEnded === true) throw endedStream()
+    return record
+  })
 }
 
 // What is merely iterable, such as an array or a set, is a mistake more often than a record.
@@ -67,8 +73,9 @@ function isHighSurrogate(unit: number): boolean {
 async function* streamPieces(stream: Readable): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of stream) {
-      if (typeof chunk === 'string') yield* textPieces(chunk)
-      else if (isUint8Array(chunk)) yield chunk
+      const bytes = asBytes(chunk)
+      if (bytes !== undefined) yield bytes
+      else if (typeof chunk === 'string') yield* textPieces(chunk)
       else throw argumentError('a stream given to write', 'chunks of text or bytes', chunk)
     }
   } catch (error) {

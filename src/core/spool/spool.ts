@@ -16,7 +16,7 @@ import { DataSyncError } from '../sink/target.ts'
 import { Crew } from './crew.ts'
 import { requireLevel } from './level.ts'
 import { type ParsedSpoolOptions, parseSpoolOptions, type SpoolOptions } from './options.ts'
-import { isWhole, recordError, sizeOf } from './record.ts'
+import { isWhole, requireRecord, type SpoolRecord, sizeOf } from './record.ts'
 import { RetryLoop } from './retry-loop.ts'
 import { SpoolHealth } from './spool-health.ts'
 import { SpoolStore } from './spool-store.ts'
@@ -90,13 +90,13 @@ export class Spool extends EventEmitter<SinkEvents> {
    */
   write(record: string | Uint8Array | Readable): Promise<boolean> {
     if (this.#closed !== undefined) return refused(this.#closedError())
-    if (typeof record !== 'string') {
-      const error = recordError(record)
-      if (error !== undefined) return refused(error)
+    try {
+      const taken = this.#take(typeof record === 'string' ? record : requireRecord(record))
+      writeAtExit(this)
+      return taken
+    } catch (error) {
+      return refused(error)
     }
-    const taken = this.#take(record)
-    writeAtExit(this)
-    return taken
   }
 
   /** Publishes everything accepted before this call. Rejects with `ERR_SYNC` if `'disk'` could not be reached. */
@@ -179,7 +179,7 @@ export class Spool extends EventEmitter<SinkEvents> {
     }
   }
 
-  #take(record: string | Uint8Array | Readable): Promise<boolean> {
+  #take(record: SpoolRecord): Promise<boolean> {
     if (this.#waiting.length === 0 && !this.#hasFailed) {
       const worker = this.#crew.idle()
       if (worker !== undefined) return this.#crew.give(worker, record)
@@ -301,7 +301,7 @@ export class Spool extends EventEmitter<SinkEvents> {
 }
 
 /** Rejected, but no unhandled rejection: a logger that still writes at the end of a process must not end it. */
-function refused(error: Error): Promise<boolean> {
+function refused(error: unknown): Promise<boolean> {
   const result = Promise.reject(error)
   result.catch(() => {})
   return result

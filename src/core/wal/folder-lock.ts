@@ -1,14 +1,18 @@
 // One process at a time may have a log open. The kernel lock on `.lock` decides; the process id in the file only
-// tells others whom to ask. Behind it the file names the newest segment, so that its loss does not go unnoticed.
+// tells others whom to ask. Behind it the file names the newest segment, so that its loss does not go unnoticed. Without
+// kernel locks the thread that has the log claims it (shared-file/claim.ts), and the process id is looked at, too.
 import { constants } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { LogboomError } from '../../base/errors.ts'
+import { LogboomError, systemCode } from '../../base/errors.ts'
 import { isAlive } from '../../base/process.ts'
+import type { Claim as Owner } from '../../formats/claim-name.ts'
 import { parseSegmentName, type SegmentName } from '../../formats/wal.ts'
 import type { Disk } from '../../io/disk.ts'
 import { type OpenFile, openFile } from '../../io/open-file.ts'
+import { thisThread } from '../../io/thread-life.ts'
 import { native } from '../../native/index.ts'
+import { Claim, claimFolderOf, describeOwner, ownerOf } from '../shared-file/claim.ts'
 import { writeAll } from './write-all.ts'
 
 export const LOCK_NAME = '.lock'
@@ -27,28 +31,51 @@ const CONTENT =
 /** Whether files of other users are used. */
 export type ForeignOwner = 'refuse' | 'allow'
 
-/** Folders open in this thread: all there is to go by without kernel locks, besides the process ids. */
+/** Where a log may be written and the folder that it is in may not, or can have no more names, nothing is claimed. */
+const NO_CLAIM = new Set(['EACCES', 'EPERM', 'EROFS', 'ENAMETOOLONG'])
+
+/** Folders open in this thread. */
 const openHere = new Set<string>()
 
 export class FolderLock {
   readonly #disk: Disk
   readonly #file: OpenFile
   readonly #key: string
+  #claim: Claim | undefined
   /** The newest segment that was noted here. */
   #noted: SegmentName | undefined
   /** Bytes in the file. */
   #length: number
 
-  private constructor(disk: Disk, file: OpenFile, key: string, content: string) {
+  private constructor(disk: Disk, file: OpenFile, key: string, content: string, claim: Claim | undefined) {
     this.#disk = disk
     this.#file = file
     this.#key = key
+    this.#claim = claim
     this.#noted = notedIn(content)
     this.#length = content.length
   }
 
-  /** Locks an existing folder. Throws `ERR_LOCKED` naming the owner's process id, or `ERR_NOT_FILE`. */
-  static acquire(disk: Disk, folder: string, foreignOwner: ForeignOwner): FolderLock {
+  /**
+   * Locks an existing folder, which is or will be that of the log in `walDir`. Throws `ERR_LOCKED` naming the owner's process
+   * id, or `ERR_NOT_FILE`.
+   */
+  static acquire(disk: Disk, folder: string, foreignOwner: ForeignOwner, walDir = folder): FolderLock {
+    const claim = claimOf(disk, walDir, foreignOwner)
+    try {
+      return FolderLock.#acquire(disk, folder, foreignOwner, claim)
+    } catch (error) {
+      claim?.release()
+      throw error
+    }
+  }
+
+  static #acquire(
+    disk: Disk,
+    folder: string,
+    foreignOwner: ForeignOwner,
+    claim: Claim | undefined
+  ): FolderLock {
     const path = join(folder, LOCK_NAME)
     const options = { mode: LOCK_MODE, dirMode: 0, mkdir: false, foreignOwner }
     for (let turn = 0; turn < MAX_TURNS; turn++) {
@@ -59,7 +86,7 @@ export class FolderLock {
         if (!take(disk, file, key, content)) throw locked(folder, content)
         const found = disk.lstat(path)
         if (found !== undefined && file.is(found)) {
-          const lock = new FolderLock(disk, file, key, content)
+          const lock = new FolderLock(disk, file, key, content, claim)
           lock.#sign()
           openHere.add(key)
           return lock
@@ -98,11 +125,21 @@ export class FolderLock {
     return found !== undefined && this.#file.is(found)
   }
 
+  /** Locks the folder that is at this one's path by now, and frees this one. */
+  replacedBy(folder: string, foreignOwner: ForeignOwner): FolderLock {
+    const claim = this.#claim?.isHeld() === true ? this.#claim : claimOf(this.#disk, folder, foreignOwner)
+    const lock = FolderLock.#acquire(this.#disk, folder, foreignOwner, claim)
+    this.#claim = undefined
+    this.release()
+    return lock
+  }
+
   /** Frees the lock. The file stays: removing it would let two processes lock two files of one name. */
   release(): void {
     openHere.delete(this.#key)
     if (!native.canLock) this.#unsign()
     this.#file.release()
+    this.#claim?.release()
   }
 
   /** Without kernel locks the process id is all that others go by, and this process may live on. */
@@ -181,6 +218,32 @@ function contentOf(disk: Disk, file: OpenFile): string {
     )
   }
   return content
+}
+
+/** Throws `ERR_LOCKED` if a living thread has claimed the log; claims it where there are no kernel locks. */
+function claimOf(disk: Disk, walDir: string, foreignOwner: ForeignOwner): Claim | undefined {
+  const options = { mode: LOCK_MODE, dirMode: 0, mkdir: false, foreignOwner }
+  try {
+    if (native.canLock) {
+      const owner = ownerOf(disk, claimFolderOf(walDir), options)
+      if (owner === undefined) return undefined
+      throw claimed(walDir, owner)
+    }
+    const claim = new Claim(disk, walDir, options)
+    if (claim.take()) return claim
+    throw claimed(walDir, claim.owner)
+  } catch (error) {
+    if (!NO_CLAIM.has(systemCode(error) ?? '')) throw error
+    return undefined
+  }
+}
+
+function claimed(walDir: string, owner: Owner | undefined): LogboomError {
+  const self = thisThread()
+  const isHere = owner?.machine === self.machine && owner.space === self.space
+  if (owner === undefined || isHere) return locked(walDir, `${owner?.pid ?? ''} ${hostname()}`)
+  const message = `${walDir} is ${describeOwner(owner, claimFolderOf(walDir))}`
+  return new LogboomError('ERR_LOCKED', message, { path: walDir })
 }
 
 function take(disk: Disk, file: OpenFile, key: string, content: string): boolean {

@@ -141,7 +141,7 @@ function makeTemporary(
     const temporary = number === 0 ? `${walDir}.tmp` : `${walDir}.${number}.tmp`
     if (disk.exists(temporary) && !holdsOnlyOurs(disk, temporary)) continue
     makeFolders(disk, temporary, dirMode)
-    const lock = FolderLock.acquire(disk, temporary, foreignOwner)
+    const lock = FolderLock.acquire(disk, temporary, foreignOwner, walDir)
     try {
       for (const name of disk.readdir(temporary)) if (OURS.test(name)) disk.unlink(join(temporary, name))
       return { temporary, lock }

@@ -5,6 +5,7 @@ import * as v from 'valibot'
 import { requireNameRoom } from '../../base/file-name.ts'
 import {
   alsoNamed,
+  bytes,
   count,
   delay,
   duration,
@@ -26,10 +27,9 @@ import { commonOptions, laneOptions } from '../sink/common-options.ts'
 
 const MIN_SEGMENT_BYTES = 4096
 
-const bytes = v.union(
-  [v.string(), v.instance(Uint8Array)],
-  'must be bytes or a text'
-) as unknown as v.GenericSchema<string | Uint8Array>
+const textOrBytes = v.union([v.string(), bytes], 'must be bytes or a text') as unknown as v.GenericSchema<
+  string | Uint8Array
+>
 
 export const walOptions = {
   dir: alsoNamed(requiredOption('path', folder, 'The folder of the log.'), 'walDir'),
@@ -50,7 +50,7 @@ export const walOptions = {
   ),
   metadata: optionalOption(
     'bytes or text',
-    bytes,
+    textOrBytes,
     'Opaque bytes at the head of every segment. An existing log keeps those it has; others are refused.'
   ),
   dumpOnFailure: optionalOption(

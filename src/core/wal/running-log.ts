@@ -8,7 +8,7 @@ import type { Dropped } from '../queue/byte-queue.ts'
 import type { Account } from '../sink/account.ts'
 import { type ConsumerInfo, Consumers } from './consumers.ts'
 import { writeDump } from './dump.ts'
-import { FolderLock } from './folder-lock.ts'
+import type { FolderLock } from './folder-lock.ts'
 import { makeIdentityQuietly } from './identity.ts'
 import { LogWriter } from './log-writer.ts'
 import { type OpenLog, openLog } from './open-log.ts'
@@ -134,9 +134,7 @@ export class RunningLog {
       syncParent(this.#disk, walDir)
     }
     if (this.#lock.isIn(walDir)) return
-    const lock = FolderLock.acquire(this.#disk, walDir, foreignOwner)
-    this.#lock.release()
-    this.#lock = lock
+    this.#lock = this.#lock.replacedBy(walDir, foreignOwner)
     if (this.#identity !== undefined)
       makeIdentityQuietly(this.#disk, walDir, this.#options.mode, this.#identity)
     syncEntries(this.#disk, walDir)

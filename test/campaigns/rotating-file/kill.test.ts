@@ -13,7 +13,7 @@ import { exact, verify } from '../../helpers/verify.ts'
 import { noLocks, startWriter, type Writer, type WriterSettings } from '../../helpers/writers.ts'
 
 const MIB = 1024 * 1024
-const kills = sized(300, 30)
+const kills = sized(300, 16)
 
 const acknowledged = (writers: Writer[]) =>
   Object.fromEntries(writers.map(({ name, acked }) => [name, acked]))

@@ -1,10 +1,21 @@
 // Options and paths that are refused: the same clear error from the class, from pino's transport and from winston's.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, chownSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createFolder } from '../../helpers/folder.ts'
 import { exact, verify } from '../../helpers/verify.ts'
 import { noLocks, startWriter, type WriterSettings } from '../../helpers/writers.ts'
@@ -15,74 +26,112 @@ const hosts = ['class', 'pino', 'pino-targets', 'winston'] as const
 
 type Host = WriterSettings['host']
 
-/** What a writer with `options` is told, by an exception or by 'error' on the main thread. */
-async function refusal(host: Host, options: Record<string, unknown>): Promise<string> {
-  const settings = { host, writer: 'a', options: { lock, ...options }, count: 1, end: 'stay' }
-  const writer = startWriter(settings as never)
-  await Promise.race([writer.exited, writer.until(() => writer.count('error') > 0).catch(() => {})])
-  const told = writer.events.find(({ event }) => event === 'error' || event === 'thrown')
-  expect(told, writer.stderr).toBeDefined()
-  return told!.message!
+interface Refusal {
+  readonly name: string
+  /** Beside the path. */
+  readonly options?: Record<string, unknown>
+  /** What is at the path, and beside it, before. */
+  readonly prepare?: (path: string) => unknown
+  readonly code: string
+  /** What the message names; the path if left out. */
+  readonly named?: string
+}
+
+const refusals: Refusal[] = [
+  ...(
+    [
+      ['an unknown option', { maxByte: 1 }, "'maxByte'"],
+      ['a negative size', { maxBytes: -1 }, "'maxBytes'"],
+      ['permissions that look like a mistake', { mode: 640 }, "'mode'"],
+      ['a time zone without rotateEvery', { timeZone: 'Europe/Berlin' }, "'timeZone'"]
+    ] as const
+  ).map(([name, options, named]) => ({ name, options, code: 'ERR_OPTION', named })),
+  { name: 'a path that is a folder', prepare: (path) => mkdirSync(path), code: 'ERR_NOT_FILE' },
+  {
+    name: 'a path that is a FIFO',
+    prepare: (path) => execFileSync('mkfifo', [path]),
+    code: 'ERR_NOT_FILE'
+  },
+  { name: 'a path that is a socket', prepare: listenAt, code: 'ERR_NOT_FILE' },
+  {
+    name: 'a path that is a symbolic link',
+    prepare: (path) => symlinkSync('/dev/null', path),
+    code: 'ERR_SYMLINK'
+  },
+  {
+    name: 'a path that is a dangling symbolic link',
+    prepare: (path) => symlinkSync('nowhere', path),
+    code: 'ERR_SYMLINK'
+  }
+]
+if (isRoot) {
+  refusals.push({
+    name: 'a path that is a device',
+    prepare: (path) => execFileSync('mknod', [path, 'c', '1', '3']),
+    code: 'ERR_NOT_FILE'
+  })
+}
+if (lock) {
+  refusals.push({
+    name: 'a lock file that is a symbolic link',
+    prepare(path) {
+      writeFileSync(`${path}.target`, 'precious')
+      symlinkSync(`${path}.target`, join(dirname(path), '.app.log.lock'))
+    },
+    code: 'ERR_SYMLINK',
+    named: '.app.log.lock'
+  })
+}
+
+async function listenAt(path: string): Promise<void> {
+  const server = createServer().listen(path)
+  sockets.push(server)
+  await once(server, 'listening')
+}
+const sockets: Server[] = []
+
+/**
+ * What `host` is told of each of the options, by an exception or by 'error' on the main thread: all of it in one process,
+ * which takes longer to start than all of the refusals.
+ */
+function tellRefusals(host: Host, options: unknown[], env: Record<string, string> = {}): string[] {
+  const script = fileURLToPath(new URL('refusals.mjs', import.meta.url))
+  const args = [script, JSON.stringify({ host, options })]
+  const printed = execFileSync(process.execPath, args, { env: { ...process.env, ...env }, encoding: 'utf8' })
+  return JSON.parse(printed)
 }
 
 describe.each(hosts)('%s refuses', (host) => {
-  test.each([
-    ['an unknown option', { maxByte: 1 }, "'maxByte'"],
-    ['a negative size', { maxBytes: -1 }, "'maxBytes'"],
-    ['permissions that look like a mistake', { mode: 640 }, "'mode'"],
-    ['a time zone without rotateEvery', { timeZone: 'Europe/Berlin' }, "'timeZone'"]
-  ])('%s', async (_, options, name) => {
-    const folder = createFolder()
-    const message = await refusal(host, { path: join(folder, 'app.log'), ...options })
-    expect(message).toMatch(/\[ERR_OPTION\]$/)
-    expect(message).toContain(name)
-    expect(readdirSync(folder)).toEqual([])
-  })
+  const folders = refusals.map(() => mkdtempSync(join(tmpdir(), 'logboom-test-')))
+  const paths = folders.map((folder) => join(folder, 'app.log'))
+  let told: string[] = []
 
-  test.skipIf(noLocks)('to share the file where `lock` is impossible (needs LOGBOOM_NATIVE=0)', async () => {
-    const path = join(createFolder(), 'app.log')
-    const writer = startWriter(
-      { host, writer: 'a', options: { path, lock: true }, count: 1, end: 'stay' },
-      { env: { LOGBOOM_NATIVE: '0' } }
+  beforeAll(async () => {
+    for (const [index, { prepare }] of refusals.entries()) await prepare?.(paths[index])
+    told = tellRefusals(
+      host,
+      refusals.map(({ options }, index) => ({ lock, path: paths[index], ...options }))
     )
-    await Promise.race([writer.exited, writer.until(() => writer.count('error') > 0).catch(() => {})])
-    expect(writer.events[0].message).toMatch(/\[ERR_UNSUPPORTED\]$/)
+  })
+  afterAll(() => {
+    for (const server of sockets.splice(0)) server.close()
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true })
   })
 
-  const kinds: [string, (path: string) => unknown, RegExp][] = [
-    ['a folder', (path) => mkdirSync(path), /\[ERR_NOT_FILE\]$/],
-    ['a FIFO', (path) => execFileSync('mkfifo', [path]), /\[ERR_NOT_FILE\]$/],
-    [
-      'a socket',
-      (path) => {
-        const server = createServer().listen(path)
-        onTestFinished(() => {
-          server.close()
-        })
-        return sleep(50)
-      },
-      /\[ERR_NOT_FILE\]$/
-    ],
-    ['a symbolic link', (path) => symlinkSync('/dev/null', path), /\[ERR_SYMLINK\]$/],
-    ['a dangling symbolic link', (path) => symlinkSync('nowhere', path), /\[ERR_SYMLINK\]$/]
-  ]
-  if (isRoot)
-    kinds.push(['a device', (path) => execFileSync('mknod', [path, 'c', '1', '3']), /\[ERR_NOT_FILE\]$/])
+  test.each(refusals.map((refusal, index) => [refusal.name, refusal, index] as const))(
+    '%s',
+    (_, { code, named, prepare }, index) => {
+      expect(told[index]).toMatch(new RegExp(`\\[${code}\\]$`))
+      expect(told[index]).toContain(named ?? paths[index])
+      if (prepare === undefined) expect(readdirSync(folders[index])).toEqual([])
+    }
+  )
 
-  test.each(kinds)('a path that is %s', async (_, make, code) => {
+  test.skipIf(noLocks)('to share the file where `lock` is impossible (needs LOGBOOM_NATIVE=0)', () => {
     const path = join(createFolder(), 'app.log')
-    await make(path)
-    const message = await refusal(host, { path })
-    expect(message).toMatch(code)
-    expect(message).toContain(path)
-  })
-
-  test.skipIf(noLocks)('a lock file that is a symbolic link (needs the locks of the addon)', async () => {
-    const folder = createFolder()
-    const target = join(folder, 'target')
-    writeFileSync(target, 'precious')
-    symlinkSync(target, join(folder, '.app.log.lock'))
-    expect(await refusal(host, { path: join(folder, 'app.log') })).toMatch(/\[ERR_SYMLINK\]$/)
+    expect(tellRefusals(host, [{ path, lock: true }], { LOGBOOM_NATIVE: '0' })).toEqual([
+      expect.stringMatching(/\[ERR_UNSUPPORTED\]$/)
+    ])
   })
 })
 

@@ -1,5 +1,5 @@
 // Faults at random for a long time: every kind in turn lives through lives of its sink in one folder, while the disk
-// fails here and there. LOGBOOM_SOAK_MINUTES says for how long (half a minute; in the long run ten),
+// fails here and there. LOGBOOM_SOAK_MINUTES says for how long (some seconds; in the long run ten minutes),
 // LOGBOOM_SOAK_ONLY for which sinks (a part of their names).
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
@@ -13,7 +13,7 @@ import { random } from '../../helpers/random.ts'
 import type { Operation } from '../../helpers/shared-faulty-disk.mjs'
 import { isLong } from '../../helpers/sized.ts'
 
-const minutes = Number(process.env.LOGBOOM_SOAK_MINUTES ?? (isLong ? 10 : 0.5))
+const minutes = Number(process.env.LOGBOOM_SOAK_MINUTES ?? (isLong ? 10 : 0.2))
 const only = process.env.LOGBOOM_SOAK_ONLY ?? ''
 const chosen = subjects.filter((subject) => nameOf(subject).includes(only))
 const LIVES = 4

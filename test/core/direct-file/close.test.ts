@@ -19,38 +19,44 @@ interface Subject {
   stats(): { dropped: number; records: number; queuedBytes: number; state: string }
 }
 
-const kinds: Record<string, (faults: ThreadFaults, directIO?: 'auto' | 'off') => Subject> = {
-  'a direct file': (faults, directIO = 'auto') => {
-    const path = join(createFolder(), 'app.log')
-    const file = withInternals(
-      { threadDisk: faults.threadDisk },
-      () => new DirectFile({ path, fallback: false, directIO })
-    )
-    return {
-      path,
-      log: (text) => void file.log(text),
-      flush: () => file.flush(),
-      close: () => file.close(),
-      stats: () => file.stats()
-    }
-  },
-  'direct event files': (faults, directIO = 'auto') => {
-    const dir = createFolder()
-    const events = withInternals(
-      { threadDisk: faults.threadDisk },
-      () => new EventFiles({ dir, output: 'direct-file', fallback: false, directIO, durability: 'disk' })
-    )
-    return {
-      path: join(dir, 'app.log'),
-      log: (text) => void events.log('app', text),
-      flush: () => events.flush(),
-      close: () => events.close(),
-      stats: () => events.stats()
+/** How long closing waits without progress: eight seconds would only be waited for. */
+const STALL_MS = 2_000
+/** Some calls of half a second each are made before a record is on disk. */
+const SLOW_STALL_MS = 6_000
+const SLOW_RECORDS = 20
+
+const kinds: Record<string, (faults: ThreadFaults, directIO?: 'auto' | 'off', stallMs?: number) => Subject> =
+  {
+    'a direct file': (faults, directIO = 'auto', stallMs = STALL_MS) => {
+      const path = join(createFolder(), 'app.log')
+      const file = withInternals(
+        { threadDisk: faults.threadDisk, stallMs },
+        () => new DirectFile({ path, fallback: false, directIO })
+      )
+      return {
+        path,
+        log: (text) => void file.log(text),
+        flush: () => file.flush(),
+        close: () => file.close(),
+        stats: () => file.stats()
+      }
+    },
+    'direct event files': (faults, directIO = 'auto', stallMs = STALL_MS) => {
+      const dir = createFolder()
+      const events = withInternals(
+        { threadDisk: faults.threadDisk, stallMs },
+        () => new EventFiles({ dir, output: 'direct-file', fallback: false, directIO, durability: 'disk' })
+      )
+      return {
+        path: join(dir, 'app.log'),
+        log: (text) => void events.log('app', text),
+        flush: () => events.flush(),
+        close: () => events.close(),
+        stats: () => events.stats()
+      }
     }
   }
-}
 
-/** Each takes the eight seconds that a wait without progress takes. */
 const failures = isLong ? (['ENOSPC', 'EIO', 'HANG'] as const) : (['ENOSPC', 'HANG'] as const)
 
 describe.each(Object.entries(kinds))('%s', (_, open) => {
@@ -67,7 +73,7 @@ describe.each(Object.entries(kinds))('%s', (_, open) => {
       expect(subject.stats()).toMatchObject({ dropped: 100, records: 10, queuedBytes: 0, state: 'closed' })
       const { size, mtimeMs } = statSync(subject.path)
       faults.heal()
-      await delay(1_000)
+      await delay(600)
       expect(statSync(subject.path)).toMatchObject({ size, mtimeMs })
       const found = readdirSync(join(subject.path, '..')).filter((name) => !name.startsWith('.'))
       expect(found.flatMap((name) => readTexts(join(subject.path, '..', name))).length).toBe(10)
@@ -77,16 +83,16 @@ describe.each(Object.entries(kinds))('%s', (_, open) => {
 
   test('that is slow is closed with everything written, however long it takes', async () => {
     const faults = createThreadFaults()
-    const subject = open(faults, 'off')
+    const subject = open(faults, 'off', SLOW_STALL_MS)
     faults.fail('any', 'SLOW')
     const started = performance.now()
     // Each call takes half a second, and there are more of them than fit in the time without progress that ends a wait.
-    for (let index = 0; index < 40; index++) subject.log('x'.repeat(1_100_000 + index))
+    for (let index = 0; index < SLOW_RECORDS; index++) subject.log('x'.repeat(1_100_000 + index))
     await subject.close()
-    expect(performance.now() - started).toBeGreaterThan(8_500)
-    expect(subject.stats()).toMatchObject({ dropped: 0, records: 40 })
+    expect(performance.now() - started).toBeGreaterThan(SLOW_STALL_MS + 500)
+    expect(subject.stats()).toMatchObject({ dropped: 0, records: SLOW_RECORDS })
     faults.heal()
-    expect(readDirectFile(subject.path)).toMatchObject({ damage: [], records: 40 })
+    expect(readDirectFile(subject.path)).toMatchObject({ damage: [], records: SLOW_RECORDS })
   })
 
   test('recovers when the disk does before close() gives up', async () => {

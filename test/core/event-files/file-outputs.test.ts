@@ -20,12 +20,15 @@ interface Bed {
   readonly warnings: string[]
 }
 
+/** How long closing waits while nothing gets done; eight seconds would only be waited for. */
+const STALL_MS = 1_000
+
 function create(output: Output, options: Record<string, unknown> = {}): Bed {
   const dir = createFolder()
   const faulty = createFaultyDisk()
   const own = output === 'wal' ? {} : { lock: native.canLock, maxBytes: '10m' }
   const sink = withInternals(
-    { disk: faulty.disk },
+    { disk: faulty.disk, stallMs: STALL_MS },
     () =>
       new EventFiles({
         dir,
@@ -183,7 +186,7 @@ test.each(outputs)(
     const written = () => events.map((event) => statSync(placeOf(output, dir, event)).mtimeMs)
     const before = written()
     faulty.fault = () => undefined
-    await new Promise((resolve) => setTimeout(resolve, 1_200))
+    await new Promise((resolve) => setTimeout(resolve, 600))
     expect(written()).toEqual(before)
     expect(openBelow(dir)).toEqual([])
   }
@@ -355,6 +358,26 @@ test('what tells of drops goes to the default event, whatever the key of events 
   const totals = sink.events().map((event) => sink.stats(event).totalLogs)
   expect(totals.reduce((sum, total) => sum + total, 0)).toBe(count + 1)
 })
+
+test.each(['rotating-file', 'binary-file'] as const)(
+  'output %s: closing an event whose file cannot be opened, or takes no more, ends all the same',
+  async (output) => {
+    for (const fault of ['EACCES', 'ENOSPC'] as const) {
+      const { faulty, sink } = create(output, { maxBufferBytes: 64_000 })
+      if (fault === 'EACCES') failEvent(faulty, 'bad', fault)
+      else faulty.fault = (operation) => (/^write/.test(operation) ? fault : undefined)
+      // More than a file may hold, less than blocks.
+      for (let id = 0; id < 100; id++) sink.log('bad', `${id} ${'x'.repeat(200)}`)
+      await expect(sink.close('bad')).rejects.toMatchObject({ code: 'ERR_LOST', message: /100 records/ })
+      expect(sink.stats('bad')).toMatchObject({ totalLogs: 100, droppedLogs: 100, recordsWritten: 0 })
+      expect(sink.stats()).toMatchObject({ dropped: 100, queuedBytes: 0 })
+      faulty.fault = () => undefined
+      sink.log('bad', 'later')
+      await sink.close()
+      expect(sink.stats('bad')).toMatchObject({ totalLogs: 101, droppedLogs: 100, recordsWritten: 1 })
+    }
+  }
+)
 
 test('closing an event whose file cannot be written says what was lost, and the event goes on', async () => {
   const { dir, faulty, sink } = create('rotating-file')

@@ -253,7 +253,7 @@ describe.skipIf(!native.canLock)('recovery (needs kernel locks)', () => {
     const faulty = createFaultyDisk()
     faulty.fault = (operation) =>
       operation === 'write' ? 'SHORT' : operation === 'renameNoReplace' ? 'EROFS' : undefined
-    const dead = createLines({ path, workers: 2 }, faulty.disk)
+    const dead = impatient(() => createLines({ path, workers: 2 }, faulty.disk))
     dead.write('left behind\n')
     await dead.close()
     expect(publishedNames(path)).toEqual([])

@@ -104,7 +104,9 @@ describe('things of others in the way', () => {
       const log = await openLog({ walDir })
       await log.log(['a'])
       expect(readLog(walDir).entries.length).toBe(1)
-      expect(readdirSync(folder).toSorted()).toEqual(['wal', 'wal.tmp'])
+      // Without kernel locks a hidden folder says who has the log.
+      const names = readdirSync(folder).filter((name) => !name.startsWith('.'))
+      expect(names.toSorted()).toEqual(['wal', 'wal.tmp'])
     }
   })
 

@@ -118,6 +118,11 @@ export class FileJournal {
     return this.#fields[this.#at + FILE.size]
   }
 
+  /** Records that are on disk or were given up. */
+  get settled(): number {
+    return this.#fields[this.#at + FILE.records] + this.#fields[this.#at + FILE.lost]
+  }
+
   set size(bytes: number) {
     this.#fields[this.#at + FILE.size] = bytes
   }

@@ -122,6 +122,31 @@ export class GroupFile implements FlushTarget {
     return this.#held.of(tag) !== undefined
   }
 
+  /** Records of this file that are off the shared memory and neither written nor given up. */
+  waitingOf(tag: number): number {
+    const parts = this.#round?.parts.filter((part) => part.tag === tag) ?? []
+    return recordsOf([...(this.#held.of(tag) ?? []), ...parts.flatMap(({ items }) => items)])
+  }
+
+  /** A number that grows with what is done for the records of this file. */
+  settledOf(tag: number): number {
+    return this.#journal.file(tag).settled
+  }
+
+  /** Gives those that wait up, and says how many they are. */
+  giveUpOf(tag: number): number {
+    const member = this.#member(tag)
+    const records = this.waitingOf(tag)
+    if (member === undefined || records === 0) return 0
+    this.#lose(tag, member, this.#held.of(tag)?.splice(0) ?? [])
+    this.#held.settle(tag)
+    const parts = this.#round?.parts ?? []
+    for (const part of parts) if (part.tag === tag) this.#lose(tag, member, part.items)
+    if (this.#round !== undefined) this.#round.parts = parts.filter((part) => part.tag !== tag)
+    this.#updateHeldFailure()
+    return records
+  }
+
   closeOf(tag: number): void {
     const member = this.#open.get(tag)
     if (member !== undefined) this.#close(tag, member)

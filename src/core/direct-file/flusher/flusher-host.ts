@@ -6,6 +6,7 @@ import { errorMessage, LogboomError, systemCode } from '../../../base/errors.ts'
 import { builtFile } from '../../../base/package-root.ts'
 import type { DiskModule } from '../../sink/internals.ts'
 import { createJournal } from '../files/flush-journal.ts'
+import { LargeKeeper } from '../memory/large-records.ts'
 import {
   activity,
   control,
@@ -33,7 +34,7 @@ const START_LIMIT_MS = 10_000
 /** Why a thread could not be started that may start later. */
 const PASSING = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'])
 
-export interface FlusherHostOptions extends Omit<FlusherOptions, 'journal' | 'isRestart'> {
+export interface FlusherHostOptions extends Omit<FlusherOptions, 'journal' | 'isRestart' | 'kept'> {
   readonly diskModule?: DiskModule | undefined
 }
 
@@ -60,6 +61,7 @@ export class FlusherHost {
   /** See flush-journal.ts. */
   readonly journal: SharedArrayBuffer
   readonly #memory: SharedMemory
+  readonly #keeper: LargeKeeper
   readonly #options: FlusherHostOptions
   readonly #news: HostNews
   /** What a new thread has to be told before anything else. */
@@ -83,6 +85,7 @@ export class FlusherHost {
     resend: () => readonly FlusherRequest[]
   ) {
     this.#memory = memory
+    this.#keeper = new LargeKeeper(memory)
     this.#options = options
     this.journal = createJournal(options.group?.maxFiles ?? 1)
     this.#news = news
@@ -142,7 +145,7 @@ export class FlusherHost {
     const { diskModule, ...options } = this.#options
     const workerData: FlusherThreadData = {
       handle: this.#memory.handle,
-      options: { ...options, journal: this.journal, isRestart: start > 1 },
+      options: { ...options, journal: this.journal, isRestart: start > 1, kept: this.#keeper.records() },
       start,
       diskModule
     }
@@ -278,6 +281,7 @@ export class FlusherHost {
     clearTimeout(this.#restartTimer)
     this.#restartTimer = undefined
     this.#enter('over')
+    this.#keeper.close()
     this.#news.over()
   }
 }

@@ -13,16 +13,24 @@ import {
 } from '../memory/shared-memory.ts'
 import { openRecords } from '../statistics.ts'
 import { FlusherHost, type FlusherHostOptions, type HostNews, LAST_CALL_MS } from './flusher-host.ts'
-import type { FlusherMessage, FlusherRequest } from './flusher-protocol.ts'
-import { STALL_MS, StallClock } from './stall-clock.ts'
+import type { FileClosed, FlusherMessage, FlusherRequest } from './flusher-protocol.ts'
+import { StallClock } from './stall-clock.ts'
 
 /** How often a thread that waits for the flusher looks whether it still lives and goes on. */
 const WAIT_MS = 100
 export type LinkNews = Omit<HostNews, 'over'>
 
-interface Waiter {
-  readonly resolve: () => void
+/** A flusher that gives the records of a file up says so within this. */
+const ANSWER_MS = 2_000
+
+interface Waiter<T> {
+  readonly resolve: (value: T) => void
   readonly reject: (error: Error) => void
+}
+
+export interface LinkOptions extends FlusherHostOptions {
+  /** Whoever waits for the flusher gives up after so long without progress. */
+  readonly stallMs: number
 }
 
 export class FlusherLink {
@@ -30,23 +38,25 @@ export class FlusherLink {
   readonly memory: SharedMemory
   readonly #host: FlusherHost
   readonly #news: LinkNews
+  readonly #stallMs: number
   #closing: Promise<void> | undefined
   /** Called when no thread works any more, and none will. */
   #over: (() => void) | undefined
-  readonly #flushes = new Map<number, Waiter>()
-  readonly #closes = new Map<number, Waiter & { readonly tag: number }>()
+  readonly #flushes = new Map<number, Waiter<void>>()
+  readonly #closes = new Map<number, Waiter<FileClosed> & { readonly tag: number }>()
   #closeNumber = 0
   #refs = 0
 
   constructor(
     handle: Omit<DirectFileHandle, 'buffer' | 'channel'>,
-    options: FlusherHostOptions,
+    { stallMs, ...options }: LinkOptions,
     news: LinkNews,
     resend: () => readonly FlusherRequest[] = () => []
   ) {
     this.handle = { ...handle, buffer: createMemory(handle.shape), channel: `logboom-${randomUUID()}` }
     this.memory = new SharedMemory(this.handle)
     this.#news = news
+    this.#stallMs = stallMs
     this.#host = new FlusherHost(
       this.memory,
       options,
@@ -90,21 +100,33 @@ export class FlusherLink {
     if (this.state >= runState.closed) return Promise.reject(this.#gone())
     const number = (Atomics.add(words, control.flushAsked, 1) + 1) | 0
     this.memory.wake()
-    return this.#await(this.#flushes, number, {})
+    return this.#held(
+      new Promise((resolve, reject) => {
+        this.#flushes.set(number, { resolve, reject })
+      })
+    )
   }
 
   /** Resolves when what was logged for file `tag` before is on disk, or counted as lost, and the file is closed. */
-  closeFile(tag: number): Promise<void> {
+  closeFile(tag: number): Promise<FileClosed> {
     if (this.state >= runState.closed) return Promise.reject(this.#gone())
     const number = ++this.#closeNumber
+    const closed = new Promise<FileClosed>((resolve, reject) => {
+      this.#closes.set(number, { tag, resolve, reject })
+    })
     this.request({ type: 'close', tag, number })
     this.memory.wake()
-    return this.#await(this.#closes, number, { tag })
+    // The flusher may be in a call that never returns.
+    const clock = new StallClock(this.memory, this.#stallMs + ANSWER_MS)
+    const timer = setInterval(() => {
+      if (clock.isStalled()) this.#closedFile(number, { lost: 0, isWaiting: true })
+    }, WAIT_MS)
+    return this.#held(closed.finally(() => clearInterval(timer)))
   }
 
   /**
    * `flush`, blocking this thread. Throws `ERR_IO` after `timeoutMs`, or, without it, when nothing has got on for
-   * `STALL_MS`; `ERR_CLOSED` if the flusher has ended.
+   * `stallMs`; `ERR_CLOSED` if the flusher has ended.
    */
   flushNow(timeoutMs?: number): void {
     const { words } = this.memory
@@ -113,7 +135,7 @@ export class FlusherLink {
     this.#waitNow(control.flushDone, timeoutMs, () => this.#isDone(number))
   }
 
-  /** Waits, blocking this thread, for a `close` under way. Throws `ERR_IO` when nothing has got on for `STALL_MS`. */
+  /** Waits, blocking this thread, for a `close` under way. Throws `ERR_IO` when nothing has got on for `stallMs`. */
   closeNow(): void {
     this.#waitNow(control.flushed, undefined, () => this.state >= runState.closed)
   }
@@ -156,7 +178,7 @@ export class FlusherLink {
     // The flusher may have closed the file by now; its thread has news for us nevertheless, and has not ended.
     if (!this.#host.isOver) {
       this.#hold()
-      const clock = new StallClock(this.memory)
+      const clock = new StallClock(this.memory, this.#stallMs)
       // Not unref'ed: what was accepted keeps the process alive until it is written.
       const timer = setInterval(() => {
         if (clock.isStalled()) this.#host.giveUp()
@@ -177,7 +199,7 @@ export class FlusherLink {
   #waitNow(word: number, timeoutMs: number | undefined, isDone: () => boolean): void {
     const { words } = this.memory
     const deadlineMs = monotonicMs() + (timeoutMs ?? Number.POSITIVE_INFINITY)
-    const clock = new StallClock(this.memory)
+    const clock = new StallClock(this.memory, this.#stallMs)
     while (!isDone()) {
       const seen = Atomics.load(words, word)
       this.look()
@@ -187,7 +209,9 @@ export class FlusherLink {
       if (restMs <= 0 || (timeoutMs === undefined && clock.isStalled())) {
         const { path } = this.handle
         const limit =
-          timeoutMs === undefined ? `nothing was written for ${STALL_MS} ms` : `not within ${timeoutMs} ms`
+          timeoutMs === undefined
+            ? `nothing was written for ${this.#stallMs} ms`
+            : `not within ${timeoutMs} ms`
         throw new LogboomError('ERR_IO', `${path} could not be written: ${limit}`, { path })
       }
       if (!isDone()) Atomics.wait(words, word, seen, Math.min(restMs, WAIT_MS))
@@ -201,21 +225,23 @@ export class FlusherLink {
         this.#flushes.delete(number)
         waiter.resolve()
       }
-    } else if (message.type === 'fileClosed') {
-      this.#closes.get(message.number)?.resolve()
-      this.#closes.delete(message.number)
-    } else this.#news.message(message)
+    } else if (message.type === 'fileClosed') this.#closedFile(message.number, message)
+    else this.#news.message(message)
   }
 
   #isDone(number: number): boolean {
     return ((Atomics.load(this.memory.words, control.flushDone) - number) | 0) >= 0
   }
 
-  #await<T extends object>(waiters: Map<number, Waiter & T>, number: number, more: T): Promise<void> {
+  #closedFile(number: number, { lost, isWaiting }: FileClosed): void {
+    this.#closes.get(number)?.resolve({ lost, isWaiting })
+    this.#closes.delete(number)
+  }
+
+  /** The process lives until `waiting` is settled. */
+  #held<T>(waiting: Promise<T>): Promise<T> {
     this.#hold()
-    return new Promise<void>((resolve, reject) => {
-      waiters.set(number, { resolve, reject, ...more })
-    }).finally(() => this.#letGo())
+    return waiting.finally(() => this.#letGo())
   }
 
   /** Nobody will answer any more. */

@@ -1,5 +1,6 @@
 // What the opening thread and the flusher's thread tell each other.
 import type { FrameFileOptions } from '../files/flush-target.ts'
+import type { KeptRecord } from '../memory/large-records.ts'
 
 export interface FlusherOptions extends FrameFileOptions {
   /** The file, or the folder of a group. */
@@ -12,6 +13,8 @@ export interface FlusherOptions extends FrameFileOptions {
     readonly maxOpenFiles: number
     readonly idleCloseMs: number
     readonly maxHeldBytes: number
+    /** Records of a file that is to be closed are given up when nothing was done for them for so long. */
+    readonly stallMs: number
     /** The numbers of files are below this. */
     readonly maxFiles: number
   }
@@ -19,6 +22,8 @@ export interface FlusherOptions extends FrameFileOptions {
   readonly journal: SharedArrayBuffer
   /** An earlier thread ended in the middle of its work on the same memory. */
   readonly isRestart?: boolean
+  /** Records too large for a shard that it had not settled. */
+  readonly kept?: readonly KeptRecord[]
 }
 
 /** What a group is asked; carried out before anything that is logged later is written. */
@@ -33,6 +38,14 @@ export interface FlusherPort {
   send(message: FlusherMessage): void
   /** The next request, if there is one. */
   receive(): FlusherRequest | undefined
+}
+
+/** How a file was closed. */
+export interface FileClosed {
+  /** Records that were given up because nothing could be done for them. */
+  readonly lost: number
+  /** Records may be left in memory, behind those of other files that cannot be written either. */
+  readonly isWaiting: boolean
 }
 
 /** What the flusher tells the thread that opened the file. */
@@ -58,6 +71,6 @@ export type FlusherMessage =
   | { readonly type: 'lost' }
   /** Everything logged before flush `number` was asked for is on disk, or counted as lost. */
   | { readonly type: 'flushed'; readonly number: number }
-  /** Request 'close' of this number is carried out. */
-  | { readonly type: 'fileClosed'; readonly number: number }
+  /** Request 'close' of this number is carried out, as far as it can be. */
+  | ({ readonly type: 'fileClosed'; readonly number: number } & FileClosed)
   | { readonly type: 'closed' }

@@ -59,8 +59,8 @@ export class Flusher {
     this.#options = options
     this.#port = port
     this.#account = new FlushAccount(memory)
-    this.#large = new LargeRecords(memory)
-    const { isRestart = false } = options
+    const { isRestart = false, kept = [] } = options
+    this.#large = new LargeRecords(memory, kept)
     const flushed = Atomics.load(words, control.flushed)
     this.#journal = new FlushJournal(options.journal, isRestart, flushed)
     const news: TargetNews = {
@@ -83,7 +83,7 @@ export class Flusher {
         this.#journal,
         isRestart
       )
-      this.#requests = new GroupRequests(this.#group, port)
+      this.#requests = new GroupRequests(this.#group, port, words, options.group.stallMs)
     }
     this.#attempts = new Attempts(words, this.#account, this.#target, options.path, port)
     this.#collector = new ShardCollector(
@@ -144,6 +144,7 @@ export class Flusher {
     }
     const isAsked = asked !== Atomics.load(words, control.flushDone)
     this.#requests?.receive()
+    this.#requests?.closeStalled()
     const isWanted =
       isDue || isClosing || isAsked || rotateAsked !== this.#rotations || this.#requests?.isWaiting === true
     if (!(this.#flushPending() && (!isWanted || this.#flushActive(isClosing)))) return false
@@ -262,6 +263,7 @@ export class Flusher {
       if (!this.#write()) return false
       this.#journal.endLate()
       this.#collector.forget()
+      this.#large.settled()
     } else if (isClosing && this.#target.hasDropped && this.#group === undefined) {
       return this.#attempts.run(() => this.#target.write([]))
     }
@@ -303,6 +305,7 @@ export class Flusher {
     this.#itemsEpoch = undefined
     Atomics.store(words, control.flushed, (epoch + 1) | 0)
     Atomics.notify(words, control.flushed)
+    this.#large.settled()
     // A writer that passed the mark while we were busy could not swap.
     if (this.#isActiveUsed(epoch + 1, this.#memory.handle.shape.limitBytes * SWAP_AT)) {
       this.#memory.swap((epoch + 1) | 0)

@@ -2,8 +2,6 @@
 import { monotonicMs } from '../../../base/clock.ts'
 import { activity, control, type SharedMemory } from '../memory/shared-memory.ts'
 
-/** Whoever waits for a flusher gives up after so long without progress. docs/direct-file.md names it. */
-export const STALL_MS = 8_000
 /** At most so much of the time between two looks counts: a stopped process has not waited. */
 const MOST_PER_LOOK_MS = 250
 /** Time in which the flusher neither waits for the disk nor pauses counts little: it gets no processor, or starts. */
@@ -11,16 +9,18 @@ const WORKING_SHARE = 1 / 8
 
 export class StallClock {
   readonly #words: Int32Array
+  readonly #limitMs: number
   #progress: number
   #lookedAtMs = monotonicMs()
   #stalledMs = 0
 
-  constructor({ words }: SharedMemory) {
+  constructor({ words }: SharedMemory, limitMs: number) {
     this.#words = words
+    this.#limitMs = limitMs
     this.#progress = Atomics.load(words, control.progress)
   }
 
-  /** To be asked several times a second: whether nothing has reached the disk for `STALL_MS`. */
+  /** To be asked several times a second: whether nothing has reached the disk for `limitMs`. */
   isStalled(): boolean {
     const nowMs = monotonicMs()
     const passedMs = Math.min(nowMs - this.#lookedAtMs, MOST_PER_LOOK_MS)
@@ -33,6 +33,6 @@ export class StallClock {
     }
     const isWorking = Atomics.load(this.#words, control.activity) === activity.working
     this.#stalledMs += isWorking ? passedMs * WORKING_SHARE : passedMs
-    return this.#stalledMs >= STALL_MS
+    return this.#stalledMs >= this.#limitMs
   }
 }

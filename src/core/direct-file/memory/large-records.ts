@@ -1,4 +1,5 @@
-// Both ends of the channel for records that are too large for a shard.
+// The ends of the channel for records that are too large for a shard. What is on its way to the flusher is kept by the
+// thread that opened the file as well, so that it does not end with the flusher's thread.
 import { BroadcastChannel, receiveMessageOnPort } from 'node:worker_threads'
 import { control, type SharedMemory } from './shared-memory.ts'
 
@@ -9,24 +10,41 @@ interface LargeRecord {
   readonly data: SharedArrayBuffer | undefined
 }
 
+/** A record that an earlier flusher has not settled. */
+export interface KeptRecord {
+  readonly id: number
+  readonly data: SharedArrayBuffer
+}
+
+/** What is told to whoever keeps them: a record, or those that need not be kept any more. */
+type KeeperMessage = KeptRecord | { readonly settled: readonly number[] }
+
 /** The flusher's end. */
 export class LargeRecords {
   readonly #memory: SharedMemory
   readonly #channel: BroadcastChannel
-  readonly #records = new Map<number, SharedArrayBuffer>()
+  readonly #records: Map<number, SharedArrayBuffer>
+  #taken: number[] = []
 
-  constructor(memory: SharedMemory) {
+  /** `kept`: of an earlier flusher. What it let go of in the round that it did not end counts again. */
+  constructor(memory: SharedMemory, kept: readonly KeptRecord[]) {
+    const { words } = memory
     this.#memory = memory
+    Atomics.add(words, control.largeKib, Atomics.exchange(words, control.releasedKib, 0))
+    this.#records = new Map(kept.map(({ id, data }) => [id, data]))
     this.#channel = new BroadcastChannel(memory.handle.channel)
     this.#channel.unref()
   }
 
-  /** The record of number `id`; undefined if it is gone, which it is where an earlier flusher had received it. */
+  /** The record of number `id`; undefined if it is gone with an earlier flusher. */
   take(id: number, kib: number): Uint8Array | undefined {
     this.receive()
     const data = this.#records.get(id)
     this.#records.delete(id)
-    if (data !== undefined) return new Uint8Array(data)
+    if (data !== undefined) {
+      this.#taken.push(id)
+      return new Uint8Array(data)
+    }
     this.release(kib)
     return undefined
   }
@@ -43,11 +61,64 @@ export class LargeRecords {
 
   /** The memory of a record no longer counts. */
   release(kib: number): void {
-    if (kib > 0) Atomics.sub(this.#memory.words, control.largeKib, kib)
+    const { words } = this.#memory
+    Atomics.sub(words, control.largeKib, kib)
+    Atomics.add(words, control.releasedKib, kib)
+  }
+
+  /** The list with those that were taken is settled: a flusher that goes on for this one does not collect it again. */
+  settled(): void {
+    Atomics.store(this.#memory.words, control.releasedKib, 0)
+    if (this.#taken.length === 0) return
+    tellKeeper(this.#memory, { settled: this.#taken })
+    this.#taken = []
   }
 
   close(): void {
     this.#channel.close()
+  }
+}
+
+/** The end of the thread that opened the file. */
+export class LargeKeeper {
+  readonly #words: Int32Array
+  readonly #channel: BroadcastChannel
+  readonly #records = new Map<number, SharedArrayBuffer>()
+
+  constructor(memory: SharedMemory) {
+    this.#words = memory.words
+    this.#channel = new BroadcastChannel(keeperOf(memory))
+    this.#channel.onmessage = (message) => this.#hear((message as MessageEvent).data)
+    this.#channel.unref()
+  }
+
+  /** Everything that is not settled, for the next flusher. */
+  records(): KeptRecord[] {
+    // This thread may not have got to its events for a while.
+    for (;;) {
+      const received = receiveMessageOnPort(this.#channel as never)
+      if (received === undefined) break
+      this.#hear(received.message)
+    }
+    return [...this.#records].map(([id, data]) => ({ id, data }))
+  }
+
+  close(): void {
+    this.#channel.close()
+    this.#records.clear()
+  }
+
+  #hear(message: KeeperMessage): void {
+    if ('data' in message) {
+      this.#records.set(message.id, message.data)
+      return
+    }
+    for (const id of message.settled) {
+      const data = this.#records.get(id)
+      if (data === undefined) continue
+      this.#records.delete(id)
+      Atomics.sub(this.#words, control.keptKib, kibOf(data.byteLength))
+    }
   }
 }
 
@@ -67,16 +138,15 @@ export class LargeSender {
 
   /** Sends `data`; undefined if as much is on its way as may be. */
   send(data: Uint8Array): SentRecord | undefined {
-    const { words, handle } = this.#memory
-    const kib = Math.ceil(data.length / 1024)
-    const held = Atomics.add(words, control.largeKib, kib)
-    if (held > 0 && (held + kib) * 1024 > handle.maxLargeBytes) {
-      Atomics.sub(words, control.largeKib, kib)
-      return undefined
-    }
+    const { words } = this.#memory
+    const kib = kibOf(data.length)
+    if (!this.#reserve(control.largeKib, kib)) return undefined
     const id = Atomics.add(words, control.largeId, 1)
     const copy = new SharedArrayBuffer(data.length)
     new Uint8Array(copy).set(data)
+    // While the thread that keeps records does not get to its events, it is told of no more than the bound: others go
+    // on without that safety.
+    if (this.#reserve(control.keptKib, kib)) tellKeeper(this.#memory, { id, data: copy })
     // Sent before its place is reserved: a place in the order always has its record.
     this.#post({ id, data: copy })
     return { id, kib }
@@ -85,12 +155,38 @@ export class LargeSender {
   /** There was no place for it. */
   takeBack({ id, kib }: SentRecord): void {
     this.#post({ id, data: undefined })
+    tellKeeper(this.#memory, { settled: [id] })
     Atomics.sub(this.#memory.words, control.largeKib, kib)
   }
 
-  #post(record: LargeRecord): void {
-    const sender = new BroadcastChannel(this.#memory.handle.channel)
-    sender.postMessage(record)
-    sender.close()
+  /** Counts `kib` more at a control word; false if that is too much. One record alone may be larger than the bound. */
+  #reserve(word: number, kib: number): boolean {
+    const { words, handle } = this.#memory
+    const before = Atomics.add(words, word, kib)
+    if (before <= 0 || (before + kib) * 1024 <= handle.maxLargeBytes) return true
+    Atomics.sub(words, word, kib)
+    return false
   }
+
+  #post(record: LargeRecord): void {
+    post(this.#memory.handle.channel, record)
+  }
+}
+
+function tellKeeper(memory: SharedMemory, message: KeeperMessage): void {
+  post(keeperOf(memory), message)
+}
+
+function keeperOf({ handle }: SharedMemory): string {
+  return `${handle.channel}-kept`
+}
+
+function kibOf(bytes: number): number {
+  return Math.ceil(bytes / 1024)
+}
+
+function post(channel: string, message: unknown): void {
+  const sender = new BroadcastChannel(channel)
+  sender.postMessage(message)
+  sender.close()
 }

@@ -13,7 +13,7 @@
 // A shard's word holds, from the top: 1 bit "sealed", 5 bits of the epoch it is open for, 26 bits of bytes used.
 // The epoch bits make a compare-and-swap fail that was prepared some epochs ago.
 import { isSharedArrayBuffer } from 'node:util/types'
-import { argumentError } from '../../../base/bytes.ts'
+import { argumentError, readArgument } from '../../../base/bytes.ts'
 import { FRAME_HEADER_BYTES } from '../../../formats/direct-file.ts'
 import { native } from '../../../native/index.ts'
 import { sharedPages } from './page-memory.ts'
@@ -61,7 +61,11 @@ export const control = {
   shardBytes: 22,
   limitBytes: 23,
   /** Not 0: the file system cannot sync, records have to be on disk, and no thread will write any more. */
-  unsyncable: 24
+  unsyncable: 24,
+  /** KiB of records too large for a shard that are kept in case the flusher's thread ends. */
+  keptKib: 25,
+  /** KiB of such records that were let go of in the present round: a flusher that resumes it gets them again. */
+  releasedKib: 26
 } as const
 
 /** `failed`: no flusher's thread can do its work, and nothing is accepted any more. */
@@ -170,6 +174,14 @@ export interface DirectFileHandle {
 
 /** Throws `ERR_ARGUMENT` unless `handle` came from `share()`, unharmed. */
 export function requireHandle(handle: unknown): asserts handle is DirectFileHandle {
+  if (readArgument('DirectFile.attach', () => isHandle(handle))) return
+  const wanted =
+    'what share() of a DirectFile returned, passed to a thread of the same process by workerData or postMessage ' +
+    "(it is shared memory, which no other process can have: each opens a file of its own, see instance: 'per-process')"
+  throw argumentError('DirectFile.attach', wanted, handle)
+}
+
+function isHandle(handle: unknown): boolean {
   const { buffer, shape, channel, path, overflow, maxLargeBytes } = Object(
     handle
   ) as Partial<DirectFileHandle>
@@ -184,18 +196,15 @@ export function requireHandle(handle: unknown): asserts handle is DirectFileHand
   ) {
     // Another shape would have this thread write where others do.
     const words = new Int32Array(buffer)
-    const isOfMemory =
+    return (
       shards !== undefined &&
       shards > 0 &&
       words[control.shards] === shards &&
       words[control.shardBytes] === shardBytes &&
       words[control.limitBytes] === limitBytes
-    if (isOfMemory) return
+    )
   }
-  const wanted =
-    'what share() of a DirectFile returned, passed to a thread of the same process by workerData or postMessage ' +
-    "(it is shared memory, which no other process can have: each opens a file of its own, see instance: 'per-process')"
-  throw argumentError('DirectFile.attach', wanted, handle)
+  return false
 }
 
 /** One thread's view of the memory. */

@@ -120,22 +120,20 @@ export class DirectWriter {
 
   /** Logs `data` as one record; an empty one is ignored. The same errors as `log`. */
   logBytes(data: Uint8Array): boolean {
-    requireBytes('logBytes', data)
-    const { length } = data
+    const bytes = requireBytes('logBytes', data)
+    const { length } = bytes
     if (length === 0) return true
-    if (length > this.#limitBytes - FRAME_HEADER_BYTES - ENTRY_HEADER_BYTES) return this.#logLarge(data)
+    if (length > this.#limitBytes - FRAME_HEADER_BYTES - ENTRY_HEADER_BYTES) return this.#logLarge(bytes)
     const at = this.#reserve(length + ENTRY_HEADER_BYTES)
     if (at === NO_ROOM) return false
     encodeU32(this.#bytes, at, length)
-    this.#bytes.set(data, at + ENTRY_HEADER_BYTES)
+    this.#bytes.set(bytes, at + ENTRY_HEADER_BYTES)
     this.#complete(1)
     return true
   }
 
   /** Logs `data[start, end)` after a number; false if there is no room, whatever the overflow policy. */
   tryLogTagged(tag: number, data: Uint8Array, start: number, end: number): boolean {
-    // Whoever passes data on may have checked it or not; once bytes are reserved it is too late.
-    requireBytes('logBytesWithEvent', data)
     const length = end - start + TAG_BYTES
     if (length > this.#limitBytes - FRAME_HEADER_BYTES - ENTRY_HEADER_BYTES) {
       return this.#tryLarge(tagged(tag, data.subarray(start, end)))
