@@ -68,8 +68,7 @@ function adonis(recipe: Recipe): void {
   recipe.write('package.json', JSON.stringify({ ...manifest, type: 'module' }))
   recipe.write(
     'bin/server.js',
-    `import 'reflect-metadata'
-import { Ignitor } from '@adonisjs/core'
+    `import { Ignitor } from '@adonisjs/core'
 const root = new URL('../', import.meta.url)
 const importer = (path) => import(/^\\.\\.?\\//.test(path) ? new URL(path, root).href : path)
 process.env.HOST = 'localhost'
