@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { type Kind, sinks } from '../../src/core/registry.ts'
@@ -191,6 +192,16 @@ export class StormWriter {
 
 /** Opens and closes the log as the next process does that uses it. */
 export async function reopen(kind: StormKind, folder: string): Promise<void> {
+  const opened = openOnce(kind, folder)
+  const late = Symbol('late')
+  const end = new AbortController()
+  const timer = delay(READY_MS, late, { signal: end.signal }).catch(() => {})
+  const first = await Promise.race([opened, timer])
+  end.abort()
+  if (first === late) throw new Error(`the log of ${kind.name} is not open and flushed after ${READY_MS} ms`)
+}
+
+async function openOnce(kind: StormKind, folder: string): Promise<void> {
   const sink = (sinks[kind.kind] as SinkKind).create(kind.options(folder) as never)
   if (kind.kind === 'spool') {
     const left = (): string[] => hiddenNames(join(folder, 'spool')).filter((name) => name.endsWith('.tmp'))
