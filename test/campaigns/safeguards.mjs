@@ -43,10 +43,10 @@ let isWatched = true
 for (const [name, safeguard] of Object.entries(safeguards)) {
   if (asked.length > 0 && !asked.includes(name)) continue
   const outcome = takeOut(safeguard)
-  if (isSaving) save({ [name]: { what: safeguard.what, ...outcome } })
   const good =
     outcome.before.failed.length === 0 && outcome.before.passed > 0 && outcome.without.failed.length > 0
   isWatched &&= good
+  if (isSaving && good) save({ [name]: { what: safeguard.what, ...outcome } })
   console.log(
     `${good ? 'watched    ' : 'NOT WATCHED'}  ${name}: ${outcome.before.passed} passed with it; without it ${outcome.without.failed.length} failed before it was stopped`
   )
