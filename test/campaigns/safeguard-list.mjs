@@ -109,7 +109,7 @@ export const safeguards = {
       },
       { file: sharedFile, from: '      this.#disk.fdatasync(file.fd)\n', to: '' }
     ],
-    tests: ['test/campaigns/models/model.test.ts'],
-    only: 'cuts of power'
+    tests: ['test/conformance/rotating-file.test.ts'],
+    only: 'comes after a sync'
   }
 }

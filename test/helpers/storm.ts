@@ -278,13 +278,14 @@ function parse(line: string): StormRecord | undefined {
 
 /**
  * What is wrong; nothing, if of each writer and event the first records are there, in order and once, at least those that
- * are acknowledged. With `mayRepeat` some may be there twice.
+ * are acknowledged. With `mayRepeat` some may be there twice. With `mayHaveGaps` those behind the acknowledged ones may be
+ * there in part: a file system may keep what was written to the new file, and not what was written to the one before.
  */
 export function faultsIn(
   kind: StormKind,
   found: Found,
   acknowledged: ReadonlyMap<string, number>,
-  { mayRepeat = false }: { mayRepeat?: boolean } = {}
+  { mayRepeat = false, mayHaveGaps = false }: { mayRepeat?: boolean; mayHaveGaps?: boolean } = {}
 ): string[] {
   const faults: string[] = []
   const events = kind.kind === 'event-files' ? EVENTS : [undefined]
@@ -304,7 +305,10 @@ export function faultsIn(
       }
       // Files of a spool are published in any order.
       if (kind.kind === 'spool' || mayRepeat) continue
-      const wrong = numbers.findIndex((number, at) => number !== index + at * events.length)
+      const wrong = numbers.findIndex((number, at) => {
+        if (mayHaveGaps && number >= count) return at > 0 && number <= numbers[at - 1]
+        return number !== index + at * events.length
+      })
       if (wrong !== -1)
         faults.push(`${key}: ${numbers[wrong]} where ${index + wrong * events.length} belongs`)
     }
