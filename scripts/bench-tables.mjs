@@ -35,7 +35,8 @@ function readResults(root) {
     .toSorted()
     .flatMap((place) =>
       readdirSync(join(folder, place))
-        .filter((file) => file.endsWith('.json'))
+        // What is kept under faults has a page of its own (reliability.mjs).
+        .filter((file) => file.endsWith('.json') && file !== 'faults.json')
         .map((file) => ({ ...JSON.parse(readFileSync(join(folder, place, file), 'utf8')), place }))
     )
 }

@@ -22,6 +22,7 @@ const script = join(import.meta.dirname, 'faults-writer.mjs')
 const NO_LIMIT = 10_000_000
 const STEADY_MS = 800
 const WAIT_MS = 60_000
+const POLL_MS = 20
 
 class Writer {
   constructor(host, folder, name, { records = 1e9, maxBytes = NO_LIMIT } = {}) {
@@ -33,7 +34,16 @@ class Writer {
     this.child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'ignore'] })
     this.child.stdin.on('error', () => {})
     this.exited = once(this.child, 'close').then(([code, signal]) => ({ code, signal }))
-    this.ready = Promise.race([once(this.child.stdout, 'data'), this.exited])
+    this.folder = join(folder, 'log')
+  }
+
+  /** Resolves when its first records are in a file: threads and modules take their time to load. */
+  async works() {
+    for (let waited = 0; waited < WAIT_MS; waited += POLL_MS) {
+      if (logFiles(this.folder).some((path) => statSync(path).size > 0)) return
+      await delay(POLL_MS)
+    }
+    throw new Error(`${this.name} writes nothing`)
   }
 
   /** Calls that have returned. */
@@ -58,7 +68,7 @@ export const scenarios = {
     title: 'SIGKILL; then the next start',
     async run(host, folder) {
       const dead = new Writer(host, folder, 'dead')
-      await dead.ready
+      await dead.works()
       await delay(STEADY_MS + Math.random() * 300)
       dead.child.kill('SIGKILL')
       await dead.exited
@@ -77,7 +87,7 @@ export const scenarios = {
         throw new Error('cannot mount')
       try {
         const writer = new Writer(host, folder, 'w')
-        await writer.ready
+        await writer.works()
         await delay(STEADY_MS)
         fill(join(place, 'filler'))
         await delay(1_500)
@@ -98,11 +108,13 @@ export const scenarios = {
     title: 'logrotate `create`: the file is renamed three times, the process goes on',
     async run(host, folder) {
       const writer = new Writer(host, folder, 'w')
-      await writer.ready
+      await writer.works()
       let deaf = 0
       for (let turn = 0; turn < 3; turn++) {
         await delay(STEADY_MS)
         const live = newest(join(folder, 'log'))
+        // It never made a new one after the last turn.
+        if (live === undefined) break
         const moved = join(folder, 'log', `moved-${turn}.log`)
         renameSync(live, moved)
         await delay(STEADY_MS)
@@ -139,6 +151,7 @@ function fill(path) {
 }
 
 function logFiles(folder) {
+  if (!existsSync(folder)) return []
   const names = readdirSync(folder, { recursive: true, withFileTypes: true })
   return names
     .filter((entry) => entry.isFile() && !entry.name.startsWith('.') && !entry.name.endsWith('.json'))

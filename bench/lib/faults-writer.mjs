@@ -39,12 +39,12 @@ async function winstonTo(transport) {
 }
 
 const hosts = {
-  async 'logboom, pino'() {
+  async 'logboom (pino)'() {
     const { workerStream } = await import('logboom')
     const stream = workerStream('rotating-file', { path, maxBytes: limit, fallback: false })
     return { log: await pinoTo(stream), end: () => stream.close() }
   },
-  async 'logboom, winston'() {
+  async 'logboom (winston)'() {
     const { RotatingFileTransport } = await import('logboom/winston')
     return winstonTo(new RotatingFileTransport({ path, maxBytes: limit, fallback: false }))
   },

@@ -3,12 +3,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { removeFolder, scenarios } from '../lib/faults-run.mjs'
+import { nameMachine } from '../lib/machine.mjs'
 import { versionOf } from '../lib/peers.mjs'
 import { markdownTable, textTable } from '../lib/table.mjs'
 
 const hosts = {
-  'logboom, pino': 'logboom',
-  'logboom, winston': 'logboom',
+  'logboom (pino)': 'logboom',
+  'logboom (winston)': 'logboom',
   'pino/file': 'pino',
   'pino-roll': 'pino-roll',
   'winston File': 'winston',
@@ -57,13 +58,15 @@ export async function main({ folder, rounds, only, save, machine }) {
   console.log(`\n${textTable(rows)}`)
   if (save) {
     const versions = Object.fromEntries(Object.values(hosts).map((name) => [name, versionOf(name)]))
-    const write = (extension, text) => writeFileSync(join(resultsFolder, `faults.${extension}`), text)
+    const place = join(resultsFolder, nameMachine(machine))
+    mkdirSync(place, { recursive: true })
+    const write = (extension, text) => writeFileSync(join(place, `faults.${extension}`), text)
     write('json', `${JSON.stringify({ suite: 'faults', machine, versions, results }, undefined, 2)}\n`)
     write(
       'md',
       `**Faults.** ${machine.kernel}, ${machine.fileSystem}, Node ${machine.node}; ${machine.date.slice(0, 10)}.\n\n${markdownTable(rows)}\n`
     )
-    console.log('saved: bench/results/faults.json, .md')
+    console.log(`saved: bench/results/${nameMachine(machine)}/faults.json, .md`)
   }
   return results.every(({ host, lost, torn, doubled, died, deaf }) => {
     return !host.startsWith('logboom') || lost + torn + doubled + died + deaf === 0

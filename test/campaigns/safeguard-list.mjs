@@ -7,8 +7,7 @@ export const safeguards = {
   'close-waits': {
     what: '`close()` of direct and event files waits for what was accepted',
     changes: [{ file: pump, from: '      this.#target.isStaging\n    )', to: '      false\n    )' }],
-    tests: ['test/conformance/'],
-    only: 'clos'
+    tests: ['test/core/direct-file/close.test.ts', 'test/core/event-files/file-outputs.test.ts']
   },
   'flush-of-all-events': {
     what: '`flush()` resolves only when it is true for every event',
@@ -19,7 +18,7 @@ export const safeguards = {
         to: ''
       }
     ],
-    tests: ['test/core/event-files/', 'test/conformance/event-files-rotating-file.test.ts']
+    tests: ['test/core/event-files/file-outputs.test.ts', 'test/core/event-files/direct-outputs.test.ts']
   },
   'one-event': {
     what: "one event's trouble costs only that event",
@@ -30,7 +29,7 @@ export const safeguards = {
         to: 'if (error === undefined) continue'
       }
     ],
-    tests: ['test/core/event-files/']
+    tests: ['test/core/event-files/direct-outputs.test.ts']
   },
   'failed-sync': {
     what: 'a failed sync backs off and probes the disk, so files stay bounded, and no backup is removed meanwhile',
@@ -42,7 +41,7 @@ export const safeguards = {
         to: 'isPaused: () => false'
       }
     ],
-    tests: ['test/conformance/rotating-file.test.ts', 'test/conformance/binary-file.test.ts'],
+    tests: ['test/conformance/rotating-file.test.ts'],
     only: 'a sync that fails for a while'
   },
   'wal-batch': {
@@ -69,12 +68,7 @@ export const safeguards = {
   'folder-sync': {
     what: 'the folder of a new or renamed file is synced before anything in it is acknowledged',
     changes: [{ file: 'src/io/steps.ts', from: '  if (!hasFolderSync) return\n', to: '  return\n' }],
-    tests: [
-      'test/core/direct-file/durable-names.test.ts',
-      'test/core/event-files/closed-files.test.ts',
-      'test/core/rotating-file/sync.test.ts',
-      'test/core/wal/opening.test.ts'
-    ]
+    tests: ['test/core/direct-file/durable-names.test.ts', 'test/core/event-files/closed-files.test.ts']
   },
   'lane-adoption': {
     what: 'who opens a log takes over and writes what the dead have left in their lanes',
@@ -85,12 +79,13 @@ export const safeguards = {
         to: '        continue\n'
       }
     ],
-    tests: ['test/campaigns/lane/deaths.test.ts', 'test/campaigns/lane/kills.test.ts']
+    tests: ['test/campaigns/lane/deaths.test.ts']
   },
   'lane-note': {
     what: 'a ring notes how far its records are in the file, so that none is written twice after a death',
     changes: [{ file: sharedFile, from: '      journal.appended(end - start)\n', to: '' }],
-    tests: ['test/campaigns/lane/kills.test.ts']
+    tests: ['test/campaigns/lane/kills.test.ts'],
+    only: 'a kill at'
   },
   lock: {
     what: 'writers of one file take a kernel lock for each turn',
@@ -101,10 +96,8 @@ export const safeguards = {
         to: ''
       }
     ],
-    tests: [
-      'test/campaigns/rotating-file/many-writers.test.ts',
-      'test/campaigns/rotating-file/company.test.ts'
-    ]
+    tests: ['test/campaigns/rotating-file/many-writers.test.ts'],
+    only: 'of the class lose, repeat and tear nothing'
   },
   'sync-before-acknowledgement': {
     what: "with `durability: 'disk'` a record is acknowledged only behind a sync",
@@ -116,6 +109,7 @@ export const safeguards = {
       },
       { file: sharedFile, from: '      this.#disk.fdatasync(file.fd)\n', to: '' }
     ],
-    tests: ['test/conformance/rotating-file.test.ts', 'test/campaigns/models/model.test.ts']
+    tests: ['test/conformance/rotating-file.test.ts'],
+    only: 'comes after a sync'
   }
 }

@@ -1,5 +1,5 @@
 // File systems on loop devices whose power can be cut while somebody writes: what is not durable is gone.
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -30,15 +30,22 @@ export interface PoweredDisk {
 
 export function createPoweredDisk(kind: LoopKind): PoweredDisk {
   const root = mkdtempSync(join(tmpdir(), 'logboom-power-'))
-  const image = join(root, 'image')
+  let image = join(root, 'image')
   const folder = join(root, 'mount')
   const helper = join(root, 'shutdown')
+  let copies = 0
   run('cc', '-O1', '-o', helper, source)
   writeFileSync(image, '')
   truncateSync(image, kinds[kind].bytes)
   run(`mkfs.${kind}`, '-q', kinds[kind].force, image)
   run('mkdir', folder)
-  const on = (): void => void run('mount', '-o', 'loop', image, folder)
+  const on = (): void => {
+    run('mount', '-o', 'loop', image, folder)
+    // What is mounted is the one that was cut if somebody else still holds it.
+    const probe = join(folder, '.probe')
+    writeFileSync(probe, '')
+    unlinkSync(probe)
+  }
   on()
   onTestFinished(() => {
     works('umount', '-l', folder)
@@ -49,6 +56,14 @@ export function createPoweredDisk(kind: LoopKind): PoweredDisk {
     cut: () => void run(helper, folder),
     on: () => {
       run('umount', folder)
+      // A process with a copy of all mounts, as in a container, may hold the old one for as long as it likes; and what is
+      // mounted twice is one file system. The disk itself can be copied.
+      if (run('losetup', '-j', image) !== '') {
+        const next = join(root, `image-${++copies}`)
+        run('cp', '--sparse=always', image, next)
+        unlinkSync(image)
+        image = next
+      }
       on()
     }
   }

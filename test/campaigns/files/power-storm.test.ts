@@ -58,7 +58,7 @@ async function cutOften(kind: StormKind, disk: PoweredDisk, times: number, first
     await reopen(kind, folder)
     // What was under way may be torn; everything that was acknowledged is not.
     const found = await readStorm(kind, folder, true)
-    expect(faultsIn(kind, found, acknowledged)).toEqual([])
+    expect(faultsIn(kind, found, acknowledged, { mayHaveGaps: true })).toEqual([])
     if (cut === times - 1) tally('records', found.records)
   }
   rmSync(folder, { recursive: true, force: true })

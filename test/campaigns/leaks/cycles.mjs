@@ -115,6 +115,11 @@ function held() {
 
 /** What is held when the last life is over; threads take a moment to end. */
 async function settled(most) {
+  // Memory outside the heap is given back some turns after its owners.
+  for (let turn = 0; turn < 5; turn++) {
+    globalThis.gc()
+    await delay(20)
+  }
   const end = performance.now() + SETTLE_MS
   for (;;) {
     const now = held()

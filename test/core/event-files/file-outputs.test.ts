@@ -403,3 +403,16 @@ test('on a file system that cannot sync log answers false, and close tells of ev
   expect(sink.stats()).toMatchObject({ dropped: 6, queuedBytes: 0, state: 'closed' })
   expect(sink.stats('e0').droppedLogs + sink.stats('e1').droppedLogs).toBe(6)
 })
+
+test('a flush to disk rejects when the sync of one of its files has failed, though all others are there', async () => {
+  const { faulty, sink, dir } = create('rotating-file')
+  for (const event of ['good', 'bad', 'other']) sink.log(event, 'x')
+  await sink.flush('os')
+  faulty.fault = (operation, _call, args) => {
+    if (!/^fdatasync/.test(operation)) return undefined
+    return basename(readlinkSync(`/proc/self/fd/${args[0]}`)).startsWith('bad') ? 'EIO' : undefined
+  }
+  await expect(sink.flush('disk')).rejects.toMatchObject({ code: 'ERR_SYNC' })
+  faulty.fault = () => undefined
+  for (const event of ['good', 'bad', 'other']) expect(await read('rotating-file', dir, event)).toEqual(['x'])
+})
