@@ -13,6 +13,10 @@ import { random } from './random.ts'
 import { built, startProcess } from './script.ts'
 import { until } from './until.ts'
 
+/** How often something is written until one of two shippers notices the other. */
+const MAX_ROUNDS = 300
+const ROUND_MS = 200
+
 export const line = (n: number): string =>
   JSON.stringify({ level: 30, time: 1_700_000_000_000 + n, n, msg: `record ${n}` })
 
@@ -151,11 +155,10 @@ export async function shipTwiceAtOnce(
     child.stdout?.on('data', (data) => {
       ended[at] = String(data).trim()
     })
-  for (let i = 0; i < 20 && ended.every((each) => each === undefined); i++) {
+  for (let i = 0; i < MAX_ROUNDS && ended.every((each) => each === undefined); i++) {
     write()
-    await delay(200)
+    await delay(ROUND_MS)
   }
-  await delay(200)
   for (const child of children) {
     child.kill('SIGKILL')
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
