@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { RotatingFile } from '../../src/core/rotating-file/rotating-file.ts'
 import { Shipper, type ShipperOptions } from '../../src/ship/shipper.ts'
 import type { ShipTarget } from '../../src/ship/target.ts'
@@ -125,6 +125,8 @@ export async function shipWhileServerDies(
   onTestFinished(() => shipper.stop())
   const seen: string[] = []
   shipper.on('degraded', () => seen.push('degraded')).on('recovered', () => seen.push('recovered'))
+  const refused: unknown[] = []
+  shipper.on('rejected', (refusals) => refused.push(...refusals.map(({ reason }) => reason)))
   const running = shipper.run()
   let written = 0
   const write = () => {
@@ -141,6 +143,7 @@ export async function shipWhileServerDies(
   }
   await shipper.stop()
   await running
+  expect(refused).toEqual([])
   return { written, seen }
 }
 
