@@ -1,16 +1,14 @@
-// Shipping to a real broker of Kafka with both clients: killed on either side again and again, and counted with Kafka's own
-// consumer, which sees committed records only.
-import { execFile } from 'node:child_process'
+// Shipping to a real broker of Kafka with both clients: killed on either side again and again, and counted with a
+// consumer that sees committed records only.
 import { appendFileSync, copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import kafkajs from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { folderOf } from '../../scripts/engines/folder.mjs'
 import { native } from '../../src/native/index.ts'
 import type { KafkaClient } from '../../src/ship/kafka/client.ts'
 import { kafkaJs } from '../../src/ship/kafka/kafkajs.ts'
 import { platformaticKafka } from '../../src/ship/kafka/platformatic.ts'
+import { Shipper } from '../../src/ship/shipper.ts'
 import { createKafkaTarget } from '../../src/ship/targets/kafka.ts'
 import { runCli } from '../helpers/cli.ts'
 import { type Engine, hasEngine, startKafka } from '../helpers/engines.ts'
@@ -28,6 +26,7 @@ import {
   startWriting
 } from '../helpers/shipping.ts'
 import { sized } from '../helpers/sized.ts'
+import { until } from '../helpers/until.ts'
 
 const kills = sized(100, 5)
 const addressOf = ({ port }: Engine) => `127.0.0.1:${port}`
@@ -63,6 +62,7 @@ const clients: readonly Client[] = [
 ]
 
 let topics = 0
+let ends = 0
 
 async function createTopic(engine: Engine, partitions = 1): Promise<string> {
   const topic = `logs-${topics++}`
@@ -73,17 +73,33 @@ async function createTopic(engine: Engine, partitions = 1): Promise<string> {
   return topic
 }
 
+/** Committed records up to now: up to an end that is written to each partition. */
 async function recordsIn(engine: Engine, topic: string): Promise<string[]> {
-  const { stdout } = await promisify(execFile)(
-    'java',
-    [
-      ...['-cp', join(folderOf('kafka'), 'jars', '*'), 'org.apache.kafka.tools.consumer.ConsoleConsumer'],
-      ...['--bootstrap-server', addressOf(engine), '--topic', topic, '--from-beginning'],
-      ...['--isolation-level', 'read_committed', '--timeout-ms', '5000']
-    ],
-    { maxBuffer: 256 * 1024 * 1024 }
-  )
-  return stdout.split('\n').filter((text) => text !== '')
+  const kafka = kafkaOf(engine)
+  const [admin, producer] = [kafka.admin(), kafka.producer({ allowAutoTopicCreation: false })]
+  const end = `end ${ends++}`
+  const consumer = kafka.consumer({
+    groupId: `${topic}-${end}`,
+    readUncommitted: false,
+    maxWaitTimeInMs: 200
+  })
+  await Promise.all([admin.connect(), producer.connect(), consumer.connect()])
+  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+  const left = new Set(topics[0].partitions.map(({ partitionId }) => partitionId))
+  const messages = [...left].map((partition) => ({ partition, value: end }))
+  await producer.send({ topic, messages })
+  await consumer.subscribe({ topic, fromBeginning: true })
+  const records: string[] = []
+  await consumer.run({
+    eachMessage: async ({ partition, message }) => {
+      const text = String(message.value)
+      if (text === end) left.delete(partition)
+      else if (!text.startsWith('end ')) records.push(text)
+    }
+  })
+  await until(() => left.size === 0, { timeoutMs: 60_000, what: 'the end of the topic' })
+  await Promise.all([admin.disconnect(), producer.disconnect(), consumer.disconnect()])
+  return records
 }
 
 describe.skipIf(!hasEngine('kafka') || !native.canLock)(
@@ -208,14 +224,13 @@ describe.skipIf(!hasEngine('kafka') || !native.canLock)(
     })
 
     test('a topic that is not there is waited for', { timeout: 120_000 }, async () => {
-      const { Shipper } = await import('../../src/ship/shipper.ts')
       const target = createKafkaTarget({ client: kafkaJs(kafkaOf(engine)), topic: 'not-there' })
       const shipper = new Shipper({ source: createLog(1), target, follow: false })
       onTestFinished(() => shipper.stop())
       const seen: string[] = []
       shipper.on('degraded', ({ message }) => seen.push(message))
       const running = shipper.run()
-      while (seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 50))
+      await until(() => seen.length > 0, { timeoutMs: 60_000 })
       await shipper.stop()
       await running
       expect(seen[0]).toMatch(/topic/)

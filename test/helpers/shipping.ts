@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { RotatingFile } from '../../src/core/rotating-file/rotating-file.ts'
 import { Shipper, type ShipperOptions } from '../../src/ship/shipper.ts'
 import type { ShipTarget } from '../../src/ship/target.ts'
@@ -12,6 +12,10 @@ import { createFolder } from './folder.ts'
 import { random } from './random.ts'
 import { built, startProcess } from './script.ts'
 import { until } from './until.ts'
+
+/** How often something is written until one of two shippers notices the other. */
+const MAX_ROUNDS = 300
+const ROUND_MS = 200
 
 export const line = (n: number): string =>
   JSON.stringify({ level: 30, time: 1_700_000_000_000 + n, n, msg: `record ${n}` })
@@ -121,6 +125,8 @@ export async function shipWhileServerDies(
   onTestFinished(() => shipper.stop())
   const seen: string[] = []
   shipper.on('degraded', () => seen.push('degraded')).on('recovered', () => seen.push('recovered'))
+  const refused: unknown[] = []
+  shipper.on('rejected', (refusals) => refused.push(...refusals.map(({ reason }) => reason)))
   const running = shipper.run()
   let written = 0
   const write = () => {
@@ -137,6 +143,7 @@ export async function shipWhileServerDies(
   }
   await shipper.stop()
   await running
+  expect(refused).toEqual([])
   return { written, seen }
 }
 
@@ -151,11 +158,10 @@ export async function shipTwiceAtOnce(
     child.stdout?.on('data', (data) => {
       ended[at] = String(data).trim()
     })
-  for (let i = 0; i < 20 && ended.every((each) => each === undefined); i++) {
+  for (let i = 0; i < MAX_ROUNDS && ended.every((each) => each === undefined); i++) {
     write()
-    await delay(200)
+    await delay(ROUND_MS)
   }
-  await delay(200)
   for (const child of children) {
     child.kill('SIGKILL')
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')

@@ -6,8 +6,11 @@ import { FencedError } from './client.ts'
 
 /** INVALID_PRODUCER_EPOCH, PRODUCER_FENCED. */
 const FENCED = [47, 90]
-/** MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE, INVALID_TIMESTAMP, INVALID_RECORD. */
-const REFUSED = [10, 18, 32, 87]
+/**
+ * MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE, INVALID_TIMESTAMP. Not INVALID_RECORD: brokers also answer it when a transaction
+ * is not in the state they expect, which passes, and then it would be good records that are put aside.
+ */
+const REFUSED = [10, 18, 32]
 const MAX_DEPTH = 8
 
 /** The error as the shipper understands it. */

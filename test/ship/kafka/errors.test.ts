@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest'
+import { FencedError } from '../../../src/ship/kafka/client.ts'
+import { kafkaError } from '../../../src/ship/kafka/errors.ts'
+import { RefusedError } from '../../../src/ship/target.ts'
+
+test('what an error of Kafka means is found however deep a client has wrapped it', () => {
+  const withCode = (code: number) => Object.assign(new Error('deep'), { code })
+  const withApiCode = (apiCode: number) => Object.assign(new Error('deep'), { code: 'PLT', apiCode })
+  for (const code of [47, 90]) {
+    expect(kafkaError(new Error('retried', { cause: withCode(code) }))).toBeInstanceOf(FencedError)
+    const wrapped = new AggregateError([new AggregateError([withApiCode(code)])])
+    expect(kafkaError(wrapped)).toBeInstanceOf(FencedError)
+  }
+  for (const code of [10, 18, 32]) expect(kafkaError(withCode(code))).toBeInstanceOf(RefusedError)
+  expect(kafkaError(new AggregateError([new Error('why')], 'failed 4 times')).message).toBe('kafka: why')
+})
+
+test('a transaction in the wrong state, which brokers call an invalid record, puts no record aside', () => {
+  for (const code of [87, 48, 3, 51]) {
+    const error = kafkaError(Object.assign(new Error('x'), { code }))
+    expect(error).not.toBeInstanceOf(RefusedError)
+    expect(error).not.toBeInstanceOf(FencedError)
+  }
+})
+
+test('errors that name each other do not keep it busy', () => {
+  const one = new Error('one')
+  one.cause = new Error('two', { cause: one })
+  expect(kafkaError(one)).toBeInstanceOf(Error)
+})
