@@ -193,6 +193,8 @@ export class EventFiles extends PumpedSink {
     const account = this.#account
     const news: OutputNews = {
       rotated: (event) => account.announce('rotated', event),
+      finished: (event) => account.announce('finished', event),
+      removed: (event) => account.announce('removed', event),
       repaired: (event) => account.announce('repaired', event),
       warning: (code, message, path) => account.warn(code, message, path),
       notice: (message) => account.notice(message, true),
