@@ -190,17 +190,12 @@ export const foreignOptions: readonly ForeignOption[] = [
     hint: 'Leave it out: any number of processes can share one path.'
   },
   {
-    names: [
-      'json',
-      'layout',
-      'colorize',
-      'removeColor',
-      'timestamp',
-      'prettyPrint',
-      'pretty',
-      'showLevel',
-      'messageFormat'
-    ],
+    names: ['format', 'pretty', 'prettyPrint'],
+    ours: [],
+    hint: "Readable lines are an option of the pino targets of this package, format: 'pretty'; elsewhere what a line looks like is up to pino, or to the 'format' of winston's logger."
+  },
+  {
+    names: ['json', 'layout', 'colorize', 'removeColor', 'timestamp', 'showLevel', 'messageFormat'],
     ours: [],
     hint: "Leave it out: what a line looks like is up to pino, or to the 'format' of winston's logger."
   },

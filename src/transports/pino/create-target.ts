@@ -2,9 +2,12 @@
 
 import { optionError } from '../../base/options.ts'
 import type { SinkKind } from '../../core/sink/sink-kind.ts'
+import { createPrettyLines, type PrettyLines } from '../pretty-lines.ts'
 import { SinkStream } from '../sink-stream.ts'
+import { type PinoOptions, splitPinoOptions } from './pino-options.ts'
 
-export type PinoTarget<Options> = (options: Options) => SinkStream
+/** A promise of the stream only where something has to be loaded for it. */
+export type PinoTarget<Options> = (options: Options & PinoOptions) => SinkStream | Promise<SinkStream>
 
 export function createTarget<K extends SinkKind>({
   kind,
@@ -21,6 +24,9 @@ export function createTarget<K extends SinkKind>({
         throw optionError(kind, name, rule, options[name])
       }
     }
-    return new SinkStream(create(options as never), $context !== undefined, check(options))
+    const { own, sinkOptions } = splitPinoOptions(kind, options)
+    const open = (shape?: PrettyLines): SinkStream =>
+      new SinkStream(create(sinkOptions as never), $context !== undefined, check(sinkOptions), shape)
+    return own.format === 'pretty' ? createPrettyLines().then(open) : open()
   }
 }
