@@ -55,7 +55,8 @@ export class RotatingFile extends SharedFileSink {
       ...options,
       account,
       kind: 'rotating-file',
-      input: { ...input, path },
+      // Absolute, for whoever writes out what is left, wherever that runs.
+      input: { ...input, path, ...(options.backupDir === undefined ? {} : { backupDir: ways.folder }) },
       memory: new LineQueue(prefix),
       format: { unit: 'text', prefix },
       rules: { settles: true, keeps: options.durability === 'disk', isStaging: false }
