@@ -79,10 +79,10 @@ export class BackupWays {
   check(): void {
     if (this.#way.dir === undefined) return
     this.#makeFolder()
-    const [own, other] = [dirname(this.#path), this.folder].map((folder) => this.#disk.stat(folder).dev)
-    if (own === other) return
-    const message = `rotating-file: option 'backupDir' must be on the file system of the log, and ${this.folder} is not`
-    throw new LogboomError('ERR_OPTION', message, { path: this.#path })
+    const found = this.#disk.stat(this.folder)
+    if (found.isFile) throw this.#refused('must be a folder')
+    if (found.dev !== this.#disk.stat(dirname(this.#path)).dev)
+      throw this.#refused('must be on the file system of the log')
   }
 
   /** To be called in a turn, before a backup is made: sees to it that it can be, and that readers find it. */
@@ -92,6 +92,11 @@ export class BackupWays {
     const ways = this.#read()
     if (ways.some(({ dir, name }) => dir === this.#way.dir && name === this.#way.name)) return
     this.#write([...ways, this.#way])
+  }
+
+  #refused(rule: string): LogboomError {
+    const message = `rotating-file: option 'backupDir' ${rule}, and ${this.folder} is not`
+    return new LogboomError('ERR_OPTION', message, { path: this.#path })
   }
 
   #makeFolder(): void {

@@ -3,7 +3,7 @@
 import { constants } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { monotonicMs } from '../../base/clock.ts'
-import { systemCode } from '../../base/errors.ts'
+import { LogboomError, systemCode } from '../../base/errors.ts'
 import {
   decodeFinishedNote,
   encodeFinishedNote,
@@ -69,7 +69,13 @@ export class Finisher {
   /** To be called first in a round: learns what other writers have dealt with. */
   begin(): void {
     this.hasRun = false
-    this.#note = this.#read()
+    try {
+      this.#note = this.#read()
+    } catch (error) {
+      // Something else has been put there. It keeps those who have no command from nothing.
+      if (this.hasCommand || !(error instanceof LogboomError)) throw error
+      this.#note = undefined
+    }
     if (!this.hasCommand || this.#note !== undefined) return
     // From now on writers that know no command keep backups for it, too.
     this.#save(new Set())

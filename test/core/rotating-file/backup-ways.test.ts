@@ -178,6 +178,19 @@ describe('backupDir', () => {
     expect(found).toEqual({ a: lines(0, 3), 'a-2026-01-01.0': lines(0, 3) })
   })
 
+  test('that is a file is refused', () => {
+    const folder = createFolder()
+    writeFileSync(join(folder, 'old'), '')
+    const create = () =>
+      new RotatingFile({
+        path: join(folder, 'app.log'),
+        backupDir: join(folder, 'old'),
+        lock,
+        fallback: false
+      })
+    expect(create).toThrow(/backupDir' must be a folder/)
+  })
+
   test('on another file system is refused', () => {
     const folder = createFolder()
     const backupDir = '/dev/shm'

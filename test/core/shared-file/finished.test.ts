@@ -1,5 +1,5 @@
 // The events 'finished' and 'removed', and the command that is run for each finished backup.
-import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
@@ -174,6 +174,18 @@ test.skipIf(!isPosix)(
     appendFileSync(path, '')
   }
 )
+
+test('what was put in the place of the note keeps writers without a command from nothing', async () => {
+  const folder = createFolder()
+  mkdirSync(join(folder, '.app.log.finished'))
+  const file = new RotatingFile({ path: join(folder, 'app.log'), maxBytes: 10, maxBackups: 1, lock })
+  const { removed, warnings } = heard(file)
+  for (let line = 0; line < 4; line++) file.write(`line ${line}\n`)
+  await file.flush()
+  await until(() => removed.length === 2)
+  await file.close()
+  expect(warnings).toEqual([])
+})
 
 test('a command of another type is refused', () => {
   const path = join(createFolder(), 'app.log')
