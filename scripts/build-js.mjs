@@ -32,6 +32,7 @@ const internal = [
   'native/index',
   'readers/read-records',
   'ship/shipper',
+  'transports/pino/pino-options',
   'transports/pool/pool-thread',
   'transports/winston/transport-options'
 ]

@@ -11,6 +11,7 @@ import { manPage } from '../dist/cli/man-page.js'
 import { sinks } from '../dist/core/registry.js'
 import { readOptions } from '../dist/readers/read-records.js'
 import { shipperOptions } from '../dist/ship/shipper.js'
+import { pinoOptions } from '../dist/transports/pino/pino-options.js'
 import { transportOptions } from '../dist/transports/winston/transport-options.js'
 import { benchTables, machineTables } from './bench-tables.mjs'
 import { peerTable, promiseTable, safeguardTable } from './reliability.mjs'
@@ -171,6 +172,7 @@ for (const [kind, { options }] of Object.entries(sinks))
 update('docs/errors.md', errorPage)
 fill('docs/reading.md', 'options', optionTable(readOptions))
 fill('docs/shipping.md', 'options', optionTable(shipperOptions))
+fill('docs/pino.md', 'options', optionTable(pinoOptions))
 fill('docs/winston.md', 'options', optionTable(transportOptions))
 update('docs/cli.md', cliPage)
 fill('docs/reliability.md', 'promises', promiseTable(root))

@@ -63,6 +63,11 @@ export const errorTable = {
     action:
       'Remove the cause named in the message (disk full, permissions, file handles); the sink recovers by itself.'
   },
+  ERR_SPACE: {
+    what: 'Less is free on the file system than `minFreeBytes` says, and no backups of the log are left that could be removed.',
+    safe: 'Records wait in memory (within `maxBufferBytes`) and are written when there is room again; see the `overflow` option for what happens when the bound is reached.',
+    action: 'Make room on the file system, or lower `minFreeBytes`.'
+  },
   ERR_SYNC: {
     what: 'fsync or fdatasync failed. After that the kernel may have dropped the data, and a second sync would lie.',
     safe: 'The file is sealed (rotated aside); records not yet synced are written again to a new file, so a record may be present twice but not lost.',

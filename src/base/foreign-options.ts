@@ -13,7 +13,7 @@ export interface ForeignOption {
   readonly ifValue?: (value: unknown) => boolean
 }
 
-const PERIOD = "It takes 'hourly', 'daily', 'weekly' or a duration."
+const PERIOD = "It takes 'hourly', 'daily', 'weekly', 'monthly', 'yearly' or a duration."
 const COUNT = "The live file is not counted. For days it is 'maxAge'."
 const BYTES = 'A number is bytes.'
 const MEGABYTES = "Here a number is bytes; of megabytes say '10m'."
@@ -47,7 +47,7 @@ export const foreignOptions: readonly ForeignOption[] = [
     ours: ['dir', 'path'],
     hint: "'path' is folder and file name together."
   },
-  { names: ['property', 'messageKey', 'eventName'], ours: ['eventKey'] },
+  { names: ['property', 'messageKey', 'eventName', 'eventKeys', 'routeBy', 'splitBy'], ours: ['eventKey'] },
   {
     names: ['maxFiles', 'maxOpen'],
     ours: ['maxOpenFiles'],
@@ -102,13 +102,31 @@ export const foreignOptions: readonly ForeignOption[] = [
       'rotationInterval',
       'rotateInterval',
       'rotationTime',
-      'schedule',
       'period',
       'when'
     ],
     ours: ['rotateEvery'],
     hint: PERIOD
   },
+  { names: ['schedule', 'cron', 'crontab', 'cronPattern', 'rotateCron'], ours: ['rotateAt'] },
+  {
+    names: ['minFreeSpace', 'keepFree', 'systemKeepFree', 'minFreeDiskSpace', 'freeSpace', 'reservedBytes'],
+    ours: ['minFreeBytes']
+  },
+  {
+    names: [
+      'postrotate',
+      'onRotate',
+      'onRotated',
+      'afterRotate',
+      'onArchive',
+      'postRotation',
+      'afterRotation'
+    ],
+    ours: ['onFinished'],
+    hint: "It takes a command; in this process there are the events 'rotated' and 'finished'."
+  },
+  { names: ['fileHeader', 'headerLine', 'banner', 'preamble', 'firstLine'], ours: ['header'] },
   {
     names: ['utc', 'intervalUTC', 'tz', 'timezoneOffset', 'localTime'],
     ours: ['timeZone'],
@@ -172,24 +190,19 @@ export const foreignOptions: readonly ForeignOption[] = [
     hint: 'Leave it out: any number of processes can share one path.'
   },
   {
-    names: [
-      'json',
-      'layout',
-      'colorize',
-      'removeColor',
-      'timestamp',
-      'prettyPrint',
-      'pretty',
-      'showLevel',
-      'messageFormat'
-    ],
+    names: ['format', 'pretty', 'prettyPrint'],
+    ours: [],
+    hint: "Readable lines are an option of the pino targets of this package, format: 'pretty'; elsewhere what a line looks like is up to pino, or to the 'format' of winston's logger."
+  },
+  {
+    names: ['json', 'layout', 'colorize', 'removeColor', 'timestamp', 'showLevel', 'messageFormat'],
     ours: [],
     hint: "Leave it out: what a line looks like is up to pino, or to the 'format' of winston's logger."
   },
   {
-    names: ['flags', 'append'],
-    ours: [],
-    hint: 'There is no such option here: lines are always appended. To begin with an empty file, rotate or remove it before.'
+    names: ['flags', 'append', 'truncate', 'overwrite', 'clearOnStart'],
+    ours: ['truncateOnStart', 'rotateOnStart'],
+    hint: "Lines are appended; it begins with an empty file. With 'rotateOnStart' what is there becomes a backup."
   },
   {
     names: ['encoding', 'charset'],
@@ -203,20 +216,32 @@ export const foreignOptions: readonly ForeignOption[] = [
   },
   {
     names: [
-      'extension',
       'keepFileExt',
       'fileNameSep',
-      'omitExtension',
       'rotationFormat',
-      'alwaysIncludePattern',
       'filenameFormat',
-      'generator'
+      'fileNamePattern',
+      'backupPattern',
+      'archiveFileName'
     ],
-    ours: [],
-    hint: 'There is no such option here: the live file is named by its path, and backups have the name of it, time and number.'
+    ours: ['backupName'],
+    hint: "It takes a pattern such as '{stem}-%Y-%m-%d.%i{ext}'."
   },
   {
-    names: ['immutable', 'initialRotation', 'intervalBoundary'],
+    names: ['archiveDir', 'archivePath', 'oldDir', 'backupFolder', 'backupPath', 'rotatedDir'],
+    ours: ['backupDir']
+  },
+  {
+    names: ['extension', 'omitExtension', 'alwaysIncludePattern', 'generator'],
+    ours: [],
+    hint: "There is no such option here: the live file is named by its path, and backups as 'backupName' says."
+  },
+  {
+    names: ['initialRotation', 'rotateAtStart', 'rotateOnStartup', 'rotateAtStartup', 'startWithNewFile'],
+    ours: ['rotateOnStart']
+  },
+  {
+    names: ['immutable', 'intervalBoundary'],
     ours: [],
     hint: 'There is no such option here: backups are never renamed, and periods are those of the clock.'
   },

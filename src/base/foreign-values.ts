@@ -12,7 +12,8 @@ export function similarValue(name: string, value: unknown, rule: string): string
   if (word !== undefined) return word
   if (typeof value === 'string' && /^\d+ ?M$/.test(value) && /duration|milliseconds/.test(rule)) {
     const number = Number.parseInt(value, 10)
-    return `'${number}m' for minutes or '${30 * number}d' for months`
+    const months = name === 'rotateEvery' && number === 1 ? 'monthly' : `${30 * number}d`
+    return `'${number}m' for minutes or '${months}' for months`
   }
   if (rule.startsWith('must be one of')) return choice(rule, text)
   if (name === 'rotateEvery') return text === undefined ? undefined : period(value as string)
@@ -103,8 +104,13 @@ const words: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     daily: "'daily'",
     weekly: "'weekly'",
     week: "'weekly'",
-    month: "'30d'",
-    monthly: "'30d'"
+    month: "'monthly'",
+    months: "'monthly'",
+    monthly: "'monthly'",
+    year: "'yearly'",
+    years: "'yearly'",
+    yearly: "'yearly'",
+    annually: "'yearly'"
   }
 }
 
@@ -141,7 +147,8 @@ const units: readonly (readonly [RegExp, string])[] = [
   [/h/i, "'hourly'"],
   [/d/i, "'daily'"],
   [/w/i, "'weekly'"],
-  [/m/i, "'30d'"]
+  [/m/i, "'monthly'"],
+  [/y/i, "'yearly'"]
 ]
 
 function period(value: string): string | undefined {

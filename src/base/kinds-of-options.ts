@@ -4,9 +4,24 @@
 const BACKUPS = 'rotating-file, direct-file and binary-file'
 
 const kinds: Readonly<Record<string, readonly string[]>> = {
-  'rotating-file': ['rotateEvery', 'timeZone', 'fsyncOnRotate'],
-  [BACKUPS]: ['maxBackups', 'maxAge', 'maxTotalBytes', 'compress'],
-  'rotating-file and binary-file': ['lock', 'lockTimeout', 'statistics'],
+  'rotating-file': [
+    'rotateEvery',
+    'rotateAt',
+    'timeZone',
+    'header',
+    'backupName',
+    'backupDir',
+    'fsyncOnRotate'
+  ],
+  [BACKUPS]: ['maxBackups', 'maxAge', 'maxTotalBytes', 'compress', 'onFinished', 'finishedWait'],
+  'rotating-file and binary-file': [
+    'lock',
+    'lockTimeout',
+    'statistics',
+    'rotateOnStart',
+    'truncateOnStart',
+    'minFreeBytes'
+  ],
   'rotating-file and spool': ['prefix'],
   'direct-file': ['bufferSize', 'numShards', 'flushTimeout', 'preallocate', 'directIO'],
   'direct-file and wal': ['instance'],

@@ -1,6 +1,8 @@
 // What the user named on the command line: files, folders, patterns the shell did not expand, or '-' for stdin.
 import { existsSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
+import { notedBackups } from '../readers/engine/backup-ways.ts'
+import { namesIn } from '../readers/engine/log-files.ts'
 import { findLogs } from '../readers/find-logs.ts'
 import type { BackupNames } from '../readers/reader.ts'
 import { readers } from '../readers/registry.ts'
@@ -43,7 +45,12 @@ export async function expandInputs(positionals: readonly string[], format: strin
 // without it the backups are read in their order.
 async function withoutOwnBackups(paths: readonly string[], format: string): Promise<string[]> {
   const bases = new Map<string, string | undefined>()
-  for (const path of paths) if (!bases.has(path)) bases.set(path, await baseOf(path, format))
+  const noted = await notedIn(
+    new Set(paths.filter((path) => path !== '-').map((path) => dirname(resolve(path))))
+  )
+  for (const path of paths) {
+    if (!bases.has(path)) bases.set(path, noted.get(resolve(path)) ?? (await baseOf(path, format)))
+  }
   const named = new Set(paths.map((path) => resolve(path)))
   const kept: string[] = []
   const seen = new Set<string>()
@@ -57,11 +64,21 @@ async function withoutOwnBackups(paths: readonly string[], format: string): Prom
         basename(base),
         own.map((each) => basename(each))
       )
-      const places = order?.flat() ?? []
+      const places = order?.flat() ?? [...noted.keys()].map((each) => basename(each))
       kept.push(...own.sort((a, b) => places.indexOf(basename(a)) - places.indexOf(basename(b))))
     }
   }
   return kept
+}
+
+/** Backups in these folders that notes speak of → their logs. */
+async function notedIn(folders: ReadonlySet<string>): Promise<Map<string, string>> {
+  const found = new Map<string, string>()
+  for (const folder of folders) {
+    const names = await namesIn(folder).catch(() => [])
+    for (const [path, log] of await notedBackups(folder, names).catch(() => [])) found.set(path, log)
+  }
+  return found
 }
 
 /** The log of which `path` is a backup. */

@@ -5,6 +5,7 @@ import { printable } from '../base/printable.ts'
 import { givenOptions } from '../core/lane/lane-format.ts'
 import { type WaitingLane, waitingLanes } from '../core/lane/waiting.ts'
 import { isKind, sinks } from '../core/registry.ts'
+import { resumed } from '../core/shared-file/start-options.ts'
 import type { SinkKind } from '../core/sink/sink-kind.ts'
 import { type Command, complain, type ExitCode, exitCodes, wholeNumber } from './command.ts'
 import { Output } from './output.ts'
@@ -97,7 +98,11 @@ async function writeOut(lanes: readonly WaitingLane[], timeoutMs: number): Promi
   }
   const stop = new AbortController()
   try {
-    const options = { ...givenOptions(lane), lane: { dir: folder.path, maxBytes: LANE_BYTES } }
+    const options = {
+      ...resumed(givenOptions(lane)),
+      onFinished: undefined,
+      lane: { dir: folder.path, maxBytes: LANE_BYTES }
+    }
     const sink = (sinks[kind] as SinkKind).create(options as never)
     try {
       const timedOut = sleep(timeoutMs, undefined, { signal: stop.signal }).then(() => {

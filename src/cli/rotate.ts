@@ -1,11 +1,12 @@
 // logboom rotate: rotates a text log now, under the lock its writers use.
 import { lchown, lstat, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorMessage, LogboomError } from '../base/errors.ts'
 import { printable } from '../base/printable.ts'
 import { RotatingFile } from '../core/rotating-file/rotating-file.ts'
 import { lockFileName } from '../formats/lock-file.ts'
+import { notedWays } from '../readers/engine/backup-ways.ts'
 import { notFound } from '../readers/engine/context.ts'
 import { isMissing, readError } from '../readers/engine/open-file.ts'
 import { type Command, complain, type ExitCode, exitCodes, UsageError, wholeNumber } from './command.ts'
@@ -50,8 +51,12 @@ async function rotateNow(path: string, timeoutMs: number) {
     throw isMissing(error) ? notFound(path) : readError(path, error)
   })
   const mode = (before.mode & 0o777).toString(8).padStart(3, '0')
+  // Called as the writers call theirs.
+  const { dir, name } = (await notedWays(path)).at(-1) ?? {}
   const file = new RotatingFile({
     path,
+    ...(name === undefined ? {} : { backupName: name }),
+    ...(dir === undefined ? {} : { backupDir: resolve(dirname(path), dir) }),
     maxBytes: 0,
     mode,
     mkdir: false,

@@ -147,6 +147,11 @@ export const realDisk = {
   readdirAsync: (path: string): Promise<string[]> => fs.promises.readdir(path),
   /** The kernel's number of the type of file system that holds `path` (statfs(2)). */
   fileSystemType: (path: string): number => fs.statfsSync(path).type,
+  /** What of the file system that holds `path` a user without privileges may still write, in bytes (statfs(2)). */
+  freeBytes: (path: string): number => {
+    const { bavail, bsize } = fs.statfsSync(path)
+    return bavail * bsize
+  },
   /** The path without symbolic links. */
   realpath: (path: string): string => fs.realpathSync(path),
   exists: (path: string): boolean => fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined,

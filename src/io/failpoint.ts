@@ -31,6 +31,9 @@ export const failpoints = [
   'remove'
 ] as const
 
+/** Those of backups that a command is run for. */
+export const finishFailpoints = ['finishing', 'finished'] as const
+
 /** Those of a lane whose records go to such a file. */
 export const laneFailpoints = ['noted', 'settled', 'settle', 'adopted', 'removing'] as const
 
@@ -74,6 +77,7 @@ export const walFailureFailpoints = [
 
 export type Failpoint =
   | (typeof failpoints)[number]
+  | (typeof finishFailpoints)[number]
   | (typeof laneFailpoints)[number]
   | (typeof spoolFailpoints)[number]
   | (typeof walFailpoints)[number]

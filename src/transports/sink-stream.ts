@@ -4,6 +4,7 @@ import { type MessagePort, parentPort } from 'node:worker_threads'
 import { forwardedEvents } from '../core/sink/contract.ts'
 import { Notice } from '../core/sink/notice.ts'
 import type { InternalSink } from '../core/sink/pumped-sink.ts'
+import type { PrettyLines } from './pretty-lines.ts'
 import { UnfinishedLine } from './unfinished-line.ts'
 
 /** A chunk of so many UTF-16 units or bytes tells of load. */
@@ -30,11 +31,18 @@ export class SinkStream extends Writable {
   readonly #sink: InternalSink
   readonly #acknowledge: boolean
   readonly #unfinished: UnfinishedLine | undefined
+  readonly #shape: PrettyLines | undefined
 
-  constructor(sink: InternalSink, acknowledge: boolean, { path, fallback }: Told = nobody) {
+  constructor(
+    sink: InternalSink,
+    acknowledge: boolean,
+    { path, fallback }: Told = nobody,
+    shape?: PrettyLines
+  ) {
     super({ decodeStrings: false })
     this.#sink = sink
     this.#acknowledge = acknowledge
+    this.#shape = shape
     const warn = (): void => {
       const message = `records for ${path} come without line ends; each is written as a line, a cut one after a second`
       new Notice(fallback).write(`${message} [ERR_FORMAT]`, true)
@@ -58,15 +66,16 @@ export class SinkStream extends Writable {
   // Under load the answer, not the write, is delayed a little, so that the host collects more for the next batch:
   // fewer wake-ups, locks and system calls for the same records.
   #commit(data: string | Uint8Array): boolean {
-    if (!this.#sink.commit(data)) return false
+    if (!this.#sink.commit(this.#shape === undefined ? data : this.#shape.shape(data))) return false
     if (data.length < LOADED_LENGTH) return true
     setTimeout(() => this.emit('drain'), COLLECT_MS)
     return false
   }
 
   #collect(data: string | Uint8Array): boolean {
-    if (this.#unfinished!.isMissingBefore(data)) this.#sink.write('\n')
-    const result = this.#sink.write(data)
+    const shape = this.#shape
+    if (this.#unfinished!.isMissingBefore(data)) this.#sink.write(shape?.finish() ?? '\n')
+    const result = this.#sink.write(shape === undefined ? data : shape.shape(data))
     this.#unfinished!.wrote(data)
     return result
   }
@@ -75,15 +84,22 @@ export class SinkStream extends Writable {
   flush(callback: Callback): void {
     const done = (): void => callback()
     this.#unfinished?.clear()
+    if (!this.#acknowledge) this.#finishShape()
     const flushed = this.#acknowledge ? this.#sink.flushLines() : this.#sink.flush()
     flushed.then(done, done)
   }
 
   override _final(callback: Callback): void {
     this.#unfinished?.clear()
+    this.#finishShape()
     // What could not be written was reported by event and on stderr. An error here would end the application.
     const done = (): void => callback()
     this.#sink.close().then(done, done)
+  }
+
+  #finishShape(): void {
+    const rest = this.#shape?.finish() ?? ''
+    if (rest !== '') this.#sink.write(rest)
   }
 
   #connect(port: MessagePort): void {

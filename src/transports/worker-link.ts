@@ -6,6 +6,7 @@ import { monotonicMs } from '../base/clock.ts'
 import { LogboomError } from '../base/errors.ts'
 import { cloneableOptions } from '../base/options.ts'
 import type { Kind } from '../core/registry.ts'
+import { resumed } from '../core/shared-file/start-options.ts'
 import { ExitDeadline, type ExitPatience, exitDeadline } from '../core/sink/at-exit.ts'
 import { publish } from '../core/sink/channels.ts'
 import type { LaneOptions } from '../core/sink/common-options.ts'
@@ -59,6 +60,8 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   readonly #options: WorkerLinkOptions
   readonly #worker: PoolWorker
   readonly #words = new OutputWords()
+  /** A thread has got it before. */
+  #isHandedOver = false
   readonly #ring: OutputRing
   readonly #lane: LaneId
   readonly #intake: LinkIntake
@@ -188,7 +191,9 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     this.#words.restart()
     // What is newest is on this side, so it is here that it is dropped.
     const own = overflow === 'drop-newest' ? { overflow: 'block' } : {}
-    const options = { ...cloneableOptions(sinkOptions), ...own }
+    const given = this.#isHandedOver ? resumed(sinkOptions) : sinkOptions
+    this.#isHandedOver = true
+    const options = { ...cloneableOptions(given), ...own }
     const { id } = this
     const { handle } = this.#ring
     const unit = this.#options.unit ?? 'record'

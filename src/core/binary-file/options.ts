@@ -10,7 +10,8 @@ import {
   requiredOption,
   size
 } from '../../base/options.ts'
-import { checkUpkeepOptions, upkeepOptions } from '../shared-file/upkeep-options.ts'
+import { checkStartOptions, startOptions } from '../shared-file/start-options.ts'
+import { checkUpkeepOptions, spaceOptions, upkeepOptions } from '../shared-file/upkeep-options.ts'
 import { commonOptions, laneOptions, lockOptions, refuseLockWithoutKernel } from '../sink/common-options.ts'
 
 export const binaryFileOptions = {
@@ -20,7 +21,9 @@ export const binaryFileOptions = {
     size,
     'After the write that makes the file reach this size it becomes the next numbered backup.'
   ),
+  ...startOptions,
   ...upkeepOptions,
+  ...spaceOptions,
   ...lockOptions,
   ...laneOptions,
   ...commonOptions({ durability: 'os', flushInterval: '10ms' })
@@ -37,6 +40,7 @@ export function parseBinaryFileOptions(input: unknown): ParsedBinaryFileOptions 
   for (const name of ['maxBytes', 'maxBufferBytes'] as const) {
     if (options[name] === 0) throw optionError('binary-file', name, 'must be at least 1', 0)
   }
+  checkStartOptions('binary-file', options)
   checkUpkeepOptions('binary-file', options)
   refuseLockWithoutKernel('binary-file', input)
   if (options.statistics && !options.lock)

@@ -29,13 +29,13 @@ export class PayloadRules implements FileRules {
   readonly unit: LaneUnit
   readonly grammar: BackupGrammar
   readonly #host: PayloadRulesHost
-  readonly #folder: string
+  readonly backupFolder: string
   readonly #base: string
 
   constructor(host: PayloadRulesHost) {
     this.unit = host.unit
     this.#host = host
-    this.#folder = dirname(host.path)
+    this.backupFolder = dirname(host.path)
     this.#base = basename(host.path)
     this.grammar = numberedGrammar(this.#base)
   }
@@ -89,10 +89,10 @@ export class PayloadRules implements FileRules {
   }
 
   #candidate(number: number, stamp: number): BackupCandidate {
-    return { path: join(this.#folder, formatNumberedName(this.#base, number)), stamp, number }
+    return { path: join(this.backupFolder, formatNumberedName(this.#base, number)), stamp, number }
   }
 
   #lastNumber(): number {
-    return numberedBackups(this.#base, this.#host.disk.readdir(this.#folder)).at(-1)?.number ?? -1
+    return numberedBackups(this.#base, this.#host.disk.readdir(this.backupFolder)).at(-1)?.number ?? -1
   }
 }

@@ -2,19 +2,24 @@
 import { basename, dirname } from 'node:path'
 import { backupBase } from '../../formats/backup-name.ts'
 import type { Disk } from '../../io/disk.ts'
+import type { OpenOptions } from '../../io/open-file.ts'
 import { stampedGrammar } from '../shared-file/backup-grammar.ts'
+import { Finisher } from '../shared-file/finisher.ts'
 import { Upkeep } from '../shared-file/upkeep.ts'
 import type { ParsedUpkeepOptions } from '../shared-file/upkeep-options.ts'
+import type { FinishedEvent, RemovedEvent } from '../sink/contract.ts'
 
-export interface BackupUpkeepOptions extends ParsedUpkeepOptions {
-  readonly mode: number
-}
+export interface BackupUpkeepOptions extends ParsedUpkeepOptions, OpenOptions {}
 
 export interface BackupUpkeepNews {
   failed(error: unknown): void
   warn(message: string): void
+  /** The command of `onFinished` is to be run again. */
+  commandFailed(message: string): void
   /** While this holds nothing is removed. */
   isPaused(): boolean
+  finished(event: FinishedEvent): void
+  removed(event: RemovedEvent): void
 }
 
 export class BackupUpkeep {
@@ -28,12 +33,13 @@ export class BackupUpkeep {
   readonly #withBackups = new Map<string, ReadonlySet<string>>()
 
   constructor(disk: Disk, now: () => number, options: BackupUpkeepOptions, news: BackupUpkeepNews) {
-    const { maxBackups, maxAge, maxTotalBytes, compress } = options
+    const { maxBackups, maxAge, maxTotalBytes, compress, onFinished } = options
     this.#disk = disk
     this.#now = now
     this.#options = options
     this.#news = news
-    this.#isNeeded = maxBackups > 0 || maxAge > 0 || maxTotalBytes > 0 || compress !== false
+    this.#isNeeded =
+      maxBackups > 0 || maxAge > 0 || maxTotalBytes > 0 || compress !== false || onFinished !== undefined
   }
 
   /** The file at `path` is going to be written: sees to backups that an earlier process left. */
@@ -43,7 +49,8 @@ export class BackupUpkeep {
   }
 
   /** The file at `path` got the backup name `to`. */
-  rotated(path: string, to: string, isQuarantine: boolean): void {
+  rotated(path: string, to: string, bytes: number, isQuarantine: boolean): void {
+    if (this.#options.compress === false) this.#news.finished({ path: to, bytes })
     if (!this.#isNeeded) return
     const upkeep = this.#of(path)
     if (isQuarantine) upkeep.spare(basename(to))
@@ -59,6 +66,7 @@ export class BackupUpkeep {
     const found = this.#byPath.get(path)
     if (found !== undefined) return found
     const { maxBackups, maxAge, maxTotalBytes, compress, mode } = this.#options
+    const folder = dirname(path)
     const upkeep = new Upkeep({
       disk: this.#disk,
       now: this.#now,
@@ -68,13 +76,26 @@ export class BackupUpkeep {
       failed: (error) => this.#news.failed(error),
       warn: (message) => this.#news.warn(message),
       isPaused: () => this.#news.isPaused(),
-      folder: dirname(path),
+      folder,
       grammar: stampedGrammar(basename(path)),
       maxBackups,
       maxAgeMs: maxAge,
       maxTotalBytes,
+      minFreeBytes: 0,
       compress,
-      mode
+      mode,
+      finisher: new Finisher({
+        ...this.#options,
+        disk: this.#disk,
+        path,
+        folder,
+        command: this.#options.onFinished,
+        waitMs: this.#options.finishedWait,
+        compresses: compress !== false,
+        warn: (message) => this.#news.commandFailed(message)
+      }),
+      finished: (file, bytes) => this.#news.finished({ path: file, bytes }),
+      removed: (file, bytes, reason) => this.#news.removed({ path: file, bytes, reason })
     })
     this.#byPath.set(path, upkeep)
     upkeep.start()

@@ -49,6 +49,8 @@ export class DirectFile extends PumpedSink {
       { file: options, path, lockPath: path, flusher: { mustSync: durability === 'disk' } },
       {
         rotated: (event) => account.announce('rotated', event),
+        finished: (event) => account.announce('finished', event),
+        removed: (event) => account.announce('removed', event),
         warning: (code, message, at) => account.warn(code, message, at),
         degraded: (code, message, at) => this.pump.targetFailed(failureOf(code, message, at)),
         recovered: () => this.pump.targetRecovered(),

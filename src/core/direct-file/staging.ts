@@ -3,6 +3,7 @@
 import type { LogboomError } from '../../base/errors.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import { addExitHandler, removeExitHandler } from '../sink/at-exit.ts'
+import type { FinishedEvent, RemovedEvent } from '../sink/contract.ts'
 import { type Internals, internals } from '../sink/internals.ts'
 import { STALL_TIMEOUT_MS } from '../sink/progress.ts'
 import { PermanentError } from '../sink/target.ts'
@@ -26,6 +27,8 @@ const LOCK_RETRY_MS = 500
 
 export interface StagingNews {
   rotated(event: { from: string; to: string; bytes: number }): void
+  finished(event: FinishedEvent): void
+  removed(event: RemovedEvent): void
   warning(code: string, message: string, path: string): void
   degraded(code: string, message: string, path: string): void
   recovered(): void
@@ -82,7 +85,10 @@ export class Staging {
     this.upkeep = new BackupUpkeep(disk, now, file, {
       failed: (error) => news.warning('ERR_IO', `${path}: ${error}`, path),
       warn: (message) => news.warning('ERR_OPTION', `${path}: ${message}`, path),
-      isPaused: () => this.#isDegraded
+      commandFailed: (message) => news.warning('ERR_IO', message, path),
+      isPaused: () => this.#isDegraded,
+      finished: (event) => news.finished(event),
+      removed: (event) => news.removed(event)
     })
     try {
       check(disk)
@@ -237,7 +243,7 @@ export class Staging {
     else if (type === 'rotated') {
       const { from, to, bytes } = message
       this.#news.rotated({ from, to, bytes })
-      this.upkeep.rotated(from, to, message.isQuarantine)
+      this.upkeep.rotated(from, to, bytes, message.isQuarantine)
     } else if (type === 'degraded') this.#degraded(message.code, message.message, message.path)
     else if (type === 'recovered') {
       this.#isDegraded = false

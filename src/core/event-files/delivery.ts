@@ -43,6 +43,8 @@ export class Delivery {
   readonly #overflow: Overflow
   /** What all files together may hold. */
   readonly #filesBytes: number
+  /** Tags of events whose files were open before. */
+  readonly #opened = new Set<number>()
   /** Files that said they are in trouble, and events whose files cannot be made for now. */
   readonly #troubled = new Set<EventFile | EventEntry>()
   /** When a file last took everything it was given. */
@@ -71,6 +73,8 @@ export class Delivery {
       },
       {
         rotated: (event) => news.rotated(event),
+        finished: (event) => news.finished(event),
+        removed: (event) => news.removed(event),
         repaired: (event) => news.repaired(event),
         warning: ({ code, message, path }) => news.warning(code, message, path),
         degraded: (file, event) => this.#degraded(file, event),
@@ -201,6 +205,8 @@ export class Delivery {
     }
     // Files say what is wrong to us, and the sink of all of them to the world.
     const place = {
+      // An event whose file is opened again goes on in it.
+      ...(this.#opened.has(entry.tag) ? { rotateOnStart: false, truncateOnStart: false } : {}),
       ...placeOf(output, folder, entry.name),
       fallback: false,
       // That of the sink holds the records of all its files.
@@ -210,7 +216,11 @@ export class Delivery {
       maxBufferBytes: this.#options.maxBufferBytes
     }
     const replaced = { ...this.#internals, looksForLanes: false }
-    return withInternals(replaced, () => fileKinds[output].create(checkedFor(checked, place) as never))
+    const sink: InternalSink = withInternals(replaced, () =>
+      fileKinds[output].create(checkedFor(checked, place) as never)
+    )
+    this.#opened.add(entry.tag)
+    return sink
   }
 
   /** Whether a file that cannot write now may take the records that wait for it. If not, they may be dropped. */

@@ -55,6 +55,8 @@ export class DirectOutputs implements Outputs {
       },
       {
         rotated: (event) => news.rotated(event),
+        finished: (event) => news.finished(event),
+        removed: (event) => news.removed(event),
         warning: (code, message, path) => news.warning(code, message, path),
         degraded: (code, message, path) => news.degraded(code, message, path),
         recovered: () => news.recovered(),

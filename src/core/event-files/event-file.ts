@@ -10,6 +10,8 @@ import type { EventEntry, OutputTotals } from './outputs.ts'
 /** What a file tells of itself, after the call that caused it. */
 export interface EventFileNews {
   rotated(...event: SinkEvents['rotated']): void
+  finished(...event: SinkEvents['finished']): void
+  removed(...event: SinkEvents['removed']): void
   repaired(...event: SinkEvents['repaired']): void
   warning(...event: SinkEvents['warning']): void
   degraded(file: EventFile, event: WarningEvent): void
@@ -46,6 +48,8 @@ export class EventFile {
     this.#sink = sink
     this.#news = news
     sink.on('rotated', news.rotated)
+    sink.on('finished', news.finished)
+    sink.on('removed', news.removed)
     sink.on('repaired', news.repaired)
     sink.on('warning', news.warning)
     sink.on('degraded', (event) => {

@@ -1,4 +1,5 @@
 // Routes records by the name of their event to one file per event.
+import { resolve } from 'node:path'
 import { requireData } from '../../base/bytes.ts'
 import { LogboomError } from '../../base/errors.ts'
 import type { FlushMetrics } from '../direct-file/statistics.ts'
@@ -40,7 +41,9 @@ export class EventFiles extends PumpedSink {
   constructor(input: EventFilesOptions) {
     const options = parseEventFilesOptions(input, 'direct-file')
     super()
-    const { durability, maxBufferBytes, overflow, fallback } = options.checked
+    const { durability, maxBufferBytes, overflow, fallback, backupDir } = options.checked
+    // Absolute, for whoever writes out what is left, wherever that runs.
+    const backups = backupDir === undefined ? {} : { backupDir: resolve(backupDir) }
     const account = new Account(this, options.folder, fallback)
     this.#options = options
     this.#account = account
@@ -50,7 +53,7 @@ export class EventFiles extends PumpedSink {
     const { queue, start, ...bound } = openQueue({
       account,
       kind: 'event-files',
-      input: { ...input, path: undefined, dir: options.folder, output: options.output },
+      input: { ...input, path: undefined, dir: options.folder, output: options.output, ...backups },
       lane: options.checked.lane,
       // The other half of the memory is for what was routed and is not yet written.
       maxBufferBytes: Math.max(1, Math.floor(maxBufferBytes / 2)),
@@ -193,6 +196,8 @@ export class EventFiles extends PumpedSink {
     const account = this.#account
     const news: OutputNews = {
       rotated: (event) => account.announce('rotated', event),
+      finished: (event) => account.announce('finished', event),
+      removed: (event) => account.announce('removed', event),
       repaired: (event) => account.announce('repaired', event),
       warning: (code, message, path) => account.warn(code, message, path),
       notice: (message) => account.notice(message, true),

@@ -1,18 +1,20 @@
-// Which event each JSON line belongs to, by its top-level key, without building objects.
+// Which event each JSON line belongs to: by a top-level key without building objects, or by rules of any depth.
 import { native } from '../../native/index.ts'
+import { EventRules } from './event-rules.ts'
 
 /** What there is no room for in the end is looked at again. */
 const MAX_LINES = 1_024
 const QUOTE = '"'
 
 export class LineEvents {
-  readonly #key: string
   readonly #keyBytes: Buffer
+  readonly #rules: EventRules
   readonly #found = new Int32Array(3 * MAX_LINES)
 
-  constructor(key: string) {
-    this.#key = key
-    this.#keyBytes = Buffer.from(key)
+  /** `keys`: the first one under which a line has a name decides. */
+  constructor(keys: string | readonly string[]) {
+    this.#rules = new EventRules(typeof keys === 'string' ? [keys] : keys)
+    this.#keyBytes = Buffer.from(this.#rules.first)
   }
 
   /** Looks at as many lines from `start` on as it can at once; returns how many. */
@@ -33,7 +35,8 @@ export class LineEvents {
     const from = this.#found[3 * index + 1]
     const to = this.#found[3 * index + 2]
     if (to === -1) return this.#parse(lines, start, this.#found[3 * index])
-    if (from === 0) return undefined
+    if (from === 0)
+      return this.#rules.isSimple ? undefined : this.#parse(lines, start, this.#found[3 * index])
     return from < 0 ? QUOTE + lines.toString('latin1', -from, to) : lines.toString('latin1', from, to)
   }
 
@@ -45,17 +48,9 @@ export class LineEvents {
   }
 
   #parse(lines: Buffer, start: number, end: number): string | undefined {
-    let value: unknown
-    try {
-      const object: unknown = JSON.parse(lines.toString('utf8', start, end))
-      if (typeof object === 'object' && object !== null && Object.hasOwn(object, this.#key)) {
-        value = (object as Record<string, unknown>)[this.#key]
-      }
-    } catch {
-      // Not JSON: no name.
-    }
-    if (typeof value !== 'string') return undefined
-    const escaped = JSON.stringify(value).slice(0, -1)
-    return Buffer.from(escaped.includes('\\') ? escaped : value).toString('latin1')
+    const name = this.#rules.nameIn(lines, start, end)
+    if (name === undefined) return undefined
+    const escaped = JSON.stringify(name).slice(0, -1)
+    return Buffer.from(escaped.includes('\\') ? escaped : name).toString('latin1')
   }
 }

@@ -28,6 +28,8 @@ import type { CheckedOptions } from '../sink/sink-kind.ts'
 import { eventFileStem } from './event-name.ts'
 import { type OutputKind, outputKinds, placeOf } from './output-kind.ts'
 
+const KEYS_RULE = 'must be a text that is not empty, or an array of such texts'
+
 const eventName = v.pipe(
   v.string('must be a text'),
   v.check((value) => value.length > 0, 'must not be empty')
@@ -41,7 +43,15 @@ export const eventFilesOptions = {
     oneOf(outputKinds),
     "What the files are. Default: `'rotating-file'` for transports, `'direct-file'` for the class. All its options can be given, too; memory bounds are those of all files together."
   ),
-  eventKey: option('text', eventName, 'event', 'The top-level key of a JSON line that holds the name.'),
+  eventKey: option(
+    'text, array of texts',
+    v.union(
+      [eventName, v.pipe(v.array(eventName), v.minLength(1, KEYS_RULE), v.maxLength(100, KEYS_RULE))],
+      KEYS_RULE
+    ),
+    'event',
+    'The key of a JSON line that holds the name; `req.host` for a nested one. Under `level` the numbers of pino mean their names. Of several keys the first one decides under which a line has a name.'
+  ),
   defaultEvent: option('text', eventName, 'default', 'Where lines without such a text go.'),
   maxOpenFiles: option(
     'count',
@@ -95,6 +105,7 @@ export interface CheckedChild extends CheckedOptions {
   readonly dirMode: number
   readonly mkdir: boolean
   readonly lock?: boolean
+  readonly backupDir?: string | undefined
   readonly lane?: false | LaneOptions | undefined
 }
 
@@ -134,6 +145,15 @@ export function parseEventFilesOptions(input: unknown, defaultOutput: OutputKind
     Object.entries(input).filter(([name]) => !Object.hasOwn(eventFilesOptions, name))
   )
   if (kind === 'direct-file') refuseIdleRetention(child)
+  // In one folder the file of an event could have a name like that of a backup of another one.
+  if (child.backupName !== undefined && child.backupDir === undefined) {
+    throw optionError(
+      'event-files',
+      'backupName',
+      "needs 'backupDir', a folder of their own for backups",
+      child.backupName
+    )
+  }
   const stem = eventFileStem(defaultEvent, kind) as string
   const checked = fileOptions[kind].check({ ...child, ...placeOf(kind, folder, stem) }) as CheckedChild
   return { ...checked, own, folder, output: kind, child, checked, path }
@@ -143,7 +163,7 @@ export function parseEventFilesOptions(input: unknown, defaultOutput: OutputKind
 function refuseIdleRetention(options: Record<string, unknown>): void {
   const { maxBytes } = options
   if (maxBytes !== undefined && parseSize(maxBytes) !== 0) return
-  for (const name of ['maxBackups', 'maxAge', 'maxTotalBytes', 'compress']) {
+  for (const name of ['maxBackups', 'maxAge', 'maxTotalBytes', 'compress', 'onFinished']) {
     const value = options[name]
     if (value === undefined || value === 0 || value === false) continue
     const rule =

@@ -1,7 +1,7 @@
 // What event routing needs of the files it writes to, whatever their kind, and the rules that hold between the two.
 import type { FlushMetrics } from '../direct-file/statistics.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
-import type { RepairedEvent, RotatedEvent } from '../sink/contract.ts'
+import type { FinishedEvent, RemovedEvent, RepairedEvent, RotatedEvent } from '../sink/contract.ts'
 import type { PermanentError, SyncLevel } from '../sink/target.ts'
 
 /** One event and its file. */
@@ -83,6 +83,8 @@ export interface Outputs {
 /** What outputs tell the sink they belong to. */
 export interface OutputNews {
   rotated(event: RotatedEvent): void
+  finished(event: FinishedEvent): void
+  removed(event: RemovedEvent): void
   repaired(event: RepairedEvent): void
   warning(code: string, message: string, path: string): void
   /** What could not be written when the process ended. */

@@ -60,7 +60,17 @@ export function isObstacle(code: string | undefined): boolean {
   return code !== undefined && (OBSTACLES.has(code) || REFUSALS.has(code))
 }
 
-const WHOLE_DISK = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM', 'ERR_SYNC'])
+const WHOLE_DISK = new Set([
+  'ENOSPC',
+  'EDQUOT',
+  'EIO',
+  'EROFS',
+  'EMFILE',
+  'ENFILE',
+  'ENOMEM',
+  'ERR_SYNC',
+  'ERR_SPACE'
+])
 
 /** Whether the cause is likely to be that of all files. */
 export function isWholeDisk(code: string | undefined): boolean {

@@ -1,7 +1,15 @@
-// Boundaries of time rotation: where the hour, day, week or other span that holds an instant begins, in the wall
-// clock of a time zone, right across changes of its offset.
+// Boundaries of time rotation: where the hour, day, week, month, year or other span that holds an instant begins, in the
+// wall clock of a time zone, right across changes of its offset.
 
-export type RotateEvery = 'hourly' | 'daily' | 'weekly' | number
+export type RotateEvery = 'hourly' | 'daily' | 'weekly' | 'monthly' | 'yearly' | number
+
+/** When a file's time is over. Instants are ms since 1970. */
+export interface Boundaries {
+  /** The first instant of the period that holds `instant`. */
+  startOf(instant: number): number
+  /** The first instant of the period after it; Infinity if it is the last one. */
+  endOf(instant: number): number
+}
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -20,7 +28,7 @@ export function isTimeZone(name: string): boolean {
   }
 }
 
-export class Periods {
+export class Periods implements Boundaries {
   readonly #every: RotateEvery
   readonly #offset: (instant: number) => number
   #start = 0
@@ -31,13 +39,11 @@ export class Periods {
     this.#offset = offsetOf(timeZone)
   }
 
-  /** The first instant (ms since 1970) of the period that holds `instant`. */
   startOf(instant: number): number {
     this.#locate(instant)
     return this.#start
   }
 
-  /** The first instant of the period after it. */
   endOf(instant: number): number {
     this.#locate(instant)
     return this.#end
@@ -50,6 +56,8 @@ export class Periods {
     if (every === 'hourly') this.#locateInDay(instant, HOUR_MS)
     else if (every === 'daily') this.#locateDays(instant, DAY_MS, 0)
     else if (every === 'weekly') this.#locateDays(instant, 7 * DAY_MS, MONDAY_MS)
+    else if (every === 'monthly') this.#locateMonths(instant, 1)
+    else if (every === 'yearly') this.#locateMonths(instant, 12)
     else if (every < DAY_MS) this.#locateInDay(instant, every)
     else this.#locateDays(instant, every, 0)
   }
@@ -60,6 +68,15 @@ export class Periods {
     const index = Math.floor((wall - origin) / span)
     this.#start = this.#instantOf(origin + index * span)
     this.#end = this.#instantOf(origin + (index + 1) * span)
+  }
+
+  /** Whole months, counted on the wall clock from January 1970. */
+  #locateMonths(instant: number, months: number): void {
+    const wall = new Date(instant + this.#offset(instant))
+    const month = (wall.getUTCFullYear() - 1970) * 12 + wall.getUTCMonth()
+    const first = Math.floor(month / months) * months
+    this.#start = this.#instantOf(Date.UTC(1970, first))
+    this.#end = this.#instantOf(Date.UTC(1970, first + months))
   }
 
   /** Shorter spans, counted in elapsed time from local midnight, so that an hour the clock repeats is two. */

@@ -7,16 +7,22 @@ import { SharedFileTarget } from '../shared-file/shared-file-target.ts'
 import { Account } from '../sink/account.ts'
 import { internals } from '../sink/internals.ts'
 import { Pump } from '../sink/pump.ts'
+import { BackupWays } from './backup-ways.ts'
+import { CronPeriods } from './cron-periods.ts'
 import { LineRules } from './line-rules.ts'
-import { parseRotatingFileOptions, type RotatingFileOptions } from './options.ts'
-import { Periods } from './period.ts'
+import {
+  type ParsedRotatingFileOptions,
+  parseRotatingFileOptions,
+  type RotatingFileOptions
+} from './options.ts'
+import { type Boundaries, Periods } from './period.ts'
 
 /** A timer cannot be set for longer than 24.8 days; looking once a day also notices a changed clock. */
 const MAX_TIMER_MS = 86_400_000
 
 export class RotatingFile extends SharedFileSink {
   readonly #rules: LineRules
-  readonly #periods: Periods | undefined
+  readonly #periods: Boundaries | undefined
   readonly #now: () => number
   #periodTimer: NodeJS.Timeout | undefined
 
@@ -31,13 +37,14 @@ export class RotatingFile extends SharedFileSink {
     const prefix = typeof options.prefix === 'string' ? Buffer.from(options.prefix) : options.prefix
     super()
     const account = new Account(this, path, options.fallback)
-    const periods =
-      options.rotateEvery === undefined ? undefined : new Periods(options.rotateEvery, options.timeZone)
+    const periods = boundariesOf(options)
+    const ways = new BackupWays(disk, path, options)
     this.#rules = new LineRules({
       disk,
       now,
-      path,
+      ways,
       maxBytes: options.maxBytes,
+      header: options.header === undefined ? undefined : Buffer.from(options.header),
       periods,
       file: () => target.file,
       rotate: () => target.rotate()
@@ -48,7 +55,8 @@ export class RotatingFile extends SharedFileSink {
       ...options,
       account,
       kind: 'rotating-file',
-      input: { ...input, path },
+      // Absolute, for whoever writes out what is left, wherever that runs.
+      input: { ...input, path, ...(options.backupDir === undefined ? {} : { backupDir: ways.folder }) },
       memory: new LineQueue(prefix),
       format: { unit: 'text', prefix },
       rules: { settles: true, keeps: options.durability === 'disk', isStaging: false }
@@ -87,4 +95,13 @@ export class RotatingFile extends SharedFileSink {
     })
     this.#watchPeriod()
   }
+}
+
+function boundariesOf({
+  rotateEvery,
+  rotateAt,
+  timeZone
+}: ParsedRotatingFileOptions): Boundaries | undefined {
+  if (rotateAt !== undefined) return new CronPeriods(rotateAt, timeZone)
+  return rotateEvery === undefined ? undefined : new Periods(rotateEvery, timeZone)
 }

@@ -17,7 +17,7 @@ export interface BackupFiles {
   readonly names: readonly string[]
   readonly compression: BackupCompression
   /** When it was made, in seconds since 1970, where its name says so. */
-  readonly stamp?: number
+  readonly stamp?: number | undefined
 }
 
 export interface BackupGrammar {

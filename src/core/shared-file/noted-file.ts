@@ -4,22 +4,28 @@ import { basename, dirname, join } from 'node:path'
 import type { Disk, FileStat } from '../../io/disk.ts'
 import { closeQuietly } from '../../io/quietly.ts'
 import type { AppendPlace, NotedFiles } from '../lane/append-journal.ts'
+import type { BackupGrammar } from './backup-grammar.ts'
 
 /** A link is never followed, and a FIFO must not block. */
 const SAFE = constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY
 
 type Identity = Pick<FileStat, 'dev' | 'ino'>
 
+export interface BackupPlace {
+  readonly backupFolder: string
+  readonly grammar: BackupGrammar
+}
+
 /** The files of the log at `path`. `isShared`: others write to them, too, so nothing may be cut off. */
-export function notedFiles(disk: Disk, path: string, isShared: boolean): NotedFiles {
+export function notedFiles(disk: Disk, path: string, backups: BackupPlace, isShared: boolean): NotedFiles {
   return {
     read: (place, skipBytes, target) =>
-      withNoted(disk, path, place, constants.O_RDONLY, (fd) =>
+      withNoted(disk, path, backups, place, constants.O_RDONLY, (fd) =>
         read(disk, fd, place.offset + skipBytes, target)
       ) ?? 0,
     cutBack(place, keptBytes) {
       if (isShared) return
-      withNoted(disk, path, place, constants.O_RDWR, (fd) => {
+      withNoted(disk, path, backups, place, constants.O_RDWR, (fd) => {
         const { size } = disk.fstat(fd)
         const end = place.offset + keptBytes
         if (size > end && size <= place.offset + place.length) disk.truncate(fd, end)
@@ -31,11 +37,12 @@ export function notedFiles(disk: Disk, path: string, isShared: boolean): NotedFi
 function withNoted<T>(
   disk: Disk,
   path: string,
+  backups: BackupPlace,
   place: Omit<AppendPlace, 'length'>,
   access: number,
   use: (fd: number) => T
 ): T | undefined {
-  const found = find(disk, path, place)
+  const found = find(disk, path, backups, place)
   if (found === undefined) return undefined
   const fd = disk.open(found, access | SAFE, 0)
   try {
@@ -46,14 +53,24 @@ function withNoted<T>(
 }
 
 /** Where the file is now: at the path of the log, or at that of a backup. */
-function find(disk: Disk, path: string, wanted: Identity): string | undefined {
+function find(
+  disk: Disk,
+  path: string,
+  { backupFolder, grammar }: BackupPlace,
+  wanted: Identity
+): string | undefined {
   const live = disk.lstat(path)
   if (live !== undefined && isSame(live, wanted)) return path
-  const folder = dirname(path)
   const base = basename(path)
-  for (const name of disk.readdir(folder)) {
-    if (!name.startsWith(base)) continue
-    const backup = join(folder, name)
+  const paths = disk.readdir(dirname(path)).flatMap((name) => {
+    return name.startsWith(base) ? join(dirname(path), name) : []
+  })
+  if (disk.exists(backupFolder)) {
+    for (const name of disk.readdir(backupFolder)) {
+      if (grammar.compressionOf(name) === '') paths.push(join(backupFolder, name))
+    }
+  }
+  for (const backup of paths) {
     const stat = disk.lstat(backup)
     if (stat?.isFile === true && isSame(stat, wanted)) return backup
   }

@@ -26,11 +26,14 @@ import {
   type Target
 } from '../sink/target.ts'
 import type { BackupGrammar } from './backup-grammar.ts'
+import { Finisher } from './finisher.ts'
+import { FreeSpace } from './free-space.ts'
 import { notedFiles } from './noted-file.ts'
 import { type ReadAt, type Retirement, SharedFile, type SharedFileOptions } from './shared-file.ts'
+import type { ParsedStartOptions } from './start-options.ts'
 import { Statistics } from './statistics.ts'
 import { Upkeep } from './upkeep.ts'
-import type { ParsedUpkeepOptions } from './upkeep-options.ts'
+import type { ParsedSpaceOptions, ParsedUpkeepOptions } from './upkeep-options.ts'
 
 /** A turn ends after this, between two records, so that the other writers get theirs. */
 const MAX_HOLD_MS = 20
@@ -65,9 +68,17 @@ export interface FileRules {
   appended?(): void
   /** How backups are called, for upkeep. */
   readonly grammar: BackupGrammar
+  /** Where they are. */
+  readonly backupFolder: string
+  /** Called in a turn when the sink is opened; refuses what cannot work. */
+  check?(): void
 }
 
-export interface SharedFileTargetOptions extends SharedFileOptions, ParsedUpkeepOptions {
+export interface SharedFileTargetOptions
+  extends SharedFileOptions,
+    ParsedUpkeepOptions,
+    ParsedSpaceOptions,
+    ParsedStartOptions {
   readonly lockTimeout: number
   readonly durability: Durability
   readonly lane?: false | LaneOptions | undefined
@@ -84,11 +95,15 @@ export class SharedFileTarget implements Target {
   readonly #options: SharedFileTargetOptions
   readonly #rules: FileRules
   readonly #upkeep: Upkeep
+  /** Undefined where all of the file system may be used. */
+  readonly #space: FreeSpace | undefined
   #journal: AppendJournal | undefined
   readonly #now: () => number
   /** Undefined where none are kept. */
   #statistics: Statistics | undefined
   #isSyncFailing = false
+  /** What the options say of a file from before is still to be done. */
+  #isStarting: boolean
   /** It was opened, or written to, before. */
   #isInUse = false
   #heldLong = false
@@ -108,6 +123,7 @@ export class SharedFileTarget implements Target {
     this.#account = account
     this.#options = options
     this.#rules = rules
+    this.#isStarting = options.rotateOnStart || options.truncateOnStart
     this.file = new SharedFile(
       disk,
       account.path,
@@ -117,12 +133,14 @@ export class SharedFileTarget implements Target {
         wholeEnd: (start, end, readAt) => rules.wholeEnd(start, end, readAt),
         repaired: (path, bytes) => account.repaired(path, bytes),
         failed: (error) => account.warnOf(error),
+        backupFolder: rules.backupFolder,
         cannotSync: (path, error) => this.#sayCannotSync(path, error),
         settle: laneSettler(options.lane === false ? undefined : options.lane?.dir, rules.unit)
       },
       account.counters
     )
     const { path } = account
+    const folder = rules.backupFolder
     this.#upkeep = new Upkeep({
       disk,
       now,
@@ -130,15 +148,39 @@ export class SharedFileTarget implements Target {
       failed: (error) => account.warnOf(error),
       warn: (message) => account.warn('ERR_CLOCK', `${path}: ${message}`),
       isPaused: () => this.#isSyncFailing,
-      folder: dirname(path),
+      folder,
       grammar: rules.grammar,
       maxBackups: options.maxBackups,
       maxAgeMs: options.maxAge,
       maxTotalBytes: options.maxTotalBytes,
+      minFreeBytes: options.minFreeBytes,
       compress: options.compress,
       mode: options.mode,
-      shared: options.lock
+      shared: options.lock,
+      finisher: new Finisher({
+        ...options,
+        disk,
+        path,
+        folder,
+        command: options.onFinished,
+        waitMs: options.finishedWait,
+        compresses: options.compress !== false,
+        warn: (message) => account.warn('ERR_IO', message)
+      }),
+      finished: (to, bytes) => account.announce('finished', { path: to, bytes }),
+      removed: (from, bytes, reason) => account.announce('removed', { path: from, bytes, reason })
     })
+    const { minFreeBytes } = options
+    if (minFreeBytes > 0) {
+      this.#space = new FreeSpace({
+        disk,
+        path,
+        folder: dirname(path),
+        minFreeBytes,
+        removeBackups: () => this.#upkeep.request(),
+        isExhausted: () => this.#upkeep.isExhausted
+      })
+    }
     if (options.lock && !native.canLock && internals().saysNoSharing)
       account.warn('ERR_UNSUPPORTED', notShared(path))
   }
@@ -173,6 +215,8 @@ export class SharedFileTarget implements Target {
     try {
       this.turn(0, () => {
         if (this.#options.durability === 'disk') this.#refuseUnsyncable()
+        this.#rules.check?.()
+        if (this.#isStarting) this.#beginAnew()
       })
       this.#isInUse = true
     } catch (error) {
@@ -187,7 +231,7 @@ export class SharedFileTarget implements Target {
     if (journal === undefined || !journal.isUnsettled) return true
     return this.turn(waitMs, () => {
       // Entering has repaired the log, and thereby settled what an announcement in the lock file speaks of.
-      journal.settle(notedFiles(this.disk, this.path, this.#options.lock))
+      journal.settle(notedFiles(this.disk, this.path, this.#rules, this.#options.lock))
     })
   }
 
@@ -298,10 +342,20 @@ export class SharedFileTarget implements Target {
     const event = { from: this.#account.path, to, bytes }
     this.#account.counters.rotations++
     this.#account.announce('rotated', event)
+    if (this.#options.compress === false) this.#account.announce('finished', { path: to, bytes })
     if (isQuarantine) this.#upkeep.spare(basename(to))
     this.#upkeep.request()
     this.file.open()
     return event
+  }
+
+  /** Deals with a file from before the start, once; in a turn. */
+  #beginAnew(): void {
+    if (this.file.size > 0) {
+      if (this.#options.rotateOnStart) this.rotate()
+      else this.file.empty()
+    }
+    this.#isStarting = false
   }
 
   /** Appends whole records, rotating between them where the limit or the clock demands it. */
@@ -311,6 +365,8 @@ export class SharedFileTarget implements Target {
     const rules = this.#rules
     let at = 0
     try {
+      if (this.#isStarting) this.#beginAnew()
+      this.#space?.require(records.length)
       while (at < records.length) {
         rules.prepare()
         const end = rules.fitting(records, at)

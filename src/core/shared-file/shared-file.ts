@@ -39,6 +39,8 @@ export interface SharedFileHooks {
    */
   wholeEnd(start: number, end: number, read: ReadAt): number
   repaired(path: string, bytes: number): void
+  /** Where the file goes when it is renamed. */
+  readonly backupFolder: string
   /** Work in the background failed. */
   failed(error: unknown): void
   /** The file system has no fsync for this file or folder. */
@@ -210,6 +212,17 @@ export class SharedFile {
     throw new Error(`no free name for a backup of ${this.path}`)
   }
 
+  /** Removes everything from the file. */
+  empty(): void {
+    this.#disk.truncate(this.#current().fd, 0)
+    this.size = 0
+    this.clean = true
+    // What the state says of its end would be behind it.
+    this.#state.offset = 0
+    this.#state.length = 0
+    this.#confirm()
+  }
+
   /** Opens the path if it is not open; to be called after `renameAway` to go on in the same turn. */
   open(): void {
     if (this.#file === undefined) this.#look()
@@ -226,11 +239,13 @@ export class SharedFile {
     for (const result of results) if (result.status === 'rejected') throw result.reason
     this.#throwSyncFailure()
     if (!this.#folderChanged) return
-    this.#counters.syncs++
     // What is created while the sync runs is not covered by it.
     this.#folderChanged = false
     try {
-      await syncFolderAsync(this.#disk, dirname(this.path))
+      for (const folder of this.#folders()) {
+        this.#counters.syncs++
+        await syncFolderAsync(this.#disk, folder)
+      }
     } catch (error) {
       this.#folderSyncFailed(error)
     }
@@ -240,10 +255,12 @@ export class SharedFile {
     for (const file of this.#files()) this.#syncNow(file)
     this.#throwSyncFailure()
     if (!this.#folderChanged) return
-    this.#counters.syncs++
     this.#folderChanged = false
     try {
-      syncFolder(this.#disk, dirname(this.path))
+      for (const folder of this.#folders()) {
+        this.#counters.syncs++
+        syncFolder(this.#disk, folder)
+      }
     } catch (error) {
       this.#folderSyncFailed(error)
     }
@@ -467,6 +484,11 @@ export class SharedFile {
 
   #files(): OpenFile[] {
     return this.#file === undefined ? [...this.#retired] : [...this.#retired, this.#file]
+  }
+
+  /** A backup's new name must not be lost after its old one is. */
+  #folders(): Set<string> {
+    return new Set([this.#hooks.backupFolder, dirname(this.path)])
   }
 
   #throwSyncFailure(): void {

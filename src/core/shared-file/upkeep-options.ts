@@ -1,7 +1,21 @@
 // The options of what happens to backups; the same for every kind of file.
 import * as v from 'valibot'
-import { count, duration, oneOf, option, optionError, size } from '../../base/options.ts'
+import { count, duration, oneOf, option, optionalOption, optionError, size } from '../../base/options.ts'
 import { type Compression, canCompress } from './compress.ts'
+
+const COMMAND_RULE = 'must be a command: a text for the shell, or an array of a program and its arguments'
+const word = v.pipe(
+  v.string(COMMAND_RULE),
+  v.check((value) => value.trim().length > 0 && !value.includes('\0'), COMMAND_RULE)
+)
+const argument = v.pipe(
+  v.string(COMMAND_RULE),
+  v.check((value) => !value.includes('\0'), COMMAND_RULE)
+)
+const command = v.union(
+  [word, v.tupleWithRest([word], argument)],
+  COMMAND_RULE
+) as unknown as v.GenericSchema<string | readonly string[]>
 
 /** Less is never meant, but days or seconds where a number is milliseconds; it would remove each backup at once. */
 const MIN_AGE_MS = 1_000
@@ -31,6 +45,27 @@ export const upkeepOptions = {
     oneOf([false, 'gzip', 'brotli', 'zstd']),
     false,
     'Compress backups in the background. `zstd` needs Node 22.15 or newer.'
+  ),
+  onFinished: optionalOption(
+    'command',
+    command,
+    'Run for each backup in its final form, so after compression, once or more often: a text for the shell, or an array of a program and its arguments. The variable `LOGBOOM_FILE` holds its path, `LOGBOOM_LOG` that of the log. One that fails is run again.'
+  ),
+  finishedWait: option(
+    'duration',
+    duration,
+    '1h',
+    'How long a backup is kept for the command of `onFinished`, whatever the limits say.'
+  )
+}
+
+/** Of files whose writing can wait for room. */
+export const spaceOptions = {
+  minFreeBytes: option(
+    'size',
+    size,
+    0,
+    'Room that is to stay free on the file system: the oldest backups are removed for it, and when there are none left, nothing is written, and `overflow` decides. 0 for none.'
   )
 }
 
@@ -40,6 +75,13 @@ export interface ParsedUpkeepOptions {
   readonly maxAge: number
   readonly maxTotalBytes: number
   readonly compress: false | 'gzip' | 'brotli' | 'zstd'
+  readonly onFinished?: string | readonly string[] | undefined
+  /** In ms. */
+  readonly finishedWait: number
+}
+
+export interface ParsedSpaceOptions {
+  readonly minFreeBytes: number
 }
 
 /** Throws `ERR_OPTION` where this Node cannot compress as asked. */

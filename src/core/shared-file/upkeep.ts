@@ -6,6 +6,7 @@ import { systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
 import { syncFolderIfPossible } from '../../io/open-file.ts'
+import type { RemovalReason } from '../sink/contract.ts'
 import type { BackupFiles, BackupGrammar } from './backup-grammar.ts'
 import {
   type Compression,
@@ -14,6 +15,7 @@ import {
   isCompressedCopy,
   temporaryName
 } from './compress.ts'
+import type { Finisher } from './finisher.ts'
 
 /** Somebody else does upkeep at the moment. */
 const BUSY_RETRY_MS = 200
@@ -40,8 +42,15 @@ export interface UpkeepOptions {
   maxBackups: number
   maxAgeMs: number
   maxTotalBytes: number
+  /** Room that is to stay free on the file system. */
+  minFreeBytes: number
   compress: false | Compression
   mode: number
+  /** Runs the user's command for finished backups, and knows which wait for it. */
+  finisher: Finisher
+  /** A backup was compressed, and is in its final form. */
+  finished: (path: string, bytes: number) => void
+  removed: (path: string, bytes: number, reason: RemovalReason) => void
 }
 
 export class Upkeep {
@@ -55,11 +64,19 @@ export class Upkeep {
   readonly #spared = new Set<string>()
   #warnedOfClock = false
   #ageTimer: NodeJS.Timeout | undefined
+  #finishTimer: NodeJS.Timeout | undefined
+  #isExhausted = false
 
   constructor(options: UpkeepOptions) {
-    const { maxBackups, maxAgeMs, maxTotalBytes, compress } = options
+    const { maxBackups, maxAgeMs, maxTotalBytes, minFreeBytes, compress, finisher } = options
     this.#options = options
-    this.#needed = maxBackups > 0 || maxAgeMs > 0 || maxTotalBytes > 0 || compress !== false
+    const isLimited = maxBackups > 0 || maxAgeMs > 0 || maxTotalBytes > 0 || minFreeBytes > 0
+    this.#needed = isLimited || compress !== false || finisher.hasCommand
+  }
+
+  /** Less than `minFreeBytes` is free, and the last round found no backup that could be removed for it. */
+  get isExhausted(): boolean {
+    return this.#isExhausted
   }
 
   /** Does what an earlier process left undone or other options demand. */
@@ -86,6 +103,7 @@ export class Upkeep {
   /** Lets a round under way finish, within a limit. */
   async stop(): Promise<void> {
     clearInterval(this.#ageTimer)
+    clearTimeout(this.#finishTimer)
     this.#stopping = true
     if (this.#running === undefined) return
     const timer = setTimeout(() => this.#abort?.abort(), STOP_TIMEOUT_MS)
@@ -110,8 +128,13 @@ export class Upkeep {
         }
         this.#again = false
         const nowMs = now()
-        seen = await keepUp(disk, this.#options, nowMs, signal, this.#spared)
+        const round = await keepUp(disk, this.#options, nowMs, signal, this.#spared)
+        seen = round.names
+        this.#isExhausted = round.isExhausted
         this.#warnOfClock(seen, nowMs)
+        await this.#finish(signal, round.isHolding)
+        // One file that cannot be removed or compressed does not keep the others from it.
+        if (round.failures.length > 0) throw round.failures[0]
       } catch (error) {
         if (!signal.aborted) failed(error)
         return
@@ -122,11 +145,23 @@ export class Upkeep {
     }
   }
 
+  /** Runs the command of `onFinished` for those that wait for it. */
+  async #finish(signal: AbortSignal, isHolding: boolean): Promise<void> {
+    const { disk, folder, grammar, finisher } = this.#options
+    if (!finisher.hasCommand) return
+    const pauseMs = await finisher.run(grammar.group(await namesIn(disk, folder)), signal)
+    clearTimeout(this.#finishTimer)
+    if (pauseMs === 0 || (isHolding && finisher.hasRun)) this.#again = true
+    if (pauseMs !== undefined && pauseMs > 0 && !this.#stopping) {
+      this.#finishTimer = setTimeout(() => this.request(), pauseMs).unref()
+    }
+  }
+
   // Who rotated meanwhile found the lock busy, and if it ended since, nobody else would see to its backup.
   async #lookAgain(seen: Set<string>): Promise<void> {
     const { disk, folder, grammar, failed } = this.#options
     try {
-      const names = await disk.readdirAsync(folder)
+      const names = await namesIn(disk, folder)
       this.#again ||= names.some((name) => !seen.has(name) && grammar.compressionOf(name) === '')
     } catch (error) {
       failed(error)
@@ -146,66 +181,96 @@ export class Upkeep {
   }
 }
 
-/**
- * One round over the folder; the caller holds the upkeep lock. Resolves with the names that were there; rejects with
- * the first error of the disk.
- */
+export interface Round {
+  /** Those that were there. */
+  readonly names: Set<string>
+  /** Backups would have been removed if they did not wait for their command. */
+  readonly isHolding: boolean
+  readonly isExhausted: boolean
+  /** What could not be removed or compressed. */
+  readonly failures: readonly unknown[]
+}
+
+/** One round over the folder; the caller holds the upkeep lock. */
 export async function keepUp(
   disk: Disk,
   options: UpkeepOptions,
   nowMs: number,
   signal: AbortSignal,
   spared: ReadonlySet<string> = new Set()
-): Promise<Set<string>> {
-  const { folder, grammar, compress } = options
-  const names = await disk.readdirAsync(folder)
+): Promise<Round> {
+  const { folder, grammar, compress, finisher, finished } = options
+  const names = await namesIn(disk, folder)
   const backups = grammar.group(names)
-  const removed = expired(disk, options, backups, nowMs, spared)
+  finisher.begin()
+  const surplus = surplusOf(disk, options, backups, nowMs, spared)
   const failures: unknown[] = []
-  const surplus = [...names.filter((name) => isTemporary(grammar, name)), ...[...removed].flatMap(namesOf)]
-  for (const name of surplus) {
+  const tryToRemove = (name: string): boolean => {
     try {
       remove(disk, folder, name)
+      return true
     } catch (error) {
       failures.push(error)
+      return false
     }
   }
+  for (const name of names.filter((each) => isTemporary(grammar, each))) tryToRemove(name)
+  for (const [backup, reason] of surplus.removed) {
+    const path = join(folder, backup.name)
+    const bytes = sizeOf(disk, path)
+    const isGone = backup.names.map(tryToRemove).every(Boolean)
+    if (isGone) options.removed(path, bytes, reason)
+  }
   for (const backup of compress === false ? [] : backups) {
-    if (removed.has(backup) || backup.compression !== '') continue
+    if (surplus.removed.has(backup) || backup.compression !== '') continue
     try {
-      await compressOne(disk, options, compress as Compression, backup, signal)
+      const path = await compressOne(disk, options, compress as Compression, backup, signal)
+      if (path !== undefined) finished(path, sizeOf(disk, path))
     } catch (error) {
       signal.throwIfAborted()
       failures.push(error)
     }
   }
-  // One file that cannot be removed or compressed does not keep the others from it.
-  if (failures.length > 0) throw failures[0]
-  return new Set(names)
+  const { isHolding, isExhausted } = surplus
+  return { names: new Set(names), isHolding, isExhausted, failures }
 }
 
-function namesOf({ names }: BackupFiles): readonly string[] {
-  return names
+/** None in a folder that is made with the first backup. */
+async function namesIn(disk: Disk, folder: string): Promise<string[]> {
+  try {
+    return await disk.readdirAsync(folder)
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return []
+    throw error
+  }
 }
 
+function sizeOf(disk: Disk, path: string): number {
+  return disk.lstat(path)?.size ?? 0
+}
+
+/** Resolves with the path of the compressed backup. */
 async function compressOne(
   disk: Disk,
   { folder, grammar, mode }: UpkeepOptions,
   method: Compression,
   backup: BackupFiles,
   signal: AbortSignal
-): Promise<void> {
+): Promise<string | undefined> {
   const source = join(folder, backup.name)
+  let target: string
   if (backup.names.length === 1) {
-    const target = grammar.compressedName(backup.name, compressionSuffix[method])
-    await compressBackup(disk, source, join(folder, target), method, mode, signal)
+    target = join(folder, grammar.compressedName(backup.name, compressionSuffix[method]))
+    await compressBackup(disk, source, target, method, mode, signal)
     syncFolderIfPossible(disk, folder)
-  } else if (!(await isCompressedCopy(disk, source, join(folder, backup.names[1]), signal))) {
+  } else {
+    target = join(folder, backup.names[1])
     // Not what a crash of ours leaves; perhaps another program is compressing it at this moment.
-    return
+    if (!(await isCompressedCopy(disk, source, target, signal))) return undefined
   }
   failpoint('remove')
   remove(disk, folder, backup.name)
+  return target
 }
 
 function isTemporary(grammar: BackupGrammar, name: string): boolean {
@@ -219,37 +284,64 @@ function isAhead({ stamp }: BackupFiles, nowMs: number): boolean {
   return stamp !== undefined && stamp * 1000 > nowMs + CLOCK_TOLERANCE_MS
 }
 
-/** The backups to remove: all beyond the newest `maxBackups`, too old, or beyond `maxTotalBytes`. */
-function expired(
+interface Surplus {
+  readonly removed: Map<BackupFiles, RemovalReason>
+  readonly isHolding: boolean
+  readonly isExhausted: boolean
+}
+
+/**
+ * The backups to remove: all beyond the newest `maxBackups`, too old, beyond `maxTotalBytes`, unless they wait for their
+ * command; and as many of the oldest as it takes to have `minFreeBytes` free, whether they wait or not.
+ */
+function surplusOf(
   disk: Disk,
   options: UpkeepOptions,
   backups: readonly BackupFiles[],
   nowMs: number,
   spared: ReadonlySet<string>
-): Set<BackupFiles> {
-  const { folder, maxBackups, maxAgeMs, maxTotalBytes } = options
-  const removed = new Set<BackupFiles>()
+): Surplus {
+  const { folder, maxBackups, maxAgeMs, maxTotalBytes, minFreeBytes, finisher } = options
+  const removed = new Map<BackupFiles, RemovalReason>()
+  const isSpared = (backup: BackupFiles): boolean => backup.names.some((name) => spared.has(name))
+  const bytesOf = ({ names }: BackupFiles): number =>
+    names.reduce((sum, name) => sum + sizeOf(disk, join(folder, name)), 0)
+  let isHolding = false
   let totalBytes = 0
   let rank = 0
   for (const backup of backups.toReversed()) {
     const isTooOld = maxAgeMs > 0 && madeAtMs(disk, folder, backup, nowMs) < nowMs - maxAgeMs
-    let isBeyond = false
-    if (!backup.names.some((name) => spared.has(name))) {
-      if (maxTotalBytes > 0) {
-        for (const name of backup.names) totalBytes += disk.lstat(join(folder, name))?.size ?? 0
-      }
-      isBeyond = (maxBackups > 0 && rank >= maxBackups) || (maxTotalBytes > 0 && totalBytes > maxTotalBytes)
+    let reason: RemovalReason | undefined = isTooOld ? 'maxAge' : undefined
+    if (!isSpared(backup)) {
+      if (maxTotalBytes > 0) totalBytes += bytesOf(backup)
+      if (maxTotalBytes > 0 && totalBytes > maxTotalBytes) reason = 'maxTotalBytes'
+      if (maxBackups > 0 && rank >= maxBackups) reason = 'maxBackups'
       rank++
     }
-    if (isTooOld || isBeyond) removed.add(backup)
+    if (reason === undefined) continue
+    if (finisher.holds(backup, stampMs(backup, nowMs), nowMs)) isHolding = true
+    else removed.set(backup, reason)
   }
-  return removed
+  if (minFreeBytes === 0) return { removed, isHolding, isExhausted: false }
+  // Not looked at again after each removal: some file systems free later what was removed.
+  let freeBytes = disk.freeBytes(folder)
+  for (const backup of removed.keys()) freeBytes += bytesOf(backup)
+  for (const backup of backups) {
+    if (freeBytes >= minFreeBytes) break
+    if (removed.has(backup) || isSpared(backup)) continue
+    freeBytes += bytesOf(backup)
+    removed.set(backup, 'minFreeBytes')
+  }
+  return { removed, isHolding, isExhausted: freeBytes < minFreeBytes }
+}
+
+function stampMs(backup: BackupFiles, nowMs: number): number | undefined {
+  return backup.stamp === undefined || isAhead(backup, nowMs) ? undefined : backup.stamp * 1000
 }
 
 /** By its name, or by its last change where the name says nothing or was given by a clock that was ahead. */
 function madeAtMs(disk: Disk, folder: string, backup: BackupFiles, nowMs: number): number {
-  if (backup.stamp !== undefined && !isAhead(backup, nowMs)) return backup.stamp * 1000
-  return disk.lstat(join(folder, backup.name))?.mtimeMs ?? nowMs
+  return stampMs(backup, nowMs) ?? disk.lstat(join(folder, backup.name))?.mtimeMs ?? nowMs
 }
 
 function remove(disk: Disk, folder: string, name: string): void {

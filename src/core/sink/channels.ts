@@ -4,6 +4,8 @@ import { channel } from 'node:diagnostics_channel'
 /** The events that have a channel, `logboom:rotated` and so on. `failed`: nothing is written any more. */
 export const channelNames = [
   'rotated',
+  'finished',
+  'removed',
   'warning',
   'degraded',
   'recovered',

@@ -66,6 +66,22 @@ export interface RotatedEvent {
   bytes: number
 }
 
+/** The option that asked for the removal of a backup. */
+export type RemovalReason = 'maxBackups' | 'maxAge' | 'maxTotalBytes' | 'minFreeBytes'
+
+export interface FinishedEvent {
+  /** A backup in its final form: compressed, if it is to be. */
+  path: string
+  bytes: number
+}
+
+export interface RemovedEvent {
+  /** A backup that is gone. */
+  path: string
+  bytes: number
+  reason: RemovalReason
+}
+
 export interface WarningEvent {
   code: string
   message: string
@@ -94,6 +110,8 @@ export interface RecoveredLaneEvent {
 
 export interface SinkEvents {
   rotated: [RotatedEvent]
+  finished: [FinishedEvent]
+  removed: [RemovedEvent]
   warning: [WarningEvent]
   degraded: [WarningEvent]
   recovered: []
@@ -106,6 +124,8 @@ export interface SinkEvents {
 /** Names of the events that a transport forwards from its worker to the application. */
 export const forwardedEvents = [
   'rotated',
+  'finished',
+  'removed',
   'warning',
   'degraded',
   'recovered',

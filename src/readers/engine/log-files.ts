@@ -2,7 +2,9 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { backupBase, groupBackups } from '../../formats/backup-name.ts'
+import { backupsNoteName } from '../../formats/backups-note.ts'
 import type { BackupNames, LogFile } from '../reader.ts'
+import { backupsInWays, notedWays } from './backup-ways.ts'
 import { compressionOf } from './decompress.ts'
 import { isMissing, readError } from './open-file.ts'
 
@@ -56,8 +58,13 @@ export async function namesIn(folder: string): Promise<readonly string[]> {
 export const findRotatedFiles: FindLogFiles = async (path) => {
   const name = basename(path)
   if (isFinishedName(name)) return { finished: [{ key: path, paths: [path] }], live: undefined }
-  const backups = groupBackups(name, await namesIn(dirname(path)))
-  const finished = backups.map((backup) => {
+  const names = await namesIn(dirname(path))
+  const ways = names.includes(backupsNoteName(name)) ? await notedWays(path) : []
+  if (ways.length > 0) {
+    const placed = await backupsInWays(path, names, ways)
+    return { finished: placed.map((each) => finishedIn(each.folder, each.plain, each.names)), live: path }
+  }
+  const finished = groupBackups(name, names).map((backup) => {
     const plain = backup.compression === '' ? backup.name : backup.name.replace(/\.[a-z]+$/, '')
     return finishedBackup(path, plain, backup.names)
   })
@@ -66,8 +73,12 @@ export const findRotatedFiles: FindLogFiles = async (path) => {
 
 /** A backup of the log at `path` whose name without compression is `plain`; `found` are its files, the best first. */
 export function finishedBackup(path: string, plain: string, found: readonly string[]): FinishedFile {
+  return finishedIn(dirname(path), plain, found)
+}
+
+function finishedIn(folder: string, plain: string, found: readonly string[]): FinishedFile {
   const names = new Set([...found, plain, `${plain}.gz`, `${plain}.br`, `${plain}.zst`])
-  return { key: plain, paths: [...names].map((each) => join(dirname(path), each)) }
+  return { key: plain, paths: [...names].map((each) => join(folder, each)) }
 }
 
 /** How the backups of a log are named that is rotated by rename. */

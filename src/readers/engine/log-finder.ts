@@ -1,8 +1,11 @@
 // Which files of a folder are logs, which are backups of which, and what format they are in.
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { LogboomError } from '../../base/errors.ts'
+import { backupsNoteName } from '../../formats/backups-note.ts'
 import type { Note, Probe, Reader } from '../reader.ts'
 import { readers } from '../registry.ts'
+import { notedBackups } from './backup-ways.ts'
+import { findRotatedFiles } from './log-files.ts'
 import { endsOf, entriesIn, holdsMark } from './probe.ts'
 
 /** Of how many backups, from the newest on, the first bytes are looked at when the live file does not tell. */
@@ -42,8 +45,10 @@ export class LogFinder {
 
   /** The names of the logs, that is, of all files that are no backup of another one. */
   async names(): Promise<string[]> {
-    const all = (await this.#files()).filter((name) => !isHidden(name))
-    const bases = new Set<string>()
+    const files = await this.#files()
+    const noted = await notedBackups(this.#folder, files)
+    const all = files.filter((name) => !isHidden(name) && !noted.has(join(this.#folder, name)))
+    const bases = new Set<string>([...noted.values()].map((log) => basename(log)))
     /** Log → what would be its backups, if it has the format that names them so. */
     const doubtful = new Map<string, string[]>()
     for (const name of all) {
@@ -88,6 +93,11 @@ export class LogFinder {
       const head = heads.find(({ length }) => length > 0)
       if (head !== undefined && (reader === this.#wanted || reader.detect({ ...probe, head })))
         return { log: { path, reader }, isEmpty: false, notes: [] }
+    }
+    if (names.includes(backupsNoteName(name))) {
+      // In a way of their own are backups of text only.
+      const { finished } = await findRotatedFiles(path)
+      isBackedUp ||= finished.length > 0
     }
     if (isMissing && !isBackedUp) return undefined
     return { log: { path, reader: this.#wanted ?? detectReader(probe) }, isEmpty: true, notes: [] }

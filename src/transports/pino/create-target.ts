@@ -2,16 +2,22 @@
 
 import { optionError } from '../../base/options.ts'
 import type { SinkKind } from '../../core/sink/sink-kind.ts'
+import { createPrettyLines, type PrettyLines } from '../pretty-lines.ts'
 import { SinkStream } from '../sink-stream.ts'
+import { type PinoOptions, splitPinoOptions } from './pino-options.ts'
 
-export type PinoTarget<Options> = (options: Options) => SinkStream
+export interface PinoTarget<Options> {
+  (options: Options & { format?: 'json' }): SinkStream
+  /** A promise only where something has to be loaded for the format. */
+  (options: Options & PinoOptions): SinkStream | Promise<SinkStream>
+}
 
 export function createTarget<K extends SinkKind>({
   kind,
   check,
   create
 }: K): PinoTarget<Parameters<K['create']>[0]> {
-  return (input) => {
+  const target = (input: unknown): SinkStream | Promise<SinkStream> => {
     // pino adds these to the options of a single target, and only there is the return value of write honoured.
     const { $context, pinoWillSendConfig, ...options } = (input ?? {}) as Record<string, unknown>
     for (const name of ['flushOnSignal', 'reopenOnSignal']) {
@@ -21,6 +27,10 @@ export function createTarget<K extends SinkKind>({
         throw optionError(kind, name, rule, options[name])
       }
     }
-    return new SinkStream(create(options as never), $context !== undefined, check(options))
+    const { own, sinkOptions } = splitPinoOptions(kind, options)
+    const open = (shape?: PrettyLines): SinkStream =>
+      new SinkStream(create(sinkOptions as never), $context !== undefined, check(sinkOptions), shape)
+    return own.format === 'pretty' ? createPrettyLines().then(open) : open()
   }
+  return target as PinoTarget<Parameters<K['create']>[0]>
 }

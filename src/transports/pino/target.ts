@@ -1,6 +1,7 @@
 // A typed way to write pino's transport options.
-import { cloneableOptions } from '../../base/options.ts'
+import { cloneableOptions, requireObject } from '../../base/options.ts'
 import { type Kind, type KindOptions, sinks } from '../../core/registry.ts'
+import { type PinoOptions, splitPinoOptions } from './pino-options.ts'
 
 /**
  * `{ target, options }` for pino's `transport`, with the options checked by the compiler and
@@ -9,8 +10,9 @@ import { type Kind, type KindOptions, sinks } from '../../core/registry.ts'
  */
 export function target<K extends Kind>(
   kind: K,
-  options: KindOptions[K]
-): { target: string; options: KindOptions[K] } {
-  sinks[kind].check(options)
+  options: KindOptions[K] & PinoOptions
+): { target: string; options: KindOptions[K] & PinoOptions } {
+  requireObject(kind, options)
+  sinks[kind].check(splitPinoOptions(kind, options).sinkOptions)
   return { target: `logboom/${kind}`, options: cloneableOptions(options) }
 }

@@ -5,6 +5,7 @@ import { LaneFolder } from '../../core/lane/lane-folder.ts'
 import type { Ring } from '../../core/lane/ring.ts'
 import type { Dropped } from '../../core/queue/byte-queue.ts'
 import { sinks } from '../../core/registry.ts'
+import { resumed } from '../../core/shared-file/start-options.ts'
 import { forwardedEvents } from '../../core/sink/contract.ts'
 import { sum } from '../../core/sink/intake.ts'
 import { type GivenLane, withInternals } from '../../core/sink/internals.ts'
@@ -42,6 +43,8 @@ export class Output {
   #chain: RingReader | undefined
   #ringsSeen = 0
   #sink: InternalSink | undefined
+  /** It was open before. */
+  #hasOpened = false
   /** Why the sink refuses to open, which will not pass. */
   #refusal: PlainError | undefined
   /** The last flush that was begun, and whether it is under way. */
@@ -155,7 +158,9 @@ export class Output {
   }
 
   #openSink(): void {
-    const { id, kind, options, ring, lane, unit } = this.#open
+    const { id, kind, ring, lane, unit } = this.#open
+    const options = this.#hasOpened ? resumed(this.#open.options) : this.#open.options
+    this.#hasOpened = true
     try {
       const given: GivenLane = { ring: this.#ring, id: lane, survives: ring.backing === 'mapped', unit }
       const sink: InternalSink = withInternals({ lane: given }, () => sinks[kind].create(options as never))

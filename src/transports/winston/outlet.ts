@@ -4,6 +4,7 @@
 import assert from 'node:assert'
 import { EventEmitter } from 'node:events'
 import { LogboomError } from '../../base/errors.ts'
+import { resumed } from '../../core/shared-file/start-options.ts'
 import { addExitHandler, removeExitHandler } from '../../core/sink/at-exit.ts'
 import {
   createCounters,
@@ -43,6 +44,8 @@ export class Outlet extends EventEmitter {
   /** What came while one worker was ending and the next was wanted. */
   #held: string[] = []
   #heldLength = 0
+  /** There was a worker before. */
+  #hasStarted = false
   /** Writing fails at the moment. */
   #isDegraded = false
   readonly #atExit = { exitNow: (): void => this.#writeHeld() }
@@ -150,6 +153,8 @@ export class Outlet extends EventEmitter {
 
   #start(): void {
     const { lazy, ...options } = this.#options
+    if (this.#hasStarted) options.sinkOptions = resumed(options.sinkOptions)
+    this.#hasStarted = true
     const link = new WorkerLink(options)
     this.#link = link
     this.#isDegraded = false

@@ -207,6 +207,7 @@ test.runIf(native.canLock)(
 const hooks = {
   wholeEnd: () => expect.unreachable('nothing to repair here'),
   repaired: () => {},
+  backupFolder: '.',
   failed: () => {},
   cannotSync: () => {},
   settle: () => {}

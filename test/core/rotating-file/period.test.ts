@@ -66,6 +66,26 @@ describe('boundaries of time rotation', () => {
     ])
   })
 
+  it('are first days of months and years, at local midnight, however long they are', () => {
+    expect(boundaries('monthly', 'UTC', '2028-01-31T12:00:00Z', 4)).toEqual([
+      '2028-01-01T00:00:00.000Z',
+      '2028-02-01T00:00:00.000Z',
+      '2028-03-01T00:00:00.000Z',
+      '2028-04-01T00:00:00.000Z'
+    ])
+    // Berlin is two hours ahead in summer, one in winter.
+    expect(boundaries('monthly', 'Europe/Berlin', '2026-10-31T22:59:59Z', 2)).toEqual([
+      '2026-09-30T22:00:00.000Z',
+      '2026-10-31T23:00:00.000Z'
+    ])
+    expect(boundaries('yearly', 'America/New_York', '2027-01-01T04:59:59Z', 3)).toEqual([
+      '2026-01-01T05:00:00.000Z',
+      '2027-01-01T05:00:00.000Z',
+      '2028-01-01T05:00:00.000Z'
+    ])
+    expect(boundaries('yearly', 'UTC', '1969-12-31T23:00:00Z', 2)[0]).toBe('1969-01-01T00:00:00.000Z')
+  })
+
   it('count shorter spans from local midnight, and longer ones in whole days', () => {
     expect(boundaries(6 * 3_600_000, 'Asia/Kathmandu', '2026-11-20T12:00:00Z', 2)).toEqual([
       '2026-11-20T06:15:00.000Z',
@@ -86,6 +106,8 @@ describe('boundaries of time rotation', () => {
       'hourly',
       'daily',
       'weekly',
+      'monthly',
+      'yearly',
       900_000,
       6 * 3_600_000,
       36 * 3_600_000

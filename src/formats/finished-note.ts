@@ -1,0 +1,38 @@
+// Which backups of a log the command of `onFinished` has dealt with: `.<name>.finished` beside the log, replaced as a whole
+// by a rename, so that it is never half written.
+//
+//   line 1   `logboom finished 1 <ms>`: so long a backup is kept for its command, whatever the limits of backups say
+//   then     a name in each line, as JSON text: a backup, without the suffix of its compression
+
+export interface FinishedNote {
+  readonly waitMs: number
+  readonly done: ReadonlySet<string>
+}
+
+const HEAD = /^logboom finished 1 (\d{1,15})$/
+
+export function finishedNoteName(base: string): string {
+  return `.${base}.finished`
+}
+
+export function encodeFinishedNote({ waitMs, done }: FinishedNote): string {
+  const names = [...done].sort().map((name) => JSON.stringify(name))
+  return `${[`logboom finished 1 ${Math.floor(waitMs)}`, ...names].join('\n')}\n`
+}
+
+/** Undefined if `text` is no such note; names that cannot be read are left out, so that their command runs again. */
+export function decodeFinishedNote(text: string): FinishedNote | undefined {
+  const [head, ...lines] = text.split('\n')
+  const match = HEAD.exec(head)
+  if (match === null) return undefined
+  const done = new Set<string>()
+  for (const line of lines) {
+    try {
+      const name: unknown = JSON.parse(line)
+      if (typeof name === 'string') done.add(name)
+    } catch {
+      // Not a line of ours.
+    }
+  }
+  return { waitMs: Number(match[1]), done }
+}
