@@ -43,11 +43,9 @@ export function safeguardTable(root) {
     const first = outcome.first.replaceAll('|', '\\|').replace(/^test\//, '')
     return `| ${what} | \`${name}\` | ${outcome.passed} tests pass | ${first} |`
   })
-  return [
-    '| safeguard | | with it | without it, the first that fails |',
-    '|---|---|---|---|',
-    ...rows
-  ].join('\n')
+  return ['| safeguard | | with it | without it, the first that fails |', '|---|---|---|---|', ...rows].join(
+    '\n'
+  )
 }
 
 /** host × scenario: what others keep */
