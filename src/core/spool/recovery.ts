@@ -14,6 +14,7 @@ import {
   type TempName
 } from '../../formats/spool.ts'
 import type { Disk, FileStat } from '../../io/disk.ts'
+import { closeQuietly } from '../../io/quietly.ts'
 import { read, run, type Steps } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
 import { type DeadManifest, SpoolManifest } from './manifest.ts'
@@ -66,9 +67,14 @@ async function settle(host: RecoveryHost, dead: DeadManifest): Promise<void> {
   try {
     const places: [number, string][] = [[PLACE_TEMP, temp]]
     if (!isSameFolder(disk, temp, target)) places.push([PLACE_TARGET, target])
+    const superseded = header === undefined ? new Set<number>() : await findSuperseded(disk, dead, places)
     for (const [place, folder] of places) {
       for (const name of disk.readdir(folder)) {
         if (parseTempName(name)?.instance !== manifest.instance) continue
+        if (superseded.has(parseTempName(name)!.file)) {
+          disk.unlink(join(folder, name))
+          continue
+        }
         if (header === undefined)
           setAside(host, join(folder, name), `the manifest ${manifest.instance} is damaged`)
         else await settleFile(host, folders, dead, join(folder, name), name, place)
@@ -79,6 +85,40 @@ async function settle(host: RecoveryHost, dead: DeadManifest): Promise<void> {
     if (done) manifest.remove()
     else manifest.leave()
   }
+}
+
+/**
+ * The numbers of files whose records were copied to a new one, which is there and whole, when their process died before it
+ * could remove them: the two slots of the worker then speak of one each. Where the new file is not whole, the old one
+ * counts; and where it is gone, nobody knows whether it was published or lost with its name.
+ */
+async function findSuperseded(
+  disk: Disk,
+  dead: DeadManifest,
+  places: readonly [number, string][]
+): Promise<Set<number>> {
+  const superseded = new Set<number>()
+  for (const slots of dead.slots) {
+    const [newest, ...older] = slots.toSorted((a, b) => b.generation - a.generation)
+    if (!older.some(({ file }) => file !== newest.file)) continue
+    const folder = places.find(([place]) => place === newest.place)?.[1]
+    if (folder === undefined) continue
+    const name = disk.readdir(folder).find((each) => {
+      const parsed = parseTempName(each)
+      return parsed?.instance === dead.manifest.instance && parsed.file === newest.file
+    })
+    const path = name === undefined ? undefined : join(folder, name)
+    const stat = path === undefined ? undefined : disk.lstat(path)
+    if (path === undefined || stat === undefined || tempRefusal(stat) !== undefined) continue
+    const fd = openForWriting(disk, path)
+    try {
+      const isWhole = await run(disk, matches(fd, newest, stat.size), () => true)
+      if (isWhole) for (const { file } of older) if (file !== newest.file) superseded.add(file)
+    } finally {
+      closeQuietly(disk, fd)
+    }
+  }
+  return superseded
 }
 
 async function settleFile(
