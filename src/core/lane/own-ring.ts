@@ -50,6 +50,15 @@ export class OwnRing {
     return this.#isGone
   }
 
+  /** Whether its file is where others look for it. */
+  get isInPlace(): boolean {
+    try {
+      return this.folder.disk.exists(this.ring.path)
+    } catch {
+      return false
+    }
+  }
+
   /** Removes it from its folder, if nothing is left in it. */
   exit(): void {
     if (!this.#isGone && this.ring.drained === this.ring.written) this.remove()

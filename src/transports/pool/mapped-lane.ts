@@ -9,7 +9,6 @@ import { type CountRecords, countUnreleased, type OutputRing } from './output-ri
 import type { RecordUnit, RingHandle } from './protocol.ts'
 
 export class MappedLane implements OutputRing {
-  readonly survives = true
   readonly id: LaneId
   readonly #own: OwnRing
   readonly #ring: MappedRing
@@ -19,6 +18,11 @@ export class MappedLane implements OutputRing {
     this.#own = new OwnRing(options, { ...subject, unit })
     this.#ring = this.#own.ring
     this.id = this.#own.id
+  }
+
+  /** Not if somebody has removed its file. */
+  get survives(): boolean {
+    return this.#own.isInPlace
   }
 
   get written(): number {
