@@ -1,6 +1,7 @@
 // The ring of an output in a mapped file: what was logged outlives the process, and whoever opens the log next writes it.
 import type { MappedRing } from '../../core/lane/mapped-ring.ts'
 import { OwnRing } from '../../core/lane/own-ring.ts'
+import { sweepLanesOnce } from '../../core/lane/sweep.ts'
 import type { Dropped } from '../../core/queue/byte-queue.ts'
 import type { LaneOptions } from '../../core/sink/common-options.ts'
 import type { LaneId } from '../../formats/lock-file.ts'
@@ -15,7 +16,7 @@ export class MappedLane implements OutputRing {
 
   /** Throws `ERR_UNSUPPORTED`, `ERR_OWNER`, `ERR_SYMLINK`, `ERR_NOT_FILE` or `ERR_IO` where there can be none. */
   constructor(options: LaneOptions, subject: LogSubject, unit: RecordUnit) {
-    this.#own = new OwnRing(options, { ...subject, unit })
+    this.#own = new OwnRing(options, { ...subject, unit }, sweepLanesOnce)
     this.#ring = this.#own.ring
     this.id = this.#own.id
   }
