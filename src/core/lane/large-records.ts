@@ -1,10 +1,12 @@
 // Records larger than half a ring: each in a file of its own, which a small record in the ring names.
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { systemCode } from '../../base/errors.ts'
 import type { LargeReference } from '../../formats/lane.ts'
 import { largeName } from '../../formats/lane-names.ts'
 import type { Disk } from '../../io/disk.ts'
+import { makeFolders } from '../../io/open-file.ts'
 import { closeQuietly, removeQuietly } from '../../io/quietly.ts'
 import { native } from '../../native/index.ts'
 
@@ -39,7 +41,7 @@ export class LargeFiles implements LargeRecords {
     const path = largeName(this.#ringPath, number)
     let fd: number | undefined
     try {
-      fd = this.#disk.open(path, NEW_FILE, 0o600)
+      fd = this.#create(path)
       return { number, crc: writeAll(this.#disk, fd, record), length: record.length }
     } catch {
       // Whatever it was may pass, and until then the record waits where it came from.
@@ -48,6 +50,17 @@ export class LargeFiles implements LargeRecords {
     } finally {
       if (fd !== undefined) closeQuietly(this.#disk, fd)
     }
+  }
+
+  #create(path: string): number {
+    try {
+      return this.#disk.open(path, NEW_FILE, 0o600)
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error
+    }
+    // Somebody has removed the folder; the ring lives on in memory, and the record has to get through it.
+    makeFolders(this.#disk, dirname(path), 0o700)
+    return this.#disk.open(path, NEW_FILE, 0o600)
   }
 
   sent(): void {}

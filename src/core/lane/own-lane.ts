@@ -6,6 +6,7 @@ import { LaneSource } from './lane-source.ts'
 import { OwnRing } from './own-ring.ts'
 import type { RingSubject } from './owner.ts'
 import { addSource, removeSource } from './settle.ts'
+import { sweepLanes } from './sweep.ts'
 
 export class OwnLane {
   readonly source: LaneSource
@@ -15,7 +16,7 @@ export class OwnLane {
 
   /** Throws `ERR_UNSUPPORTED`, `ERR_OWNER`, `ERR_SYMLINK`, `ERR_NOT_FILE` or `ERR_IO` where there can be none. */
   constructor(options: LaneOptions, subject: RingSubject, format: LaneFormat) {
-    this.#ring = new OwnRing(options, { ...subject, unit: format.unit })
+    this.#ring = new OwnRing(options, { ...subject, unit: format.unit }, sweepLanes)
     this.id = this.#ring.id
     this.source = new LaneSource(this.#ring.ring, format, this.id)
     addSource(this.source)

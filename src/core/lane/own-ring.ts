@@ -11,7 +11,6 @@ import { LaneFolder } from './lane-folder.ts'
 import { plainOptions } from './lane-format.ts'
 import type { MappedRing } from './mapped-ring.ts'
 import { LaneOwner, type RingSubject } from './owner.ts'
-import { sweepLanes } from './sweep.ts'
 
 export class OwnRing {
   readonly ring: MappedRing
@@ -20,11 +19,11 @@ export class OwnRing {
   #isGone = false
 
   /** Throws `ERR_UNSUPPORTED`, `ERR_OWNER`, `ERR_SYMLINK`, `ERR_NOT_FILE` or `ERR_IO` where there can be none. */
-  constructor({ dir, maxBytes }: LaneOptions, subject: RingSubject) {
+  constructor({ dir, maxBytes }: LaneOptions, subject: RingSubject, sweep: (folder: LaneFolder) => void) {
     this.#owner = LaneOwner.ofThread(LaneFolder.open(realDisk, dir))
     try {
-      // The dead leave as much as the memory has room for, so that has to be before the first one is made.
-      if (this.#owner.isNew) sweepLanes(this.#owner.folder)
+      // The dead leave as much as the memory has room for, so that has to be before one is made.
+      sweep(this.#owner.folder)
       const capacityBytes =
         maxBytes === undefined ? undefined : Math.floor(maxBytes / CAPACITY_STEP_BYTES) * CAPACITY_STEP_BYTES
       const about = { ...subject, options: plainOptions(subject.options) }
@@ -48,6 +47,15 @@ export class OwnRing {
   /** Whether it was removed or left. */
   get isGone(): boolean {
     return this.#isGone
+  }
+
+  /** Whether its file is where others look for it. */
+  get isInPlace(): boolean {
+    try {
+      return this.folder.disk.exists(this.ring.path)
+    } catch {
+      return false
+    }
   }
 
   /** Removes it from its folder, if nothing is left in it. */

@@ -92,11 +92,6 @@ export class LaneOwner {
     this.#file = file
   }
 
-  /** Whether it has made no ring yet. */
-  get isNew(): boolean {
-    return this.#rings === 0
-  }
-
   /** Whether its file is where others look for it. */
   get isInPlace(): boolean {
     const { disk } = this.folder

@@ -21,6 +21,15 @@ export function sweepLanes(folder: LaneFolder): void {
   }
 }
 
+const swept = new Set<string>()
+
+/** The same, once in a thread: for outputs that come and go, as much that has to stay may have to be looked at. */
+export function sweepLanesOnce(folder: LaneFolder): void {
+  if (swept.has(folder.path)) return
+  swept.add(folder.path)
+  sweepLanes(folder)
+}
+
 function sweepRings(owner: LaneOwner, rings: readonly RingName[]): void {
   const { folder } = owner
   try {

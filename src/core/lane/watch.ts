@@ -1,9 +1,8 @@
 // Looks again and again whether owners of lanes have died: one timer, and one look at each folder, for all sinks of a
 // thread. Nothing tells of a death, so it is looked often while others have rings of a log; who is alone with his waits
 // for the folder to tell of new ones, and an idle process is not woken.
-import { basename } from 'node:path'
 import { monotonicMs } from '../../base/clock.ts'
-import { parseRingName, type RingName } from '../../formats/lane-names.ts'
+import type { RingName } from '../../formats/lane-names.ts'
 import { realDisk } from '../../io/disk.ts'
 import { watchFolder } from '../../io/watch-folder.ts'
 import { LaneFolder } from './lane-folder.ts'
@@ -12,8 +11,6 @@ import { LaneFolder } from './lane-folder.ts'
 const INTERVAL_MS = 2_000
 /** While nobody else has: folders that are made later are found by nothing else. */
 const ALONE_INTERVAL_MS = 60_000
-/** Rings that are made one after the other are looked at together. */
-const GATHER_MS = 50
 
 /** The rings in a folder at one moment. */
 export interface FoundRings {
@@ -108,16 +105,12 @@ function followFolder(path: string): boolean {
   const known = folders.get(path)
   if (known !== undefined && known.ino === ino) return true
   leaveFolder(path)
-  const own = basename(path)
-  const changed = (name: string | undefined): void => {
-    // A folder also tells, under its own name, that it was removed.
-    if (name === undefined || name === own || parseRingName(name) !== undefined) lookWithin(GATHER_MS)
-  }
-  const lost = (): void => {
-    folders.delete(path)
+  const changed = (): void => {
+    // Where much happens nobody is to be woken for all of it, and what is new has an owner who has just begun.
+    leaveFolder(path)
     lookWithin(INTERVAL_MS)
   }
-  const end = watchFolder(path, changed, lost)
+  const end = watchFolder(path, changed)
   if (end !== undefined) folders.set(path, { ino, end })
   // What came since it was looked at was told by nobody.
   return false

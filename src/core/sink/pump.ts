@@ -27,6 +27,8 @@ import { Trouble } from './trouble.ts'
 const MAX_BATCH_BYTES = 4 * 1024 * 1024
 /** So many queued bytes are written at once, without waiting for `flushInterval`. */
 const WRITE_NOW_BYTES = 256 * 1024
+/** So many of what another thread puts into the queue, which is bounded by the queue as well. */
+const PULL_BYTES = 512 * 1024
 /** So many, and the caller is asked to wait: the high-water mark of `write`. */
 const HIGH_WATER_BYTES = 4 * 1024 * 1024
 /** A busy lock is tried again after so many more. */
@@ -171,8 +173,8 @@ export class Pump {
   /** Another thread has put records into the queue: writes them, at the latest after `flushInterval`. */
   pull(): void {
     if (this.#life.isOver) return
-    const isLittle = this.#queue.hasLines && this.#queue.queuedBytes < this.#writeNowBytes
-    if (isLittle) this.#schedule()
+    const enoughBytes = Math.min(PULL_BYTES, this.#queue.mostHeldBytes ?? this.#writeNowBytes)
+    if (this.#queue.hasLines && this.#queue.queuedBytes < enoughBytes) this.#schedule()
     else if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
   }
 

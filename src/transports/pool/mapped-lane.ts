@@ -1,6 +1,7 @@
 // The ring of an output in a mapped file: what was logged outlives the process, and whoever opens the log next writes it.
 import type { MappedRing } from '../../core/lane/mapped-ring.ts'
 import { OwnRing } from '../../core/lane/own-ring.ts'
+import { sweepLanesOnce } from '../../core/lane/sweep.ts'
 import type { Dropped } from '../../core/queue/byte-queue.ts'
 import type { LaneOptions } from '../../core/sink/common-options.ts'
 import type { LaneId } from '../../formats/lock-file.ts'
@@ -9,16 +10,20 @@ import { type CountRecords, countUnreleased, type OutputRing } from './output-ri
 import type { RecordUnit, RingHandle } from './protocol.ts'
 
 export class MappedLane implements OutputRing {
-  readonly survives = true
   readonly id: LaneId
   readonly #own: OwnRing
   readonly #ring: MappedRing
 
   /** Throws `ERR_UNSUPPORTED`, `ERR_OWNER`, `ERR_SYMLINK`, `ERR_NOT_FILE` or `ERR_IO` where there can be none. */
   constructor(options: LaneOptions, subject: LogSubject, unit: RecordUnit) {
-    this.#own = new OwnRing(options, { ...subject, unit })
+    this.#own = new OwnRing(options, { ...subject, unit }, sweepLanesOnce)
     this.#ring = this.#own.ring
     this.id = this.#own.id
+  }
+
+  /** Not if somebody has removed its file. */
+  get survives(): boolean {
+    return this.#own.isInPlace
   }
 
   get written(): number {

@@ -202,7 +202,6 @@ export class Output {
       this.#host.post({ type: 'room', id: this.#open.id })
     }
     this.#signal()
-    this.#host.schedule()
   }
 
   /** Begins flush number `number`. */

@@ -12,7 +12,7 @@ import { Work } from './work.ts'
  * After work the thread sleeps a little before it looks at anything new, for fewer wake-ups and system calls for the same
  * records, and because whoever logs loses the processor to it: about as long as so many bytes take to come, …
  */
-const NAP_BYTES = 128 * 1024
+const NAP_BYTES = 256 * 1024
 /** … or so much of a ring, … */
 const NAP_SHARE = 1 / 8
 /** … within these bounds. */
@@ -20,8 +20,9 @@ const MIN_NAP_MS = 2
 const MAX_NAP_MS = 8
 /** After that without anything new it lies down, and has to be woken. */
 const LINGER_MS = 20
-/** With more in one round there is no nap. */
-const BUSY_BYTES = 256 * 1024
+/** With more in one round, or so much of a ring, there is no nap. */
+const BUSY_BYTES = 1024 * 1024
+const BUSY_SHARE = 1 / 4
 /** Whatever may have gone wrong with the doorbell, it is looked again: at first after that, … */
 const FIRST_LOOK_MS = 1_000
 /** … then ever more seldom, so that an idle process is not woken. */
@@ -91,7 +92,7 @@ class PoolThread extends EventEmitter implements OutputHost {
     const moved = this.#round()
     if (moved > 0) this.#moved(moved, nowMs)
     this.#lookedAtMs = nowMs
-    if (moved > BUSY_BYTES) {
+    if (moved > BUSY_BYTES || this.#share > BUSY_SHARE) {
       this.schedule()
       return
     }
