@@ -4,7 +4,6 @@ import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
   copyFileSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -12,7 +11,7 @@ import {
   rmSync,
   writeFileSync
 } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { basename, join } from 'node:path'
 import { engines, folderOf, hasEngine, root } from './folder.mjs'
 
 const TIMEOUT_MS = 10 * 60_000
@@ -97,16 +96,13 @@ function fromMaven(name, folder) {
     `<project><modelVersion>4.0.0</modelVersion><groupId>logboom</groupId><artifactId>${name}</artifactId>` +
       `<version>1</version><dependencies>${dependencies.join('')}</dependencies></project>`
   )
-  const failed = run(name, 'mvn', [
+  return run(name, 'mvn', [
     ...'-q -B org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies'.split(' '),
     '-DincludeScope=runtime',
     `-DoutputDirectory=${join(folder, 'jars')}`,
     '-f',
     pom
   ])
-  const java = join(dirname(new URL(import.meta.url).pathname), `${name}.java`)
-  if (failed === undefined && existsSync(java)) copyFileSync(java, join(folder, basename(java)))
-  return failed
 }
 
 function run(name, command, args, env = {}) {

@@ -4,12 +4,12 @@ import org.opensearch.common.settings.Settings;
 import org.opensearch.env.Environment;
 import org.opensearch.node.InternalSettingsPreparer;
 import org.opensearch.node.Node;
-import org.opensearch.transport.Netty4ModulePlugin;
+import org.opensearch.transport.Netty4Plugin;
 
 public class opensearch {
   private static final class Single extends Node {
     Single(Environment environment) {
-      super(environment, List.of(Netty4ModulePlugin.class), false);
+      super(environment, List.of(Netty4Plugin.class), false);
     }
   }
 

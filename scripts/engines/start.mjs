@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { folderOf } from './folder.mjs'
 
 /** Command and arguments of a server on `port` and, where it needs two, `secondPort`. Makes its data folder ready. */
@@ -31,7 +32,7 @@ export function commandOf(name, { port, secondPort, data }) {
       return [
         'java',
         ...['-Xmx768m', '-Dopensearch.networkaddress.cache.ttl=60', '-cp', jarsOf(name)],
-        ...[join(folderOf(name), 'opensearch.java'), `${port}`, `${secondPort}`, data]
+        ...[fileURLToPath(new URL('opensearch.java', import.meta.url)), `${port}`, `${secondPort}`, data]
       ]
     default:
       throw new Error(`no server ${name}`)
