@@ -1,5 +1,5 @@
 // Shipping to real servers: killed on either side again and again, and counted by reading the server.
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { AwsClient } from 'aws4fetch'
@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { RotatingFile } from '../../src/core/rotating-file/rotating-file.ts'
 import { WriteAheadLog } from '../../src/core/wal/write-ahead-log.ts'
 import { native } from '../../src/native/index.ts'
+import { readCheckpoint } from '../../src/ship/checkpoint.ts'
 import { Shipper } from '../../src/ship/shipper.ts'
 import { createElasticsearchTarget } from '../../src/ship/targets/elasticsearch.ts'
 import { createLokiTarget } from '../../src/ship/targets/loki.ts'
@@ -192,7 +193,7 @@ describe.skipIf(!hasEngine('victoria-logs') || !native.canLock)(
         const expected = Array.from({ length: written }, (_, i) => i)
         await until(async () => new Set(await numbersIn(engine)).size === written, { timeoutMs: 30_000 })
         expect([...new Set(await numbersIn(engine))].sort((a, b) => a - b)).toEqual(expected)
-        expect(JSON.parse(readFileSync(shipper.checkpointPath, 'utf8'))).toMatchObject({
+        expect(readCheckpoint(shipper.checkpointPath)).toMatchObject({
           records: written,
           pending: []
         })

@@ -8,11 +8,12 @@ import type { ParsedUpkeepOptions } from '../shared-file/upkeep-options.ts'
 
 export interface BackupUpkeepOptions extends ParsedUpkeepOptions {
   readonly mode: number
+  readonly foreignOwner?: 'refuse' | 'allow' | undefined
 }
 
 export interface BackupUpkeepNews {
   failed(error: unknown): void
-  warn(message: string): void
+  warn(code: string, message: string): void
   /** While this holds nothing is removed. */
   isPaused(): boolean
 }
@@ -50,6 +51,11 @@ export class BackupUpkeep {
     upkeep.request()
   }
 
+  /** The disk is full. */
+  diskFull(): void {
+    for (const upkeep of this.#byPath.values()) upkeep.diskFull()
+  }
+
   /** Lets what is under way finish, within a limit. */
   async stop(): Promise<void> {
     await Promise.all([...this.#byPath.values()].map((upkeep) => upkeep.stop()))
@@ -59,6 +65,7 @@ export class BackupUpkeep {
     const found = this.#byPath.get(path)
     if (found !== undefined) return found
     const { maxBackups, maxAge, maxTotalBytes, compress, mode } = this.#options
+    const { maxRetainedBytes, maxRetainedAge, foreignOwner } = this.#options
     const upkeep = new Upkeep({
       disk: this.#disk,
       now: this.#now,
@@ -66,9 +73,13 @@ export class BackupUpkeep {
       shared: false,
       lock: () => undefined,
       failed: (error) => this.#news.failed(error),
-      warn: (message) => this.#news.warn(message),
+      warn: (code, message) => this.#news.warn(code, message),
       isPaused: () => this.#news.isPaused(),
       folder: dirname(path),
+      base: basename(path),
+      maxRetainedBytes,
+      maxRetainedAgeMs: maxRetainedAge,
+      isForeignUsed: foreignOwner === 'allow',
       grammar: stampedGrammar(basename(path)),
       maxBackups,
       maxAgeMs: maxAge,

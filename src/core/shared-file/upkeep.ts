@@ -2,7 +2,8 @@
 // removed, new ones compressed. Every step can be repeated, so a crash at any point costs nothing but time.
 import { join } from 'node:path'
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
-import { systemCode } from '../../base/errors.ts'
+import { monotonicMs } from '../../base/clock.ts'
+import { errorMessage, systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
 import { syncFolderIfPossible } from '../../io/open-file.ts'
@@ -14,9 +15,12 @@ import {
   isCompressedCopy,
   temporaryName
 } from './compress.ts'
+import { firstNeeded, type LogConsumer, logConsumers, noteLost } from './log-consumers.ts'
 
 /** Somebody else does upkeep at the moment. */
 const BUSY_RETRY_MS = 200
+/** Looks again at what is kept for consumers only, while nothing rotates. */
+const HELD_INTERVAL_MS = 5_000
 /** Removes by age while nothing rotates. */
 const AGE_INTERVAL_MS = 3_600_000
 /** How long closing waits for a compression before it is abandoned to the next rotation. */
@@ -31,15 +35,22 @@ export interface UpkeepOptions {
   shared: boolean
   lock: () => { release(): void } | undefined
   failed: (error: unknown) => void
-  /** Something to tell once that is no failure. */
-  warn: (message: string) => void
+  /** Something to tell that is no failure. */
+  warn: (code: string, message: string) => void
   /** While this holds nothing is removed: a sync is failing, and what is new may be lost. */
   isPaused: () => boolean
   folder: string
+  /** Name of the log. */
+  base: string
   grammar: BackupGrammar
   maxBackups: number
   maxAgeMs: number
   maxTotalBytes: number
+  /** How much is kept for consumers that have not got it, and for how long; 0 for no bound. */
+  maxRetainedBytes: number
+  maxRetainedAgeMs: number
+  /** Whether consumers may be other users. */
+  isForeignUsed: boolean
   compress: false | Compression
   mode: number
 }
@@ -55,10 +66,19 @@ export class Upkeep {
   readonly #spared = new Set<string>()
   #warnedOfClock = false
   #ageTimer: NodeJS.Timeout | undefined
+  #heldTimer: NodeJS.Timeout | undefined
+  /** Backups that only consumers keep, as of the last round. */
+  #held = 0
+  #isDiskFull = false
+  /** The two clocks when it was made. */
+  readonly #startedAtMs: number
+  readonly #startedMonotonicMs = monotonicMs()
+  readonly #warnedOfConsumers = new Set<string>()
 
   constructor(options: UpkeepOptions) {
     const { maxBackups, maxAgeMs, maxTotalBytes, compress } = options
     this.#options = options
+    this.#startedAtMs = options.now()
     this.#needed = maxBackups > 0 || maxAgeMs > 0 || maxTotalBytes > 0 || compress !== false
   }
 
@@ -83,9 +103,17 @@ export class Upkeep {
     })
   }
 
+  /** The disk is full: what only consumers keep makes room for what is logged. */
+  diskFull(): void {
+    if (this.#held === 0) return
+    this.#isDiskFull = true
+    this.request()
+  }
+
   /** Lets a round under way finish, within a limit. */
   async stop(): Promise<void> {
     clearInterval(this.#ageTimer)
+    clearTimeout(this.#heldTimer)
     this.#stopping = true
     if (this.#running === undefined) return
     const timer = setTimeout(() => this.#abort?.abort(), STOP_TIMEOUT_MS)
@@ -110,7 +138,13 @@ export class Upkeep {
         }
         this.#again = false
         const nowMs = now()
-        seen = await keepUp(disk, this.#options, nowMs, signal, this.#spared)
+        seen = await keepUp(disk, this.#options, nowMs, signal, this.#spared, {
+          isDiskFull: this.#takeDiskFull(),
+          steadyMs: this.#startedAtMs + monotonicMs() - this.#startedMonotonicMs,
+          held: (count) => this.#keptForConsumers(count),
+          lost: (consumers, backups, bytes) => this.#warnOfLost(consumers, backups, bytes),
+          unreadable: (path, error) => this.#warnOfConsumer(path, error)
+        })
         this.#warnOfClock(seen, nowMs)
       } catch (error) {
         if (!signal.aborted) failed(error)
@@ -133,6 +167,32 @@ export class Upkeep {
     }
   }
 
+  /** For one round; the disk may be full again while that is under way. */
+  #takeDiskFull(): boolean {
+    const isFull = this.#isDiskFull
+    this.#isDiskFull = false
+    return isFull
+  }
+
+  #keptForConsumers(count: number): void {
+    this.#held = count
+    clearTimeout(this.#heldTimer)
+    if (count === 0 || this.#stopping) return
+    this.#heldTimer = setTimeout(() => this.request(), HELD_INTERVAL_MS).unref()
+  }
+
+  #warnOfLost(consumers: readonly LogConsumer[], backups: number, bytes: number): void {
+    const names = consumers.map(({ name }) => name).join(', ')
+    const message = `${backups} backups (${bytes} bytes) were removed before ${names} had got them: more than is kept for consumers`
+    this.#options.warn('ERR_RETENTION', message)
+  }
+
+  #warnOfConsumer(path: string, error: unknown): void {
+    if (this.#warnedOfConsumers.has(path)) return
+    this.#warnedOfConsumers.add(path)
+    this.#options.warn('ERR_IO', `nothing is kept for a consumer, because ${errorMessage(error)}`)
+  }
+
   /** Backups from the future are what a clock that was ahead leaves; their names go on from there. */
   #warnOfClock(names: Set<string>, nowMs: number): void {
     const { maxAgeMs, grammar, warn } = this.#options
@@ -141,9 +201,25 @@ export class Upkeep {
     if (ahead === 0) return
     this.#warnedOfClock = true
     warn(
+      'ERR_CLOCK',
       `${ahead} backups have names from the future: the clock was ahead. Their age is taken from the files`
     )
   }
+}
+
+/** What a round has to know, and tells, of consumers. */
+export interface ConsumerCare {
+  readonly isDiskFull: boolean
+  /**
+   * Now, by a clock that was set when the process began: one that is set while backups wait for a consumer must not make
+   * them old.
+   */
+  readonly steadyMs: number
+  /** So many backups are kept for consumers only. */
+  held(count: number): void
+  /** Backups were removed that these had not got. */
+  lost(consumers: readonly LogConsumer[], backups: number, bytes: number): void
+  unreadable(path: string, error: unknown): void
 }
 
 /**
@@ -155,13 +231,16 @@ export async function keepUp(
   options: UpkeepOptions,
   nowMs: number,
   signal: AbortSignal,
-  spared: ReadonlySet<string> = new Set()
+  spared: ReadonlySet<string>,
+  care: ConsumerCare
 ): Promise<Set<string>> {
   const { folder, grammar, compress } = options
   const names = await disk.readdirAsync(folder)
   const backups = grammar.group(names)
-  const removed = expired(disk, options, backups, nowMs, spared)
   const failures: unknown[] = []
+  const removed = expired(disk, options, backups, nowMs, spared)
+  if (removed.size > 0) keepForConsumers(disk, options, names, backups, removed, care)
+  else care.held(0)
   const surplus = [...names.filter((name) => isTemporary(grammar, name)), ...[...removed].flatMap(namesOf)]
   for (const name of surplus) {
     try {
@@ -235,15 +314,83 @@ function expired(
     const isTooOld = maxAgeMs > 0 && madeAtMs(disk, folder, backup, nowMs) < nowMs - maxAgeMs
     let isBeyond = false
     if (!backup.names.some((name) => spared.has(name))) {
-      if (maxTotalBytes > 0) {
-        for (const name of backup.names) totalBytes += disk.lstat(join(folder, name))?.size ?? 0
-      }
+      if (maxTotalBytes > 0) totalBytes += bytesOf(disk, folder, backup)
       isBeyond = (maxBackups > 0 && rank >= maxBackups) || (maxTotalBytes > 0 && totalBytes > maxTotalBytes)
       rank++
     }
     if (isTooOld || isBeyond) removed.add(backup)
   }
   return removed
+}
+
+/** Takes out of `removed` what consumers have not got, within the bounds, and tells those that it is lost to. */
+function keepForConsumers(
+  disk: Disk,
+  options: UpkeepOptions,
+  names: readonly string[],
+  backups: readonly BackupFiles[],
+  removed: Set<BackupFiles>,
+  care: ConsumerCare
+): void {
+  const { folder, base, grammar, maxRetainedBytes, maxRetainedAgeMs, isForeignUsed } = options
+  const { steadyMs } = care
+  const isLate = (ms: number) => maxRetainedAgeMs > 0 && ms < steadyMs - maxRetainedAgeMs
+  const consumers = logConsumers(disk, folder, base, names, isForeignUsed, care.unreadable)
+    .filter(({ isAlive, updatedAtMs }) => isAlive || !isLate(updatedAtMs))
+    .map((consumer) => ({ consumer, from: firstNeeded(grammar, backups, consumer) }))
+  if (consumers.length === 0) {
+    care.held(0)
+    return
+  }
+  const from = Math.min(...consumers.map((each) => each.from))
+  let totalBytes = 0
+  let held = 0
+  const lost: { at: number; bytes: number }[] = []
+  for (let at = backups.length - 1; at >= 0; at--) {
+    const backup = backups[at]
+    const bytes = bytesOf(disk, folder, backup)
+    totalBytes += bytes
+    if (at < from || !removed.has(backup)) continue
+    const isBeyond = maxRetainedBytes > 0 && totalBytes > maxRetainedBytes
+    if (care.isDiskFull || isBeyond || isLate(madeAtMs(disk, folder, backup, steadyMs))) {
+      lost.push({ at, bytes })
+    } else {
+      removed.delete(backup)
+      held++
+    }
+  }
+  care.held(held)
+  tellLost(disk, backups, lost, consumers, care)
+}
+
+function tellLost(
+  disk: Disk,
+  backups: readonly BackupFiles[],
+  lost: readonly { readonly at: number; readonly bytes: number }[],
+  consumers: readonly { readonly consumer: LogConsumer; readonly from: number }[],
+  care: ConsumerCare
+): void {
+  if (lost.length === 0) return
+  const late = consumers.filter(({ from }) => lost.some(({ at }) => at >= from))
+  for (const { consumer, from } of late) {
+    const own = lost.filter(({ at }) => at >= from)
+    const bytes = own.reduce((sum, each) => sum + each.bytes, 0)
+    try {
+      noteLost(disk, consumer.path, { backups: own.length, bytes, last: backups[own[0].at].name })
+    } catch (error) {
+      care.unreadable(consumer.path, error)
+    }
+  }
+  const bytes = lost.reduce((sum, each) => sum + each.bytes, 0)
+  care.lost(
+    late.map(({ consumer }) => consumer),
+    lost.length,
+    bytes
+  )
+}
+
+function bytesOf(disk: Disk, folder: string, { names }: BackupFiles): number {
+  return names.reduce((sum, name) => sum + (disk.lstat(join(folder, name))?.size ?? 0), 0)
 }
 
 /** By its name, or by its last change where the name says nothing or was given by a clock that was ahead. */
