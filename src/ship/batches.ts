@@ -12,6 +12,9 @@ import { DurableLog, type Reached, reachedIn } from './durable-log.ts'
 import type { SourceLog } from './source.ts'
 import { SpoolReading } from './spool-files.ts'
 
+/** Who follows looks at the log more often. */
+const AT_END_MS = 400
+
 export interface BatchBounds {
   readonly batchBytes: number
   readonly batchRecords: number
@@ -42,6 +45,7 @@ export class BatchCutter {
   /** Records were taken for a batch that is not cut yet. */
   #isCutting = false
   #reached: Reached | undefined
+  #waitingSinceMs: number | undefined
   #cursor: string | undefined
 
   constructor(
@@ -70,6 +74,11 @@ export class BatchCutter {
   /** How far the log was read. */
   get reached(): Reached | undefined {
     return this.#reached
+  }
+
+  /** Nothing has come for so long that there is nothing. */
+  get isAtEnd(): boolean {
+    return this.#waitingSinceMs !== undefined && monotonicMs() - this.#waitingSinceMs > AT_END_MS
   }
 
   /** Of damaged files, which are passed over. */
@@ -158,12 +167,14 @@ export class BatchCutter {
     while (this.#at === this.#length) {
       if (this.#pending === undefined) {
         this.#pending = this.#batches.next()
+        this.#waitingSinceMs = monotonicMs()
         // It may fail while nobody waits for it, and is asked again.
         this.#pending.catch(() => {})
       }
       const result = await (untilMs === undefined ? this.#pending : before(this.#pending, untilMs))
       if (result === undefined) return 'late'
       this.#pending = undefined
+      this.#waitingSinceMs = undefined
       if (this.#signal.aborted) return 'stopped'
       if (result.done === true) return 'over'
       this.#batch = result.value

@@ -11,6 +11,8 @@ import { ownTime } from './ship-record.ts'
 import type { SourceLog } from './source.ts'
 
 const BEAT_MS = 1_000
+/** As long as none was seen. */
+const SOME_RECORD_BYTES = 256
 
 /** A batch on its way. */
 export interface Sending {
@@ -25,6 +27,8 @@ export interface BeatSource {
   counters(): { records: number; bytes: number; rejected: number; retries: number }
   sending(): readonly Sending[]
   reached(): Reached | undefined
+  /** Nothing has come for a while. */
+  isAtEnd(): boolean
   readonly attempts: Attempts
 }
 
@@ -36,7 +40,9 @@ export class Beat {
   readonly #startedAtMs = Date.now()
   #timer: NodeJS.Timeout | undefined
   #isLooking = false
+  /** As of the last look, and how much had been read. */
   #unreadBytes = 0
+  #readBytes = 0
   /** When the target had everything, on the monotonic clock. */
   #caughtUpAtMs = monotonicMs()
 
@@ -76,11 +82,13 @@ export class Beat {
       bytes += cut.bytes
     }
     const { records: shipped, bytes: shippedBytes } = this.#of.counters()
-    const recordBytes = (shippedBytes + bytes) / Math.max(1, shipped + records)
-    const unread = this.#unreadBytes
+    const seen = shipped + records
+    const recordBytes = seen === 0 ? SOME_RECORD_BYTES : Math.max(1, (shippedBytes + bytes) / seen)
+    // What was read since the last look is no longer unread.
+    const unread = Math.max(0, this.#unreadBytes - (shippedBytes + bytes - this.#readBytes))
     const isBehind = unread > 0 || sending.length > 0
     return {
-      records: records + Math.ceil(unread / Math.max(1, recordBytes)),
+      records: records + Math.ceil(unread / recordBytes),
       bytes: bytes + unread,
       ms: isBehind ? this.#waitingMs(sending[0]) : 0
     }
@@ -100,8 +108,11 @@ export class Beat {
     try {
       const { reader, path } = this.#source
       const reached = this.#of.reached()
-      const bytes = unreadBytes(await reader.list(path), reached)
+      const { bytes: shipped } = this.#of.counters()
+      const read = this.#of.sending().reduce((sum, { cut }) => sum + cut.bytes, shipped)
+      const bytes = unreadBytes(await reader.list(path), reached, this.#of.isAtEnd())
       this.#unreadBytes = bytes
+      this.#readBytes = read
       if (bytes === 0 && this.#of.sending().length === 0) this.#caughtUpAtMs = monotonicMs()
     } catch {
       // Rotated in between: the next look sees it.

@@ -14,8 +14,15 @@ export interface Lag {
 
 const PACKED = /\.(gz|br|zst)$/
 
-/** The bytes behind `reached` in the files of a log, oldest first; all of them if nothing was read. */
-export function unreadBytes(files: readonly LogFile[], reached: Reached | undefined): number {
+/**
+ * The bytes behind `reached` in the files of a log, oldest first; all of them if nothing was read. `isAtEnd`: what the file that
+ * is read holds behind that are line ends, padding or a record that is not finished.
+ */
+export function unreadBytes(
+  files: readonly LogFile[],
+  reached: Reached | undefined,
+  isAtEnd: boolean
+): number {
   const at = reached === undefined ? -1 : numberOf(files, reached)
   let bytes = 0
   for (const [number, { size, compression, live }] of files.entries()) {
@@ -24,7 +31,7 @@ export function unreadBytes(files: readonly LogFile[], reached: Reached | undefi
     if (number < at || isOpenSegment) continue
     if (number > at) bytes += size
     // How much of a compressed file is left is not known; a moment later it has been read.
-    else if (compression === '') bytes += Math.max(0, size - (reached?.end ?? 0))
+    else if (compression === '' && !isAtEnd) bytes += Math.max(0, size - (reached?.end ?? 0))
   }
   return bytes
 }

@@ -5,6 +5,7 @@ import { EventEmitter } from 'node:events'
 import { basename, dirname, join, resolve } from 'node:path'
 import { monotonicMs } from '../base/clock.ts'
 import { errorMessage, LogboomError } from '../base/errors.ts'
+import { requireObject } from '../base/options.ts'
 import type { LostBackups } from '../formats/log-consumer.ts'
 import { realDisk } from '../io/disk.ts'
 import { Attempts } from './attempts.ts'
@@ -81,8 +82,10 @@ export class Shipper extends EventEmitter<ShipperEvents> {
   #running: Promise<void> | undefined
 
   /** Throws `ERR_OPTION`. */
-  constructor({ source, target, ...options }: ShipperOptions) {
+  constructor(given: ShipperOptions) {
     super()
+    requireObject('shipper', given)
+    const { source, target, ...options } = given
     requireSource(source, target)
     this.#source = resolve(source)
     this.#target = target
@@ -179,7 +182,8 @@ export class Shipper extends EventEmitter<ShipperEvents> {
       attempts: this.#attempts,
       counters: () => ({ ...this.#counters, retries: this.#attempts.retries }),
       sending: () => this.#sending,
-      reached: () => this.#cutter?.reached
+      reached: () => this.#cutter?.reached,
+      isAtEnd: () => this.#cutter?.isAtEnd ?? true
     })
     await this.#beat.start(() => this.#removeEnded(source, checkpoint))
     return registration

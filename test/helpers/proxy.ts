@@ -57,10 +57,11 @@ function pass(from: Socket, to: Socket, cutBytes: number | undefined, isSlow: bo
   let passed = 0
   from.on('data', async (chunk: Buffer) => {
     from.pause()
-    const step = isSlow ? SLOW_BYTES : chunk.length
-    for (let at = 0; at < chunk.length; at += step) {
+    const wanted = cutBytes === undefined ? chunk : chunk.subarray(0, Math.max(0, cutBytes - passed))
+    const step = isSlow ? SLOW_BYTES : Math.max(1, wanted.length)
+    for (let at = 0; at < wanted.length; at += step) {
       if (isSlow) await new Promise((resolve) => setTimeout(resolve, SLOW_MS))
-      to.write(chunk.subarray(at, at + step))
+      to.write(wanted.subarray(at, at + step))
     }
     passed += chunk.length
     if (cutBytes !== undefined && passed >= cutBytes) {

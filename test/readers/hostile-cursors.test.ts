@@ -186,10 +186,9 @@ describe.each(Object.entries(kinds))('%s', (kind, write) => {
     const found = await outcome(path, cursor)
     if (isSpool) expect(found).toEqual([500, 501, 502].map(record))
     else expect(found).toBe('ERR_CURSOR_LOST')
-    expect(await outcome(path, all[total - 4].cursor)).toEqual([
-      record(total - 3),
-      ...[500, 501, 502].map(record)
-    ])
+    // Whatever is in the copy, too, goes on, unless the start of its file tells it from the one it was.
+    const rest = [record(total - 3), ...[500, 501, 502].map(record)]
+    expect(['ERR_CURSOR_LOST', rest]).toContainEqual(await outcome(path, all[total - 4].cursor))
   })
 
   test('it goes on in the same folder under another name', async () => {

@@ -17,7 +17,7 @@ import { createShipper, createTarget } from '../helpers/ship-target.ts'
 import { sized } from '../helpers/sized.ts'
 import { until } from '../helpers/until.ts'
 
-const kills = sized(100, 5)
+const kills = sized(100, 2)
 const line = (n: number) => JSON.stringify({ n, msg: `record ${n}` })
 const lines = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, at) => `${line(from + at)}\n`).join('')

@@ -70,6 +70,9 @@ export class Upkeep {
   /** Backups that only consumers keep, as of the last round. */
   #held = 0
   #isDiskFull = false
+  /** By the names of backups without compression; undefined for what was there in the first round. */
+  readonly #seenAtMs = new Map<string, number | undefined>()
+  #isFirstRound = true
   /** The two clocks when it was made. */
   readonly #startedAtMs: number
   readonly #startedMonotonicMs = monotonicMs()
@@ -140,7 +143,9 @@ export class Upkeep {
         const nowMs = now()
         seen = await keepUp(disk, this.#options, nowMs, signal, this.#spared, {
           isDiskFull: this.#takeDiskFull(),
-          steadyMs: this.#startedAtMs + monotonicMs() - this.#startedMonotonicMs,
+          steadyMs: this.#steadyMs(),
+          saw: (backups) => this.#remember(backups),
+          seenAtMs: ({ name }) => this.#seenAtMs.get(plainName(name)),
           held: (count) => this.#keptForConsumers(count),
           lost: (consumers, backups, bytes) => this.#warnOfLost(consumers, backups, bytes),
           unreadable: (path, error) => this.#warnOfConsumer(path, error)
@@ -165,6 +170,21 @@ export class Upkeep {
     } catch (error) {
       failed(error)
     }
+  }
+
+  #steadyMs(): number {
+    return this.#startedAtMs + monotonicMs() - this.#startedMonotonicMs
+  }
+
+  /** What is new since the last round. */
+  #remember(backups: readonly BackupFiles[]): void {
+    const names = new Set(backups.map(({ name }) => plainName(name)))
+    for (const name of this.#seenAtMs.keys()) if (!names.has(name)) this.#seenAtMs.delete(name)
+    for (const name of names) {
+      if (this.#seenAtMs.has(name)) continue
+      this.#seenAtMs.set(name, this.#isFirstRound ? undefined : this.#steadyMs())
+    }
+    this.#isFirstRound = false
   }
 
   /** For one round; the disk may be full again while that is under way. */
@@ -210,11 +230,13 @@ export class Upkeep {
 /** What a round has to know, and tells, of consumers. */
 export interface ConsumerCare {
   readonly isDiskFull: boolean
+  saw(backups: readonly BackupFiles[]): void
   /**
-   * Now, by a clock that was set when the process began: one that is set while backups wait for a consumer must not make
-   * them old.
+   * Now, by a clock that was set when the process began, and since when it has seen a backup, unless that was there before: a
+   * clock that is set while backups wait for a consumer must not make them old.
    */
   readonly steadyMs: number
+  seenAtMs(backup: BackupFiles): number | undefined
   /** So many backups are kept for consumers only. */
   held(count: number): void
   /** Backups were removed that these had not got. */
@@ -237,6 +259,7 @@ export async function keepUp(
   const { folder, grammar, compress } = options
   const names = await disk.readdirAsync(folder)
   const backups = grammar.group(names)
+  care.saw(backups)
   const failures: unknown[] = []
   const removed = expired(disk, options, backups, nowMs, spared)
   if (removed.size > 0) keepForConsumers(disk, options, names, backups, removed, care)
@@ -285,6 +308,10 @@ async function compressOne(
   }
   failpoint('remove')
   remove(disk, folder, backup.name)
+}
+
+function plainName(name: string): string {
+  return name.replace(/\.(gz|br|zst)$/, '')
 }
 
 function isTemporary(grammar: BackupGrammar, name: string): boolean {
@@ -352,7 +379,11 @@ function keepForConsumers(
     totalBytes += bytes
     if (at < from || !removed.has(backup)) continue
     const isBeyond = maxRetainedBytes > 0 && totalBytes > maxRetainedBytes
-    if (care.isDiskFull || isBeyond || isLate(madeAtMs(disk, folder, backup, steadyMs))) {
+    if (
+      care.isDiskFull ||
+      isBeyond ||
+      isLate(care.seenAtMs(backup) ?? madeAtMs(disk, folder, backup, steadyMs))
+    ) {
       lost.push({ at, bytes })
     } else {
       removed.delete(backup)

@@ -66,6 +66,7 @@ async function requireEntry(
   // Cursors of earlier versions, and those of logs that no writer has opened since, say nothing of it.
   if (known !== '' && identity !== '' && known !== identity)
     throw cursorLost(path, `it was entry ${position} of another log (${known}), and this one is ${identity}`)
+  if (position === 0n) throw cursorLost(path, 'it was entry 0, which no log has')
   if (position > tail.last) {
     throw cursorLost(
       path,
