@@ -71,6 +71,8 @@ export class Shipper extends EventEmitter<ShipperEvents> {
   readonly #counters = { records: 0, bytes: 0, batches: 0, rejected: 0, losses: 0 }
   /** In the order of the log. */
   readonly #sending: Sending[] = []
+  /** Waits for its turn to be one of them. */
+  #next: Sending | undefined
   readonly #work = new Set<Promise<void>>()
   /** When records were refused, on the monotonic clock. */
   #refusedMs: number[] = []
@@ -181,7 +183,7 @@ export class Shipper extends EventEmitter<ShipperEvents> {
       cursor: () => checkpoint.state.cursor,
       attempts: this.#attempts,
       counters: () => ({ ...this.#counters, retries: this.#attempts.retries }),
-      sending: () => this.#sending,
+      sending: () => (this.#next === undefined ? this.#sending : [...this.#sending, this.#next]),
       reached: () => this.#cutter?.reached,
       isAtEnd: () => this.#cutter?.isAtEnd ?? true
     })
@@ -252,14 +254,16 @@ export class Shipper extends EventEmitter<ShipperEvents> {
 
   /** Notes the batch and begins to send it; resolves when another one may follow. */
   async #send(checkpoint: Checkpoint, cut: CutBatch): Promise<void> {
+    const sending: Sending = { cut, sinceMs: monotonicMs(), isDone: false }
+    this.#next = sending
     while (this.#isBusy(cut)) await Promise.race(this.#work)
     if (this.#stop.signal.aborted) return
     const { state } = checkpoint
     const before = this.#sending.reduce((sum, { cut: { noted } }) => sum + noted.records, state.records)
     const sequence = state.batches + this.#sending.length
     const after = this.#sending.at(-1)?.cut.noted.cursor ?? state.cursor
-    const sending: Sending = { cut, sinceMs: monotonicMs(), isDone: false }
     this.#sending.push(sending)
+    this.#next = undefined
     if (cut.isNew) {
       checkpoint.state = { ...state, pending: [...state.pending, cut.noted] }
       await this.#save(checkpoint)

@@ -2,6 +2,8 @@
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { frameLines } from '../../src/cli/top/frame.ts'
+import { consumerRowsOf, viewLogs } from '../../src/cli/top/log-view.ts'
 import { BinaryFile } from '../../src/core/binary-file/binary-file.ts'
 import { native } from '../../src/native/index.ts'
 import { readConsumers } from '../../src/readers/log-consumers.ts'
@@ -37,12 +39,13 @@ describe.skipIf(!native.canLock)('lag', () => {
       isAlive: true,
       records: 0
     })
-    const top = JSON.parse((await runCli(['top', '--once', '--json', path])).stdout)
-    expect(top.consumers).toMatchObject([{ name: 'ship-test', state: 'open', pid: process.pid }])
-    expect(top.consumers[0].lagRecords).toBeGreaterThan(900)
-    expect((await runCli(['top', '--once', path])).stdout).toMatch(
-      /SHIPPER +STATE.*LAG[\s\S]*ship-test +open/
+    const views = await viewLogs([path])
+    expect(consumerRowsOf(views[0], undefined)).toMatchObject([{ state: 'open', recordsPerSecond: 0 }])
+    const shape = { columns: 100, rows: 24, colour: false } as const
+    const picture = frameLines(views, [], { ...shape, sorting: 'writer', isPaused: false, time: '' }).join(
+      '\n'
     )
+    expect(picture).toMatch(/SHIPPER +STATE .* LAG [\s\S]*ship-test +open .* [\d.]+s +0 B$/)
     open()
     await until(() => shipper.stats().lagRecords === 0)
     await until(async () => (await readConsumers(path))[0].lagBytes === 0)
