@@ -12,6 +12,8 @@ import { DurableLog, type Reached, reachedIn } from './durable-log.ts'
 import type { SourceLog } from './source.ts'
 import { SpoolReading } from './spool-files.ts'
 
+/** Files of a spool that end in one batch. */
+const MAX_FILES = 100
 /** Who follows looks at the log more often. */
 const AT_END_MS = 400
 
@@ -120,6 +122,8 @@ export class BatchCutter {
       for (; state === 'filled'; state = await this.#fill(untilMs)) {
         bytes += this.#take(data, batchRecords, batchBytes - bytes)
         if (data.length >= batchRecords || bytes >= batchBytes) break
+        // Their names have to fit into the checkpoint.
+        if ((this.#spool?.ended ?? 0) >= MAX_FILES) break
       }
       if (state === 'stopped') return
       if (this.#reached !== undefined && this.#spool === undefined) await this.#durable.sync(this.#reached)

@@ -6,7 +6,7 @@ import type { Disk } from '../io/disk.ts'
 import type { Checkpoint } from './checkpoint.ts'
 
 /** More names would not fit into the checkpoint: who cannot remove files does not go on. */
-const MAX_DONE = 1000
+const MAX_DONE = 500
 
 /** What cannot be removed is tried again later, and is told. Throws `ERR_IO` if that is too much. */
 export function removeDone(

@@ -297,6 +297,7 @@ export class Shipper extends EventEmitter<ShipperEvents> {
   async #deliver(batch: ShipBatch): Promise<void> {
     try {
       const refusals = await this.#attempts.untilDone((signal) => this.#target.send(batch, signal))
+      if (!Array.isArray(refusals)) throw wrongAnswer(this.#target, refusals)
       if (refusals.length > 0) await this.#reject(batch.stream, refusals)
     } catch (error) {
       if (!(error instanceof RefusedError)) throw error
@@ -402,6 +403,11 @@ function withLoss(error: unknown, lost: LostBackups | undefined): unknown {
   const much = `its writers have removed ${backups} files (${bytes} bytes) that were not shipped, the last of them ${last}`
   const message = `${error.message.replace(/ \[ERR_\w+\]$/, '')}; ${much}`
   return new LogboomError('ERR_CURSOR_LOST', message, { path: error.path, cause: error })
+}
+
+function wrongAnswer({ name }: ShipTarget, answer: unknown): LogboomError {
+  const rule = 'send must resolve with a list of the records that it refuses'
+  return new LogboomError('ERR_TARGET', `${name}: ${rule}, not with ${String(answer)}`)
 }
 
 function refusedError({ name }: ShipTarget, error: Error): LogboomError {

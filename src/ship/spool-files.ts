@@ -24,6 +24,11 @@ export class SpoolReading {
     this.batches = this.#read(state, context.follow)
   }
 
+  /** How many of them there are to take. */
+  get ended(): number {
+    return this.#ended.length
+  }
+
   /** The names of files all of whose records were returned, since the last call. */
   takeEnded(): string[] {
     const ended = this.#ended

@@ -17,6 +17,7 @@ import { type Engine, hasEngine, startS3, startVictoriaLogs } from '../helpers/e
 import { createFolder } from '../helpers/folder.ts'
 import { random } from '../helpers/random.ts'
 import { built, startProcess } from '../helpers/script.ts'
+import { checkpointOf, killAgainAndAgain } from '../helpers/shipping.ts'
 import { sized } from '../helpers/sized.ts'
 import { until } from '../helpers/until.ts'
 
@@ -75,12 +76,7 @@ describe.skipIf(!hasEngine('gofakes3') || !native.canLock)(
         for (; isWriting; await new Promise((resolve) => setTimeout(resolve, 5)))
           for (let i = 0; i < 5; i++) log.writeLine(line(written++))
       })()
-      for (let kill = 0; kill < kills; kill++) {
-        const child = await startProcess(shipCode('s3', `${url}/logs`, path))
-        await new Promise((resolve) => setTimeout(resolve, random() * 300))
-        child.kill('SIGKILL')
-        await new Promise((resolve) => child.once('exit', resolve))
-      }
+      await killAgainAndAgain(shipCode('s3', `${url}/logs`, path), kills, checkpointOf(path, 's3'))
       isWriting = false
       await writing
       await log.close()

@@ -1,6 +1,6 @@
 // Every kind of log as a source: it rotates, compresses and removes many times a second while it is shipped to a target that is
 // slow, and every record arrives once and in order.
-import { readdirSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -184,3 +184,20 @@ test.skipIf(!native.canLock)('a shipper of a write-ahead log is one of its named
   expect(consumer.ackedIndex).toBe(10n)
   await expect(createShipper(walDir, target).run()).rejects.toThrow(/ERR_LOCKED/)
 })
+
+test.skipIf(!native.canLock)(
+  'a spool of many small files is shipped, and taken away, file by file',
+  async () => {
+    const dir = createMemoryFolder()
+    for (let i = 0; i < 700; i++)
+      writeFileSync(
+        join(dir, `prefix-${'p'.repeat(100)}0_${1_800_000_000_000_000_000n + BigInt(i)}.log`),
+        `${i}\n`
+      )
+    const { target, taken, sent } = createTarget()
+    await createShipper(dir, target, { removeShipped: true, batchRecords: 10_000 }).run()
+    expect(taken).toEqual(Array.from({ length: 700 }, (_, i) => String(i)))
+    expect(sent.length).toBeGreaterThan(3)
+    expect(readdirSync(dir).filter((name) => name.endsWith('.log'))).toEqual([])
+  }
+)
