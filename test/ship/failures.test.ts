@@ -268,7 +268,9 @@ test.skipIf(!native.canLock)(
       expect(() => createShipper('app.log', target, { consumer })).toThrow(/ERR_OPTION/)
     const path = join(createFolder(), 'app.log')
     writeFileSync(path, lines(0, 5))
-    const shipper = createShipper(path, target)
+    const silent = { ...target, send: async () => undefined as never }
+  await expect(createShipper(path, silent).run()).rejects.toThrow(/list of the records.*ERR_TARGET/)
+  const shipper = createShipper(path, target)
     await Promise.all([shipper.run(), shipper.run(), shipper.stop(), shipper.stop()])
     await shipper.run()
     expect(existsSync(shipper.rejectedPath)).toBe(false)
