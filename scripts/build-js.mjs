@@ -31,7 +31,7 @@ const internal = [
   'io/disk',
   'native/index',
   'readers/read-records',
-  'ship/shipper',
+  'ship/options',
   'transports/pino/pino-options',
   'transports/pool/pool-thread',
   'transports/winston/transport-options'

@@ -64,7 +64,8 @@ export {
 export { type KafkaJs, kafkaJs } from './ship/kafka/kafkajs.ts'
 export { type PlatformaticKafkaOptions, platformaticKafka } from './ship/kafka/platformatic.ts'
 export type { NatsCredentials, NatsTls } from './ship/nats/credentials.ts'
-export { Shipper, type ShipperEvents, type ShipperOptions, type ShipperStats } from './ship/shipper.ts'
+export type { ShipperOptions } from './ship/options.ts'
+export { Shipper, type ShipperEvents, type ShipperStats } from './ship/shipper.ts'
 export {
   type HeldPosition,
   type Refusal,

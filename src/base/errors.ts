@@ -41,10 +41,10 @@ export const errorTable = {
       "Give the file to the user of the process, use a folder of its own, or set `foreignOwner: 'allow'` where several users share a log on purpose."
   },
   ERR_CURSOR_LOST: {
-    what: 'What a cursor names is not in the log any more: retention removed its file, another program replaced or cut it, or the log is another one.',
+    what: 'What a cursor names, or what comes next behind it, is not in the log any more: retention removed its file, another program replaced or cut it, or the log is another one.',
     safe: 'Nothing was changed. Records between the cursor and what is left of the log were not read.',
     action:
-      "Begin at 'start' to read what is left. So that it does not happen again, keep backups longer than a reader may need."
+      "Begin at 'start' to read what is left. So that it does not happen again, keep backups longer than a reader may need; for a shipper the log does, within its bounds, and `onLost: 'skip'` goes on behind them."
   },
   ERR_TARGET: {
     what: 'What a shipper sends to is refused by its target for good: a whole batch, or more records in a minute than `maxRejected`.',
@@ -86,9 +86,10 @@ export const errorTable = {
       'Replace or repair the disk, then open the log again; recovery goes on behind the last acknowledged record.'
   },
   ERR_RETENTION: {
-    what: 'Only as a warning: `maxRetainedBytes` or `maxRetainedAge` removed entries of a write-ahead log that no snapshot had released, or could not, because a snapshot that is out or a reader holds them.',
-    safe: 'The entries named in the message are gone, as the bound asks for; all later ones are in the log.',
-    action: 'Release snapshots sooner, or raise the bound.'
+    what: 'Only as a warning: within `maxRetainedBytes` and `maxRetainedAge`, or on a full disk, what a consumer had not got could not be kept and was removed: entries of a write-ahead log, or backups. Or entries could not be removed, because a snapshot that is out or a reader holds them; or a shipper tells that the log does not know of it.',
+    safe: 'What the message names is gone, as the bound asks for; everything later is in the log.',
+    action:
+      'See why the consumer does not come on (`logboom top`), release snapshots sooner, or raise the bound.'
   },
   ERR_INDEX_OVERFLOW: {
     what: 'The log has used up its indices: they end at 2^64 - 1.',

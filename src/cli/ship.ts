@@ -1,6 +1,7 @@
 // logboom ship: a log to object storage or a store of logs, going on where it stopped.
 import { errorMessage } from '../base/errors.ts'
-import { Shipper, shipperOptions } from '../ship/shipper.ts'
+import { shipperOptions } from '../ship/options.ts'
+import { Shipper } from '../ship/shipper.ts'
 import type { ShipTarget } from '../ship/target.ts'
 import { type Command, complain, type ExitCode, exitCodes, UsageError } from './command.ts'
 import { describeTargets, targetFlags, targetNames, targetOf } from './ship-targets.ts'
@@ -45,11 +46,13 @@ async function runShipper(shipper: Shipper, { name, guarantee }: ShipTarget): Pr
   shipper.on('rejected', (refusals) =>
     complain(`${name}: ${refusals.length} refused, kept in ${shipper.rejectedPath}: ${refusals[0].reason}`)
   )
+  shipper.on('warning', (error) => complain(errorMessage(error)))
+  shipper.on('lost', (error) => complain(`${name}: ${errorMessage(error)}; going on behind them`))
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void shipper.stop())
   complain(`${name}: ${guarantee}; checkpoint ${shipper.checkpointPath}`)
   await shipper.run()
-  const { records, batches, rejected, skippedBytes } = shipper.stats()
+  const { records, batches, rejected, skippedBytes, losses } = shipper.stats()
   if (skippedBytes > 0) complain(`${name}: ${skippedBytes} bytes of the log are damaged and were passed over`)
   complain(`${name}: ${records} records in ${batches} batches, ${rejected} of them refused`)
-  return rejected + skippedBytes > 0 ? exitCodes.damaged : exitCodes.fine
+  return rejected + skippedBytes + losses > 0 ? exitCodes.damaged : exitCodes.fine
 }

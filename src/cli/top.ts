@@ -4,7 +4,7 @@ import { type CliValues, type Command, countOf, type ExitCode, exitCodes, UsageE
 import { expandInputs } from './inputs.ts'
 import { Output } from './output.ts'
 import { frameLines, type Sorting, sortings } from './top/frame.ts'
-import { type LogView, rowsOf, totalOf, viewLogs } from './top/log-view.ts'
+import { consumerRowsOf, type LogView, rowsOf, totalOf, viewLogs } from './top/log-view.ts'
 import { openScreen } from './top/screen.ts'
 
 const DEFAULT_INTERVAL_MS = 1_000
@@ -21,7 +21,8 @@ export const top: Command = {
   description: `For each writer, process and thread, and in total: records and bytes each second, what waits in memory, what
 was dropped, the share of its time for which it waited for the lock, and how long syncs took. Writers that ended
 without closing their sinks are shown as dead. For logs whose writers have the option statistics; of others, size and
-backups are shown.
+backups are shown. For each shipper of a log: records and bytes each second, and how far its target is behind, in
+records, bytes and time.
 
 Keys: q ends it, p holds the picture, s sorts by another column. Without colours if NO_COLOR is set.`,
   options: () => ({
@@ -77,7 +78,8 @@ function toJson(view: LogView, before: LogView | undefined): object {
       const { slot: _slot, isAlive: _isAlive, syncLatency: _latency, ...figures } = writer
       return { ...figures, ...rates }
     }),
-    total: totalOf(rows)
+    total: totalOf(rows),
+    consumers: consumerRowsOf(view, before).map(({ consumer, ...rates }) => ({ ...consumer, ...rates }))
   }
 }
 

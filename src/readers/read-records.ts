@@ -42,6 +42,11 @@ export const readOptions = {
     'throw',
     'What to do at the end of a damaged file, after all its intact records.'
   ),
+  onLost: optionalOption(
+    "'throw' | 'note'",
+    oneOf(['throw', 'note']),
+    "What to do where files were removed before they were read: throw `ERR_CURSOR_LOST`, or go on with a note. Default: `'throw'` behind a cursor, else `'note'`."
+  ),
   includeUnterminated: option(
     'boolean',
     flag,

@@ -38,6 +38,9 @@ export type ReadFrom =
 /** What to do at the end of a damaged file, after all its intact records. */
 export type OnCorrupt = 'throw' | 'skip-file' | 'stop'
 
+/** What to do where records were removed before they were read. */
+export type OnLost = 'throw' | 'note'
+
 /** A stretch of a file that holds no intact record. */
 export interface Damage {
   readonly file: string
@@ -90,6 +93,9 @@ export interface ReadContext {
   /** The consumer is done with a batch before it asks for the next, so buffers may be used again. */
   readonly reuseBuffers: boolean
   readonly signal: AbortSignal
+  readonly onLost: OnLost
+  /** Records of the log at `path` were removed before they were read: throws `ERR_CURSOR_LOST`, or notes it. */
+  readonly lost: (path: string, reason: string) => void
   /** Tells something that is no damage. */
   readonly note: (note: Note) => void
   /** Counts and remembers a damage. */

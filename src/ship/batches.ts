@@ -1,16 +1,21 @@
 // Cuts a log into batches: first those that a checkpoint has noted, exactly as they were, then new ones, which are bounded in
 // bytes, records and age.
-import { basename } from 'node:path'
 import { monotonicMs } from '../base/clock.ts'
 import { LogboomError } from '../base/errors.ts'
+import { realDisk } from '../io/disk.ts'
+import { createContext, emptyReport } from '../readers/engine/context.ts'
 import { type Cursor, isFolderCursor, parseCursor } from '../readers/engine/cursor.ts'
-import { recordTime } from '../readers/engine/record-time.ts'
-import { type RecordReader, readRecords } from '../readers/read-records.ts'
-import type { LogRecord } from '../readers/reader.ts'
+import { readFrom } from '../readers/engine/read-cursors.ts'
+import { batchLength, type RecordBatch, recordAt } from '../readers/reader.ts'
 import type { CheckpointState, PendingBatch } from './checkpoint.ts'
+import { DurableLog, type Reached, reachedIn } from './durable-log.ts'
+import type { SourceLog } from './source.ts'
+import { SpoolReading } from './spool-files.ts'
 
-/** In nanoseconds it is the largest number of 64 bits with a sign. */
-const MAX_TIME_MS = 9_223_372_036_854
+/** Files of a spool that end in one batch. */
+const MAX_FILES = 100
+/** Who follows looks at the log more often. */
+const AT_END_MS = 400
 
 export interface BatchBounds {
   readonly batchBytes: number
@@ -24,109 +29,176 @@ export interface CutBatch {
   readonly noted: PendingBatch
   readonly isNew: boolean
   readonly data: readonly Buffer[]
-  /** Of each record itself, where it tells. */
-  readonly times: readonly number[]
+  readonly bytes: number
 }
 
 export class BatchCutter {
-  readonly reader: RecordReader
-  readonly #source: string
+  readonly #source: SourceLog
   readonly #bounds: BatchBounds
-  #next: Promise<IteratorResult<LogRecord, undefined>> | undefined
+  readonly #report = emptyReport()
+  readonly #batches: AsyncGenerator<RecordBatch, void, undefined>
+  readonly #spool: SpoolReading | undefined
+  readonly #durable: DurableLog
+  readonly #signal: AbortSignal
+  #pending: Promise<IteratorResult<RecordBatch, void>> | undefined
+  #batch: RecordBatch | undefined
+  #at = 0
+  #length = 0
+  /** Records were taken for a batch that is not cut yet. */
+  #isCutting = false
+  #reached: Reached | undefined
+  #waitingSinceMs: number | undefined
+  #cursor: string | undefined
 
   constructor(
-    source: string,
+    source: SourceLog,
     state: CheckpointState,
     bounds: BatchBounds,
-    options: { format: string; follow: boolean; signal: AbortSignal }
+    { follow, signal }: { follow: boolean; signal: AbortSignal }
   ) {
     this.#source = source
     this.#bounds = bounds
-    this.reader = readRecords(source, { ...options, from: state.cursor ?? 'start', onCorrupt: 'skip-file' })
+    this.#signal = signal
+    this.#durable = new DurableLog(realDisk, signal)
+    const context = createContext({
+      from: state.cursor === null ? 'start' : readFrom(state.cursor),
+      follow,
+      signal,
+      onCorrupt: 'skip-file',
+      onLost: 'throw',
+      report: this.#report
+    })
+    const { path, reader } = source
+    this.#spool = reader.format === 'spool' ? new SpoolReading(path, state, context) : undefined
+    this.#batches = this.#spool?.batches ?? reader.read(path, context)
+  }
+
+  /** How far the log was read. */
+  get reached(): Reached | undefined {
+    return this.#reached
+  }
+
+  /** Nothing has come for so long that there is nothing. */
+  get isAtEnd(): boolean {
+    return this.#waitingSinceMs !== undefined && monotonicMs() - this.#waitingSinceMs > AT_END_MS
+  }
+
+  /** Of damaged files, which are passed over. */
+  get skippedBytes(): number {
+    return this.#report.skippedBytes
   }
 
   /** The batches that were noted, in order. Throws `ERR_CURSOR_LOST` if they cannot be read again. */
   async *noted(pending: readonly PendingBatch[]): AsyncGenerator<CutBatch, void, undefined> {
+    const { path } = this.#source
     for (const noted of pending) {
       const data: Buffer[] = []
-      let cursor: string | undefined
-      for (let count = 0; count < noted.records; count++) {
-        const { done, value } = await this.#take()
-        if (done === true) return
-        data.push(value.data)
-        if (count === noted.records - 1) cursor = value.cursor
+      let bytes = 0
+      while (data.length < noted.records) {
+        const state = await this.#fill()
+        if (state === 'stopped') return
+        if (state !== 'filled') break
+        bytes += this.#take(data, noted.records, Number.POSITIVE_INFINITY)
       }
-      if (!isSameRecord(cursor, noted.cursor)) {
-        const message = `${this.#source}: what was sent and not acknowledged cannot be read again as it was`
-        throw new LogboomError('ERR_CURSOR_LOST', message, { path: this.#source })
+      if (data.length < noted.records || !isSameRecord(this.#cursor, noted.cursor)) {
+        const message = `${path}: what was sent and not acknowledged cannot be read again as it was`
+        throw new LogboomError('ERR_CURSOR_LOST', message, { path })
       }
-      yield this.#cut(data, noted, false)
+      this.#spool?.takeEnded()
+      yield { noted, isNew: false, data, bytes }
     }
   }
 
   /** New batches, until the log ends or reading is stopped. */
   async *fresh(): AsyncGenerator<CutBatch, void, undefined> {
+    const { batchBytes, batchRecords, batchAgeMs } = this.#bounds
     for (;;) {
-      const first = await this.#take()
-      if (first.done === true) return
-      const untilMs = monotonicMs() + this.#bounds.batchAgeMs
-      const data = [first.value.data]
-      let { cursor } = first.value
-      let bytes = data[0].length
-      let isOver = false
-      while (bytes < this.#bounds.batchBytes && data.length < this.#bounds.batchRecords) {
-        const next = await this.#takeUntil(untilMs)
-        if (next === undefined) break
-        isOver = next.done === true
-        if (next.done === true) break
-        data.push(next.value.data)
-        bytes += next.value.data.length
-        cursor = next.value.cursor
+      let state = await this.#fill()
+      if (state !== 'filled') return
+      const untilMs = monotonicMs() + batchAgeMs
+      const data: Buffer[] = []
+      let bytes = 0
+      this.#isCutting = true
+      for (; state === 'filled'; state = await this.#fill(untilMs)) {
+        bytes += this.#take(data, batchRecords, batchBytes - bytes)
+        if (data.length >= batchRecords || bytes >= batchBytes) break
+        // Their names have to fit into the checkpoint.
+        if ((this.#spool?.ended ?? 0) >= MAX_FILES) break
       }
-      if (first.value.event !== undefined || cursor === undefined) throw severalLogs(this.#source)
-      yield this.#cut(data, { cursor, records: data.length, timeMs: Date.now() }, true)
-      if (isOver) return
+      if (state === 'stopped') return
+      if (this.#reached !== undefined && this.#spool === undefined) await this.#durable.sync(this.#reached)
+      const cursor = this.#cursor
+      if (cursor === undefined) throw new Error(`${this.#source.path}: a record without a place`)
+      const files = this.#spool?.takeEnded() ?? []
+      yield {
+        noted: { cursor, records: data.length, timeMs: Date.now(), files },
+        isNew: true,
+        data,
+        bytes
+      }
+      this.#isCutting = false
+      if (state === 'over') return
     }
   }
 
-  #cut(data: readonly Buffer[], noted: PendingBatch, isNew: boolean): CutBatch {
-    return { noted, isNew, data, times: data.map((each) => timeOf(each) ?? noted.timeMs) }
+  /** Files of a spool that ended, and all of whose records are in batches that were cut. */
+  takeEnded(): string[] {
+    return this.#isCutting || this.#at < this.#length ? [] : (this.#spool?.takeEnded() ?? [])
   }
 
-  async #take(): Promise<IteratorResult<LogRecord, undefined>> {
-    this.#next ??= this.reader.next()
-    const result = await this.#next
-    this.#next = undefined
-    return result
+  async close(): Promise<void> {
+    await this.#batches.return()
   }
 
-  async #takeUntil(untilMs: number): Promise<IteratorResult<LogRecord, undefined> | undefined> {
-    this.#next ??= this.reader.next()
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), Math.max(0, untilMs - monotonicMs()))
-    })
-    const result = await Promise.race([this.#next, late])
+  /** Takes the next records there are, up to the bounds, but at least one; returns their bytes. */
+  #take(data: Buffer[], maxRecords: number, maxBytes: number): number {
+    const batch = this.#batch as RecordBatch
+    const { bytes, bounds } = batch
+    let taken = 0
+    do {
+      const record = bytes.subarray(bounds[2 * this.#at], bounds[2 * this.#at + 1])
+      data.push(record)
+      taken += record.length
+      this.#at++
+    } while (this.#at < this.#length && data.length < maxRecords && taken < maxBytes)
+    this.#cursor = recordAt(batch, this.#at - 1).cursor
+    this.#reached = reachedIn(batch, this.#at)
+    return taken
+  }
+
+  /** Makes sure that there is a record to take; `late` if there was none until then. */
+  async #fill(untilMs?: number): Promise<'filled' | 'over' | 'late' | 'stopped'> {
+    while (this.#at === this.#length) {
+      if (this.#pending === undefined) {
+        this.#pending = this.#batches.next()
+        this.#waitingSinceMs = monotonicMs()
+        // It may fail while nobody waits for it, and is asked again.
+        this.#pending.catch(() => {})
+      }
+      const result = await (untilMs === undefined ? this.#pending : before(this.#pending, untilMs))
+      if (result === undefined) return 'late'
+      this.#pending = undefined
+      this.#waitingSinceMs = undefined
+      if (this.#signal.aborted) return 'stopped'
+      if (result.done === true) return 'over'
+      this.#batch = result.value
+      this.#length = batchLength(result.value)
+      this.#at = 0
+    }
+    return 'filled'
+  }
+}
+
+async function before<T>(work: Promise<T>, untilMs: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), Math.max(0, untilMs - monotonicMs()))
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
     clearTimeout(timer)
-    if (result !== undefined) this.#next = undefined
-    return result
   }
-}
-
-/** Its own, if it is one that stores of logs can hold. */
-function timeOf(data: Buffer): number | undefined {
-  const time = recordTime(data)
-  return time !== undefined && time >= 0 && time <= MAX_TIME_MS ? time : undefined
-}
-
-export function severalLogs(source: string): LogboomError {
-  const message = `${source} is a folder of logs; ship them one by one, each with a checkpoint of its own`
-  return new LogboomError('ERR_OPTION', message, { path: source })
-}
-
-/** Name of the log in what is shipped. */
-export function logNameOf(source: string): string {
-  return basename(source)
 }
 
 /** The file of a record has another name when it was rotated, but the record is the same. */

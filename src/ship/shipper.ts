@@ -3,76 +3,34 @@
 import { createHash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { basename, dirname, join, resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import * as v from 'valibot'
 import { monotonicMs } from '../base/clock.ts'
 import { errorMessage, LogboomError } from '../base/errors.ts'
-import {
-  count,
-  duration,
-  flag,
-  type OptionsInput,
-  option,
-  optionalOption,
-  parseOptions,
-  path,
-  size
-} from '../base/options.ts'
+import { requireObject } from '../base/options.ts'
+import type { LostBackups } from '../formats/log-consumer.ts'
 import { realDisk } from '../io/disk.ts'
-import { findLogs } from '../readers/find-logs.ts'
-import { BatchCutter, type CutBatch, logNameOf, severalLogs } from './batches.ts'
+import { Attempts } from './attempts.ts'
+import { BatchCutter, type CutBatch } from './batches.ts'
+import { Beat, type Sending } from './beat.ts'
 import { Checkpoint } from './checkpoint.ts'
+import { removeDone } from './done-files.ts'
+import type { Lag } from './lag.ts'
+import { type ParsedShipperOptions, parseShipperOptions, type ShipperOptions } from './options.ts'
+import { Registration } from './registration.ts'
 import { keepRejected } from './rejected.ts'
 import { resumeFrom } from './resume.ts'
+import { NumberedRecord } from './ship-record.ts'
+import { findSource, type SourceLog } from './source.ts'
 import { type Refusal, RefusedError, type ShipBatch, type ShipRecord, type ShipTarget } from './target.ts'
 
-const FIRST_PAUSE_MS = 500
-const MAX_PAUSE_MS = 30_000
 const MINUTE_MS = 60_000
-const LINE_FORMATS = ['text', 'spool']
-
-const positive = v.pipe(
-  count,
-  v.check((value) => value > 0, 'must be at least 1')
-)
-const positiveSize = v.pipe(
-  size,
-  v.check((value) => value > 0, 'must be at least 1')
-)
-
-/** The options of a shipper beside its target; docs/shipping.md explains them. */
-export const shipperOptions = {
-  checkpoint: optionalOption(
-    'path',
-    path,
-    'The file that says how far it has come. Default: `.<log>.ship-<target>` beside the log.'
-  ),
-  rejected: optionalOption(
-    'path',
-    path,
-    'The file of records that the target will never take. Default: `.<log>.rejected` beside the log.'
-  ),
-  follow: option('boolean', flag, true, 'Go on with what is appended, until stopped.'),
-  batchBytes: option('size', positiveSize, '1m', 'A batch is sent when it has this many bytes.'),
-  batchRecords: option('count', positive, 10_000, 'A batch is sent when it has this many records.'),
-  batchAge: option('duration', duration, '1s', 'A batch is sent when its first record has waited this long.'),
-  maxRejected: option(
-    'count',
-    count,
-    100,
-    'More refused records in a minute stop it: then it is the configuration that is wrong.'
-  )
-}
-
-export type ShipperOptions = OptionsInput<typeof shipperOptions> & {
-  /** Path of a log. */
-  source: string
-  target: ShipTarget
-}
+const noLag: Lag = { records: 0, bytes: 0, ms: 0 }
+/** Of batches under way, unless a single one is larger. */
+const MAX_SENDING_BYTES = 32 * 1024 * 1024
 
 export interface ShipperStats {
-  /** Records that the target has, in this run. */
+  /** Records that the target has, in this run, and their bytes. */
   records: number
+  bytes: number
   batches: number
   rejected: number
   /** Attempts that failed and were made again. */
@@ -81,51 +39,72 @@ export interface ShipperStats {
   waitingRecords: number
   /** For how long the oldest of them have waited. */
   waitingMs: number
+  /** How far the target is behind the log: records (of those not read yet an estimate), … */
+  lagRecords: number
+  /** … bytes, as stored where they were not read yet, … */
+  lagBytes: number
+  /** … and for how long the oldest record that it has not has been there. */
+  lagMs: number
+  /** How often records were removed from the log before they were shipped (`onLost: 'skip'`). */
+  losses: number
   /** Of damaged files of the log, which are passed over. */
   skippedBytes: number
 }
 
 export interface ShipperEvents {
-  /** Sending fails, and is tried again. Once until `recovered`. */
+  /** Sending or noting fails, and is tried again. Once until `recovered`. */
   degraded: [error: Error]
   recovered: []
   rejected: [refusals: readonly Refusal[]]
-}
-
-/** A batch on its way. */
-interface Sending {
-  readonly cut: CutBatch
-  readonly sinceMs: number
-  isDone: boolean
+  /** Records were removed from the log before they were shipped, and it goes on behind them (`onLost: 'skip'`). */
+  lost: [error: Error]
+  /** What does not keep it from shipping, such as that the log will not wait for it. */
+  warning: [error: Error]
 }
 
 export class Shipper extends EventEmitter<ShipperEvents> {
   readonly #source: string
   readonly #target: ShipTarget
-  readonly #options: ReturnType<typeof parseShipperOptions>
+  readonly #options: ParsedShipperOptions
   readonly #stop = new AbortController()
-  readonly #counters = { records: 0, batches: 0, rejected: 0, retries: 0 }
+  readonly #attempts: Attempts
+  readonly #counters = { records: 0, bytes: 0, batches: 0, rejected: 0, losses: 0 }
   /** In the order of the log. */
   readonly #sending: Sending[] = []
+  /** Waits for its turn to be one of them. */
+  #next: Sending | undefined
   readonly #work = new Set<Promise<void>>()
   /** When records were refused, on the monotonic clock. */
   #refusedMs: number[] = []
   #areLines = true
+  #skippedBytes = 0
   #cutter: BatchCutter | undefined
-  #isDegraded = false
+  #beat: Beat | undefined
   #failure: unknown
   #running: Promise<void> | undefined
 
   /** Throws `ERR_OPTION`. */
-  constructor({ source, target, ...options }: ShipperOptions) {
+  constructor(given: ShipperOptions) {
     super()
+    requireObject('shipper', given)
+    const { source, target, ...options } = given
+    requireSource(source, target)
     this.#source = resolve(source)
     this.#target = target
     this.#options = parseShipperOptions(options)
+    this.#attempts = new Attempts(this.#stop.signal, {
+      degraded: (error) => this.emit('degraded', error),
+      recovered: () => this.emit('recovered')
+    })
+  }
+
+  /** Its name among the consumers of the log. */
+  get consumer(): string {
+    return this.#options.consumer ?? `ship-${this.#target.name}`
   }
 
   get checkpointPath(): string {
-    return resolve(this.#options.checkpoint ?? this.#beside(`ship-${this.#target.name}`))
+    return resolve(this.#options.checkpoint ?? this.#beside(this.consumer))
   }
 
   get rejectedPath(): string {
@@ -133,9 +112,9 @@ export class Shipper extends EventEmitter<ShipperEvents> {
   }
 
   /**
-   * Ships until the log ends, with `follow` until `stop`. Rejects with `ERR_LOCKED` if another shipper has the checkpoint,
-   * `ERR_CURSOR_LOST` if records that were not shipped are gone, `ERR_TARGET` if the target refuses too much, `ERR_CORRUPT`,
-   * `ERR_IO`, `ERR_OPTION`.
+   * Ships until the log ends, with `follow` until `stop`. Rejects with `ERR_LOCKED` if another shipper has the checkpoint
+   * or the name, `ERR_CURSOR_LOST` if records that were not shipped are gone, `ERR_TARGET` if the target refuses too much,
+   * `ERR_CORRUPT`, `ERR_IO`, `ERR_OPTION`.
    */
   run(): Promise<void> {
     this.#running ??= this.#run()
@@ -149,115 +128,180 @@ export class Shipper extends EventEmitter<ShipperEvents> {
   }
 
   stats(): ShipperStats {
-    const waiting = this.#sending.reduce((sum, { cut }) => sum + cut.noted.records, 0)
+    const waitingRecords = this.#sending.reduce((sum, { cut }) => sum + cut.noted.records, 0)
     const waitingMs = this.#sending.length === 0 ? 0 : monotonicMs() - this.#sending[0].sinceMs
-    const skippedBytes = this.#cutter?.reader.stats().skippedBytes ?? 0
-    return { ...this.#counters, waitingRecords: waiting, waitingMs, skippedBytes }
+    const { records: lagRecords, bytes: lagBytes, ms: lagMs } = this.#beat?.lag() ?? noLag
+    const skippedBytes = this.#skippedBytes + (this.#cutter?.skippedBytes ?? 0)
+    const { retries } = this.#attempts
+    return {
+      ...this.#counters,
+      retries,
+      waitingRecords,
+      waitingMs,
+      lagRecords,
+      lagBytes,
+      lagMs,
+      skippedBytes
+    }
   }
 
   async #run(): Promise<void> {
-    const format = await this.#format()
-    const checkpoint = Checkpoint.open(this.checkpointPath)
     const { signal } = this.#stop
-    const { follow, batchBytes, batchRecords, batchAge } = this.#options
-    const bounds = { batchBytes, batchRecords, batchAgeMs: batchAge }
-    let cutter: BatchCutter | undefined
+    const source = await findSource(this.#source, this.#options.follow, signal)
+    if (source === undefined) return
+    this.#areLines = source.areLines
+    requireRemoval(source, this.#options.removeShipped)
+    const checkpoint = Checkpoint.open(this.checkpointPath)
+    let registration: Registration | undefined
     try {
+      registration = await this.#register(source, checkpoint)
       await this.#takeOver(checkpoint)
-      cutter = new BatchCutter(this.#source, checkpoint.state, bounds, { format, follow, signal })
-      this.#cutter = cutter
-      for await (const cut of cutter.noted(checkpoint.state.pending)) await this.#send(checkpoint, cut)
-      for await (const cut of cutter.fresh()) await this.#send(checkpoint, cut)
+      await this.#shipAll(source, checkpoint, registration)
       await Promise.all(this.#work)
+      if (!this.#stop.signal.aborted) await this.#removeEnded(source, checkpoint)
     } catch (error) {
-      this.#fail(error)
+      this.#fail(withLoss(error, registration?.lost()))
     } finally {
       this.#stop.abort()
-      await cutter?.reader.return()
       await Promise.allSettled(this.#work)
       await this.#target.close?.().catch(() => {})
-      checkpoint.close()
+      this.#beat?.close(this.#failure)
+      registration?.close()
+      await checkpoint.close()
     }
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  /** Of a log that is there, or will be. */
-  async #format(): Promise<string> {
-    const { kind, logs } = await findLogs(this.#source, 'auto')
-    if (kind === 'folder') throw severalLogs(this.#source)
-    const format = logs[0]?.reader.format
-    this.#areLines = format === undefined || LINE_FORMATS.includes(format)
-    return 'auto'
+  async #register(source: SourceLog, checkpoint: Checkpoint): Promise<Registration> {
+    const { cursor } = checkpoint.state
+    const registration = await Registration.open(source, this.consumer, cursor)
+    if (registration.obstacle !== undefined) {
+      const message = `${this.#source} does not keep what was not shipped: ${registration.obstacle}`
+      this.emit('warning', new LogboomError('ERR_RETENTION', message, { path: this.#source }))
+    }
+    this.#beat = new Beat(source, registration, this.#target.name, {
+      cursor: () => checkpoint.state.cursor,
+      attempts: this.#attempts,
+      counters: () => ({ ...this.#counters, retries: this.#attempts.retries }),
+      sending: () => (this.#next === undefined ? this.#sending : [...this.#sending, this.#next]),
+      reached: () => this.#cutter?.reached,
+      isAtEnd: () => this.#cutter?.isAtEnd ?? true
+    })
+    await this.#beat.start(() => this.#removeEnded(source, checkpoint))
+    return registration
   }
 
   /** Goes on from what the target has, if it keeps that. */
   async #takeOver(checkpoint: Checkpoint): Promise<void> {
     const target = this.#target
     if (target.takeOver === undefined) return
-    const { stream } = checkpoint.state
-    const source = { stream, log: logNameOf(this.#source) }
-    const held = await this.#tryUntilDone(async (signal) => await target.takeOver?.(source, signal))
+    const source = { stream: checkpoint.state.stream, log: basename(this.#source) }
+    const held = await this.#attempts.untilDone(async (signal) => await target.takeOver?.(source, signal))
     const state = resumeFrom(checkpoint.state, held, target.name)
-    if (state !== checkpoint.state) checkpoint.write(state)
+    if (state === checkpoint.state) return
+    checkpoint.state = state
+    await this.#save(checkpoint)
+  }
+
+  /** Again from the oldest record that is left, where records were lost and that is to be passed over. */
+  async #shipAll(source: SourceLog, checkpoint: Checkpoint, registration: Registration): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#ship(source, checkpoint)
+        return
+      } catch (error) {
+        const isLoss = error instanceof LogboomError && error.code === 'ERR_CURSOR_LOST'
+        if (!isLoss || this.#options.onLost === 'stop') throw error
+        await Promise.all(this.#work)
+        if (this.#stop.signal.aborted) return
+        await this.#passLoss(checkpoint)
+        await registration.passLoss()
+        this.emit('lost', withLoss(error, registration.lost()) as Error)
+      }
+    }
+  }
+
+  async #ship(source: SourceLog, checkpoint: Checkpoint): Promise<void> {
+    const { signal } = this.#stop
+    const { follow, batchBytes, batchRecords, batchAge } = this.#options
+    const bounds = { batchBytes, batchRecords, batchAgeMs: batchAge }
+    const cutter = new BatchCutter(source, checkpoint.state, bounds, { follow, signal })
+    this.#cutter = cutter
+    try {
+      for await (const cut of cutter.noted(checkpoint.state.pending)) await this.#send(checkpoint, cut)
+      for await (const cut of cutter.fresh()) await this.#send(checkpoint, cut)
+    } finally {
+      this.#cutter = undefined
+      this.#skippedBytes += cutter.skippedBytes
+      await cutter.close()
+    }
+  }
+
+  /** What was noted and cannot be read again keeps its numbers; nobody else is ever given them. */
+  async #passLoss(checkpoint: Checkpoint): Promise<void> {
+    const { state } = checkpoint
+    const { pending } = state
+    this.#counters.losses++
+    checkpoint.state = {
+      ...state,
+      cursor: null,
+      records: pending.reduce((sum, { records }) => sum + records, state.records),
+      batches: state.batches + pending.length,
+      pending: []
+    }
+    await this.#save(checkpoint)
   }
 
   /** Notes the batch and begins to send it; resolves when another one may follow. */
   async #send(checkpoint: Checkpoint, cut: CutBatch): Promise<void> {
-    while (this.#work.size >= this.#target.maxInFlight) await Promise.race(this.#work)
+    const sending: Sending = { cut, sinceMs: monotonicMs(), isDone: false }
+    this.#next = sending
+    while (this.#isBusy(cut)) await Promise.race(this.#work)
     if (this.#stop.signal.aborted) return
     const { state } = checkpoint
     const before = this.#sending.reduce((sum, { cut: { noted } }) => sum + noted.records, state.records)
     const sequence = state.batches + this.#sending.length
-    if (cut.isNew) checkpoint.write({ ...state, pending: [...state.pending, cut.noted] })
-    const sending: Sending = { cut, sinceMs: monotonicMs(), isDone: false }
+    const after = this.#sending.at(-1)?.cut.noted.cursor ?? state.cursor
     this.#sending.push(sending)
+    this.#next = undefined
+    if (cut.isNew) {
+      checkpoint.state = { ...state, pending: [...state.pending, cut.noted] }
+      await this.#save(checkpoint)
+    }
+    const { timeMs, cursor } = cut.noted
     const batch: ShipBatch = {
       stream: state.stream,
-      log: logNameOf(this.#source),
+      log: basename(this.#source),
       areLines: this.#areLines,
       sequence,
-      after: this.#sending[this.#sending.length - 2]?.cut.noted.cursor ?? state.cursor,
+      after,
       firstNumber: before,
-      rangeHash: createHash('sha256').update(`${before}|${cut.noted.cursor}`).digest('hex').slice(0, 16),
-      records: cut.data.map((data, at) => ({ data, number: before + at, timeMs: cut.times[at] }))
+      rangeHash: createHash('sha256').update(`${before}|${cursor}`).digest('hex').slice(0, 16),
+      records: cut.data.map((data, at) => new NumberedRecord(data, before + at, timeMs))
     }
     const work: Promise<void> = this.#deliver(batch)
-      .then(
-        () => this.#delivered(checkpoint, sending),
-        (error) => this.#fail(error)
-      )
+      .then(() => this.#delivered(checkpoint, sending))
       .catch((error) => this.#fail(error))
       .finally(() => this.#work.delete(work))
     this.#work.add(work)
   }
 
+  #isBusy({ bytes }: CutBatch): boolean {
+    const { size } = this.#work
+    if (size === 0) return false
+    const sendingBytes = this.#sending.reduce((sum, { cut, isDone }) => sum + (isDone ? 0 : cut.bytes), 0)
+    return size >= this.#target.maxInFlight || sendingBytes + bytes > MAX_SENDING_BYTES
+  }
+
   /** Until the target has it; rejects if it never will, or when it is stopped. */
   async #deliver(batch: ShipBatch): Promise<void> {
     try {
-      const refusals = await this.#tryUntilDone((signal) => this.#target.send(batch, signal))
-      if (refusals.length > 0) this.#reject(batch.stream, refusals)
+      const refusals = await this.#attempts.untilDone((signal) => this.#target.send(batch, signal))
+      if (!Array.isArray(refusals)) throw wrongAnswer(this.#target, refusals)
+      if (refusals.length > 0) await this.#reject(batch.stream, refusals)
     } catch (error) {
       if (!(error instanceof RefusedError)) throw error
       await this.#isolate(batch, error)
-    }
-  }
-
-  /** With longer and longer pauses; rejects with what trying again does not help against, or when it is stopped. */
-  async #tryUntilDone<T>(attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { signal } = this.#stop
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
-      signal.throwIfAborted()
-      try {
-        const result = await untilStopped(attempt(signal), signal)
-        this.#recovered()
-        return result
-      } catch (error) {
-        if (error instanceof LogboomError || error instanceof RefusedError) throw error
-        signal.throwIfAborted()
-        this.#counters.retries++
-        this.#degraded(error)
-        await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, { signal })
-      }
     }
   }
 
@@ -266,15 +310,15 @@ export class Shipper extends EventEmitter<ShipperEvents> {
     const { records } = batch
     if (!this.#target.splits) throw refusedError(this.#target, error)
     if (records.length === 1)
-      return this.#reject(batch.stream, [{ record: records[0], reason: error.message }])
+      return await this.#reject(batch.stream, [{ record: records[0], reason: error.message }])
     const half = Math.ceil(records.length / 2)
     const part = (some: readonly ShipRecord[]): Promise<void> => this.#deliver({ ...batch, records: some })
     await part(records.slice(0, half))
     await part(records.slice(half))
   }
 
-  #reject(stream: string, refusals: readonly Refusal[]): void {
-    keepRejected(realDisk, this.rejectedPath, stream, refusals)
+  async #reject(stream: string, refusals: readonly Refusal[]): Promise<void> {
+    await this.#attempts.untilWritten(() => keepRejected(realDisk, this.rejectedPath, stream, refusals))
     this.#counters.rejected += refusals.length
     this.emit('rejected', refusals)
     const now = monotonicMs()
@@ -284,35 +328,42 @@ export class Shipper extends EventEmitter<ShipperEvents> {
   }
 
   /** The checkpoint moves over what is there without a gap. */
-  #delivered(checkpoint: Checkpoint, sending: Sending): void {
+  async #delivered(checkpoint: Checkpoint, sending: Sending): Promise<void> {
     sending.isDone = true
     const end = this.#sending.findIndex(({ isDone }) => !isDone)
-    const done = this.#sending.slice(0, end === -1 ? this.#sending.length : end)
+    const done = this.#sending.splice(0, end === -1 ? this.#sending.length : end)
     if (done.length === 0) return
-    const records = done.reduce((sum, { cut }) => sum + cut.noted.records, 0)
+    const cuts = done.map(({ cut }) => cut)
+    const records = cuts.reduce((sum, { noted }) => sum + noted.records, 0)
     const { state } = checkpoint
-    checkpoint.write({
+    checkpoint.state = {
       ...state,
-      cursor: done[done.length - 1].cut.noted.cursor,
+      cursor: cuts[cuts.length - 1].noted.cursor,
       records: state.records + records,
       batches: state.batches + done.length,
-      pending: state.pending.slice(done.length)
-    })
-    this.#sending.splice(0, done.length)
+      pending: state.pending.slice(done.length),
+      done: [...state.done, ...cuts.flatMap(({ noted }) => noted.files)]
+    }
+    await this.#save(checkpoint)
     this.#counters.records += records
+    this.#counters.bytes += cuts.reduce((sum, { bytes }) => sum + bytes, 0)
     this.#counters.batches += done.length
+    removeDone(realDisk, this.#source, checkpoint, (error) => this.emit('warning', error))
   }
 
-  #degraded(error: unknown): void {
-    if (this.#isDegraded) return
-    this.#isDegraded = true
-    this.emit('degraded', error instanceof Error ? error : new Error(String(error)))
+  /** Of a spool: files that ended without a batch behind them. */
+  async #removeEnded(source: SourceLog, checkpoint: Checkpoint): Promise<void> {
+    if (this.#sending.length > 0 || source.reader.format !== 'spool') return
+    const ended = this.#cutter?.takeEnded() ?? []
+    if (ended.length === 0 && checkpoint.state.done.length === 0) return
+    checkpoint.state = { ...checkpoint.state, done: [...checkpoint.state.done, ...ended] }
+    await this.#save(checkpoint)
+    removeDone(realDisk, this.#source, checkpoint, (error) => this.emit('warning', error))
   }
 
-  #recovered(): void {
-    if (!this.#isDegraded) return
-    this.#isDegraded = false
-    this.emit('recovered')
+  /** On a full disk, for example, it is tried again for as long as it takes. */
+  async #save(checkpoint: Checkpoint): Promise<void> {
+    await this.#attempts.untilWritten(() => checkpoint.save())
   }
 
   /** The first reason counts; that it was stopped is none. */
@@ -326,26 +377,41 @@ export class Shipper extends EventEmitter<ShipperEvents> {
   }
 }
 
-function parseShipperOptions(options: OptionsInput<typeof shipperOptions>) {
-  return parseOptions('shipper', shipperOptions, options)
+function requireSource(source: unknown, target: unknown): void {
+  const isTarget =
+    typeof target === 'object' && target !== null && 'send' in target && typeof target.send === 'function'
+  if (typeof source === 'string' && source !== '' && isTarget) return
+  const message = 'shipper: source must be the path of a log, and target what it is shipped to'
+  throw new LogboomError('ERR_OPTION', message)
+}
+
+/** A spool is collected by somebody, and which of its files were is known only by their being gone. */
+function requireRemoval({ path, reader }: SourceLog, removesShipped: boolean): void {
+  const isSpool = reader.format === 'spool'
+  if (isSpool === removesShipped) return
+  const message = isSpool
+    ? `${path} is a spool, whose files somebody has to take away: it is shipped with removeShipped`
+    : `removeShipped is for a spool; what becomes of the files of ${path} is up to those who write it`
+  throw new LogboomError('ERR_OPTION', message, { path })
+}
+
+/** With how much was removed, as far as those who did it have noted. */
+function withLoss(error: unknown, lost: LostBackups | undefined): unknown {
+  const isLoss = error instanceof LogboomError && error.code === 'ERR_CURSOR_LOST'
+  if (!isLoss || lost === undefined) return error
+  const { backups, bytes, last } = lost
+  const much = `its writers have removed ${backups} files (${bytes} bytes) that were not shipped, the last of them ${last}`
+  const message = `${error.message.replace(/ \[ERR_\w+\]$/, '')}; ${much}`
+  return new LogboomError('ERR_CURSOR_LOST', message, { path: error.path, cause: error })
+}
+
+function wrongAnswer({ name }: ShipTarget, answer: unknown): LogboomError {
+  const rule = 'send must resolve with a list of the records that it refuses'
+  return new LogboomError('ERR_TARGET', `${name}: ${rule}, not with ${String(answer)}`)
 }
 
 function refusedError({ name }: ShipTarget, error: Error): LogboomError {
   return new LogboomError('ERR_TARGET', `${name} refuses what is shipped: ${errorMessage(error)}`, {
     cause: error
   })
-}
-
-/** A target that does not heed the signal must not hold up `stop`. */
-async function untilStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop = (): void => {}
-  const stopped = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason)
-    signal.addEventListener('abort', stop)
-  })
-  try {
-    return await Promise.race([work, stopped])
-  } finally {
-    signal.removeEventListener('abort', stop)
-  }
 }

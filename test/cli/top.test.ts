@@ -47,7 +47,8 @@ const view = (...writers: SeenWriter[]): LogView => ({
   liveBytes: 512,
   backups: 2,
   backupBytes: 4096,
-  writers
+  writers,
+  consumers: []
 })
 
 describe('the picture', () => {

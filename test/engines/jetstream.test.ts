@@ -5,6 +5,7 @@ import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, nanos } from '@nats-io/transport-node'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { native } from '../../src/native/index.ts'
+import { readCheckpoint } from '../../src/ship/checkpoint.ts'
 import { Shipper } from '../../src/ship/shipper.ts'
 import { createJetStreamTarget } from '../../src/ship/targets/jetstream.ts'
 import { runCli } from '../helpers/cli.ts'
@@ -98,8 +99,8 @@ describe.skipIf(!hasEngine('nats-server') || !native.canLock)(
       let written = 50
       const ended = await shipTwiceAtOnce(
         [
-          codeOf(engine, path, { checkpoint: checkpoints[0] }),
-          codeOf(engine, path, { checkpoint: checkpoints[1] })
+          codeOf(engine, path, { checkpoint: checkpoints[0], consumer: 'one' }),
+          codeOf(engine, path, { checkpoint: checkpoints[1], consumer: 'two' })
         ],
         () => {
           for (let i = 0; i < 20; i++) appendFileSync(path, `${line(written++)}\n`)
@@ -128,9 +129,9 @@ describe.skipIf(!hasEngine('nats-server') || !native.canLock)(
         await shipAll(path, targetOf(engine))
         expect(await recordsIn(engine)).toEqual(linesUpTo(written))
       }
-      expect(JSON.parse(readFileSync(checkpointPath, 'utf8'))).toMatchObject({
+      expect(readCheckpoint(checkpointPath)).toMatchObject({
         records: written,
-        stream: JSON.parse(readFileSync(yesterday, 'utf8')).stream
+        stream: readCheckpoint(yesterday).stream
       })
     })
 

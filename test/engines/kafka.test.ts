@@ -1,10 +1,11 @@
 // Shipping to a real broker of Kafka with both clients: killed on either side again and again, and counted with a
 // consumer that sees committed records only.
-import { appendFileSync, copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, copyFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import kafkajs from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { native } from '../../src/native/index.ts'
+import { readCheckpoint } from '../../src/ship/checkpoint.ts'
 import type { KafkaClient } from '../../src/ship/kafka/client.ts'
 import { kafkaJs } from '../../src/ship/kafka/kafkajs.ts'
 import { platformaticKafka } from '../../src/ship/kafka/platformatic.ts'
@@ -152,8 +153,8 @@ describe.skipIf(!hasEngine('kafka') || !native.canLock)(
         let written = 50
         const ended = await shipTwiceAtOnce(
           [
-            codeOf(path, topic, id, { checkpoint: checkpoints[0] }),
-            codeOf(path, topic, id, { checkpoint: checkpoints[1] })
+            codeOf(path, topic, id, { checkpoint: checkpoints[0], consumer: 'one' }),
+            codeOf(path, topic, id, { checkpoint: checkpoints[1], consumer: 'two' })
           ],
           () => {
             for (let i = 0; i < 20; i++) appendFileSync(path, `${line(written++)}\n`)
@@ -181,7 +182,7 @@ describe.skipIf(!hasEngine('kafka') || !native.canLock)(
           await shipAll(path, targetOf(topic, id))
         }
         expect(await recordsIn(engine, topic)).toEqual(linesUpTo(written))
-        expect(JSON.parse(readFileSync(checkpointPath, 'utf8'))).toMatchObject({ records: written })
+        expect(readCheckpoint(checkpointPath)).toMatchObject({ records: written })
       })
 
       test('a record that the broker refuses is found and kept with its reason; the others are there', {

@@ -3,8 +3,10 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { native } from '../../src/native/index.ts'
+import { readCheckpoint } from '../../src/ship/checkpoint.ts'
 import { Shipper } from '../../src/ship/shipper.ts'
 import { createElasticsearchTarget } from '../../src/ship/targets/elasticsearch.ts'
+import { writeCheckpoint } from '../helpers/checkpoint.ts'
 import { type Engine, hasEngine, startOpenSearch } from '../helpers/engines.ts'
 import { createFolder } from '../helpers/folder.ts'
 import {
@@ -91,9 +93,9 @@ describe.skipIf(!hasEngine('opensearch') || !native.canLock)(
       const path = createLog(200)
       const target = createElasticsearchTarget({ url: urlOf(index) })
       const { checkpointPath } = await shipAll(path, target)
-      const state = JSON.parse(readFileSync(checkpointPath, 'utf8'))
+      const state = readCheckpoint(checkpointPath)
       const checkpoint = join(createFolder(), 'checkpoint')
-      writeFileSync(checkpoint, JSON.stringify({ ...state, cursor: null, records: 0, batches: 0 }))
+      writeCheckpoint(checkpoint, { ...state, cursor: null, records: 0, batches: 0 })
       const again = await shipAll(path, target, { checkpoint, batchRecords: 33 })
       expect(again.stats()).toMatchObject({ records: 200, rejected: 0 })
       expect(await numbersIn(index)).toEqual(upTo(200))

@@ -1,5 +1,5 @@
 // Shipping to real servers: killed on either side again and again, and counted by reading the server.
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { AwsClient } from 'aws4fetch'
@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { RotatingFile } from '../../src/core/rotating-file/rotating-file.ts'
 import { WriteAheadLog } from '../../src/core/wal/write-ahead-log.ts'
 import { native } from '../../src/native/index.ts'
+import { readCheckpoint } from '../../src/ship/checkpoint.ts'
 import { Shipper } from '../../src/ship/shipper.ts'
 import { createElasticsearchTarget } from '../../src/ship/targets/elasticsearch.ts'
 import { createLokiTarget } from '../../src/ship/targets/loki.ts'
@@ -16,6 +17,7 @@ import { type Engine, hasEngine, startS3, startVictoriaLogs } from '../helpers/e
 import { createFolder } from '../helpers/folder.ts'
 import { random } from '../helpers/random.ts'
 import { built, startProcess } from '../helpers/script.ts'
+import { checkpointOf, killAgainAndAgain } from '../helpers/shipping.ts'
 import { sized } from '../helpers/sized.ts'
 import { until } from '../helpers/until.ts'
 
@@ -74,12 +76,7 @@ describe.skipIf(!hasEngine('gofakes3') || !native.canLock)(
         for (; isWriting; await new Promise((resolve) => setTimeout(resolve, 5)))
           for (let i = 0; i < 5; i++) log.writeLine(line(written++))
       })()
-      for (let kill = 0; kill < kills; kill++) {
-        const child = await startProcess(shipCode('s3', `${url}/logs`, path))
-        await new Promise((resolve) => setTimeout(resolve, random() * 300))
-        child.kill('SIGKILL')
-        await new Promise((resolve) => child.once('exit', resolve))
-      }
+      await killAgainAndAgain(shipCode('s3', `${url}/logs`, path), kills, checkpointOf(path, 's3'))
       isWriting = false
       await writing
       await log.close()
@@ -192,7 +189,7 @@ describe.skipIf(!hasEngine('victoria-logs') || !native.canLock)(
         const expected = Array.from({ length: written }, (_, i) => i)
         await until(async () => new Set(await numbersIn(engine)).size === written, { timeoutMs: 30_000 })
         expect([...new Set(await numbersIn(engine))].sort((a, b) => a - b)).toEqual(expected)
-        expect(JSON.parse(readFileSync(shipper.checkpointPath, 'utf8'))).toMatchObject({
+        expect(readCheckpoint(shipper.checkpointPath)).toMatchObject({
           records: written,
           pending: []
         })

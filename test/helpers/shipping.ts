@@ -1,12 +1,14 @@
 // What the tests with real servers do to a shipper: kill it again and again while its log rotates, kill the server, or let two
 // run at once.
 import { once } from 'node:events'
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished } from 'vitest'
 import { RotatingFile } from '../../src/core/rotating-file/rotating-file.ts'
-import { Shipper, type ShipperOptions } from '../../src/ship/shipper.ts'
+import { readCheckpoint } from '../../src/ship/checkpoint.ts'
+import type { ShipperOptions } from '../../src/ship/options.ts'
+import { Shipper } from '../../src/ship/shipper.ts'
 import type { ShipTarget } from '../../src/ship/target.ts'
 import { createFolder } from './folder.ts'
 import { random } from './random.ts'
@@ -91,7 +93,7 @@ export async function killAgainAndAgain(code: string, kills: number, checkpoint:
 
 function shippedIn(checkpoint: string): number {
   try {
-    return JSON.parse(readFileSync(checkpoint, 'utf8')).records
+    return readCheckpoint(checkpoint).records
   } catch {
     return 0
   }

@@ -15,47 +15,16 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { BinaryFile } from '../../src/core/binary-file/binary-file.ts'
 import { native } from '../../src/native/index.ts'
-import { Shipper, type ShipperOptions } from '../../src/ship/shipper.ts'
-import { RefusedError, type ShipBatch, type ShipTarget } from '../../src/ship/target.ts'
+import { readCheckpoint } from '../../src/ship/checkpoint.ts'
+import type { Shipper } from '../../src/ship/shipper.ts'
+import { RefusedError, type ShipBatch } from '../../src/ship/target.ts'
 import { createElasticsearchTarget } from '../../src/ship/targets/elasticsearch.ts'
 import { createS3Target } from '../../src/ship/targets/s3.ts'
 import { runCli } from '../helpers/cli.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { random } from '../helpers/random.ts'
+import { createShipper, createTarget } from '../helpers/ship-target.ts'
 import { until } from '../helpers/until.ts'
-
-interface Sent {
-  sequence: number
-  rangeHash: string
-  texts: string[]
-  numbers: number[]
-}
-
-/** A target in memory; `answer` may throw, or wait. */
-function createTarget(
-  answer: (batch: ShipBatch, sent: Sent) => unknown = () => {},
-  own: Partial<ShipTarget> = {}
-) {
-  const sent: Sent[] = []
-  const taken: string[] = []
-  const target: ShipTarget = {
-    name: 'test',
-    guarantee: 'none',
-    splits: true,
-    maxInFlight: 1,
-    async send(batch) {
-      const texts = batch.records.map(({ data }) => String(data))
-      const numbers = batch.records.map(({ number }) => number)
-      const each = { sequence: batch.sequence, rangeHash: batch.rangeHash, texts, numbers }
-      sent.push(each)
-      const refusals = await answer(batch, each)
-      taken.push(...texts)
-      return Array.isArray(refusals) ? refusals : []
-    },
-    ...own
-  }
-  return { target, sent, taken }
-}
 
 function createLog(count: number): { path: string; lines: string[] } {
   const path = join(createFolder(), 'app.log')
@@ -64,13 +33,8 @@ function createLog(count: number): { path: string; lines: string[] } {
   return { path, lines }
 }
 
-function start(source: string, target: ShipTarget, options: Partial<ShipperOptions> = {}): Shipper {
-  const shipper = new Shipper({ batchRecords: 10, follow: false, ...options, source, target })
-  onTestFinished(() => shipper.stop())
-  return shipper
-}
-
-const stateOf = (shipper: Shipper) => JSON.parse(readFileSync(shipper.checkpointPath, 'utf8'))
+const start = createShipper
+const stateOf = (shipper: Shipper) => readCheckpoint(shipper.checkpointPath)
 
 describe.skipIf(!native.canLock)('a shipper', () => {
   test('ships all records in batches within their bounds, and the next one goes on behind them', async () => {
@@ -137,7 +101,7 @@ describe.skipIf(!native.canLock)('a shipper', () => {
     renameSync(path, `${path}.20260101-000000.0`)
     writeFileSync(path, 'new\n')
     const { target, sent, taken } = createTarget()
-    const second = start(path, target, { checkpoint, batchRecords: 1000 })
+    const second = start(path, target, { checkpoint, consumer: 'second', batchRecords: 1000 })
     await second.run()
     expect(taken).toEqual([...lines.slice(10), 'new'])
     const before = new Map(stuck.sent.map((each) => [each.sequence, each]))

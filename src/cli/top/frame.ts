@@ -1,7 +1,14 @@
 // One picture of `logboom top`: lines for a screen of a given size.
 import { printable } from '../../base/printable.ts'
 import { formatBytes } from '../units.ts'
-import { type LogView, rowsOf, totalOf, type WriterRow } from './log-view.ts'
+import {
+  type ConsumerRow,
+  consumerRowsOf,
+  type LogView,
+  rowsOf,
+  totalOf,
+  type WriterRow
+} from './log-view.ts'
 
 export const sortings = ['writer', 'records', 'bytes', 'drops'] as const
 export type Sorting = (typeof sortings)[number]
@@ -21,6 +28,8 @@ const YELLOW = 33
 const COLOURS: Readonly<Record<string, number>> = { open: GREEN, degraded: YELLOW, failed: RED, dead: RED }
 const HEAD = ['WRITER', 'STATE', 'REC/S', 'BYTES/S', 'QUEUE', 'DROPS', 'LOCK', 'SYNC p50/p99']
 const WIDTHS = [12, 8, 8, 10, 9, 7, 5, 14]
+const CONSUMER_HEAD = ['SHIPPER', 'STATE', 'REC/S', 'BYTES/S', 'LAG REC', 'LAG', 'FOR', 'LOST']
+const CONSUMER_WIDTHS = [20, 8, 8, 10, 9, 9, 7, 9]
 
 /** At most `rows` lines of at most `columns` characters. `before` are the views of a moment earlier. */
 export function frameLines(
@@ -56,8 +65,9 @@ function logLines(
     paint(cut(printable(view.path), columns), 1),
     cut(`live ${formatBytes(view.liveBytes)}${share}  ${backups}`, columns)
   ]
+  const consumers = consumerLines(view, before, columns, paint)
   if (view.writers === undefined)
-    return [...lines, cut('no statistics: its writers need statistics: true', columns)]
+    return [...lines, cut('no statistics: its writers need statistics: true', columns), ...consumers]
   const rows = sorted(rowsOf(view, before), sorting)
   lines.push(cut(cells(HEAD), columns))
   for (const row of rows) {
@@ -65,20 +75,57 @@ function logLines(
     const name = writer.threadId === 0 ? `${writer.pid}` : `${writer.pid}/${writer.threadId}`
     const text = cells([name, state, ...figures(row, writer.queuedBytes, writer.dropped)])
     const note = state === 'open' || writer.lastError === '' ? '' : `  ${printable(writer.lastError)}`
-    const line = cut(`${text}${note}`, columns)
-    const at = WIDTHS[0] + 1
-    const colour = COLOURS[state]
-    const end = at + state.length
-    lines.push(
-      colour === undefined ? line : line.slice(0, at) + paint(line.slice(at, end), colour) + line.slice(end)
-    )
+    lines.push(paintState(cut(`${text}${note}`, columns), WIDTHS[0] + 1, state, paint))
   }
   const total = totalOf(rows)
   const alive = rows.filter(({ state }) => state !== 'dead').length
   lines.push(
     cut(cells(['total', `${alive} alive`, ...figures(total, total.queuedBytes, total.dropped)]), columns)
   )
-  return lines
+  return [...lines, ...consumers]
+}
+
+function consumerLines(
+  view: LogView,
+  before: LogView | undefined,
+  columns: number,
+  paint: (text: string, code: number) => string
+): string[] {
+  const rows = consumerRowsOf(view, before)
+  if (rows.length === 0) return []
+  const lines = rows.map((row) => {
+    const { lastError } = row.consumer
+    const note = lastError === '' ? '' : `  ${printable(lastError)}`
+    const text = cells(consumerCells(row), CONSUMER_WIDTHS)
+    return paintState(cut(`${text}${note}`, columns), CONSUMER_WIDTHS[0] + 1, row.state, paint)
+  })
+  return [cut(cells(CONSUMER_HEAD, CONSUMER_WIDTHS), columns), ...lines]
+}
+
+function consumerCells({ consumer, state, recordsPerSecond, bytesPerSecond }: ConsumerRow): string[] {
+  return [
+    printable(consumer.name),
+    state,
+    recordsPerSecond.toFixed(0),
+    formatBytes(bytesPerSecond),
+    String(consumer.lagRecords),
+    formatBytes(consumer.lagBytes),
+    latency(consumer.lagMs * 1000),
+    formatBytes(consumer.lostBytes)
+  ]
+}
+
+function paintState(
+  line: string,
+  at: number,
+  state: string,
+  paint: (text: string, code: number) => string
+): string {
+  const colour = COLOURS[state]
+  const end = at + state.length
+  return colour === undefined
+    ? line
+    : line.slice(0, at) + paint(line.slice(at, end), colour) + line.slice(end)
 }
 
 function figures(
@@ -103,9 +150,9 @@ function latency(us: number | undefined): string {
 }
 
 /** The first two columns are texts, the others numbers. */
-function cells(values: readonly string[]): string {
+function cells(values: readonly string[], widths: readonly number[] = WIDTHS): string {
   return values
-    .map((value, at) => (at < 2 ? value.padEnd(WIDTHS[at]) : value.padStart(WIDTHS[at])))
+    .map((value, at) => (at < 2 ? value.padEnd(widths[at]) : value.padStart(widths[at])))
     .join(' ')
     .trimEnd()
 }

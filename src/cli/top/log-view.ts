@@ -2,6 +2,7 @@
 import { latencyAt, latencyBuckets } from '../../formats/statistics-file.ts'
 import { notFound } from '../../readers/engine/context.ts'
 import { findLogs } from '../../readers/find-logs.ts'
+import { readConsumers, type SeenConsumer } from '../../readers/log-consumers.ts'
 import { readStatistics, type SeenWriter } from '../../readers/statistics.ts'
 
 export interface LogView {
@@ -11,6 +12,8 @@ export interface LogView {
   readonly backupBytes: number
   /** Undefined if the writers keep none. */
   readonly writers: readonly SeenWriter[] | undefined
+  /** Shippers that read it. */
+  readonly consumers: readonly SeenConsumer[]
 }
 
 /** What a writer did each second. */
@@ -45,11 +48,39 @@ export async function viewLogs(paths: readonly string[]): Promise<LogView[]> {
         liveBytes: live?.size ?? 0,
         backups: finished.length,
         backupBytes: finished.reduce((sum, { size }) => sum + size, 0),
-        writers: log.reader.unit === 'file' ? await readStatistics(log.path) : undefined
+        writers: log.reader.unit === 'file' ? await readStatistics(log.path) : undefined,
+        consumers: await readConsumers(log.path)
       })
     }
   }
   return views
+}
+
+export interface ConsumerRow {
+  readonly consumer: SeenConsumer
+  /** 'dead' if it ended without saying so. */
+  readonly state: string
+  readonly recordsPerSecond: number
+  readonly bytesPerSecond: number
+}
+
+/** The consumers of a log; those that ended keep their row, because the log waits for them. */
+export function consumerRowsOf(view: LogView, before: LogView | undefined): ConsumerRow[] {
+  return view.consumers.map((consumer) => {
+    const old = before?.consumers.find(
+      ({ name, startedAtMs }) => name === consumer.name && startedAtMs === consumer.startedAtMs
+    )
+    const seconds = (consumer.updatedAtMs - (old?.updatedAtMs ?? consumer.startedAtMs)) / 1000
+    const rate = (now: number, then: number) =>
+      consumer.isAlive && seconds > 0 ? Math.max(0, now - then) / seconds : 0
+    const hasEnded = consumer.state === 'closed' || consumer.state === 'failed'
+    return {
+      consumer,
+      state: consumer.isAlive || hasEnded ? consumer.state : 'dead',
+      recordsPerSecond: rate(consumer.records, old?.records ?? 0),
+      bytesPerSecond: rate(consumer.bytes, old?.bytes ?? 0)
+    }
+  })
 }
 
 /** The writers of a log that are there, or died; those that closed their sinks are gone. */

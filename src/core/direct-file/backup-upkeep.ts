@@ -13,7 +13,7 @@ export interface BackupUpkeepOptions extends ParsedUpkeepOptions, OpenOptions {}
 
 export interface BackupUpkeepNews {
   failed(error: unknown): void
-  warn(message: string): void
+  warn(code: string, message: string): void
   /** The command of `onFinished` is to be run again. */
   commandFailed(message: string): void
   /** While this holds nothing is removed. */
@@ -57,6 +57,11 @@ export class BackupUpkeep {
     upkeep.request()
   }
 
+  /** The disk is full. */
+  diskFull(): void {
+    for (const upkeep of this.#byPath.values()) upkeep.diskFull()
+  }
+
   /** Lets what is under way finish, within a limit. */
   async stop(): Promise<void> {
     await Promise.all([...this.#byPath.values()].map((upkeep) => upkeep.stop()))
@@ -67,6 +72,7 @@ export class BackupUpkeep {
     if (found !== undefined) return found
     const { maxBackups, maxAge, maxTotalBytes, compress, mode } = this.#options
     const folder = dirname(path)
+    const { maxRetainedBytes, maxRetainedAge, foreignOwner } = this.#options
     const upkeep = new Upkeep({
       disk: this.#disk,
       now: this.#now,
@@ -74,9 +80,14 @@ export class BackupUpkeep {
       shared: false,
       lock: () => undefined,
       failed: (error) => this.#news.failed(error),
-      warn: (message) => this.#news.warn(message),
+      warn: (code, message) => this.#news.warn(code, message),
       isPaused: () => this.#news.isPaused(),
       folder,
+      logFolder: folder,
+      base: basename(path),
+      maxRetainedBytes,
+      maxRetainedAgeMs: maxRetainedAge,
+      isForeignUsed: foreignOwner === 'allow',
       grammar: stampedGrammar(basename(path)),
       maxBackups,
       maxAgeMs: maxAge,

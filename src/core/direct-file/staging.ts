@@ -59,6 +59,8 @@ export class Staging {
   #lockTimer: NodeJS.Timeout | undefined
   #warnedOfLock = false
   #isDegraded = false
+  /** That is why; no file is worse for it. */
+  #isDiskFull = false
   /** Flushes that somebody waits for. */
   #flushing = 0
   /** The last caller who blocked for a flush gave up. */
@@ -84,9 +86,9 @@ export class Staging {
     this.#lock = new PathLock(disk, lockPath, file)
     this.upkeep = new BackupUpkeep(disk, now, file, {
       failed: (error) => news.warning('ERR_IO', `${path}: ${error}`, path),
-      warn: (message) => news.warning('ERR_OPTION', `${path}: ${message}`, path),
+      warn: (code, message) => news.warning(code, `${path}: ${message}`, path),
       commandFailed: (message) => news.warning('ERR_IO', message, path),
-      isPaused: () => this.#isDegraded,
+      isPaused: () => this.#isDegraded && !this.#isDiskFull,
       finished: (event) => news.finished(event),
       removed: (event) => news.removed(event)
     })
@@ -257,6 +259,8 @@ export class Staging {
 
   #degraded(code: string, message: string, path: string): void {
     this.#isDegraded = true
+    this.#isDiskFull = code === 'ENOSPC' || code === 'EDQUOT'
+    if (this.#isDiskFull) this.upkeep.diskFull()
     this.#news.degraded(code, message, path)
   }
 

@@ -3,7 +3,7 @@
 import { constants } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { monotonicMs } from '../../base/clock.ts'
-import { errorMessage, LogboomError } from '../../base/errors.ts'
+import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
 import { sleep } from '../../base/sleep.ts'
 import { upkeepSlot } from '../../formats/lock-file.ts'
 import type { Disk } from '../../io/disk.ts'
@@ -146,10 +146,15 @@ export class SharedFileTarget implements Target {
       now,
       lock: () => this.file.lock?.tryOther(upkeepSlot),
       failed: (error) => account.warnOf(error),
-      warn: (message) => account.warn('ERR_CLOCK', `${path}: ${message}`),
+      warn: (code, message) => account.warn(code, `${path}: ${message}`),
       isPaused: () => this.#isSyncFailing,
       folder,
+      logFolder: dirname(path),
+      base: basename(path),
       grammar: rules.grammar,
+      maxRetainedBytes: options.maxRetainedBytes,
+      maxRetainedAgeMs: options.maxRetainedAge,
+      isForeignUsed: options.foreignOwner === 'allow',
       maxBackups: options.maxBackups,
       maxAgeMs: options.maxAge,
       maxTotalBytes: options.maxTotalBytes,
@@ -244,6 +249,9 @@ export class SharedFileTarget implements Target {
       this.turn(waitMs, () => {
         written = this.#append(records)
       })
+    } catch (error) {
+      if (isDiskFull(error)) this.#upkeep.diskFull()
+      throw error
     } finally {
       this.#statistics?.changed()
     }
@@ -417,6 +425,11 @@ export class SharedFileTarget implements Target {
     const message = `${path} ${whyNoSync(error)}; what is written there may be lost with the power (${errorMessage(error)})`
     this.#account.warn('ERR_UNSUPPORTED', message, path)
   }
+}
+
+function isDiskFull(error: unknown): boolean {
+  const code = systemCode(error)
+  return code === 'ENOSPC' || code === 'EDQUOT'
 }
 
 /** What is not promised where there are no kernel locks. */

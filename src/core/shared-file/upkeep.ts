@@ -2,7 +2,8 @@
 // removed, new ones compressed. Every step can be repeated, so a crash at any point costs nothing but time.
 import { join } from 'node:path'
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
-import { systemCode } from '../../base/errors.ts'
+import { monotonicMs } from '../../base/clock.ts'
+import { errorMessage, systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
 import { syncFolderIfPossible } from '../../io/open-file.ts'
@@ -16,9 +17,12 @@ import {
   temporaryName
 } from './compress.ts'
 import type { Finisher } from './finisher.ts'
+import { firstNeeded, type LogConsumer, logConsumers, noteLost } from './log-consumers.ts'
 
 /** Somebody else does upkeep at the moment. */
 const BUSY_RETRY_MS = 200
+/** Looks again at what is kept for consumers only, while nothing rotates. */
+const HELD_INTERVAL_MS = 5_000
 /** Removes by age while nothing rotates. */
 const AGE_INTERVAL_MS = 3_600_000
 /** How long closing waits for a compression before it is abandoned to the next rotation. */
@@ -33,17 +37,27 @@ export interface UpkeepOptions {
   shared: boolean
   lock: () => { release(): void } | undefined
   failed: (error: unknown) => void
-  /** Something to tell once that is no failure. */
-  warn: (message: string) => void
+  /** Something to tell that is no failure. */
+  warn: (code: string, message: string) => void
   /** While this holds nothing is removed: a sync is failing, and what is new may be lost. */
   isPaused: () => boolean
+  /** Where the backups are. */
   folder: string
+  /** Where the log is, and what its consumers have written beside it. */
+  logFolder: string
+  /** Name of the log. */
+  base: string
   grammar: BackupGrammar
   maxBackups: number
   maxAgeMs: number
   maxTotalBytes: number
   /** Room that is to stay free on the file system. */
   minFreeBytes: number
+  /** How much is kept for consumers that have not got it, and for how long; 0 for no bound. */
+  maxRetainedBytes: number
+  maxRetainedAgeMs: number
+  /** Whether consumers may be other users. */
+  isForeignUsed: boolean
   compress: false | Compression
   mode: number
   /** Runs the user's command for finished backups, and knows which wait for it. */
@@ -66,10 +80,22 @@ export class Upkeep {
   #ageTimer: NodeJS.Timeout | undefined
   #finishTimer: NodeJS.Timeout | undefined
   #isExhausted = false
+  #heldTimer: NodeJS.Timeout | undefined
+  /** Backups that only consumers keep, as of the last round. */
+  #held = 0
+  #isDiskFull = false
+  /** By the names of backups without compression; undefined for what was there in the first round. */
+  readonly #seenAtMs = new Map<string, number | undefined>()
+  #isFirstRound = true
+  /** The two clocks when it was made. */
+  readonly #startedAtMs: number
+  readonly #startedMonotonicMs = monotonicMs()
+  readonly #warnedOfConsumers = new Set<string>()
 
   constructor(options: UpkeepOptions) {
     const { maxBackups, maxAgeMs, maxTotalBytes, minFreeBytes, compress, finisher } = options
     this.#options = options
+    this.#startedAtMs = options.now()
     const isLimited = maxBackups > 0 || maxAgeMs > 0 || maxTotalBytes > 0 || minFreeBytes > 0
     this.#needed = isLimited || compress !== false || finisher.hasCommand
   }
@@ -100,10 +126,18 @@ export class Upkeep {
     })
   }
 
+  /** The disk is full: what only consumers keep makes room for what is logged. */
+  diskFull(): void {
+    if (this.#held === 0) return
+    this.#isDiskFull = true
+    this.request()
+  }
+
   /** Lets a round under way finish, within a limit. */
   async stop(): Promise<void> {
     clearInterval(this.#ageTimer)
     clearTimeout(this.#finishTimer)
+    clearTimeout(this.#heldTimer)
     this.#stopping = true
     if (this.#running === undefined) return
     const timer = setTimeout(() => this.#abort?.abort(), STOP_TIMEOUT_MS)
@@ -128,7 +162,15 @@ export class Upkeep {
         }
         this.#again = false
         const nowMs = now()
-        const round = await keepUp(disk, this.#options, nowMs, signal, this.#spared)
+        const round = await keepUp(disk, this.#options, nowMs, signal, this.#spared, {
+          isDiskFull: this.#takeDiskFull(),
+          steadyMs: this.#steadyMs(),
+          saw: (backups) => this.#remember(backups),
+          seenAtMs: ({ name }) => this.#seenAtMs.get(plainName(name)),
+          held: (count) => this.#keptForConsumers(count),
+          lost: (consumers, backups, bytes) => this.#warnOfLost(consumers, backups, bytes),
+          unreadable: (path, error) => this.#warnOfConsumer(path, error)
+        })
         seen = round.names
         this.#isExhausted = round.isExhausted
         this.#warnOfClock(seen, nowMs)
@@ -168,6 +210,47 @@ export class Upkeep {
     }
   }
 
+  #steadyMs(): number {
+    return this.#startedAtMs + monotonicMs() - this.#startedMonotonicMs
+  }
+
+  /** What is new since the last round. */
+  #remember(backups: readonly BackupFiles[]): void {
+    const names = new Set(backups.map(({ name }) => plainName(name)))
+    for (const name of this.#seenAtMs.keys()) if (!names.has(name)) this.#seenAtMs.delete(name)
+    for (const name of names) {
+      if (this.#seenAtMs.has(name)) continue
+      this.#seenAtMs.set(name, this.#isFirstRound ? undefined : this.#steadyMs())
+    }
+    this.#isFirstRound = false
+  }
+
+  /** For one round; the disk may be full again while that is under way. */
+  #takeDiskFull(): boolean {
+    const isFull = this.#isDiskFull
+    this.#isDiskFull = false
+    return isFull
+  }
+
+  #keptForConsumers(count: number): void {
+    this.#held = count
+    clearTimeout(this.#heldTimer)
+    if (count === 0 || this.#stopping) return
+    this.#heldTimer = setTimeout(() => this.request(), HELD_INTERVAL_MS).unref()
+  }
+
+  #warnOfLost(consumers: readonly LogConsumer[], backups: number, bytes: number): void {
+    const names = consumers.map(({ name }) => name).join(', ')
+    const message = `${backups} backups (${bytes} bytes) were removed before ${names} had got them: more than is kept for consumers`
+    this.#options.warn('ERR_RETENTION', message)
+  }
+
+  #warnOfConsumer(path: string, error: unknown): void {
+    if (this.#warnedOfConsumers.has(path)) return
+    this.#warnedOfConsumers.add(path)
+    this.#options.warn('ERR_IO', `nothing is kept for a consumer, because ${errorMessage(error)}`)
+  }
+
   /** Backups from the future are what a clock that was ahead leaves; their names go on from there. */
   #warnOfClock(names: Set<string>, nowMs: number): void {
     const { maxAgeMs, grammar, warn } = this.#options
@@ -176,6 +259,7 @@ export class Upkeep {
     if (ahead === 0) return
     this.#warnedOfClock = true
     warn(
+      'ERR_CLOCK',
       `${ahead} backups have names from the future: the clock was ahead. Their age is taken from the files`
     )
   }
@@ -191,19 +275,41 @@ export interface Round {
   readonly failures: readonly unknown[]
 }
 
-/** One round over the folder; the caller holds the upkeep lock. */
+/** What a round has to know, and tells, of consumers. */
+export interface ConsumerCare {
+  readonly isDiskFull: boolean
+  saw(backups: readonly BackupFiles[]): void
+  /**
+   * Now, by a clock that was set when the process began, and since when it has seen a backup, unless that was there before: a
+   * clock that is set while backups wait for a consumer must not make them old.
+   */
+  readonly steadyMs: number
+  seenAtMs(backup: BackupFiles): number | undefined
+  /** So many backups are kept for consumers only. */
+  held(count: number): void
+  /** Backups were removed that these had not got. */
+  lost(consumers: readonly LogConsumer[], backups: number, bytes: number): void
+  unreadable(path: string, error: unknown): void
+}
+
+/**
+ * One round over the folder; the caller holds the upkeep lock. Rejects when the folder cannot be
+ * listed.
+ */
 export async function keepUp(
   disk: Disk,
   options: UpkeepOptions,
   nowMs: number,
   signal: AbortSignal,
-  spared: ReadonlySet<string> = new Set()
+  spared: ReadonlySet<string>,
+  care: ConsumerCare
 ): Promise<Round> {
   const { folder, grammar, compress, finisher, finished } = options
   const names = await namesIn(disk, folder)
   const backups = grammar.group(names)
+  care.saw(backups)
   finisher.begin()
-  const surplus = surplusOf(disk, options, backups, nowMs, spared)
+  const surplus = surplusOf(disk, options, backups, nowMs, spared, care)
   const failures: unknown[] = []
   const tryToRemove = (name: string): boolean => {
     try {
@@ -273,6 +379,10 @@ async function compressOne(
   return target
 }
 
+function plainName(name: string): string {
+  return name.replace(/\.(gz|br|zst)$/, '')
+}
+
 function isTemporary(grammar: BackupGrammar, name: string): boolean {
   const suffix = temporaryName('')
   if (!name.endsWith(suffix)) return false
@@ -292,20 +402,19 @@ interface Surplus {
 
 /**
  * The backups to remove: all beyond the newest `maxBackups`, too old, beyond `maxTotalBytes`, unless they wait for their
- * command; and as many of the oldest as it takes to have `minFreeBytes` free, whether they wait or not.
+ * command or for a consumer; and as many of the oldest as it takes to have `minFreeBytes` free, whether they wait or not.
  */
 function surplusOf(
   disk: Disk,
   options: UpkeepOptions,
   backups: readonly BackupFiles[],
   nowMs: number,
-  spared: ReadonlySet<string>
+  spared: ReadonlySet<string>,
+  care: ConsumerCare
 ): Surplus {
   const { folder, maxBackups, maxAgeMs, maxTotalBytes, minFreeBytes, finisher } = options
   const removed = new Map<BackupFiles, RemovalReason>()
   const isSpared = (backup: BackupFiles): boolean => backup.names.some((name) => spared.has(name))
-  const bytesOf = ({ names }: BackupFiles): number =>
-    names.reduce((sum, name) => sum + sizeOf(disk, join(folder, name)), 0)
   let isHolding = false
   let totalBytes = 0
   let rank = 0
@@ -313,7 +422,7 @@ function surplusOf(
     const isTooOld = maxAgeMs > 0 && madeAtMs(disk, folder, backup, nowMs) < nowMs - maxAgeMs
     let reason: RemovalReason | undefined = isTooOld ? 'maxAge' : undefined
     if (!isSpared(backup)) {
-      if (maxTotalBytes > 0) totalBytes += bytesOf(backup)
+      if (maxTotalBytes > 0) totalBytes += bytesOf(disk, folder, backup)
       if (maxTotalBytes > 0 && totalBytes > maxTotalBytes) reason = 'maxTotalBytes'
       if (maxBackups > 0 && rank >= maxBackups) reason = 'maxBackups'
       rank++
@@ -322,21 +431,129 @@ function surplusOf(
     if (finisher.holds(backup, stampMs(backup, nowMs), nowMs)) isHolding = true
     else removed.set(backup, reason)
   }
-  if (minFreeBytes === 0) return { removed, isHolding, isExhausted: false }
+  const waiting = removed.size > 0 || minFreeBytes > 0 ? waitingConsumers(disk, options, backups, care) : []
+  const held = keepForConsumers(disk, options, backups, removed, waiting, care)
+  const isExhausted =
+    minFreeBytes > 0 &&
+    !makeRoom(
+      disk,
+      options,
+      backups.filter((each) => !isSpared(each)),
+      removed
+    )
+  care.held(held.filter((backup) => !removed.has(backup)).length)
+  tellLost(disk, folder, backups, removed, waiting, care)
+  return { removed, isHolding, isExhausted }
+}
+
+/** Adds the oldest to `removed` until `minFreeBytes` will be free; false if they do not suffice. */
+function makeRoom(
+  disk: Disk,
+  { folder, minFreeBytes }: UpkeepOptions,
+  backups: readonly BackupFiles[],
+  removed: Map<BackupFiles, RemovalReason>
+): boolean {
   // Not looked at again after each removal: some file systems free later what was removed.
   let freeBytes = disk.freeBytes(folder)
-  for (const backup of removed.keys()) freeBytes += bytesOf(backup)
+  for (const backup of removed.keys()) freeBytes += bytesOf(disk, folder, backup)
   for (const backup of backups) {
     if (freeBytes >= minFreeBytes) break
-    if (removed.has(backup) || isSpared(backup)) continue
-    freeBytes += bytesOf(backup)
+    if (removed.has(backup)) continue
+    freeBytes += bytesOf(disk, folder, backup)
     removed.set(backup, 'minFreeBytes')
   }
-  return { removed, isHolding, isExhausted: freeBytes < minFreeBytes }
+  return freeBytes >= minFreeBytes
 }
 
 function stampMs(backup: BackupFiles, nowMs: number): number | undefined {
   return backup.stamp === undefined || isAhead(backup, nowMs) ? undefined : backup.stamp * 1000
+}
+
+/** A consumer, and the number of the first backup it still needs. */
+interface Waiting {
+  readonly consumer: LogConsumer
+  readonly from: number
+}
+
+/** Those that are waited for: one that is dead for longer than the bound holds nothing for ever. */
+function waitingConsumers(
+  disk: Disk,
+  options: UpkeepOptions,
+  backups: readonly BackupFiles[],
+  care: ConsumerCare
+): Waiting[] {
+  const { logFolder, base, grammar, isForeignUsed } = options
+  const isWaited = ({ isAlive, updatedAtMs }: LogConsumer) => isAlive || !isLate(updatedAtMs, options, care)
+  const names = disk.readdir(logFolder)
+  return logConsumers(disk, logFolder, base, names, isForeignUsed, care.unreadable)
+    .filter(isWaited)
+    .map((consumer) => ({ consumer, from: firstNeeded(grammar, backups, consumer) }))
+}
+
+function isLate(ms: number, { maxRetainedAgeMs }: UpkeepOptions, { steadyMs }: ConsumerCare): boolean {
+  return maxRetainedAgeMs > 0 && ms < steadyMs - maxRetainedAgeMs
+}
+
+/** Takes out of `removed` what consumers have not got, within the bounds, and returns that. */
+function keepForConsumers(
+  disk: Disk,
+  options: UpkeepOptions,
+  backups: readonly BackupFiles[],
+  removed: Map<BackupFiles, RemovalReason>,
+  waiting: readonly Waiting[],
+  care: ConsumerCare
+): BackupFiles[] {
+  if (waiting.length === 0 || care.isDiskFull) return []
+  const { folder, maxRetainedBytes } = options
+  const from = Math.min(...waiting.map((each) => each.from))
+  const held: BackupFiles[] = []
+  let totalBytes = 0
+  for (let at = backups.length - 1; at >= from; at--) {
+    const backup = backups[at]
+    totalBytes += bytesOf(disk, folder, backup)
+    if (!removed.has(backup)) continue
+    const isBeyond = maxRetainedBytes > 0 && totalBytes > maxRetainedBytes
+    const seenAtMs = care.seenAtMs(backup) ?? madeAtMs(disk, folder, backup, care.steadyMs)
+    if (isBeyond || isLate(seenAtMs, options, care)) continue
+    removed.delete(backup)
+    held.push(backup)
+  }
+  return held
+}
+
+/** Tells of what goes before those that wait have got it: them, by a note, and the user. */
+function tellLost(
+  disk: Disk,
+  folder: string,
+  backups: readonly BackupFiles[],
+  removed: ReadonlyMap<BackupFiles, RemovalReason>,
+  waiting: readonly Waiting[],
+  care: ConsumerCare
+): void {
+  const lostTo = (from: number) => backups.slice(from).filter((backup) => removed.has(backup))
+  const sizeOfAll = (lost: readonly BackupFiles[]) =>
+    lost.reduce((sum, backup) => sum + bytesOf(disk, folder, backup), 0)
+  const late = waiting.filter(({ from }) => lostTo(from).length > 0)
+  if (late.length === 0) return
+  for (const { consumer, from } of late) {
+    const own = lostTo(from)
+    const last = own[own.length - 1].name
+    try {
+      noteLost(disk, consumer.path, { backups: own.length, bytes: sizeOfAll(own), last })
+    } catch (error) {
+      care.unreadable(consumer.path, error)
+    }
+  }
+  const lost = lostTo(Math.min(...late.map(({ from }) => from)))
+  care.lost(
+    late.map(({ consumer }) => consumer),
+    lost.length,
+    sizeOfAll(lost)
+  )
+}
+
+function bytesOf(disk: Disk, folder: string, { names }: BackupFiles): number {
+  return names.reduce((sum, name) => sum + sizeOf(disk, join(folder, name)), 0)
 }
 
 /** By its name, or by its last change where the name says nothing or was given by a clock that was ahead. */

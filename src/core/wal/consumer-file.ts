@@ -13,9 +13,9 @@ import {
 } from '../../formats/consumer-file.ts'
 import type { Disk } from '../../io/disk.ts'
 import { makeFolders, type OpenFile, openFile } from '../../io/open-file.ts'
+import { writeAll } from '../../io/write-all.ts'
 import { native } from '../../native/index.ts'
 import { syncEntries } from './sync-entries.ts'
-import { writeAll } from './write-all.ts'
 
 const LOCK_SLOT = 0
 const MAX_TURNS = 100

@@ -4,8 +4,8 @@ import { MEMBER, TERM } from '../../formats/wal.ts'
 import { WalEncoder } from '../../formats/wal-encoder.ts'
 import type { Disk } from '../../io/disk.ts'
 import { openFile } from '../../io/open-file.ts'
+import { writeAll } from '../../io/write-all.ts'
 import { reencode } from './reencode.ts'
-import { writeAll } from './write-all.ts'
 import type { WalRecords } from './writer-contract.ts'
 
 /** Beyond that an existing file is refused rather than another name looked for. */

@@ -11,9 +11,9 @@ import { parseSegmentName, type SegmentName } from '../../formats/wal.ts'
 import type { Disk } from '../../io/disk.ts'
 import { type OpenFile, openFile } from '../../io/open-file.ts'
 import { thisThread } from '../../io/thread-life.ts'
+import { writeAll } from '../../io/write-all.ts'
 import { native } from '../../native/index.ts'
 import { Claim, claimFolderOf, describeOwner, ownerOf } from '../shared-file/claim.ts'
-import { writeAll } from './write-all.ts'
 
 export const LOCK_NAME = '.lock'
 const LOCK_MODE = 0o600

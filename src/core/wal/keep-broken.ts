@@ -5,8 +5,8 @@ import { WAL_FILE_MODE } from '../../formats/wal.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
 import { openFile } from '../../io/open-file.ts'
+import { writeAll } from '../../io/write-all.ts'
 import { syncEntries } from './sync-entries.ts'
-import { writeAll } from './write-all.ts'
 
 const CHUNK_BYTES = 1024 * 1024
 const ACCESS = { mode: WAL_FILE_MODE, dirMode: 0, mkdir: false, foreignOwner: 'allow' as const }

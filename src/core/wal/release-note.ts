@@ -9,10 +9,10 @@ import { compare, TERM } from '../../formats/wal.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
 import { makeFolders, openFile } from '../../io/open-file.ts'
+import { writeAll } from '../../io/write-all.ts'
 import type { LogWriter } from './log-writer.ts'
 import { Reserve } from './reserve.ts'
 import { syncEntries } from './sync-entries.ts'
-import { writeAll } from './write-all.ts'
 
 /** The last one, and the one before it should the last one be damaged. */
 const KEPT_SNAPSHOT_FILES = 2

@@ -3,8 +3,8 @@ import { constants } from 'node:fs'
 import { join } from 'node:path'
 import type { Disk } from '../../io/disk.ts'
 import { openFile } from '../../io/open-file.ts'
+import { writeAll } from '../../io/write-all.ts'
 import { freeTempName } from './temp-name.ts'
-import { writeAll } from './write-all.ts'
 
 /** A snapshot file, a segment with its head, and their places in the folders. */
 const RESERVE_BYTES = 64 * 1024

@@ -5,9 +5,9 @@ import { LogboomError, systemCode } from '../../base/errors.ts'
 import { parseSegmentName, type SegmentName, segmentName } from '../../formats/wal.ts'
 import type { Disk, FileStat } from '../../io/disk.ts'
 import { OpenFile, openFile } from '../../io/open-file.ts'
+import { writeAll } from '../../io/write-all.ts'
 import { native } from '../../native/index.ts'
 import { freeTempName } from './temp-name.ts'
-import { writeAll } from './write-all.ts'
 
 /** What etcd locks: every byte a file has or will have. */
 export const WHOLE_FILE = -1

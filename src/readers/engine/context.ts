@@ -1,6 +1,7 @@
 // What a reading operation carries along: its options, and the account of the damage it met.
 import { LogboomError } from '../../base/errors.ts'
-import type { Damage, Note, OnCorrupt, ReadContext } from '../reader.ts'
+import type { Damage, Note, OnCorrupt, OnLost, ReadContext } from '../reader.ts'
+import { recordsLost } from './cursor.ts'
 
 export const DEFAULT_MAX_RECORD_BYTES = 64 * 1024 * 1024
 
@@ -21,8 +22,10 @@ export function emptyReport(): DamageReport {
   return { damage: [], skippedBytes: 0, notes: [] }
 }
 
-export interface ContextOptions extends Partial<Omit<ReadContext, 'damaged' | 'note' | 'settle' | 'signal'>> {
+export interface ContextOptions
+  extends Partial<Omit<ReadContext, 'damaged' | 'note' | 'settle' | 'signal' | 'lost' | 'onLost'>> {
   onCorrupt?: OnCorrupt
+  onLost?: OnLost | undefined
   signal?: AbortSignal | undefined
   report?: DamageReport
   /** Called when something was added to the report. */
@@ -33,9 +36,17 @@ export interface ContextOptions extends Partial<Omit<ReadContext, 'damaged' | 'n
 export function createContext(options: ContextOptions = {}): ReadContext {
   const report = options.report ?? emptyReport()
   const onCorrupt = options.onCorrupt ?? 'throw'
+  const { from = 'start' } = options
+  // Who goes on behind a cursor counts on it that nothing is missing.
+  const onLost = options.onLost ?? (isCursor(from) ? 'throw' : 'note')
   let unsettled: Damage | undefined
+  const note = (each: Note): void => {
+    if (report.notes.length < MAX_DAMAGE) report.notes.push(each)
+    options.onReport?.()
+  }
   return {
-    from: options.from ?? 'start',
+    from,
+    onLost,
     span: options.span,
     follow: options.follow ?? false,
     includeUnterminated: options.includeUnterminated ?? false,
@@ -44,9 +55,10 @@ export function createContext(options: ContextOptions = {}): ReadContext {
     signal: options.signal ?? new AbortController().signal,
     progress: options.progress ?? (() => {}),
     caughtUp: options.caughtUp,
-    note(note) {
-      if (report.notes.length < MAX_DAMAGE) report.notes.push(note)
-      options.onReport?.()
+    note,
+    lost(path, reason) {
+      if (onLost === 'throw') throw recordsLost(path, reason)
+      note({ path, text: `records were removed before they were read: ${reason}` })
     },
     damaged(damage) {
       unsettled ??= damage
@@ -62,6 +74,10 @@ export function createContext(options: ContextOptions = {}): ReadContext {
       throw corruptError(damage)
     }
   }
+}
+
+function isCursor(from: ReadContext['from']): boolean {
+  return typeof from === 'object' && ('cursor' in from || 'cursors' in from)
 }
 
 /** The `ERR_CORRUPT` of a damage. */

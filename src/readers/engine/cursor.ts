@@ -65,6 +65,12 @@ export function cursorLost(path: string, reason: string): LogboomError {
   return new LogboomError('ERR_CURSOR_LOST', `${path}: the record of the cursor is gone: ${reason}`, { path })
 }
 
+/** `ERR_CURSOR_LOST`: records behind what was read are not there any more. */
+export function recordsLost(path: string, reason: string): LogboomError {
+  const text = `${path}: records were removed before they were read: ${reason}`
+  return new LogboomError('ERR_CURSOR_LOST', text, { path })
+}
+
 function parseFolder(text: string, fields: readonly string[]): FolderCursor {
   let texts: unknown
   try {
@@ -95,7 +101,7 @@ function parseOne(text: string, format: string, fields: readonly string[]): Curs
       format,
       log: decodeURIComponent(log),
       file: decodeURIComponent(file),
-      position: BigInt(position),
+      position: wholeBigInt(position),
       length: wholeNumber(length, 10),
       crc: wholeNumber(crc, 16),
       head: { bytes: wholeNumber(headBytes, 10), crc: wholeNumber(headCrc, 16) }
@@ -110,6 +116,12 @@ function parseOne(text: string, format: string, fields: readonly string[]): Curs
     // Below.
   }
   throw notCursor(text)
+}
+
+/** Larger ones than any file has are no cursors of this world, but well formed. */
+function wholeBigInt(text: string): bigint {
+  if (!/^\d{1,40}$/.test(text)) throw new RangeError(text)
+  return BigInt(text)
 }
 
 function wholeNumber(text: string, radix: 10 | 16): number {

@@ -151,18 +151,23 @@ export async function* fromOffset(
   }
 }
 
-/** The records of a finished file of the log `log`, from `offset` or behind a cursor. Returns whether to go on. */
+/**
+ * The records of a finished file of the log `log`, from `offset` or behind a cursor. `isNext`: what was before it has been
+ * read, so that its records are missing if it is gone.
+ */
 export async function* readFinished(
   format: FileFormat,
   log: string,
   file: FinishedFile,
   context: ReadContext,
-  begin: Begin = { offset: 0 }
-): AsyncGenerator<RecordBatch, boolean, undefined> {
+  begin: Begin = { offset: 0 },
+  isNext = false
+): AsyncGenerator<RecordBatch, FileEnd, undefined> {
   const open = await openFinished(file)
   if (open === undefined) {
     if (begin.cursor !== undefined) throw cursorLost(log, `${basename(file.key)} has been removed`)
-    return true
+    if (isNext) context.lost(log, `${basename(file.key)} has been removed`)
+    return 'gone'
   }
   try {
     const place = await placeOf(format, log, open, `=${basename(file.key)}`)
@@ -170,8 +175,11 @@ export async function* readFinished(
   } finally {
     await open.handle.close()
   }
-  return context.settle(open.path)
+  return context.settle(open.path) ? 'read' : 'stop'
 }
+
+/** It was read, or was not there any more, or nothing more is wanted. */
+export type FileEnd = 'read' | 'gone' | 'stop'
 
 /** Where reading of a file begins: at the first record from `offset` on. */
 export interface Begin {

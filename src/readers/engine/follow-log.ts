@@ -10,6 +10,7 @@ import {
   type Begin,
   createDecoder,
   type FileDecoder,
+  type FileEnd,
   type FileFormat,
   fromOffset,
   headOf,
@@ -86,10 +87,16 @@ export async function* followLog(
       const between = finished.filter(({ key }) => !seen.has(key))
       seen = new Set(finished.map(({ key }) => key))
       const own = current && (await findOwn(between, current.open))
+      if (current !== undefined && own === undefined && between.length > 0)
+        context.lost(path, 'the file that was read last is gone, and perhaps others behind it')
       if (current !== undefined) retired.push({ ...current, retiredAtMs: monotonicMs() })
       current = live && (await growing(live, { offset: 0 }, finished))
+      let isNext = own !== undefined
       for (const file of between) {
-        if (file !== own && !(yield* readFinished(format, path, file, context))) return
+        if (file === own) continue
+        const ended: FileEnd = yield* readFinished(format, path, file, context, undefined, isNext)
+        if (ended === 'stop') return
+        isNext = true
       }
     }
   } finally {

@@ -8,6 +8,7 @@ import { compressionOf } from './decompress.ts'
 import {
   type Begin,
   beginBehind,
+  type FileEnd,
   type FileFormat,
   holds,
   openFinished,
@@ -36,9 +37,12 @@ export async function* readLog(
     }
     const begin = await findBegin(format, path, { finished, live }, context)
     const { first, end } = await filesWithin(format, finished, context)
+    let isNext = false
     for (let at = Math.max(begin.file, first); at < end && !context.signal.aborted; at++) {
       const here = at === begin.file ? begin.at : undefined
-      if (!(yield* readFinished(format, path, finished[at], context, here))) return
+      const ended: FileEnd = yield* readFinished(format, path, finished[at], context, here, isNext)
+      if (ended === 'stop') return
+      isNext ||= ended === 'read'
     }
     const at = begin.file === finished.length ? begin.at : { offset: 0 }
     const isFinished = live === undefined && finished.length === 1 && finished[0].key === path

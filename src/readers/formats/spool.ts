@@ -52,7 +52,8 @@ function isPublished(name: string): boolean {
   return parsePublishedName(name) !== undefined
 }
 
-async function publishedFiles(folder: string): Promise<string[]> {
+/** The published files of a spool, in the order of the times in their names. */
+export async function publishedFiles(folder: string): Promise<string[]> {
   const times = new Map<string, bigint>()
   for (const name of await namesIn(folder)) {
     const time = parsePublishedName(name)
@@ -74,19 +75,19 @@ async function* readSpool(
   for (let at = begin.file; at < files.length && !context.signal.aborted; at++) {
     // Nothing is written to a file after its publication.
     if (publishedMs(files[at]) < sinceMs) continue
-    yield* readFile(folder, files[at], at === begin.file ? { ...finished, from: begin.from } : finished)
+    yield* readPublished(folder, files[at], at === begin.file ? { ...finished, from: begin.from } : finished)
   }
   while (context.follow && !context.signal.aborted) {
     await sleep(LOOK_AGAIN_MS, undefined, { signal: context.signal }).catch(() => {})
     const seen = new Set(files)
     files = await publishedFiles(folder)
     for (const file of files)
-      if (!seen.has(file) && !context.signal.aborted) yield* readFile(folder, file, finished)
+      if (!seen.has(file) && !context.signal.aborted) yield* readPublished(folder, file, finished)
   }
 }
 
 /** The lines of a file, unless somebody has collected it in the meantime. */
-async function* readFile(
+export async function* readPublished(
   folder: string,
   file: string,
   context: ReadContext
@@ -141,9 +142,14 @@ function behind(
     throw new LogboomError('ERR_OPTION', `${text}, not of the spool ${folder}`, { path: folder })
   }
   const at = files.findIndex((file) => basename(file) === name)
-  if (at !== -1) return { file: at, from: { cursor: { ...cursor, format: 'text', log: name, file: '>' } } }
+  if (at !== -1) return { file: at, from: withinFile(cursor) }
   const next = files.findIndex((file) => (parsePublishedName(basename(file)) ?? 0n) > time)
   return { file: next === -1 ? files.length : next, from: 'start' }
+}
+
+/** Where to begin in the file of the cursor. */
+export function withinFile(cursor: Cursor): ReadContext['from'] {
+  return { cursor: { ...cursor, format: 'text', log: cursor.file.slice(1), file: '>' } }
 }
 
 /** Damage is no matter here: it is met when the file is read. */
@@ -160,6 +166,6 @@ async function countLines(
     maxRecordBytes,
     signal
   })
-  for await (const batch of readFile(folder, file, context)) lines += batchLength(batch)
+  for await (const batch of readPublished(folder, file, context)) lines += batchLength(batch)
   return lines
 }

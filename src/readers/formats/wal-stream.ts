@@ -66,6 +66,7 @@ async function requireEntry(
   // Cursors of earlier versions, and those of logs that no writer has opened since, say nothing of it.
   if (known !== '' && identity !== '' && known !== identity)
     throw cursorLost(path, `it was entry ${position} of another log (${known}), and this one is ${identity}`)
+  if (position === 0n) throw cursorLost(path, 'it was entry 0, which no log has')
   if (position > tail.last) {
     throw cursorLost(
       path,
@@ -239,19 +240,31 @@ class WalReading {
    */
   async #catchUp({ path, segment }: SegmentPlace): Promise<boolean> {
     const { segment: previous, lastIndex } = this.#replay
-    if (previous === undefined || segment.sequence <= previous.sequence + 1n) return true
+    if (previous === undefined) return this.#isBegin(segment)
+    if (segment.sequence <= previous.sequence + 1n) return true
     const [oldest] = await findSegments(this.#path, true)
     if (oldest === undefined || oldest.segment.sequence < segment.sequence) return true
     const first = this.#from > lastIndex + 1n ? this.#from : lastIndex + 1n
     const reason = `entries ${first} to ${segment.index - 1n} were removed after a snapshot before they were read`
     this.#replay = new WalReplay()
     if (first >= segment.index) return true
+    if (this.#context.onLost === 'throw')
+      this.#context.lost(this.#path, `entries ${first} to ${segment.index - 1n}`)
     this.#context.damaged({ file: path, offset: 0, bytes: 0, reason })
     try {
       return this.#context.settle(path)
     } catch {
       throw new LogboomError('ERR_NOT_FOUND', `${this.#path}: ${reason}`, { path: this.#path })
     }
+  }
+
+  /** Who goes on behind an entry wants the next one; what is removed while it is looked for is missing. */
+  #isBegin({ index }: SegmentPlace['segment']): boolean {
+    const { from, onLost } = this.#context
+    const isBehind = typeof from === 'object' && 'cursor' in from
+    if (onLost === 'throw' && isBehind && index > this.#from)
+      this.#context.lost(this.#path, `entries ${this.#from} to ${index - 1n}`)
+    return true
   }
 
   /** All records up to the next end; returns how the segment ended. */

@@ -1,6 +1,6 @@
 // Writes all of some bytes, however many calls that takes: a write may be short or be interrupted by a signal.
-import { systemCode } from '../../base/errors.ts'
-import type { Disk } from '../../io/disk.ts'
+import { systemCode } from '../base/errors.ts'
+import type { Disk } from './disk.ts'
 
 const MAX_INTERRUPTS = 100
 

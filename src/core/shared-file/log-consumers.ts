@@ -1,0 +1,153 @@
+// The consumers of a log of files as its writers see them: which of its backups each still needs, and a note to those that
+// could not be waited for.
+import { constants } from 'node:fs'
+import { join } from 'node:path'
+import { systemCode } from '../../base/errors.ts'
+import {
+  consumerFileBytes,
+  consumerOf,
+  consumerSlotBytes,
+  type LostBackups,
+  lostAt,
+  parseLost,
+  parsePosition
+} from '../../formats/log-consumer.ts'
+import { decodeSlots, encodeSlot, slotOffset } from '../../formats/slots.ts'
+import type { Disk } from '../../io/disk.ts'
+import { isForeign } from '../../io/open-file.ts'
+import { closeQuietly } from '../../io/quietly.ts'
+import { writeAll } from '../../io/write-all.ts'
+import { native } from '../../native/index.ts'
+import type { BackupFiles, BackupGrammar } from './backup-grammar.ts'
+
+const { O_RDWR, O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
+const SAFE = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
+const LOCK_SLOT = 0
+/** More than these files are not looked at: nobody ships a log to so many places. */
+const MAX_CONSUMERS = 64
+
+export interface LogConsumer {
+  readonly name: string
+  readonly path: string
+  /** As in `ConsumerPosition`; '' also where the file does not tell. */
+  readonly file: string
+  readonly updatedAtMs: number
+  /** The kernel says so. */
+  readonly isAlive: boolean
+}
+
+/**
+ * The consumers of the log `base` in `folder`, of which `names` are the files; those of other users do not count where
+ * `isForeignUsed` is false. `failed` is told of files that cannot be looked at: nobody waits for them.
+ */
+export function logConsumers(
+  disk: Disk,
+  folder: string,
+  base: string,
+  names: readonly string[],
+  isForeignUsed: boolean,
+  failed: (path: string, error: unknown) => void
+): LogConsumer[] {
+  const consumers: LogConsumer[] = []
+  for (const fileName of names) {
+    const name = consumerOf(base, fileName)
+    if (name === undefined || consumers.length === MAX_CONSUMERS) continue
+    const path = join(folder, fileName)
+    try {
+      const found = readConsumer(disk, path, isForeignUsed)
+      if (found !== undefined) consumers.push({ name, path, ...found })
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') failed(path, error)
+    }
+  }
+  return consumers
+}
+
+/** The number of the first of `backups`, which are sorted, that the consumer still needs; their count if it needs none. */
+export function firstNeeded(
+  grammar: BackupGrammar,
+  backups: readonly BackupFiles[],
+  { file }: Pick<LogConsumer, 'file'>
+): number {
+  const name = file.slice(1)
+  if (name === '') return 0
+  // Where it is among them, or would be: compressed meanwhile, or removed by somebody.
+  const all = grammar.group([...backups.flatMap(({ names }) => names), name])
+  const at = all.findIndex(({ names }) => names.includes(name))
+  if (at === -1) return 0
+  const isThere = all.length === backups.length
+  return file.startsWith('>') && isThere ? at + 1 : at
+}
+
+/** Notes for the consumer what was removed before it had got it. Throws what the system says. */
+export function noteLost(disk: Disk, path: string, lost: LostBackups): void {
+  const fd = disk.open(path, O_RDWR | SAFE, 0)
+  try {
+    const { isFile, size, nlink } = disk.fstat(fd)
+    if (!isFile || size !== consumerFileBytes || nlink !== 1) return
+    const before = lostSlot(disk, fd)
+    const known = parseLost(before?.content) ?? { backups: 0, bytes: 0, last: '' }
+    const content = {
+      backups: known.backups + lost.backups,
+      bytes: known.bytes + lost.bytes,
+      last: lost.last
+    }
+    const sequence = (before?.sequence ?? -1n) + 1n
+    const slot = encodeSlot({ sequence, content }, consumerSlotBytes)
+    writeAll(disk, fd, slot, lostAt + slotOffset(sequence, consumerSlotBytes))
+  } finally {
+    closeQuietly(disk, fd)
+  }
+}
+
+/** What writers have noted in the open file of a consumer. */
+export function lostSlot(disk: Disk, fd: number) {
+  const bytes = Buffer.alloc(2 * consumerSlotBytes)
+  const length = disk.read(fd, bytes, 0, bytes.length, lostAt)
+  return decodeSlots(bytes.subarray(0, length), consumerSlotBytes)
+}
+
+function readConsumer(
+  disk: Disk,
+  path: string,
+  isForeignUsed: boolean
+): Pick<LogConsumer, 'file' | 'updatedAtMs' | 'isAlive'> | undefined {
+  const fd = openToLook(disk, path)
+  if (fd === undefined) return undefined
+  try {
+    const { isFile, size, uid, mtimeMs } = disk.fstat(fd)
+    if (!isFile || size > consumerFileBytes || (!isForeignUsed && isForeign(uid))) return undefined
+    const bytes = Buffer.alloc(lostAt)
+    const length = disk.read(fd, bytes, 0, bytes.length, 0)
+    const position = parsePosition(decodeSlots(bytes.subarray(0, length), consumerSlotBytes)?.content)
+    const isAlive = native.canLock && isHeld(disk, fd)
+    // One that is being made has got nothing yet. What is nobody's and says nothing is no consumer's.
+    if (position === undefined) return isAlive ? { file: '', updatedAtMs: mtimeMs, isAlive } : undefined
+    return { file: position.file, updatedAtMs: position.updatedAtMs, isAlive }
+  } finally {
+    closeQuietly(disk, fd)
+  }
+}
+
+/** To be locked a file must be open for writing; one that can only be read still says where its consumer is. */
+function openToLook(disk: Disk, path: string): number | undefined {
+  try {
+    return disk.open(path, O_RDWR | SAFE, 0)
+  } catch (error) {
+    const code = systemCode(error)
+    if (code === 'ENOENT' || code === 'ELOOP') return undefined
+    if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') throw error
+  }
+  return disk.open(path, O_RDONLY | SAFE, 0)
+}
+
+function isHeld(disk: Disk, fd: number): boolean {
+  try {
+    if (!disk.lock(fd, LOCK_SLOT, 0)) return true
+    disk.unlock(fd, LOCK_SLOT)
+    return false
+  } catch {
+    // Open for reading only: then the time it gives has to do.
+    return false
+  }
+}

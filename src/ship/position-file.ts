@@ -1,0 +1,81 @@
+// The file by which a shipper tells the writers of a log what it still needs, and everybody how it is doing
+// (formats/log-consumer.ts). It is behind the checkpoint at worst, which keeps too much and never too little.
+import { constants } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { LogboomError } from '../base/errors.ts'
+import { lostSlot } from '../core/shared-file/log-consumers.ts'
+import {
+  type ConsumerPosition,
+  consumerFileBytes,
+  consumerFileName,
+  consumerSlotBytes,
+  type LostBackups,
+  parseLost,
+  parsePosition
+} from '../formats/log-consumer.ts'
+import type { Disk } from '../io/disk.ts'
+import { type OpenFile, openFile } from '../io/open-file.ts'
+import { writeAll } from '../io/write-all.ts'
+import { SlotPair } from './slot-file.ts'
+
+const LOCK_SLOT = 0
+/** Whoever looks whether it is held has it for a moment. */
+const LOCK_WAIT_MS = 100
+/** Writers of the log that run as another user of its group can read it. */
+const ACCESS = { mode: 0o640, dirMode: 0o700, mkdir: true }
+
+export class PositionFile {
+  readonly #disk: Disk
+  readonly #file: OpenFile
+  readonly #slots: SlotPair
+
+  private constructor(disk: Disk, file: OpenFile, slots: SlotPair) {
+    this.#disk = disk
+    this.#file = file
+    this.#slots = slots
+  }
+
+  /** Throws `ERR_LOCKED` if another shipper of this name lives, and what the system says where it cannot be made. */
+  static open(disk: Disk, log: string, name: string): PositionFile {
+    const path = join(dirname(log), consumerFileName(basename(log), name))
+    const file = openFile(disk, path, constants.O_RDWR, ACCESS)
+    try {
+      if (!disk.lock(file.fd, LOCK_SLOT, LOCK_WAIT_MS)) {
+        const message = `another shipper is the consumer ${JSON.stringify(name)} of ${log}`
+        throw new LogboomError('ERR_LOCKED', message, { path })
+      }
+      const { size } = disk.fstat(file.fd)
+      if (size !== consumerFileBytes) {
+        if (size > consumerFileBytes)
+          throw new LogboomError('ERR_NOT_FILE', `${path} is no file of a consumer`, { path })
+        writeAll(disk, file.fd, Buffer.alloc(consumerFileBytes - size), size)
+      }
+      const { slots, content } = SlotPair.read(disk, file.fd, consumerSlotBytes)
+      // What another program has put there is not overwritten.
+      if (content !== undefined && parsePosition(content) === undefined)
+        throw new LogboomError('ERR_NOT_FILE', `${path} is no file of a consumer`, { path })
+      return new PositionFile(disk, file, slots)
+    } catch (error) {
+      file.release()
+      throw error
+    }
+  }
+
+  get path(): string {
+    return this.#file.path
+  }
+
+  /** Throws what the system says. */
+  write(position: ConsumerPosition): void {
+    this.#slots.write(position)
+  }
+
+  /** What the log could not keep, since the file was made. */
+  lost(): LostBackups {
+    return parseLost(lostSlot(this.#disk, this.#file.fd)?.content) ?? { backups: 0, bytes: 0, last: '' }
+  }
+
+  close(): void {
+    this.#file.release()
+  }
+}
