@@ -36,12 +36,13 @@ export function requireText(entry: string, text: unknown): asserts text is strin
 export function asBytes(data: unknown): Uint8Array | undefined {
   if (typeOf.call(data) !== 'Uint8Array') return undefined
   const bytes = data as Uint8Array
+  const length = lengthOf.call(bytes)
+  // The memory may have gone to another thread.
+  if (length === 0) return new Uint8Array(0)
   const prototype = Object.getPrototypeOf(bytes)
   const isPlain = prototype === Buffer.prototype || prototype === Uint8Array.prototype
   if (isPlain && !Object.hasOwn(bytes, 'length')) return bytes
-  const length = lengthOf.call(bytes)
-  // The memory may have gone to another thread.
-  return length === 0 ? new Uint8Array(0) : new Uint8Array(bufferOf.call(bytes), offsetOf.call(bytes), length)
+  return new Uint8Array(bufferOf.call(bytes), offsetOf.call(bytes), length)
 }
 
 export function argumentError(entry: string, wanted: string, got: unknown): LogboomError {

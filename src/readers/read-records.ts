@@ -1,5 +1,6 @@
 // readRecords: the records of any log as an async iterable.
 import * as v from 'valibot'
+import { requireText } from '../base/bytes.ts'
 import {
   flag,
   type OptionsInput,
@@ -108,6 +109,7 @@ export class RecordReader implements AsyncIterableIterator<LogRecord> {
   #advancing: Promise<IteratorResult<LogRecord, undefined>> | undefined
 
   constructor(path: string, options: ReadOptions) {
+    requireText('readRecords', path)
     const { format, signal, from: given, ...rest } = parseOptions('readRecords', readOptions, options)
     const signals = signal === undefined ? [this.#stop.signal] : [this.#stop.signal, signal]
     const from = readFrom(given)

@@ -2,7 +2,8 @@
 // pino's own transports, because a record is put where the thread finds it instead of being handed over.
 import { EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
-import { requireData } from '../base/bytes.ts'
+import { argumentError, requireData } from '../base/bytes.ts'
+import { readOptions } from '../base/options.ts'
 import { type Kind, type KindOptions, sinks } from '../core/registry.ts'
 import { handleSignals, type SignalOptions } from '../core/signals.ts'
 import { forwardedEvents, type SinkStats } from '../core/sink/contract.ts'
@@ -23,7 +24,11 @@ export class WorkerStream<K extends Kind> extends EventEmitter {
   /** Throws `ERR_OPTION`; a path that is refused is reported by 'error', other failures by 'degraded'. */
   constructor(kind: K, options: KindOptions[K]) {
     super()
-    const { flushOnSignal, reopenOnSignal, ...sinkOptions } = (options ?? {}) as SignalOptions
+    if (typeof kind !== 'string' || !Object.hasOwn(sinks, kind)) {
+      throw argumentError('workerStream', `one of ${Object.keys(sinks).join(', ')}`, kind)
+    }
+    const given = readOptions('workerStream', () => ({ ...options }) as SignalOptions)
+    const { flushOnSignal, reopenOnSignal, ...sinkOptions } = given
     const checked = sinks[kind].check(sinkOptions)
     this.path = resolve(checked.path)
     this.#blocks = checked.overflow === 'block'

@@ -1,7 +1,7 @@
 // Length-prefixed binary records in one file that any number of processes and threads share, rolled over to
 // numbered backups.
 import { resolve } from 'node:path'
-import { requireData } from '../../base/bytes.ts'
+import { requireData, requireText } from '../../base/bytes.ts'
 import { LogboomError } from '../../base/errors.ts'
 import { MAX_PAYLOAD_BYTES } from '../../formats/binary-file.ts'
 import type { Disk } from '../../io/disk.ts'
@@ -84,6 +84,7 @@ export class BinaryFile extends SharedFileSink {
 
   /** The same as bytes. */
   *readBytes(path = this.#account.path, options: ReadOptions = {}): Generator<Buffer, void, undefined> {
+    requireText('read', path)
     const file = resolve(path)
     const isOurs = file === this.#account.path && !this.pump.isClosed
     if (isOurs) this.flushSync('os')

@@ -186,11 +186,12 @@ export class Staging {
   }
 
   // Whoever looks takes a number that stays the same for a standstill. A thread that gets no processor stands, too,
-  // but it is not the disk that fails: only one look in eight is told so.
+  // but it is not the disk that fails: only one look in eight is told so. Between attempts that fail it works, too.
   pending(): { bytes: number; progress: number } {
     const { words } = this.link.memory
     const progress = Atomics.load(words, control.progress)
-    const isWorking = Atomics.load(words, control.activity) === activity.working
+    const isDegraded = Atomics.load(words, control.state) === runState.degraded
+    const isWorking = !isDegraded && Atomics.load(words, control.activity) === activity.working
     if (progress !== this.#seenProgress || (isWorking && ++this.#looks % WORKING_LOOKS !== 0))
       this.#progress++
     this.#seenProgress = progress

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import * as v from 'valibot'
+import { requireText } from '../../base/bytes.ts'
 import { LogboomError } from '../../base/errors.ts'
 import {
   count,
@@ -106,7 +107,9 @@ export class WalConsumer {
     host: ConsumerHost | undefined
   ): Promise<WalConsumer> {
     const { from } = parseOptions('consumer', openOptions, options) as { from: 'start' | 'end' }
-    if (typeof name !== 'string' || !isConsumerName(name)) {
+    requireText('consumer', walDir)
+    requireText('consumer', name)
+    if (!isConsumerName(name)) {
       const rule = "letters, digits, '_', '-' and '.', not at the start, at most 64"
       throw new LogboomError(
         'ERR_ARGUMENT',

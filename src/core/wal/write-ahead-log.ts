@@ -1,4 +1,5 @@
 // The write-ahead log: durable, checksummed, indexed records in etcd's WAL format, with snapshots.
+import { argumentError } from '../../base/bytes.ts'
 import { errorMessage, LogboomError } from '../../base/errors.ts'
 import { type RepairedSegment, repairLog } from '../../repair/wal.ts'
 import { openQueue } from '../lane/open-queue.ts'
@@ -189,6 +190,9 @@ export class WriteAheadLog extends PumpedSink {
    * they begin with entries that were removed after a snapshot.
    */
   async *read(fromIndex?: bigint): AsyncGenerator<Entry, void, undefined> {
+    if (fromIndex !== undefined && typeof fromIndex !== 'bigint') {
+      throw argumentError('read', 'an index, a bigint', fromIndex)
+    }
     const { writer, snapshots } = this.#use()
     const { walDir } = this.#options
     const to = writer.durableIndex

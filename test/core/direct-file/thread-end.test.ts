@@ -87,6 +87,21 @@ test('a caller that blocks its thread sees the flusher started again', async () 
   })
 })
 
+test('records too large for a shard are kept while their thread blocks, many times as much as may be in memory', async () => {
+  const faults = createThreadFaults()
+  const { file, path } = open(faults, { maxBufferBytes: '1m' })
+  const records = Array.from({ length: 40 }, (_, index) => `${index} ${'x'.repeat(300_000)}`)
+  for (const [index, record] of records.entries()) {
+    if (index === 20) faults.fail('writev', 'EXIT', 1, false)
+    file.log(record)
+  }
+  await file.flush()
+  expect(faults.hits).toBe(1)
+  expect(file.stats()).toMatchObject({ state: 'open', dropped: 0, records: 40, queuedBytes: 0 })
+  await file.close()
+  expect(numbersOf(readAll(path))).toEqual({ count: 40, different: 40, isInOrder: true })
+})
+
 test('a thread that ends again and again fails the file: calls drop and count, flush rejects, nothing hangs', async () => {
   const faults = createThreadFaults()
   const { file, events } = open(faults, { maxBufferBytes: 100_000 })

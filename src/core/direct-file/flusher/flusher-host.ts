@@ -118,6 +118,7 @@ export class FlusherHost {
   look(): void {
     const { words } = this.#memory
     const nowMs = monotonicMs()
+    this.#keeper.receive()
     if (this.#worker !== undefined) {
       const isOver =
         Atomics.load(words, control.thread) === threadState.ended ||

@@ -92,14 +92,18 @@ export class LargeKeeper {
     this.#channel.unref()
   }
 
-  /** Everything that is not settled, for the next flusher. */
-  records(): KeptRecord[] {
-    // This thread may not have got to its events for a while.
+  /** This thread may not have got to its events for a while. */
+  receive(): void {
     for (;;) {
       const received = receiveMessageOnPort(this.#channel as never)
-      if (received === undefined) break
+      if (received === undefined) return
       this.#hear(received.message)
     }
+  }
+
+  /** Everything that is not settled, for the next flusher. */
+  records(): KeptRecord[] {
+    this.receive()
     return [...this.#records].map(([id, data]) => ({ id, data }))
   }
 

@@ -376,6 +376,8 @@ export class DirectWriter {
       if (!this.#mayWait() && thread === threadState.ended) return false
       this.#await(control.thread, thread)
     }
+    // Lets whoever keeps them for the next flusher hear which need not be kept any more.
+    this.#look?.()
     const sent = this.#large.send(data)
     if (sent === undefined) return false
     const { id, kib } = sent
