@@ -43,7 +43,7 @@ const places = {
     const { node, libraries } = nodeFromPython('24.19.0', 'x64')
     cpSync(node, join(at, 'usr/bin/node'))
     cpSync(libraries, join(at, 'usr/lib'), { recursive: true })
-    need('chroot', [at, '/bin/busybox', '--install', '-s', '/bin'])
+    need('chroot', [at, '/usr/bin/busybox', '--install', '-s', '/bin'])
     return inRoot(at)
   }
 }

