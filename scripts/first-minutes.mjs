@@ -43,7 +43,7 @@ const places = {
     const { node, libraries } = nodeFromPython('24.19.0', 'x64')
     cpSync(node, join(at, 'usr/bin/node'))
     cpSync(libraries, join(at, 'usr/lib'), { recursive: true })
-    need('chroot', [at, '/bin/busybox', '--install', '-s', '/bin'])
+    need('chroot', [at, '/usr/bin/busybox', '--install', '-s', '/bin'])
     return inRoot(at)
   }
 }
@@ -158,7 +158,7 @@ function follow({ at, tarball, run }, packed) {
     const command = line.replace(/\s+#.*/, '')
     if (command.includes('tail -f')) {
       // It goes on until it is told to stop.
-      const { stdout, stderr } = run(`timeout 8 sh -c '${command}'`)
+      const { stdout, stderr } = run(`timeout 20 sh -c '${command}'`)
       if (!stdout.includes('hello')) throw new Error(`${command}: ${stderr}${stdout}`)
     } else must(command.replace('any-program', 'echo hello'))
   }

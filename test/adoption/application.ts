@@ -35,7 +35,7 @@ export function tarball(): string {
 }
 
 /** A folder for an application, empty but for its manifest. It is removed when the tests of the file are done. */
-export function empty(type: 'commonjs' | 'module' = 'commonjs'): Application {
+export function empty(type?: 'commonjs' | 'module'): Application {
   const application = inFolder(temporaryFolder('adoption'))
   const manifest = { name: 'application', version: '1.0.0', private: true, type }
   application.write('package.json', JSON.stringify(manifest))
@@ -43,7 +43,7 @@ export function empty(type: 'commonjs' | 'module' = 'commonjs'): Application {
 }
 
 /** Installs the packed package and `packages`, without running scripts. Throws what npm said if it cannot. */
-export function installed(packages: string[], type: 'commonjs' | 'module' = 'commonjs'): Application {
+export function installed(packages: string[], type?: 'commonjs' | 'module'): Application {
   const application = empty(type)
   const flags = ['--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline']
   const args = ['install', ...flags, tarball(), ...packages]

@@ -1,13 +1,13 @@
 // The recipes for web frameworks: installed as the page says, asked while the log is rotated, ended by a signal that nobody
 // handles, in the middle of the work, and started again.
-import { readFileSync, renameSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { follow, MAX_BYTES, pin, type Recipe } from './recipe.ts'
 import { expectOnce, freePort, load, readLog, started } from './server.ts'
 
 const REQUESTS = 400
-const TEST_MS = 300_000
+const TEST_MS = 900_000
 
 interface Framework {
   page: string
@@ -64,6 +64,9 @@ function adonis(recipe: Recipe): void {
   for (const name of ['config/logger', 'start/routes']) {
     renameSync(join(recipe.folder, `${name}.ts`), join(recipe.folder, `${name}.js`))
   }
+  // Version 6, the last for Node 20, has the option under this name.
+  const config = join(recipe.folder, 'config/logger.js')
+  writeFileSync(config, readFileSync(config, 'utf8').replace('destination:', 'desination:'))
   const manifest = JSON.parse(readFileSync(join(recipe.folder, 'package.json'), 'utf8'))
   recipe.write('package.json', JSON.stringify({ ...manifest, type: 'module' }))
   recipe.write(
