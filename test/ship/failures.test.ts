@@ -269,8 +269,8 @@ test.skipIf(!native.canLock)(
     const path = join(createFolder(), 'app.log')
     writeFileSync(path, lines(0, 5))
     const silent = { ...target, send: async () => undefined as never }
-  await expect(createShipper(path, silent).run()).rejects.toThrow(/list of the records.*ERR_TARGET/)
-  const shipper = createShipper(path, target)
+    await expect(createShipper(path, silent).run()).rejects.toThrow(/list of the records.*ERR_TARGET/)
+    const shipper = createShipper(path, target)
     await Promise.all([shipper.run(), shipper.run(), shipper.stop(), shipper.stop()])
     await shipper.run()
     expect(existsSync(shipper.rejectedPath)).toBe(false)
