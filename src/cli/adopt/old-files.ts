@@ -66,11 +66,13 @@ export interface NameOptions {
 /** Larger ones are no lists of files. */
 const MAX_LIST_BYTES = 4 * 1024 * 1024
 const MAGIC_BYTES = 4
+const NO_NAMES: ReadonlySet<string> = new Set()
 
 export function findOldFiles(path: string, from: OldPackage, options: NameOptions): FoundFiles {
   const folder = dirname(path)
   const log = basename(path)
   const names = namesIn(folder)
+  const all: ReadonlySet<string> = new Set(names)
   const templates = templatesOf(log, from, options)
   const files: OldFile[] = []
   const left: LeftFile[] = []
@@ -94,7 +96,7 @@ export function findOldFiles(path: string, from: OldPackage, options: NameOption
       left.push({ name, why: 'its name can be read in two ways; say which by --files' })
     else {
       // The log has a lock file of its own as soon as it is locked.
-      const found = unlessGone(() => inspect(folder, name, parsed, isLog ? [] : names))
+      const found = unlessGone(() => inspect(folder, name, parsed, isLog ? NO_NAMES : all))
       if (found === undefined) continue
       if ('why' in found) left.push(found)
       else files.push(found)
@@ -144,16 +146,16 @@ function inspect(
   folder: string,
   name: string,
   parsed: OldName,
-  names: readonly string[]
+  names: ReadonlySet<string>
 ): OldFile | LeftFile | undefined {
   const path = join(folder, name)
   const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false })
   if (stat === undefined) return undefined
   if (stat.isSymbolicLink()) return { name, why: 'it is a symbolic link' }
   if (!stat.isFile()) return { name, why: 'it is no regular file' }
-  if (names.includes(lockFileName(name))) return { name, why: 'it is a log of its own, with a lock file' }
+  if (names.has(lockFileName(name))) return { name, why: 'it is a log of its own, with a lock file' }
   const { packed } = parsed
-  if (packed !== '' && names.includes(name.slice(0, -packed.length)))
+  if (packed !== '' && names.has(name.slice(0, -packed.length)))
     return { name, why: 'the file it was made of is still there, so it may not be whole' }
   const compression = compressionOf(path, packed, stat.size)
   if (compression === undefined) {
