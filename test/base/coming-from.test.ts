@@ -71,7 +71,7 @@ const rows: [name: string, value: unknown, ours: string | undefined][] = [
   ['layout', {}, undefined],
   ['pm2', true, undefined],
   ['disableClustering', true, undefined],
-  ['flags', 'a', undefined],
+  ['flags', 'a', 'truncateOnStart'],
   ['encoding', 'utf8', undefined],
   ['stream', {}, undefined],
   ['teeToStdout', true, undefined],
