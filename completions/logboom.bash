@@ -3,7 +3,7 @@ _logboom() {
   local cur=${COMP_WORDS[COMP_CWORD]} words=''
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ] || { [ "$COMP_CWORD" -eq 2 ] && [ "${COMP_WORDS[1]}" = help ]; }; then
-    mapfile -t COMPREPLY < <(compgen -W 'cat tail merge info top metrics report verify repair recover rotate pipe convert ship help' -- "$cur")
+    mapfile -t COMPREPLY < <(compgen -W 'cat tail merge info top metrics report verify repair recover rotate pipe convert adopt ship help' -- "$cur")
     return
   fi
   case ${COMP_WORDS[1]} in
@@ -20,6 +20,7 @@ _logboom() {
     rotate) words='--timeout --json --help' ;;
     pipe) words='--path --max-bytes --rotate-every --rotate-at --time-zone --backup-name --backup-dir --rotate-on-start --truncate-on-start --max-backups --max-age --max-total-bytes --max-retained-bytes --max-retained-age --compress --on-finished --finished-wait --min-free-bytes --prefix --header --lock --lock-timeout --statistics --lane --fsync-on-rotate --durability --flush-interval --max-buffer-bytes --overflow --mode --dir-mode --mkdir --foreign-owner --fallback --buffer-size --num-shards --flush-timeout --preallocate --direct-i-o --instance --dir --temp --size --workers --timeout --permission --queue --wal-dir --snap-dir --sync-interval --segment-bytes --metadata --dump-on-failure --keep-segments --output --event-key --default-event --max-open-files --idle-close --max-events --help' ;;
     convert) words='--to --newlines --format --max-bytes --rotate-every --rotate-at --time-zone --backup-name --backup-dir --rotate-on-start --truncate-on-start --max-backups --max-age --max-total-bytes --max-retained-bytes --max-retained-age --compress --on-finished --finished-wait --min-free-bytes --prefix --header --lock --lock-timeout --statistics --lane --fsync-on-rotate --durability --flush-interval --max-buffer-bytes --overflow --mode --dir-mode --mkdir --foreign-owner --fallback --buffer-size --num-shards --flush-timeout --preallocate --direct-i-o --instance --temp --size --workers --timeout --permission --queue --snap-dir --sync-interval --segment-bytes --metadata --dump-on-failure --keep-segments --output --event-key --default-event --max-open-files --idle-close --max-events --help' ;;
+    adopt) words='--from --apply --files --date-pattern --utc --tailable --tidy --even-if-open --timeout --json --help' ;;
     ship) words='--to --url --region --subject --topic --transactional-id --sasl --service --authorization-file --headers-file --credentials-file --consumer --checkpoint --rejected --follow --remove-shipped --on-lost --batch-bytes --batch-records --batch-age --max-rejected --help' ;;
   esac
   case $cur in

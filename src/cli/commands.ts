@@ -1,4 +1,5 @@
 // The commands, in the order of the help.
+import { adopt } from './adopt.ts'
 import { cat } from './cat.ts'
 import type { Command } from './command.ts'
 import { convert } from './convert.ts'
@@ -29,5 +30,6 @@ export const commands: readonly Command[] = [
   rotate,
   pipe,
   convert,
+  adopt,
   ship
 ]

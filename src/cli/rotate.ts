@@ -1,5 +1,5 @@
 // logboom rotate: rotates a text log now, under the lock its writers use.
-import { lchown, lstat, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorMessage, LogboomError } from '../base/errors.ts'
@@ -10,6 +10,7 @@ import { notedWays } from '../readers/engine/backup-ways.ts'
 import { notFound } from '../readers/engine/context.ts'
 import { isMissing, readError } from '../readers/engine/open-file.ts'
 import { type Command, complain, type ExitCode, exitCodes, UsageError, wholeNumber } from './command.ts'
+import { keepOwner } from './keep-owner.ts'
 import { Output } from './output.ts'
 
 export const rotate: Command = {
@@ -74,15 +75,7 @@ async function rotateNow(path: string, timeoutMs: number) {
   } finally {
     stop.abort()
     await file.close()
-    await keepOwner(path, before)
-  }
-}
-
-/** Files that root created would lock out the writers. */
-async function keepOwner(path: string, { uid, gid }: { uid: number; gid: number }): Promise<void> {
-  if (process.geteuid?.() !== 0) return
-  for (const each of [path, join(dirname(path), lockFileName(basename(path)))]) {
-    const found = await lstat(each).catch(() => undefined)
-    if (found !== undefined && (found.uid !== uid || found.gid !== gid)) await lchown(each, uid, gid)
+    // Files that root created would lock out the writers.
+    keepOwner([path, join(dirname(path), lockFileName(basename(path)))], before)
   }
 }

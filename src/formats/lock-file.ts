@@ -21,6 +21,7 @@
 // makes the lane void. 88 bytes lie in one page, so a kill cannot tear them.
 //
 //  88   u48 LE   token of a claim (claim-name.ts); 0, or no such bytes: none was ever noted
+//  96   64 bytes which machine has the log, on file systems that several have mounted (machine-note.ts)
 //
 // Kernel locks on single bytes of this file exclude writers (`writeSlot`) and those who compress and remove backups
 // (`upkeepSlot`). Each user of these locks holds one byte more as long as it has the file open (`firstUserSlot`), for

@@ -75,7 +75,11 @@ export const walFailureFailpoints = [
   'wal-cut'
 ] as const
 
+/** Those of `logboom adopt`. */
+export const adoptFailpoints = ['adopt-planned', 'adopt-step'] as const
+
 export type Failpoint =
+  | (typeof adoptFailpoints)[number]
   | (typeof failpoints)[number]
   | (typeof finishFailpoints)[number]
   | (typeof laneFailpoints)[number]

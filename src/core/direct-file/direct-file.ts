@@ -1,5 +1,6 @@
 // Records from any thread of this process to one file, through double-buffered shared memory and O_DIRECT.
 import { constants } from 'node:fs'
+import { dirname } from 'node:path'
 import { LogboomError } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import type { ModeWarning } from '../../io/file-mode.ts'
@@ -11,6 +12,7 @@ import { Account } from '../sink/account.ts'
 import { writeAtExit } from '../sink/at-exit.ts'
 import type { ControlRequest, SinkStats } from '../sink/contract.ts'
 import { internals } from '../sink/internals.ts'
+import { warnOfOtherMachines } from '../sink/other-machines.ts'
 import { Pump } from '../sink/pump.ts'
 import { PumpedSink } from '../sink/pumped-sink.ts'
 import { failureOf } from '../sink/trouble.ts'
@@ -61,6 +63,7 @@ export class DirectFile extends PumpedSink {
       undefined,
       (disk) => checkFile(disk, options, (code, message, at) => account.warn(code, message, at))
     )
+    warnOfOtherMachines(account, dirname(path))
     this.#account = account
     this.#staging = staging
     this.#writer = staging.writer

@@ -27,7 +27,7 @@ export class PathLock {
   constructor(disk: Disk, path: string, options: PathLockOptions) {
     this.#disk = disk
     this.#path = path
-    this.#lock = createLock(disk, path, options)
+    this.#lock = createLock(disk, path, options, 'held')
     let isMine: boolean
     try {
       isMine = this.isMine()

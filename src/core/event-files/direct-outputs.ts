@@ -10,6 +10,7 @@ import { Staging } from '../direct-file/staging.ts'
 import { type FlushMetrics, flusherStats, flushMetrics } from '../direct-file/statistics.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import { internals } from '../sink/internals.ts'
+import { warnOfOtherMachines } from '../sink/other-machines.ts'
 import type { SyncLevel } from '../sink/target.ts'
 import type { ParsedEventFilesOptions } from './options.ts'
 import { countDropped, type EventEntry, type OutputNews, type Outputs, type OutputTotals } from './outputs.ts'
@@ -29,6 +30,8 @@ export class DirectOutputs implements Outputs {
   readonly #instance: string
 
   constructor(options: ParsedEventFilesOptions, news: OutputNews) {
+    const warn = (code: string, message: string): void => news.warning(code as never, message, options.folder)
+    warnOfOtherMachines({ warn }, options.folder)
     const file = parseDirectFileOptions({ bufferSize: BUFFER_SIZE, ...options.child, path: options.path })
     this.#instance = file.instance
     this.#staging = new Staging(

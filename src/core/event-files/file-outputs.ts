@@ -8,6 +8,7 @@ import { native } from '../../native/index.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import { notShared } from '../shared-file/shared-file-target.ts'
 import { type Internals, internals } from '../sink/internals.ts'
+import { warnOfOtherMachines } from '../sink/other-machines.ts'
 import { settledWhileProgress } from '../sink/progress.ts'
 import type { SyncLevel } from '../sink/target.ts'
 import { Delivery } from './delivery.ts'
@@ -49,6 +50,10 @@ export class FileOutputs implements Outputs {
     // Said once for all files.
     if (options.checked.lock === true && !native.canLock) {
       news.warning('ERR_UNSUPPORTED', notShared(options.folder), options.folder)
+    }
+    if (options.output === 'wal') {
+      const warn = (code: string, message: string): void => news.warning(code, message, options.folder)
+      warnOfOtherMachines({ warn }, options.folder)
     }
     this.#delivery = new Delivery(options, { ...this.#internals, saysNoSharing: false }, news, {
       passed: (entry) => this.#passed(entry),

@@ -22,6 +22,8 @@ const TURN_MS = 20
 type Others = 'none' | 'here' | 'unknown'
 
 export class ClaimLock implements Lock {
+  /** Claims of other machines are never taken over. */
+  readonly tookOver = false
   readonly #claim: Claim
   readonly #state: StateFile
   /** Nobody is in a turn that began before the claim was noted. */

@@ -6,6 +6,17 @@ import { ClaimLock } from './claim-lock.ts'
 import { KernelLock } from './kernel-lock.ts'
 import type { Lock } from './lock.ts'
 
-export function createLock(disk: Disk, logPath: string, options: OpenOptions): Lock {
-  return native.canLock ? new KernelLock(disk, logPath, options) : new ClaimLock(disk, logPath, options)
+/**
+ * `use`: whether it is held as long as the sink is open, or taken for each turn; then one machine at a time has a log that
+ * several have mounted.
+ */
+export function createLock(
+  disk: Disk,
+  logPath: string,
+  options: OpenOptions,
+  use: 'turns' | 'held' = 'turns'
+): Lock {
+  return native.canLock
+    ? new KernelLock(disk, logPath, options, use === 'turns')
+    : new ClaimLock(disk, logPath, options)
 }

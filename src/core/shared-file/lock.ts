@@ -6,6 +6,8 @@ export interface Lock {
   readonly path: string
   /** Why `acquire` gave nothing, where more is known than that somebody else has the lock. */
   readonly obstacle: string | undefined
+  /** Whether another machine had the log before the last `acquire`: then what is open may be something else by now. */
+  readonly tookOver: boolean
   /** Takes the writers' lock within `waitMs`, and reads the state; undefined if somebody else holds it. */
   acquire(waitMs: number): LockState | undefined
   /** Writes the state; only under the lock. */

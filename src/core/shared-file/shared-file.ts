@@ -118,6 +118,7 @@ export class SharedFile {
       const state = this.#lock.acquire(waitMs)
       if (state === undefined) return false
       this.#state = state
+      if (this.#lock.tookOver) this.#retire()
     }
     try {
       this.#look()

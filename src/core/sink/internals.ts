@@ -2,6 +2,7 @@
 
 import type { LaneId } from '../../formats/lock-file.ts'
 import { type Disk, realDisk } from '../../io/disk.ts'
+import { type Network, network } from '../../io/network.ts'
 import type { LaneUnit } from '../lane/lane-codec.ts'
 import type { Ring } from '../lane/ring.ts'
 import type { FrameSource } from '../queue/payload-queue.ts'
@@ -23,6 +24,8 @@ export interface Internals {
   readonly threadDisk: DiskModule | undefined
   /** The ring that another thread fills with the records of the sink, which is told of them by `pull`. */
   readonly lane: GivenLane | undefined
+  /** What is known of file systems that several machines have mounted. */
+  readonly network: Network
   /** Whether the lanes of dead processes are looked for. Not by each of the files of one sink. */
   readonly looksForLanes: boolean
   /** Whether a sink tells that its file cannot be shared here; who makes many of them says so once. */
@@ -58,6 +61,7 @@ const defaults: Internals = {
   stallMs: STALL_TIMEOUT_MS,
   threadDisk: undefined,
   lane: undefined,
+  network,
   looksForLanes: true,
   saysNoSharing: true
 }

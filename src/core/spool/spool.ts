@@ -10,6 +10,7 @@ import { addExitHandler, removeExitHandler, writeAtExit } from '../sink/at-exit.
 import { afterFailure, Backoff } from '../sink/backoff.ts'
 import type { Durability, FlushCallback, SinkEvents, SinkStats } from '../sink/contract.ts'
 import { internals } from '../sink/internals.ts'
+import { warnOfOtherMachines } from '../sink/other-machines.ts'
 import { settledWhileProgress } from '../sink/progress.ts'
 import { SinkLife } from '../sink/sink-state.ts'
 import { DataSyncError } from '../sink/target.ts'
@@ -62,6 +63,7 @@ export class Spool extends EventEmitter<SinkEvents> {
     this.#stallMs = stallMs
     this.#disk = disk
     this.#account = new Account(this, options.path, options.fallback)
+    warnOfOtherMachines(this.#account, options.path)
     this.#health = new SpoolHealth(this.#account, this.#life)
     const lost = (records: number, bytes: number, reason: string): void =>
       this.#health.lost(records, bytes, reason)

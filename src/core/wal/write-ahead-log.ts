@@ -8,6 +8,7 @@ import { Account } from '../sink/account.ts'
 import { writeAtExit } from '../sink/at-exit.ts'
 import type { Durability, SinkStats } from '../sink/contract.ts'
 import { internals, withInternals } from '../sink/internals.ts'
+import { warnOfOtherMachines } from '../sink/other-machines.ts'
 import { Pump } from '../sink/pump.ts'
 import { PumpedSink } from '../sink/pumped-sink.ts'
 import { type Batch, takeBatch } from './batch.ts'
@@ -49,6 +50,7 @@ export class WriteAheadLog extends PumpedSink {
     this.#input = input
     this.#isDurable = options.durability === 'disk' && options.syncInterval === 0
     this.#account = new Account(this, options.walDir, options.fallback)
+    warnOfOtherMachines(this.#account, options.walDir)
     const { target, pump } = this.#createPump()
     this.#target = target
     this.#pump = pump

@@ -53,7 +53,7 @@ test.runIf(native.canLock)(
     const file = withInternals({ now }, () => new RotatingFile({ path, rotateEvery: '10s', fallback: false }))
     file.write('before the boundary\n')
     await file.flush()
-    const other = new KernelLock(realDisk, path, { mode: 0o600, dirMode: 0o700, mkdir: false })
+    const other = new KernelLock(realDisk, path, { mode: 0o600, dirMode: 0o700, mkdir: false }, true)
     expect(other.acquire(1_000)).toBeDefined()
     await until(() => performance.now() - startMs > 700)
     expect(file.stats().rotations).toBe(0)
