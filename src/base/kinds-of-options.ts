@@ -22,20 +22,11 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
     'truncateOnStart',
     'minFreeBytes'
   ],
+  'rotating-file, direct-file, binary-file and wal': ['maxRetainedBytes', 'maxRetainedAge'],
   'rotating-file and spool': ['prefix'],
   'direct-file': ['bufferSize', 'numShards', 'flushTimeout', 'preallocate', 'directIO'],
   'direct-file and wal': ['instance'],
-  wal: [
-    'walDir',
-    'snapDir',
-    'syncInterval',
-    'segmentBytes',
-    'metadata',
-    'dumpOnFailure',
-    'keepSegments',
-    'maxRetainedBytes',
-    'maxRetainedAge'
-  ],
+  wal: ['walDir', 'snapDir', 'syncInterval', 'segmentBytes', 'metadata', 'dumpOnFailure', 'keepSegments'],
   spool: ['temp', 'size', 'workers', 'timeout', 'permission', 'queue'],
   'event-files': ['output', 'eventKey', 'defaultEvent', 'maxOpenFiles', 'idleClose', 'maxEvents']
 }

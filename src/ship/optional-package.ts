@@ -10,3 +10,8 @@ export async function optionalPackage<T>(what: string, names: string, load: () =
     throw new LogboomError('ERR_UNSUPPORTED', message, { cause })
   }
 }
+
+/** Imports a package by a name that bundlers do not look into: they would fail where it is not installed. */
+export function importOptional<T>(name: string): Promise<T> {
+  return import(/* webpackIgnore: true */ /* @vite-ignore */ name) as Promise<T>
+}

@@ -11,6 +11,7 @@ export const campaigns = {
       `${here}/files/kill-storm.test.ts`,
       `${here}/files/upkeep-kills.test.ts`,
       `${here}/rotating-file/kill.test.ts`,
+      `${here}/rotating-file/finished.test.ts`,
       `${here}/binary-file/kills.test.ts`,
       `${here}/spool/kills.test.ts`,
       `${here}/wal/kills.test.ts`,

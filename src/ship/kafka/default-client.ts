@@ -1,5 +1,6 @@
 // The client of Kafka that is installed, connected to brokers that are named in one text: for the command.
 import { LogboomError } from '../../base/errors.ts'
+import { importOptional } from '../optional-package.ts'
 import { parseServers } from '../servers.ts'
 import { CLIENT_ID, type KafkaClient, type KafkaSasl } from './client.ts'
 import { kafkaJs } from './kafkajs.ts'
@@ -15,14 +16,14 @@ export interface KafkaServers {
 export async function defaultKafkaClient({ url, sasl }: KafkaServers): Promise<KafkaClient> {
   const { addresses, isTls } = parseServers('kafka', url, { plain: 'kafka', tls: 'kafkas' })
   const brokers = addresses.map((address) => (/:\d+$/.test(address) ? address : `${address}:9092`))
-  if (await isInstalled(() => import('@platformatic/kafka'))) {
+  if (await isInstalled(() => importOptional('@platformatic/kafka'))) {
     return platformaticKafka({ brokers, ...(isTls && { tls: {} }), sasl })
   }
-  if (!(await isInstalled(() => import('kafkajs')))) {
+  if (!(await isInstalled(() => importOptional('kafkajs')))) {
     const message = 'shipping to Kafka needs @platformatic/kafka or kafkajs: npm install @platformatic/kafka'
     throw new LogboomError('ERR_UNSUPPORTED', message)
   }
-  const { Kafka, logLevel } = (await import('kafkajs')).default
+  const { Kafka, logLevel } = (await importOptional<typeof import('kafkajs')>('kafkajs')).default
   const kafka = new Kafka({
     clientId: CLIENT_ID,
     brokers: [...brokers],

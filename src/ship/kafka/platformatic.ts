@@ -1,7 +1,7 @@
 // The client @platformatic/kafka, as the Kafka target uses it.
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import type { Admin, Producer } from '@platformatic/kafka'
-import { optionalPackage } from '../optional-package.ts'
+import { importOptional, optionalPackage } from '../optional-package.ts'
 import {
   CLIENT_ID,
   type KafkaCheckpoint,
@@ -35,10 +35,8 @@ type TextProducer = Producer<string, Buffer, string, string>
 export function platformaticKafka({ brokers, tls, sasl }: PlatformaticKafkaOptions): KafkaClient {
   return {
     async open(options: KafkaSessionOptions): Promise<KafkaSession> {
-      const kafka = await optionalPackage(
-        'shipping to Kafka',
-        '@platformatic/kafka',
-        () => import('@platformatic/kafka')
+      const kafka = await optionalPackage('shipping to Kafka', '@platformatic/kafka', () =>
+        importOptional<Library>('@platformatic/kafka')
       )
       const connection = {
         clientId: CLIENT_ID,

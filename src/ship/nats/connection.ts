@@ -1,7 +1,7 @@
 // One connection to NATS, and what is known of the stream that takes a subject. It is not mended: who uses it makes another.
 import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node'
 import { errorMessage } from '../../base/errors.ts'
-import { optionalPackage } from '../optional-package.ts'
+import { importOptional, optionalPackage } from '../optional-package.ts'
 import type { Servers } from '../servers.ts'
 import { type MessagePosition, parsePosition } from './batch-headers.ts'
 import type { NatsCredentials, NatsTls } from './credentials.ts'
@@ -41,8 +41,8 @@ export async function connectJetStream(address: JetStreamAddress, signal: AbortS
     '@nats-io/transport-node and @nats-io/jetstream',
     async () => {
       const [nats, jetstream] = await Promise.all([
-        import('@nats-io/transport-node'),
-        import('@nats-io/jetstream')
+        importOptional<typeof import('@nats-io/transport-node')>('@nats-io/transport-node'),
+        importOptional<typeof import('@nats-io/jetstream')>('@nats-io/jetstream')
       ])
       return { nats, jetstreamManager: jetstream.jetstreamManager }
     }

@@ -6,7 +6,7 @@ import { gzip } from 'node:zlib'
 import { LogboomError } from '../../base/errors.ts'
 import { encodeRecord, maxRecordBytes } from '../../formats/binary-file.ts'
 import { failureOf, requestSignal, requireHttpUrl } from '../http.ts'
-import { optionalPackage } from '../optional-package.ts'
+import { importOptional, optionalPackage } from '../optional-package.ts'
 import type { Refusal, ShipBatch, ShipTarget } from '../target.ts'
 
 const compress = promisify(gzip)
@@ -29,7 +29,9 @@ export async function createS3Target({
 }: S3Options): Promise<ShipTarget> {
   requireHttpUrl('s3', url)
   const { accessKeyId, secretAccessKey, sessionToken } = credentials ?? fromEnvironment()
-  const { AwsClient } = await optionalPackage('shipping to S3', 'aws4fetch', () => import('aws4fetch'))
+  const { AwsClient } = await optionalPackage('shipping to S3', 'aws4fetch', () =>
+    importOptional<typeof import('aws4fetch')>('aws4fetch')
+  )
   const session = sessionToken === undefined ? {} : { sessionToken }
   const client = new AwsClient({
     accessKeyId,
