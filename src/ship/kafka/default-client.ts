@@ -23,7 +23,7 @@ export async function defaultKafkaClient({ url, sasl }: KafkaServers): Promise<K
     const message = 'shipping to Kafka needs @platformatic/kafka or kafkajs: npm install @platformatic/kafka'
     throw new LogboomError('ERR_UNSUPPORTED', message)
   }
-  const { Kafka, logLevel } = (await importOptional<typeof import('kafkajs')>('kafkajs')).default
+  const { Kafka, logLevel } = (await importOptional<{ default: typeof import('kafkajs') }>('kafkajs')).default
   const kafka = new Kafka({
     clientId: CLIENT_ID,
     brokers: [...brokers],
