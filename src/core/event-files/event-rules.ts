@@ -51,10 +51,11 @@ export class EventRules {
     } catch {
       // Not JSON: no name.
     }
-    if (typeof object !== 'object' || object === null) return undefined
+    if (typeof object !== 'object' || object === null || Array.isArray(object)) return undefined
     for (const { key, path, isLevel } of this.#rules) {
       const value = memberOf(object, key) ?? path.reduce(memberOf, object as unknown)
-      if (typeof value === 'string' && value !== '') return value
+      // Where there is no other key to look under, a text without content is what stands there.
+      if (typeof value === 'string' && (value !== '' || this.isSimple)) return value
       if (isLevel && typeof value === 'number') return levelName(value)
     }
     return undefined

@@ -35,8 +35,9 @@ export class LineEvents {
     const from = this.#found[3 * index + 1]
     const to = this.#found[3 * index + 2]
     if (to === -1) return this.#parse(lines, start, this.#found[3 * index])
-    if (from === 0)
-      return this.#rules.isSimple ? undefined : this.#parse(lines, start, this.#found[3 * index])
+    const isNothing = from === 0 || from === to
+    if (isNothing && !this.#rules.isSimple) return this.#parse(lines, start, this.#found[3 * index])
+    if (from === 0) return undefined
     return from < 0 ? QUOTE + lines.toString('latin1', -from, to) : lines.toString('latin1', from, to)
   }
 

@@ -82,14 +82,18 @@ describe('backupName', () => {
     expect(await texts(path)).toEqual(lines(9, 3))
   })
 
-  test('a backup that was taken away gives its number to no other one', async () => {
-    const folder = createFolder()
-    const path = join(folder, 'app.log')
-    await log(path, 0, 3, { backupName: pattern })
-    for (const name of visible(folder)) if (name !== 'app.log') rmSync(join(folder, name))
-    await log(path, 3, 1, { backupName: pattern })
-    expect(visible(folder)).toEqual(['app-2026-01-01.2.log', 'app.log'])
-  })
+  // Without kernel locks there is no lock file to hold the last number.
+  test.skipIf(noLocks)(
+    'a backup that was taken away gives its number to no other one (needs the locks of the addon)',
+    async () => {
+      const folder = createFolder()
+      const path = join(folder, 'app.log')
+      await log(path, 0, 3, { backupName: pattern })
+      for (const name of visible(folder)) if (name !== 'app.log') rmSync(join(folder, name))
+      await log(path, 3, 1, { backupName: pattern })
+      expect(visible(folder)).toEqual(['app-2026-01-01.2.log', 'app.log'])
+    }
+  )
 
   test('numbers alone grow for ever', async () => {
     const folder = createFolder()
