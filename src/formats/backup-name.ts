@@ -31,6 +31,8 @@ export const MAX_BACKUP_STAMP = 253_402_300_799
 
 // A number has no leading zero, so that each backup has one spelling.
 const SUFFIX = /^\.(\d{4})(\d{2})(\d{2})-(\d{2})(\d{2})(\d{2})\.(0|[1-9]\d{0,8})(?:\.(gz|br|zst))?$/
+/** How the name of a compressed backup ends. */
+export const COMPRESSED = /\.(gz|br|zst)$/
 const WITH_SUFFIX = new RegExp(`^(.+)${SUFFIX.source.slice(1)}`, 's')
 
 /** The parts of `name` if it is a backup of the file named `base`, else undefined. Both without folder. */
@@ -38,14 +40,24 @@ export function parseBackupName(base: string, name: string): BackupName | undefi
   if (!name.startsWith(base)) return undefined
   const match = SUFFIX.exec(name.slice(base.length))
   if (match === null) return undefined
-  const [year, month, day, hour, minute, second] = [
-    +match[1],
-    +match[2],
-    +match[3],
-    +match[4],
-    +match[5],
-    +match[6]
-  ]
+  const stamp = stampOf(+match[1], +match[2], +match[3], +match[4], +match[5], +match[6])
+  if (stamp === undefined) return undefined
+  const number = +match[7]
+  return { stamp, number, compression: (match[8] ?? '') as BackupCompression }
+}
+
+/**
+ * A time in UTC as it stands in the name of a backup, in seconds since 1970; undefined if there is no such time, or it is
+ * before 1970, which no lock file can note.
+ */
+export function stampOf(
+  year: number,
+  month: number,
+  day: number,
+  hour: number,
+  minute: number,
+  second: number
+): number | undefined {
   const date = new Date(0)
   date.setUTCFullYear(year, month - 1, day)
   // Date carries 31 February over into March and 24:00 into the next day. A folder may hold many thousand names, so
@@ -53,10 +65,12 @@ export function parseBackupName(base: string, name: string): BackupName | undefi
   const isDate = date.getUTCMonth() === month - 1 && date.getUTCDate() === day
   if (!isDate || hour > 23 || minute > 59 || second > 59) return undefined
   const stamp = date.getTime() / 1000 + hour * 3600 + minute * 60 + second
-  // A lock file notes times from 1970 on.
-  if (stamp < 0) return undefined
-  const number = +match[7]
-  return { stamp, number, compression: (match[8] ?? '') as BackupCompression }
+  return stamp < 0 ? undefined : stamp
+}
+
+/** `name` without the suffix of its compression: the name its backup had before. */
+export function withoutCompression(name: string): string {
+  return name.replace(COMPRESSED, '')
 }
 
 /** The base of which `name` is a backup, or undefined if it is none. */
@@ -90,9 +104,17 @@ export function compareBackups(
 
 /** The backups of `base` among the names of its folder, oldest first, each once. */
 export function groupBackups(base: string, names: Iterable<string>): Backup[] {
+  return groupNames(names, (name) => parseBackupName(base, name))
+}
+
+/** The same by any grammar: `parse` gives the parts of a name, or undefined for what is no backup. */
+export function groupNames(
+  names: Iterable<string>,
+  parse: (name: string) => BackupName | undefined
+): Backup[] {
   const groups = new Map<string, (BackupName & { name: string })[]>()
   for (const name of names) {
-    const parsed = parseBackupName(base, name)
+    const parsed = parse(name)
     if (parsed === undefined) continue
     const key = `${parsed.stamp}.${parsed.number}`
     const group = groups.get(key)

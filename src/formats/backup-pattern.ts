@@ -9,17 +9,17 @@ import {
   type Backup,
   type BackupCompression,
   type BackupName,
-  COMPRESSIONS,
-  compareBackups,
+  COMPRESSED,
+  groupNames,
   MAX_BACKUP_NUMBER,
-  MAX_BACKUP_STAMP
+  MAX_BACKUP_STAMP,
+  stampOf
 } from './backup-name.ts'
 import { lockFileName } from './lock-file.ts'
 
 const TOKEN = /\{(?:name|stem|ext)\}|%./g
 /** From the coarsest to the finest: each needs those before it. */
 const UNITS = ['%Y', '%m', '%d', '%H', '%M', '%S'] as const
-const COMPRESSED = /\.(gz|br|zst)$/
 /** What is behind names of files that are no backups; of finished ones the compression comes behind the pattern. */
 const RESERVED_END = /\.(?:gz|br|zst|tmp|lock)$/i
 
@@ -146,32 +146,16 @@ export class BackupPattern {
   /** The backups among the names of a folder, oldest first, each once; what is a log itself, with a lock, is none. */
   group(names: Iterable<string>): Backup[] {
     const all = new Set(names)
-    const groups = new Map<string, (BackupName & { name: string })[]>()
-    for (const name of all) {
+    return groupNames(all, (name) => {
       const parsed = this.parse(name)
-      if (parsed === undefined || all.has(lockFileName(name))) continue
-      const key = `${parsed.stamp}.${parsed.number}`
-      const group = groups.get(key)
-      if (group === undefined) groups.set(key, [{ ...parsed, name }])
-      else group.push({ ...parsed, name })
-    }
-    const backups = [...groups.values()].map((group) => {
-      group.sort((a, b) => COMPRESSIONS.indexOf(a.compression) - COMPRESSIONS.indexOf(b.compression))
-      return { ...group[0], names: group.map(({ name }) => name) }
+      return parsed !== undefined && all.has(lockFileName(name)) ? undefined : parsed
     })
-    return backups.sort(compareBackups)
   }
 
   #stampOf(values: readonly (number | undefined)[]): number | undefined {
     if (this.#units === 0) return 0
     const [year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0] = values
-    const date = new Date(0)
-    date.setUTCFullYear(year, month - 1, day)
-    // Date carries 31 February over into March.
-    if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined
-    if (hour > 23 || minute > 59 || second > 59) return undefined
-    const stamp = date.getTime() / 1000 + hour * 3600 + minute * 60 + second
-    return stamp < 0 ? undefined : stamp
+    return stampOf(year, month, day, hour, minute, second)
   }
 
   #nameOf(token: string): string {

@@ -1,6 +1,7 @@
 // How far a shipper is behind: what it has read and the target has not is known exactly; what it has not read yet is the size of
 // files, as stored, and an estimate of the records in them.
 import { basename } from 'node:path'
+import { withoutCompression } from '../formats/backup-name.ts'
 import type { LogFile } from '../readers/reader.ts'
 import type { Reached } from './durable-log.ts'
 
@@ -11,8 +12,6 @@ export interface Lag {
   /** For how long the oldest of them has been waiting. */
   readonly ms: number
 }
-
-const PACKED = /\.(gz|br|zst)$/
 
 /**
  * The bytes behind `reached` in the files of a log, oldest first; all of them if nothing was read. `isAtEnd`: what the file that
@@ -38,7 +37,7 @@ export function unreadBytes(
 
 /** Which of the files it is now: it may have been rotated, or compressed. */
 function numberOf(files: readonly LogFile[], { file, place, isGrowing }: Reached): number {
-  const names = files.map(({ path }) => basename(path).replace(PACKED, ''))
+  const names = files.map(({ path }) => withoutCompression(basename(path)))
   if (!isGrowing) return names.indexOf(basename(file))
   const at = names.indexOf(place.slice(1))
   return place.startsWith('=') ? at : at + 1

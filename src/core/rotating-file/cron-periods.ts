@@ -1,6 +1,6 @@
 // Boundaries of time rotation that a cron pattern gives: a period begins with each of its times.
 import { Cron } from 'croner'
-import type { Boundaries } from './period.ts'
+import { KeptPeriod } from './period.ts'
 
 /** Five fields, six with seconds before them, or a name such as `@daily`. Not the dates that croner takes as well. */
 const PATTERN = /^(?:@[a-z]+|\S+(?:\s+\S+){4,5})$/i
@@ -19,32 +19,18 @@ export function isCronPattern(pattern: string): boolean {
   }
 }
 
-export class CronPeriods implements Boundaries {
+export class CronPeriods extends KeptPeriod {
   readonly #cron: Cron
-  #start = Number.POSITIVE_INFINITY
-  #end = Number.POSITIVE_INFINITY
 
   constructor(pattern: string, timeZone: string) {
+    super()
     this.#cron = cronOf(pattern, timeZone)
   }
 
-  startOf(instant: number): number {
-    this.#locate(instant)
-    return this.#start
-  }
-
-  endOf(instant: number): number {
-    this.#locate(instant)
-    return this.#end
-  }
-
-  // Asked for every batch and almost always within the same period.
-  #locate(instant: number): void {
-    if (instant >= this.#start && instant < this.#end) return
+  protected override locate(instant: number, lastEnd: number): [start: number, end: number] {
     const next = this.#nextAfter(instant)
-    const isFollowing = instant >= this.#end && this.#nextAfter(this.#end) === next
-    this.#start = isFollowing ? this.#end : this.#lastUntil(instant)
-    this.#end = next
+    const isFollowing = instant >= lastEnd && this.#nextAfter(lastEnd) === next
+    return [isFollowing ? lastEnd : this.#lastUntil(instant), next]
   }
 
   /** The last time that is not later than `instant`, looked for from before it: looking back, croner fails now and then. */

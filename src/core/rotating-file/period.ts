@@ -11,6 +11,32 @@ export interface Boundaries {
   endOf(instant: number): number
 }
 
+/** Asked for every batch and almost always within the same period, which is therefore kept. */
+export abstract class KeptPeriod implements Boundaries {
+  #start = Number.POSITIVE_INFINITY
+  #end = Number.POSITIVE_INFINITY
+
+  startOf(instant: number): number {
+    this.#keep(instant)
+    return this.#start
+  }
+
+  endOf(instant: number): number {
+    this.#keep(instant)
+    return this.#end
+  }
+
+  #keep(instant: number): void {
+    if (instant >= this.#start && instant < this.#end) return
+    const [start, end] = this.locate(instant, this.#end)
+    this.#start = start
+    this.#end = end
+  }
+
+  /** Start and end of the period that holds `instant`; `lastEnd` is that of the one asked for before, or Infinity. */
+  protected abstract locate(instant: number, lastEnd: number): [start: number, end: number]
+}
+
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 /** From 1970-01-01, a Thursday, to the Monday before. */
@@ -28,63 +54,47 @@ export function isTimeZone(name: string): boolean {
   }
 }
 
-export class Periods implements Boundaries {
+export class Periods extends KeptPeriod {
   readonly #every: RotateEvery
   readonly #offset: (instant: number) => number
-  #start = 0
-  #end = 0
 
   constructor(every: RotateEvery, timeZone: string) {
+    super()
     this.#every = every
     this.#offset = offsetOf(timeZone)
   }
 
-  startOf(instant: number): number {
-    this.#locate(instant)
-    return this.#start
-  }
-
-  endOf(instant: number): number {
-    this.#locate(instant)
-    return this.#end
-  }
-
-  // Asked for every batch and almost always within the same period.
-  #locate(instant: number): void {
-    if (instant >= this.#start && instant < this.#end) return
+  protected override locate(instant: number): [start: number, end: number] {
     const every = this.#every
-    if (every === 'hourly') this.#locateInDay(instant, HOUR_MS)
-    else if (every === 'daily') this.#locateDays(instant, DAY_MS, 0)
-    else if (every === 'weekly') this.#locateDays(instant, 7 * DAY_MS, MONDAY_MS)
-    else if (every === 'monthly') this.#locateMonths(instant, 1)
-    else if (every === 'yearly') this.#locateMonths(instant, 12)
-    else if (every < DAY_MS) this.#locateInDay(instant, every)
-    else this.#locateDays(instant, every, 0)
+    if (every === 'hourly') return this.#locateInDay(instant, HOUR_MS)
+    if (every === 'daily') return this.#locateDays(instant, DAY_MS, 0)
+    if (every === 'weekly') return this.#locateDays(instant, 7 * DAY_MS, MONDAY_MS)
+    if (every === 'monthly') return this.#locateMonths(instant, 1)
+    if (every === 'yearly') return this.#locateMonths(instant, 12)
+    return every < DAY_MS ? this.#locateInDay(instant, every) : this.#locateDays(instant, every, 0)
   }
 
   /** Spans of a day or more, counted on the wall clock from `origin`. */
-  #locateDays(instant: number, span: number, origin: number): void {
+  #locateDays(instant: number, span: number, origin: number): [start: number, end: number] {
     const wall = instant + this.#offset(instant)
     const index = Math.floor((wall - origin) / span)
-    this.#start = this.#instantOf(origin + index * span)
-    this.#end = this.#instantOf(origin + (index + 1) * span)
+    return [this.#instantOf(origin + index * span), this.#instantOf(origin + (index + 1) * span)]
   }
 
   /** Whole months, counted on the wall clock from January 1970. */
-  #locateMonths(instant: number, months: number): void {
+  #locateMonths(instant: number, months: number): [start: number, end: number] {
     const wall = new Date(instant + this.#offset(instant))
     const month = (wall.getUTCFullYear() - 1970) * 12 + wall.getUTCMonth()
     const first = Math.floor(month / months) * months
-    this.#start = this.#instantOf(Date.UTC(1970, first))
-    this.#end = this.#instantOf(Date.UTC(1970, first + months))
+    return [this.#instantOf(Date.UTC(1970, first)), this.#instantOf(Date.UTC(1970, first + months))]
   }
 
   /** Shorter spans, counted in elapsed time from local midnight, so that an hour the clock repeats is two. */
-  #locateInDay(instant: number, span: number): void {
+  #locateInDay(instant: number, span: number): [start: number, end: number] {
     const midnight = Math.floor((instant + this.#offset(instant)) / DAY_MS) * DAY_MS
     const dayStart = this.#instantOf(midnight)
-    this.#start = dayStart + Math.floor((instant - dayStart) / span) * span
-    this.#end = Math.min(this.#start + span, this.#instantOf(midnight + DAY_MS))
+    const start = dayStart + Math.floor((instant - dayStart) / span) * span
+    return [start, Math.min(start + span, this.#instantOf(midnight + DAY_MS))]
   }
 
   /** The first instant at which the wall clock shows `wall`, or passes it where a change of offset skips it. */

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
 import { monotonicMs } from '../../base/clock.ts'
 import { errorMessage, systemCode } from '../../base/errors.ts'
+import { withoutCompression } from '../../formats/backup-name.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
 import { syncFolderIfPossible } from '../../io/open-file.ts'
@@ -16,8 +17,8 @@ import {
   isCompressedCopy,
   temporaryName
 } from './compress.ts'
-import type { Finisher } from './finisher.ts'
-import { firstNeeded, type LogConsumer, logConsumers, noteLost } from './log-consumers.ts'
+import type { LogConsumer } from './log-consumers.ts'
+import { type ConsumerCare, isAhead, type Limits, sizeOf, surplusOf } from './surplus.ts'
 
 /** Somebody else does upkeep at the moment. */
 const BUSY_RETRY_MS = 200
@@ -27,10 +28,8 @@ const HELD_INTERVAL_MS = 5_000
 const AGE_INTERVAL_MS = 3_600_000
 /** How long closing waits for a compression before it is abandoned to the next rotation. */
 const STOP_TIMEOUT_MS = 3_000
-/** A name may be ahead of the clock by so much: within one second backups are numbered. */
-const CLOCK_TOLERANCE_MS = 2_000
 
-export interface UpkeepOptions {
+export interface UpkeepOptions extends Limits {
   disk: Disk
   now: () => number
   /** Whether other processes may do the same work; then `lock` is taken, which gives undefined if it is busy. */
@@ -41,27 +40,8 @@ export interface UpkeepOptions {
   warn: (code: string, message: string) => void
   /** While this holds nothing is removed: a sync is failing, and what is new may be lost. */
   isPaused: () => boolean
-  /** Where the backups are. */
-  folder: string
-  /** Where the log is, and what its consumers have written beside it. */
-  logFolder: string
-  /** Name of the log. */
-  base: string
-  grammar: BackupGrammar
-  maxBackups: number
-  maxAgeMs: number
-  maxTotalBytes: number
-  /** Room that is to stay free on the file system. */
-  minFreeBytes: number
-  /** How much is kept for consumers that have not got it, and for how long; 0 for no bound. */
-  maxRetainedBytes: number
-  maxRetainedAgeMs: number
-  /** Whether consumers may be other users. */
-  isForeignUsed: boolean
   compress: false | Compression
   mode: number
-  /** Runs the user's command for finished backups, and knows which wait for it. */
-  finisher: Finisher
   /** A backup was compressed, and is in its final form. */
   finished: (path: string, bytes: number) => void
   removed: (path: string, bytes: number, reason: RemovalReason) => void
@@ -166,7 +146,7 @@ export class Upkeep {
           isDiskFull: this.#takeDiskFull(),
           steadyMs: this.#steadyMs(),
           saw: (backups) => this.#remember(backups),
-          seenAtMs: ({ name }) => this.#seenAtMs.get(plainName(name)),
+          seenAtMs: ({ name }) => this.#seenAtMs.get(withoutCompression(name)),
           held: (count) => this.#keptForConsumers(count),
           lost: (consumers, backups, bytes) => this.#warnOfLost(consumers, backups, bytes),
           unreadable: (path, error) => this.#warnOfConsumer(path, error)
@@ -216,7 +196,7 @@ export class Upkeep {
 
   /** What is new since the last round. */
   #remember(backups: readonly BackupFiles[]): void {
-    const names = new Set(backups.map(({ name }) => plainName(name)))
+    const names = new Set(backups.map(({ name }) => withoutCompression(name)))
     for (const name of this.#seenAtMs.keys()) if (!names.has(name)) this.#seenAtMs.delete(name)
     for (const name of names) {
       if (this.#seenAtMs.has(name)) continue
@@ -275,23 +255,6 @@ export interface Round {
   readonly failures: readonly unknown[]
 }
 
-/** What a round has to know, and tells, of consumers. */
-export interface ConsumerCare {
-  readonly isDiskFull: boolean
-  saw(backups: readonly BackupFiles[]): void
-  /**
-   * Now, by a clock that was set when the process began, and since when it has seen a backup, unless that was there before: a
-   * clock that is set while backups wait for a consumer must not make them old.
-   */
-  readonly steadyMs: number
-  seenAtMs(backup: BackupFiles): number | undefined
-  /** So many backups are kept for consumers only. */
-  held(count: number): void
-  /** Backups were removed that these had not got. */
-  lost(consumers: readonly LogConsumer[], backups: number, bytes: number): void
-  unreadable(path: string, error: unknown): void
-}
-
 /**
  * One round over the folder; the caller holds the upkeep lock. Rejects when the folder cannot be
  * listed.
@@ -309,7 +272,9 @@ export async function keepUp(
   const backups = grammar.group(names)
   care.saw(backups)
   finisher.begin()
-  const surplus = surplusOf(disk, options, backups, nowMs, spared, care)
+  // Consumers have their files beside the log, which its backups need not be.
+  const logNames = options.logFolder === folder ? names : await namesIn(disk, options.logFolder)
+  const surplus = surplusOf(disk, options, logNames, backups, nowMs, spared, care)
   const failures: unknown[] = []
   const tryToRemove = (name: string): boolean => {
     try {
@@ -351,10 +316,6 @@ async function namesIn(disk: Disk, folder: string): Promise<string[]> {
   }
 }
 
-function sizeOf(disk: Disk, path: string): number {
-  return disk.lstat(path)?.size ?? 0
-}
-
 /** Resolves with the path of the compressed backup. */
 async function compressOne(
   disk: Disk,
@@ -379,186 +340,11 @@ async function compressOne(
   return target
 }
 
-function plainName(name: string): string {
-  return name.replace(/\.(gz|br|zst)$/, '')
-}
-
 function isTemporary(grammar: BackupGrammar, name: string): boolean {
   const suffix = temporaryName('')
   if (!name.endsWith(suffix)) return false
   const compression = grammar.compressionOf(name.slice(0, -suffix.length))
   return compression !== undefined && compression !== ''
-}
-
-function isAhead({ stamp }: BackupFiles, nowMs: number): boolean {
-  return stamp !== undefined && stamp * 1000 > nowMs + CLOCK_TOLERANCE_MS
-}
-
-interface Surplus {
-  readonly removed: Map<BackupFiles, RemovalReason>
-  readonly isHolding: boolean
-  readonly isExhausted: boolean
-}
-
-/**
- * The backups to remove: all beyond the newest `maxBackups`, too old, beyond `maxTotalBytes`, unless they wait for their
- * command or for a consumer; and as many of the oldest as it takes to have `minFreeBytes` free, whether they wait or not.
- */
-function surplusOf(
-  disk: Disk,
-  options: UpkeepOptions,
-  backups: readonly BackupFiles[],
-  nowMs: number,
-  spared: ReadonlySet<string>,
-  care: ConsumerCare
-): Surplus {
-  const { folder, maxBackups, maxAgeMs, maxTotalBytes, minFreeBytes, finisher } = options
-  const removed = new Map<BackupFiles, RemovalReason>()
-  const isSpared = (backup: BackupFiles): boolean => backup.names.some((name) => spared.has(name))
-  let isHolding = false
-  let totalBytes = 0
-  let rank = 0
-  for (const backup of backups.toReversed()) {
-    const isTooOld = maxAgeMs > 0 && madeAtMs(disk, folder, backup, nowMs) < nowMs - maxAgeMs
-    let reason: RemovalReason | undefined = isTooOld ? 'maxAge' : undefined
-    if (!isSpared(backup)) {
-      if (maxTotalBytes > 0) totalBytes += bytesOf(disk, folder, backup)
-      if (maxTotalBytes > 0 && totalBytes > maxTotalBytes) reason = 'maxTotalBytes'
-      if (maxBackups > 0 && rank >= maxBackups) reason = 'maxBackups'
-      rank++
-    }
-    if (reason === undefined) continue
-    if (finisher.holds(backup, stampMs(backup, nowMs), nowMs)) isHolding = true
-    else removed.set(backup, reason)
-  }
-  const waiting = removed.size > 0 || minFreeBytes > 0 ? waitingConsumers(disk, options, backups, care) : []
-  const held = keepForConsumers(disk, options, backups, removed, waiting, care)
-  const isExhausted =
-    minFreeBytes > 0 &&
-    !makeRoom(
-      disk,
-      options,
-      backups.filter((each) => !isSpared(each)),
-      removed
-    )
-  care.held(held.filter((backup) => !removed.has(backup)).length)
-  tellLost(disk, folder, backups, removed, waiting, care)
-  return { removed, isHolding, isExhausted }
-}
-
-/** Adds the oldest to `removed` until `minFreeBytes` will be free; false if they do not suffice. */
-function makeRoom(
-  disk: Disk,
-  { folder, minFreeBytes }: UpkeepOptions,
-  backups: readonly BackupFiles[],
-  removed: Map<BackupFiles, RemovalReason>
-): boolean {
-  // Not looked at again after each removal: some file systems free later what was removed.
-  let freeBytes = disk.freeBytes(folder)
-  for (const backup of removed.keys()) freeBytes += bytesOf(disk, folder, backup)
-  for (const backup of backups) {
-    if (freeBytes >= minFreeBytes) break
-    if (removed.has(backup)) continue
-    freeBytes += bytesOf(disk, folder, backup)
-    removed.set(backup, 'minFreeBytes')
-  }
-  return freeBytes >= minFreeBytes
-}
-
-function stampMs(backup: BackupFiles, nowMs: number): number | undefined {
-  return backup.stamp === undefined || isAhead(backup, nowMs) ? undefined : backup.stamp * 1000
-}
-
-/** A consumer, and the number of the first backup it still needs. */
-interface Waiting {
-  readonly consumer: LogConsumer
-  readonly from: number
-}
-
-/** Those that are waited for: one that is dead for longer than the bound holds nothing for ever. */
-function waitingConsumers(
-  disk: Disk,
-  options: UpkeepOptions,
-  backups: readonly BackupFiles[],
-  care: ConsumerCare
-): Waiting[] {
-  const { logFolder, base, grammar, isForeignUsed } = options
-  const isWaited = ({ isAlive, updatedAtMs }: LogConsumer) => isAlive || !isLate(updatedAtMs, options, care)
-  const names = disk.readdir(logFolder)
-  return logConsumers(disk, logFolder, base, names, isForeignUsed, care.unreadable)
-    .filter(isWaited)
-    .map((consumer) => ({ consumer, from: firstNeeded(grammar, backups, consumer) }))
-}
-
-function isLate(ms: number, { maxRetainedAgeMs }: UpkeepOptions, { steadyMs }: ConsumerCare): boolean {
-  return maxRetainedAgeMs > 0 && ms < steadyMs - maxRetainedAgeMs
-}
-
-/** Takes out of `removed` what consumers have not got, within the bounds, and returns that. */
-function keepForConsumers(
-  disk: Disk,
-  options: UpkeepOptions,
-  backups: readonly BackupFiles[],
-  removed: Map<BackupFiles, RemovalReason>,
-  waiting: readonly Waiting[],
-  care: ConsumerCare
-): BackupFiles[] {
-  if (waiting.length === 0 || care.isDiskFull) return []
-  const { folder, maxRetainedBytes } = options
-  const from = Math.min(...waiting.map((each) => each.from))
-  const held: BackupFiles[] = []
-  let totalBytes = 0
-  for (let at = backups.length - 1; at >= from; at--) {
-    const backup = backups[at]
-    totalBytes += bytesOf(disk, folder, backup)
-    if (!removed.has(backup)) continue
-    const isBeyond = maxRetainedBytes > 0 && totalBytes > maxRetainedBytes
-    const seenAtMs = care.seenAtMs(backup) ?? madeAtMs(disk, folder, backup, care.steadyMs)
-    if (isBeyond || isLate(seenAtMs, options, care)) continue
-    removed.delete(backup)
-    held.push(backup)
-  }
-  return held
-}
-
-/** Tells of what goes before those that wait have got it: them, by a note, and the user. */
-function tellLost(
-  disk: Disk,
-  folder: string,
-  backups: readonly BackupFiles[],
-  removed: ReadonlyMap<BackupFiles, RemovalReason>,
-  waiting: readonly Waiting[],
-  care: ConsumerCare
-): void {
-  const lostTo = (from: number) => backups.slice(from).filter((backup) => removed.has(backup))
-  const sizeOfAll = (lost: readonly BackupFiles[]) =>
-    lost.reduce((sum, backup) => sum + bytesOf(disk, folder, backup), 0)
-  const late = waiting.filter(({ from }) => lostTo(from).length > 0)
-  if (late.length === 0) return
-  for (const { consumer, from } of late) {
-    const own = lostTo(from)
-    const last = own[own.length - 1].name
-    try {
-      noteLost(disk, consumer.path, { backups: own.length, bytes: sizeOfAll(own), last })
-    } catch (error) {
-      care.unreadable(consumer.path, error)
-    }
-  }
-  const lost = lostTo(Math.min(...late.map(({ from }) => from)))
-  care.lost(
-    late.map(({ consumer }) => consumer),
-    lost.length,
-    sizeOfAll(lost)
-  )
-}
-
-function bytesOf(disk: Disk, folder: string, { names }: BackupFiles): number {
-  return names.reduce((sum, name) => sum + sizeOf(disk, join(folder, name)), 0)
-}
-
-/** By its name, or by its last change where the name says nothing or was given by a clock that was ahead. */
-function madeAtMs(disk: Disk, folder: string, backup: BackupFiles, nowMs: number): number {
-  return stampMs(backup, nowMs) ?? disk.lstat(join(folder, backup.name))?.mtimeMs ?? nowMs
 }
 
 function remove(disk: Disk, folder: string, name: string): void {
