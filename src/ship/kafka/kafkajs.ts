@@ -1,5 +1,5 @@
 // The client kafkajs, as the Kafka target uses it. It is not developed any more, and still the most used one.
-import type { Admin, Kafka, Producer } from 'kafkajs'
+import type { Admin, Kafka } from 'kafkajs'
 import {
   type KafkaClient,
   type KafkaSession,
@@ -7,6 +7,7 @@ import {
   TRANSACTION_TIMEOUT_MS
 } from './client.ts'
 import { kafkaError } from './errors.ts'
+import { inTransaction } from './transaction.ts'
 
 /** GZIP of `CompressionTypes`: an enum of a package that may not be there. */
 const GZIP = 1
@@ -42,17 +43,20 @@ export function kafkaJs(instance: KafkaJs): KafkaClient {
           checkpoint,
           close,
           commit: (records, { offset, metadata }) =>
-            inTransaction(producer, async (transaction) => {
-              const messages = records.map(({ key, value, headers, timestampMs }) => ({
-                key,
-                value,
-                headers,
-                timestamp: String(timestampMs)
-              }))
-              await transaction.send({ topic, messages, acks: -1, compression: GZIP })
-              const partitions = [{ partition: 0, offset: String(offset), metadata }]
-              await transaction.sendOffsets({ consumerGroupId: group, topics: [{ topic, partitions }] })
-            })
+            inTransaction(
+              () => producer.transaction(),
+              async (transaction) => {
+                const messages = records.map(({ key, value, headers, timestampMs }) => ({
+                  key,
+                  value,
+                  headers,
+                  timestamp: String(timestampMs)
+                }))
+                await transaction.send({ topic, messages, acks: -1, compression: GZIP })
+                const partitions = [{ partition: 0, offset: String(offset), metadata }]
+                await transaction.sendOffsets({ consumerGroupId: group, topics: [{ topic, partitions }] })
+              }
+            )
         }
       } catch (error) {
         await close()
@@ -67,23 +71,4 @@ async function offsetOf(admin: Admin, groupId: string, topic: string): Promise<K
   const { offset, metadata } = found?.partitions.find(({ partition }) => partition === 0) ?? {}
   if (offset === undefined || offset === '-1') return undefined
   return { offset: Number(offset), metadata: metadata ?? '' }
-}
-
-async function inTransaction(
-  producer: Producer,
-  work: (transaction: Awaited<ReturnType<Producer['transaction']>>) => Promise<void>
-): Promise<void> {
-  try {
-    const transaction = await producer.transaction()
-    try {
-      await work(transaction)
-    } catch (error) {
-      // Else it stays open until another session aborts it.
-      await transaction.abort().catch(() => {})
-      throw error
-    }
-    await transaction.commit()
-  } catch (error) {
-    throw kafkaError(error)
-  }
 }

@@ -14,6 +14,7 @@ import {
   TRANSACTION_TIMEOUT_MS
 } from './client.ts'
 import { kafkaError } from './errors.ts'
+import { inTransaction } from './transaction.ts'
 
 const RETRIES = 3
 /** A producer that was never there before: with 0 the broker takes it for the last one, and fences it after a kill. */
@@ -110,30 +111,26 @@ class PlatformaticSession implements KafkaSession {
 
   async commit(records: readonly KafkaRecord[], checkpoint: KafkaCheckpoint): Promise<void> {
     const { topic, group } = this.#options
-    try {
+    const begin = async () => {
+      // That of the opening, which fenced, is the first.
       const transaction = this.#transaction ?? (await this.#producer.beginTransaction())
       this.#transaction = undefined
-      try {
-        await transaction.send({
-          messages: records.map(({ key, value, headers, timestampMs }) => ({
-            topic,
-            key,
-            value,
-            headers: { ...headers },
-            timestamp: BigInt(timestampMs)
-          }))
-        })
-        // It asks for no more than the name of the group.
-        await transaction.addConsumer({ groupId: group } as never)
-        await this.#addCheckpoint(checkpoint)
-      } catch (error) {
-        await transaction.abort().catch(() => {})
-        throw error
-      }
-      await transaction.commit()
-    } catch (error) {
-      throw kafkaError(error)
+      return transaction
     }
+    await inTransaction(begin, async (transaction) => {
+      await transaction.send({
+        messages: records.map(({ key, value, headers, timestampMs }) => ({
+          topic,
+          key,
+          value,
+          headers: { ...headers },
+          timestamp: BigInt(timestampMs)
+        }))
+      })
+      // It asks for no more than the name of the group.
+      await transaction.addConsumer({ groupId: group } as never)
+      await this.#addCheckpoint(checkpoint)
+    })
   }
 
   async close(): Promise<void> {
