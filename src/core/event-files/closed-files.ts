@@ -1,5 +1,5 @@
 // Files that were closed before they were known to be on disk: a flush to disk covers them, too.
-import { systemCode } from '../../base/errors.ts'
+import { LogboomError, systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import { cannotSync, syncFolder } from '../../io/open-file.ts'
 import { closeQuietly } from '../../io/quietly.ts'
@@ -15,6 +15,7 @@ export class ClosedFiles {
   #lastClosing = 0
   /** The last closing that the folder's names are on disk for. */
   #syncedNames = 0
+  #isEnded = false
 
   constructor(disk: Disk, folder: string) {
     this.#disk = disk
@@ -31,12 +32,18 @@ export class ClosedFiles {
     this.#closings.delete(entry)
   }
 
+  /** A sync under way opens no further file, and rejects: whoever closes waits for none that a disk holds up. */
+  end(): void {
+    this.#isEnded = true
+  }
+
   /**
    * Syncs all of them. A `DataSyncError` is thrown once: a second sync would succeed and lie. Whatever else is thrown is met
    * again by the next sync.
    */
   async sync(): Promise<void> {
     for (const [entry, closing] of [...this.#closings]) {
+      if (this.#isEnded) throw this.#endedError()
       try {
         const fd = await this.#disk.openAsync(entry.path, OPEN_TO_SYNC, 0)
         try {
@@ -51,6 +58,7 @@ export class ClosedFiles {
       }
       this.#done(entry, closing)
     }
+    if (this.#isEnded) throw this.#endedError()
     this.#syncNames()
   }
 
@@ -72,6 +80,11 @@ export class ClosedFiles {
       this.#done(entry, closing)
     }
     this.#syncNames()
+  }
+
+  #endedError(): LogboomError {
+    const path = this.#folder
+    return new LogboomError('ERR_CLOSED', `files in ${path} were closed before they were synced`, { path })
   }
 
   /** Of a write-ahead log the folder is synced: its segments are when it is closed. */

@@ -171,6 +171,7 @@ export class FileOutputs implements Outputs {
   abandon(): Dropped {
     this.#isClosed = true
     this.#delivery.end()
+    this.#delivery.unsynced.end()
     for (const entry of this.#buffer.entries()) this.#delivery.dropWaiting(entry)
     for (const file of [...this.#files.list, ...this.#files.closing]) file.abandon()
     return this.#delivery.lost

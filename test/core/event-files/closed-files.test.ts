@@ -115,3 +115,12 @@ test('a file that is closed again while it is synced is synced once more', async
   await closed.sync()
   expect(calls('fdatasync')).toBe(2)
 })
+
+test('a sync that is under way when the sink has closed opens no further file, and does not resolve', async () => {
+  const { closed, entry, calls } = createBed()
+  for (const name of ['a', 'b', 'c']) closed.add(entry(name))
+  const syncing = closed.sync()
+  closed.end()
+  await expect(syncing).rejects.toMatchObject({ code: 'ERR_CLOSED' })
+  expect([calls('open'), calls('fdatasync'), calls('close')]).toEqual([1, 1, 1])
+})
