@@ -304,8 +304,9 @@ export class Flusher {
     this.#collector.freeWriters()
     this.#itemsEpoch = undefined
     Atomics.store(words, control.flushed, (epoch + 1) | 0)
-    Atomics.notify(words, control.flushed)
     this.#large.settled()
+    // Whoever waits for the flush may do so because too much was kept.
+    Atomics.notify(words, control.flushed)
     // A writer that passed the mark while we were busy could not swap.
     if (this.#isActiveUsed(epoch + 1, this.#memory.handle.shape.limitBytes * SWAP_AT)) {
       this.#memory.swap((epoch + 1) | 0)

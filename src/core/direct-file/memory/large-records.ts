@@ -140,17 +140,22 @@ export class LargeSender {
     this.#memory = memory
   }
 
-  /** Sends `data`; undefined if as much is on its way as may be. */
-  send(data: Uint8Array): SentRecord | undefined {
+  /** Sends `data`; undefined if as much is on its way as may be, with `mustKeep` also if as much is kept. */
+  send(data: Uint8Array, mustKeep: boolean): SentRecord | undefined {
     const { words } = this.#memory
     const kib = kibOf(data.length)
     if (!this.#reserve(control.largeKib, kib)) return undefined
+    // While the thread that keeps records does not get to its events, it is told of no more than the bound: others go
+    // on without that safety.
+    const isKept = this.#reserve(control.keptKib, kib)
+    if (mustKeep && !isKept) {
+      Atomics.sub(words, control.largeKib, kib)
+      return undefined
+    }
     const id = Atomics.add(words, control.largeId, 1)
     const copy = new SharedArrayBuffer(data.length)
     new Uint8Array(copy).set(data)
-    // While the thread that keeps records does not get to its events, it is told of no more than the bound: others go
-    // on without that safety.
-    if (this.#reserve(control.keptKib, kib)) tellKeeper(this.#memory, { id, data: copy })
+    if (isKept) tellKeeper(this.#memory, { id, data: copy })
     // Sent before its place is reserved: a place in the order always has its record.
     this.#post({ id, data: copy })
     return { id, kib }

@@ -36,6 +36,8 @@ import { systemThread } from './thread-life.ts'
 export const TAG_BYTES = 4
 /** A blocked writer looks this often whether the flusher still lives. */
 const WAIT_MS = 100
+/** A large record waits for so many of these until it can be kept for another flusher as well. */
+const MAX_KEEP_TURNS = 10
 /** Without the thread that opened the file nobody starts the flusher's again. */
 const RESTART_LIMIT_MS = 10_000
 const NO_ROOM = -1
@@ -351,7 +353,10 @@ export class DirectWriter {
       const message = `a record of ${data.length} bytes is larger than the format allows (${MAX_RECORD_BYTES})`
       throw new LogboomError('ERR_TOO_LARGE', message, { path: this.#memory.handle.path })
     }
-    while (!this.#tryLarge(data)) {
+    // The thread that keeps records hears of what is settled by looking, so it can wait for that; but what a flusher that
+    // died has not settled stays kept, and is not waited for without end.
+    let keepTurns = this.#blocks && this.#look !== undefined ? MAX_KEEP_TURNS : 0
+    while (!this.#tryLarge(data, keepTurns-- > 0)) {
       this.#checkOpen()
       if (!this.#mayWait()) {
         this.#counters[this.#droppedAt]++
@@ -366,7 +371,7 @@ export class DirectWriter {
   }
 
   /** Passes the record to the flusher beside the shards, and notes in a shard where in the order it belongs. */
-  #tryLarge(data: Uint8Array): boolean {
+  #tryLarge(data: Uint8Array, mustKeep = false): boolean {
     // The flusher does not get messages from before its thread listens.
     for (;;) {
       const thread = Atomics.load(this.#words, control.thread)
@@ -378,7 +383,7 @@ export class DirectWriter {
     }
     // Lets whoever keeps them for the next flusher hear which need not be kept any more.
     this.#look?.()
-    const sent = this.#large.send(data)
+    const sent = this.#large.send(data, mustKeep)
     if (sent === undefined) return false
     const { id, kib } = sent
     const at = this.#tryReserve(ENTRY_HEADER_BYTES + LARGE_ENTRY_BYTES)
