@@ -2,7 +2,7 @@
 // peer is skipped with the reason. LOGBOOM_PEERS may name a folder with the sources of originals that the module proxy
 // does not have, each in a folder called as the last part of its module path.
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 
@@ -38,7 +38,7 @@ function atHand(original) {
   const { LOGBOOM_PEERS: folder } = process.env
   if (folder === undefined) return undefined
   const path = resolve(folder, basename(original))
-  return existsSync(join(path, 'go.mod')) ? path : undefined
+  return existsSync(path) ? path : undefined
 }
 
 function getModule(original, copy) {
@@ -48,8 +48,13 @@ function getModule(original, copy) {
 }
 
 function useSources(original, copy) {
+  const source = join(copy, 'original')
+  cpSync(atHand(original), source, { recursive: true })
+  // An original from before there were modules has no go.mod, and a replacement needs one.
+  const manifest = join(source, 'go.mod')
+  if (!existsSync(manifest)) writeFileSync(manifest, `module ${original}\n`)
   const steps = [
-    ['mod', 'edit', `-require=${original}@v0.0.0`, `-replace=${original}=${atHand(original)}`],
+    ['mod', 'edit', `-require=${original}@v0.0.0`, `-replace=${original}=${source}`],
     ['get', `${original}@v0.0.0`]
   ]
   for (const step of steps) {
@@ -61,7 +66,7 @@ function useSources(original, copy) {
 }
 
 function build(name, output, folder) {
-  const built = go(['build', '-trimpath', '-o', output, `./${name}`], folder)
+  const built = go(['build', '-trimpath', '-mod=mod', '-o', output, `./${name}`], folder)
   if (built.error !== undefined) return 'Go is not installed'
   return built.status === 0 ? undefined : `go build failed: ${built.stderr.trim().split('\n')[0]}`
 }

@@ -32,8 +32,8 @@ export const suite = {
     }
   },
   goals: [
-    { contender: '100 events rotating-file', metric: 'rate', atLeast: 0.5, of: ['rotating-file one file'] },
-    { contender: '100 events direct-file', metric: 'rate', atLeast: 0.5, of: ['direct-file one file'] },
+    { contender: '100 events rotating-file', metric: 'rate', atLeast: 0.8, of: ['rotating-file one file'] },
+    { contender: '100 events direct-file', metric: 'rate', atLeast: 0.8, of: ['direct-file one file'] },
     ...['100 events rotating-file', '100 events direct-file'].map((contender) => ({
       contender,
       metric: 'intact'

@@ -47,7 +47,13 @@ export const suite = {
   contenders,
   goals: [
     { contender: 'logboom stream, idle disk', metric: 'p999Us', atMost: 1, of: ['pino/file, idle disk'] },
-    { contender: 'logboom stream, busy disk', metric: 'p999Us', atMost: 1, of: ['pino/file, busy disk'] }
+    { contender: 'logboom stream, busy disk', metric: 'p999Us', atMost: 1, of: ['pino/file, busy disk'] },
+    ...['rotation', 'full disk'].map((disk) => ({
+      contender: `logboom stream, ${disk}`,
+      metric: 'p999Us',
+      atMost: 1,
+      of: ['pino/file, idle disk']
+    }))
   ]
 }
 

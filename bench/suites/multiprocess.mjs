@@ -44,6 +44,7 @@ export const suite = {
   },
   goals: [
     { contender: 'logboom', metric: 'rate', atLeast: 3, of: ['dfwriter', 'lock per line (Go)'] },
+    { contender: 'logboom', metric: 'rate', atLeast: 1, of: ['O_APPEND, no rotation'] },
     { contender: 'logboom', metric: 'intact' },
     { contender: 'logboom', metric: 'limit' }
   ]

@@ -92,16 +92,16 @@ export const suite = {
     }
   },
   goals: [
-    { contender: 'logboom', metric: 'rate', atLeast: 1.05, of: ['pino/file'] },
-    { contender: 'logboom', metric: 'cpu', atMost: 0.85, of: ['pino/file'] },
+    { contender: 'logboom', metric: 'rate', atLeast: 1, of: ['pino/file'] },
+    { contender: 'logboom', metric: 'cpu', atMost: 1.08, of: ['transport to nowhere'] },
     { contender: 'logboom', metric: 'intact' },
     { contender: 'logboom', metric: 'limit' },
     { contender: 'logboom stream', metric: 'rate', atLeast: 1.2, of: ['pino/file'] },
     { contender: 'logboom stream', metric: 'cpu', atMost: 1.15, of: ['pino + utf8Write each'] },
     { contender: 'logboom stream', metric: 'intact' },
     { contender: 'logboom stream', metric: 'limit' },
-    { contender: 'logboom class', metric: 'rate', atLeast: 1.05, of: ['pino/file'] },
-    { contender: 'logboom class', metric: 'cpu', atMost: 0.85, of: ['pino/file'] }
+    { contender: 'logboom class', metric: 'rate', atLeast: 1.25, of: ['pino/file'] },
+    { contender: 'logboom class', metric: 'cpu', atMost: 0.75, of: ['pino/file'] }
   ]
 }
 
