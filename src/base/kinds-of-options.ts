@@ -13,16 +13,9 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
     'backupDir',
     'fsyncOnRotate'
   ],
-  [BACKUPS]: ['maxBackups', 'maxAge', 'maxTotalBytes', 'compress', 'onFinished', 'finishedWait'],
-  'rotating-file and binary-file': [
-    'lock',
-    'lockTimeout',
-    'statistics',
-    'rotateOnStart',
-    'truncateOnStart',
-    'minFreeBytes'
-  ],
-  'rotating-file, direct-file, binary-file and wal': ['maxRetainedBytes', 'maxRetainedAge'],
+  [BACKUPS]: ['maxBackups', 'maxAge', 'maxTotalBytes', 'compress', 'minFreeBytes'],
+  'rotating-file and binary-file': ['lock', 'lockTimeout', 'statistics', 'rotateOnStart', 'truncateOnStart'],
+  'rotating-file, direct-file, binary-file and wal': ['maxRetainedBytes', 'maxRetainedAge', 'finishedWait'],
   'rotating-file and spool': ['prefix'],
   'direct-file': ['bufferSize', 'numShards', 'flushTimeout', 'preallocate', 'directIO'],
   'direct-file and wal': ['instance'],

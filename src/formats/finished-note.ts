@@ -1,12 +1,13 @@
-// Which backups of a log the command of `onFinished` has dealt with: `.<name>.finished` beside the log, replaced as a whole
-// by a rename, so that it is never half written.
+// Which files of a log the command of `onFinished` has dealt with: `.<name>.finished` beside a log with backups, `.finished`
+// among the segments of a write-ahead log, `.<prefix>spool.finished` in the folder of a spool. Made, and shortened, as a whole
+// by a rename; names are put behind it, and what a kill leaves of one is no name.
 //
-//   line 1   `logboom finished 1 <ms>`: so long a backup is kept for its command, whatever the limits of backups say
-//   then     a name in each line, as JSON text: a backup, without the suffix of its compression
+//   line 1   `logboom finished 1 <ms>`: so long a file is kept for its command, whatever the limits say
+//   then     a name in each line, as JSON text: that of a backup without the suffix of its compression
 
 export interface FinishedNote {
   readonly waitMs: number
-  readonly done: ReadonlySet<string>
+  readonly done: Set<string>
 }
 
 const HEAD = /^logboom finished 1 (\d{1,15})$/
@@ -16,8 +17,12 @@ export function finishedNoteName(base: string): string {
 }
 
 export function encodeFinishedNote({ waitMs, done }: FinishedNote): string {
-  const names = [...done].sort().map((name) => JSON.stringify(name))
-  return `${[`logboom finished 1 ${Math.floor(waitMs)}`, ...names].join('\n')}\n`
+  const names = [...done].sort().map(encodeFinishedName)
+  return `logboom finished 1 ${Math.floor(waitMs)}\n${names.join('')}`
+}
+
+export function encodeFinishedName(name: string): string {
+  return `${JSON.stringify(name)}\n`
 }
 
 /** Undefined if `text` is no such note; names that cannot be read are left out, so that their command runs again. */

@@ -51,6 +51,7 @@ export function createFlusher(
     ...parsed,
     flushIntervalMs: parsed.flushInterval,
     flushTimeoutMs: parsed.flushTimeout,
+    minFreeBytes: parsed.minFreeBytes,
     journal: createJournal(1),
     mustSync: parsed.durability === 'disk'
   }

@@ -1,15 +1,15 @@
 // What happens to the backups of direct files: the same as to those of rotated files, on the thread that opened them.
-import { basename, dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { backupBase } from '../../formats/backup-name.ts'
 import type { Disk } from '../../io/disk.ts'
 import type { OpenOptions } from '../../io/open-file.ts'
 import { stampedGrammar } from '../shared-file/backup-grammar.ts'
-import { Finisher } from '../shared-file/finisher.ts'
+import { Finisher, notePathOf } from '../shared-file/finisher.ts'
 import { Upkeep } from '../shared-file/upkeep.ts'
-import type { ParsedUpkeepOptions } from '../shared-file/upkeep-options.ts'
+import type { ParsedSpaceOptions, ParsedUpkeepOptions } from '../shared-file/upkeep-options.ts'
 import type { FinishedEvent, RemovedEvent } from '../sink/contract.ts'
 
-export interface BackupUpkeepOptions extends ParsedUpkeepOptions, OpenOptions {}
+export interface BackupUpkeepOptions extends ParsedUpkeepOptions, ParsedSpaceOptions, OpenOptions {}
 
 export interface BackupUpkeepNews {
   failed(error: unknown): void
@@ -18,6 +18,8 @@ export interface BackupUpkeepNews {
   commandFailed(message: string): void
   /** While this holds nothing is removed. */
   isPaused(): boolean
+  /** Whether nothing could be removed that makes room enough. */
+  noBackupsLeft(isSo: boolean): void
   finished(event: FinishedEvent): void
   removed(event: RemovedEvent): void
 }
@@ -29,17 +31,19 @@ export class BackupUpkeep {
   readonly #news: BackupUpkeepNews
   readonly #isNeeded: boolean
   readonly #byPath = new Map<string, Upkeep>()
+  #makingRoom: Promise<void> | undefined
+  #isStopping = false
   /** Names of files in a folder that had backups when it was first looked at. */
   readonly #withBackups = new Map<string, ReadonlySet<string>>()
 
   constructor(disk: Disk, now: () => number, options: BackupUpkeepOptions, news: BackupUpkeepNews) {
-    const { maxBackups, maxAge, maxTotalBytes, compress, onFinished } = options
+    const { maxBackups, maxAge, maxTotalBytes, minFreeBytes, compress, onFinished } = options
     this.#disk = disk
     this.#now = now
     this.#options = options
     this.#news = news
-    this.#isNeeded =
-      maxBackups > 0 || maxAge > 0 || maxTotalBytes > 0 || compress !== false || onFinished !== undefined
+    const isLimited = maxBackups > 0 || maxAge > 0 || maxTotalBytes > 0 || minFreeBytes > 0
+    this.#isNeeded = isLimited || compress !== false || onFinished !== undefined
   }
 
   /** The file at `path` is going to be written: sees to backups that an earlier process left. */
@@ -62,9 +66,28 @@ export class BackupUpkeep {
     for (const upkeep of this.#byPath.values()) upkeep.diskFull()
   }
 
+  /** Less is free than `minFreeBytes`: removes the oldest backups of one file after the other until that is over. */
+  makeRoom(): void {
+    this.#makingRoom ??= this.#makeRoom().finally(() => {
+      this.#makingRoom = undefined
+    })
+  }
+
   /** Lets what is under way finish, within a limit. */
   async stop(): Promise<void> {
+    this.#isStopping = true
     await Promise.all([...this.#byPath.values()].map((upkeep) => upkeep.stop()))
+    await this.#makingRoom
+  }
+
+  async #makeRoom(): Promise<void> {
+    for (const upkeep of this.#byPath.values()) {
+      if (this.#isStopping) return
+      upkeep.request()
+      await upkeep.settled()
+      if (!upkeep.isExhausted) break
+    }
+    this.#news.noBackupsLeft([...this.#byPath.values()].every(({ isExhausted }) => isExhausted))
   }
 
   #of(path: string): Upkeep {
@@ -92,14 +115,15 @@ export class BackupUpkeep {
       maxBackups,
       maxAgeMs: maxAge,
       maxTotalBytes,
-      minFreeBytes: 0,
+      minFreeBytes: this.#options.minFreeBytes,
       compress,
       mode,
       finisher: new Finisher({
         ...this.#options,
         disk: this.#disk,
         path,
-        folder,
+        notePath: notePathOf(path),
+        pathOf: (name) => join(folder, name),
         command: this.#options.onFinished,
         waitMs: this.#options.finishedWait,
         compresses: compress !== false,

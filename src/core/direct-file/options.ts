@@ -19,7 +19,7 @@ import {
   size
 } from '../../base/options.ts'
 import { FRAME_HEADER_BYTES, SEAL_BYTES } from '../../formats/direct-file.ts'
-import { checkUpkeepOptions, upkeepOptions } from '../shared-file/upkeep-options.ts'
+import { checkUpkeepOptions, spaceOptions, upkeepOptions } from '../shared-file/upkeep-options.ts'
 import { commonOptions, laneOptions } from '../sink/common-options.ts'
 import { MAX_SHARD_BYTES, MAX_SHARDS, type MemoryShape, MIN_SHARD_BYTES } from './memory/shared-memory.ts'
 
@@ -55,6 +55,7 @@ export const directFileOptions = {
     'A file never gets larger, unless it holds a single record that is; 0 for no limit, else at least 128 KiB.'
   ),
   ...upkeepOptions,
+  ...spaceOptions,
   preallocate: option(
     'size',
     size,

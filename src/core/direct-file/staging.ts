@@ -89,6 +89,7 @@ export class Staging {
       warn: (code, message) => news.warning(code, `${path}: ${message}`, path),
       commandFailed: (message) => news.warning('ERR_IO', message, path),
       isPaused: () => this.#isDegraded && !this.#isDiskFull,
+      noBackupsLeft: (isSo) => Atomics.store(this.link.memory.words, control.noBackupsLeft, isSo ? 1 : 0),
       finished: (event) => news.finished(event),
       removed: (event) => news.removed(event)
     })
@@ -108,6 +109,7 @@ export class Staging {
           mkdir: file.mkdir,
           flushIntervalMs: file.flushInterval,
           flushTimeoutMs: file.flushTimeout,
+          minFreeBytes: file.minFreeBytes,
           diskModule: threadDisk,
           stallMs
         },
@@ -243,6 +245,7 @@ export class Staging {
     const { type } = message
     if (type === 'warning') this.#news.warning(message.code, message.message, message.path)
     else if (type === 'lost') this.tellLost()
+    else if (type === 'short') this.upkeep.makeRoom()
     else if (type === 'rotated') {
       const { from, to, bytes } = message
       this.#news.rotated({ from, to, bytes })
@@ -260,7 +263,7 @@ export class Staging {
 
   #degraded(code: string, message: string, path: string): void {
     this.#isDegraded = true
-    this.#isDiskFull = code === 'ENOSPC' || code === 'EDQUOT'
+    this.#isDiskFull = code === 'ENOSPC' || code === 'EDQUOT' || code === 'ERR_SPACE'
     if (this.#isDiskFull) this.upkeep.diskFull()
     this.#news.degraded(code, message, path)
   }

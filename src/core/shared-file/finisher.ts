@@ -1,4 +1,4 @@
-// Runs the command of `onFinished` for each backup that is in its final form: at least once, whoever dies meanwhile, and
+// Runs the command of `onFinished` for each file that is in its final form: at least once, whoever dies meanwhile, and
 // says which of them still wait for it, so that they are not removed before.
 import { constants } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -6,13 +6,15 @@ import { monotonicMs } from '../../base/clock.ts'
 import { LogboomError, systemCode } from '../../base/errors.ts'
 import {
   decodeFinishedNote,
+  encodeFinishedName,
   encodeFinishedNote,
   type FinishedNote,
   finishedNoteName
 } from '../../formats/finished-note.ts'
-import type { Disk } from '../../io/disk.ts'
+import type { Disk, FileStat } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
 import { type OpenOptions, openFile } from '../../io/open-file.ts'
+import { writeAll } from '../../io/write-all.ts'
 import type { BackupFiles } from './backup-grammar.ts'
 import { type CommandLine, runCommand } from './run-command.ts'
 
@@ -24,13 +26,19 @@ const FIRST_PAUSE_MS = 1_000
 const MAX_PAUSE_MS = 60_000
 /** A larger note is not ours. */
 const MAX_NOTE_BYTES = 64 * 1024 * 1024
+/** A note is written anew when it has so many more lines than there are files. */
+const SPARE_LINES = 100
+
+/** A finished file, or one that is to be compressed before. */
+export type FinishedFile = Pick<BackupFiles, 'name' | 'compression'>
 
 export interface FinisherOptions extends OpenOptions {
   readonly disk: Disk
-  /** The live file. */
+  /** What the command is told of the log. */
   readonly path: string
-  /** Of the backups. */
-  readonly folder: string
+  /** Where it is noted what was dealt with. */
+  readonly notePath: string
+  readonly pathOf: (name: string) => string
   readonly command: CommandLine | undefined
   /** How long a backup is kept for its command, in ms. */
   readonly waitMs: number
@@ -44,22 +52,30 @@ interface Attempt {
   readonly dueAtMs: number
 }
 
-/** A round of the upkeep, whose lock is held. */
+/** The note of a log whose backups are looked after. */
+export function notePathOf(logPath: string): string {
+  return join(dirname(logPath), finishedNoteName(basename(logPath)))
+}
+
+/** All of it under the lock of the upkeep. */
 export class Finisher {
   readonly #options: FinisherOptions
-  readonly #notePath: string
   /** What was dealt with by this writer, should the note not be writable. */
   readonly #done = new Set<string>()
   readonly #attempts = new Map<string, Attempt>()
   /** Since when backups without a time in their name were seen to wait. */
   readonly #seenAtMs = new Map<string, number>()
   #note: FinishedNote | undefined
+  /** Lines can be put behind it. */
+  #isWhole = false
+  #lines = 0
+  /** What was read or written last, which need not be read again. */
+  #seen: Pick<FileStat, 'ino' | 'size' | 'mtimeMs'> | undefined
   /** A command ended well in this round. */
   hasRun = false
 
   constructor(options: FinisherOptions) {
     this.#options = options
-    this.#notePath = join(dirname(options.path), finishedNoteName(basename(options.path)))
   }
 
   get hasCommand(): boolean {
@@ -81,12 +97,12 @@ export class Finisher {
     this.#save(new Set())
   }
 
-  /** Whether a backup must not be removed yet. `madeAtMs`: by the wall clock, undefined where the name says nothing. */
-  holds(backup: BackupFiles, madeAtMs: number | undefined, nowMs: number): boolean {
-    if (this.#note === undefined) return false
-    const name = plainName(backup)
-    if (this.#note.done.has(name) || this.#done.has(name)) return false
-    const { waitMs } = this.#note
+  /** Whether a file must not be removed yet. `madeAtMs`: by the wall clock, undefined where nobody knows. */
+  holds(file: FinishedFile, madeAtMs: number | undefined, nowMs: number): boolean {
+    if (this.#note === undefined && !this.hasCommand) return false
+    const name = plainName(file)
+    if (this.#isDone(file)) return false
+    const { waitMs } = this.#note ?? this.#options
     if (madeAtMs !== undefined) return madeAtMs > nowMs - waitMs
     const monotonic = monotonicMs()
     const seenAtMs = this.#seenAtMs.get(name) ?? monotonic
@@ -95,34 +111,37 @@ export class Finisher {
   }
 
   /**
-   * Runs the command for those of `backups` that wait, the oldest first. Resolves with the pause before another round is
-   * needed, in ms; undefined if none is.
+   * Runs the command for those of `files` that wait, the oldest first; `areAll` there are. Resolves with the pause before
+   * another round is needed, in ms; undefined if none is.
    */
-  async run(backups: readonly BackupFiles[], signal: AbortSignal): Promise<number | undefined> {
+  async run(files: readonly FinishedFile[], signal: AbortSignal, areAll = true): Promise<number | undefined> {
     const { compresses } = this.#options
-    this.#forget(backups)
+    if (areAll) this.#forget(files)
     const untilMs = monotonicMs() + SLICE_MS
-    for (const backup of backups) {
-      if (this.#isDone(backup) || (compresses && backup.compression === '')) continue
-      const name = plainName(backup)
+    for (const file of files) {
+      if (this.#isDone(file) || (compresses && file.compression === '')) continue
+      const name = plainName(file)
       const attempt = this.#attempts.get(name)
       if (attempt !== undefined && attempt.dueAtMs > monotonicMs()) continue
       if (monotonicMs() > untilMs) return 0
-      await this.#runFor(backup, attempt?.count ?? 0, signal)
+      await this.#runFor(file, attempt?.count ?? 0, signal)
     }
     const due = [...this.#attempts.values()].map(({ dueAtMs }) => dueAtMs)
     return due.length === 0 ? undefined : Math.max(1, Math.min(...due) - monotonicMs())
   }
 
-  async #runFor(backup: BackupFiles, failed: number, signal: AbortSignal): Promise<void> {
-    const { disk, path, folder, command, warn } = this.#options
-    const file = join(folder, backup.name)
+  async #runFor(finished: FinishedFile, failed: number, signal: AbortSignal): Promise<void> {
+    const { disk, path, pathOf, command, warn } = this.#options
+    const file = pathOf(finished.name)
+    const name = plainName(finished)
     // Somebody has taken it away.
-    if (!disk.exists(file)) return
+    if (!disk.exists(file)) {
+      this.#attempts.delete(name)
+      return
+    }
     failpoint('finishing')
     const variables = { LOGBOOM_FILE: file, LOGBOOM_LOG: path }
     const why = await runCommand(command as CommandLine, variables, RUN_TIMEOUT_MS, signal)
-    const name = plainName(backup)
     if (why !== undefined) {
       const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** failed, MAX_PAUSE_MS)
       this.#attempts.set(name, { count: failed + 1, dueAtMs: monotonicMs() + pauseMs })
@@ -134,62 +153,97 @@ export class Finisher {
     this.#done.add(name)
     this.hasRun = true
     failpoint('finished')
-    this.#save(new Set([...(this.#note?.done ?? []), name]))
+    this.#add(name)
   }
 
-  #isDone(backup: BackupFiles): boolean {
-    const name = plainName(backup)
+  #isDone(file: FinishedFile): boolean {
+    const name = plainName(file)
     return this.#done.has(name) || this.#note?.done.has(name) === true
   }
 
-  /** Backups that are gone need not be known any more. */
-  #forget(backups: readonly BackupFiles[]): void {
-    const names = new Set(backups.map(plainName))
+  /** Files that are gone need not be known any more. */
+  #forget(files: readonly FinishedFile[]): void {
+    const names = new Set(files.map(plainName))
     for (const known of [this.#done, this.#attempts, this.#seenAtMs]) {
       for (const name of known.keys()) if (!names.has(name)) known.delete(name)
     }
     if (this.#note === undefined) return
     const { waitMs, done } = this.#note
     this.#note = { waitMs, done: new Set([...done].filter((name) => names.has(name))) }
+    if (this.#lines > 2 * this.#note.done.size + SPARE_LINES) this.#save(this.#note.done)
   }
 
   #read(): FinishedNote | undefined {
-    const { disk } = this.#options
-    if (disk.lstat(this.#notePath) === undefined) return undefined
-    const file = openFile(disk, this.#notePath, constants.O_RDONLY, this.#options)
+    const { disk, notePath } = this.#options
+    const found = disk.lstat(notePath)
+    if (found === undefined) return undefined
+    const seen = this.#seen
+    const isSeen = found.ino === seen?.ino && found.size === seen.size && found.mtimeMs === seen.mtimeMs
+    if (isSeen && this.#note !== undefined) return this.#note
+    const file = openFile(disk, notePath, constants.O_RDONLY, this.#options)
     try {
-      const { size } = disk.fstat(file.fd)
+      const stat = disk.fstat(file.fd)
+      const { size } = stat
       if (size > MAX_NOTE_BYTES) return undefined
       const bytes = Buffer.alloc(size)
       let at = 0
       for (let count = -1; at < size && count !== 0; at += count) {
         count = disk.read(file.fd, bytes, at, size - at, at)
       }
-      return decodeFinishedNote(bytes.toString('utf8', 0, at))
+      const text = bytes.toString('utf8', 0, at)
+      this.#isWhole = text.endsWith('\n')
+      this.#lines = text.split('\n').length
+      this.#seen = stat
+      return decodeFinishedNote(text)
     } finally {
       file.release()
     }
   }
 
-  #save(done: ReadonlySet<string>): void {
-    const { disk, waitMs } = this.#options
-    const note = { waitMs, done }
-    this.#note = note
-    const temporary = `${this.#notePath}.tmp`
-    removeIfThere(disk, temporary)
-    const bytes = Buffer.from(encodeFinishedNote(note))
-    const file = openFile(disk, temporary, constants.O_WRONLY | constants.O_EXCL, this.#options)
+  /** One more name at the end of the note: written anew each time, many of them would cost more than their commands. */
+  #add(name: string): void {
+    const { disk, notePath } = this.#options
+    const done = (this.#note?.done ?? new Set<string>()).add(name)
+    const seen = this.#seen
+    if (!this.#isWhole || seen === undefined || disk.lstat(notePath)?.ino !== seen.ino) {
+      this.#save(done)
+      return
+    }
+    // Unless it is written to its end a later line would be part of it.
+    this.#isWhole = false
+    const file = openFile(disk, notePath, constants.O_WRONLY, this.#options)
     try {
-      for (let at = 0; at < bytes.length; ) at += disk.write(file.fd, bytes, at, bytes.length - at, at)
+      writeAll(disk, file.fd, Buffer.from(encodeFinishedName(name)), seen.size)
+      this.#seen = disk.fstat(file.fd)
     } finally {
       file.release()
     }
-    disk.rename(temporary, this.#notePath)
+    this.#isWhole = true
+    this.#lines++
+  }
+
+  #save(done: Set<string>): void {
+    const { disk, waitMs, notePath } = this.#options
+    const note = { waitMs, done }
+    this.#note = note
+    this.#isWhole = false
+    const temporary = `${notePath}.tmp`
+    removeIfThere(disk, temporary)
+    const file = openFile(disk, temporary, constants.O_WRONLY | constants.O_EXCL, this.#options)
+    try {
+      writeAll(disk, file.fd, Buffer.from(encodeFinishedNote(note)), 0)
+      this.#seen = disk.fstat(file.fd)
+    } finally {
+      file.release()
+    }
+    disk.rename(temporary, notePath)
+    this.#isWhole = true
+    this.#lines = done.size + 2
   }
 }
 
 /** The same before and after compression. */
-function plainName({ name, compression }: BackupFiles): string {
+function plainName({ name, compression }: FinishedFile): string {
   return compression === '' ? name : name.slice(0, -compression.length - 1)
 }
 

@@ -1,7 +1,7 @@
 // Keeps room on the file system free: the oldest backups go first, and when there are none left, nothing is written, so that
 // the overflow policy decides what becomes of the records.
 import { monotonicMs } from '../../base/clock.ts'
-import { LogboomError } from '../../base/errors.ts'
+import { LogboomError, systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 
 /** While there is room, it is looked again after so much time, ... */
@@ -42,8 +42,8 @@ export class FreeSpace {
     this.#nextMs = now + CHECK_MS
     this.#unseenBytes = 0
     const { disk, path, folder, minFreeBytes, removeBackups, isExhausted } = this.#host
-    const free = disk.freeBytes(folder)
-    if (free >= minFreeBytes) {
+    const free = freeBytesIn(disk, folder)
+    if (free === undefined || free >= minFreeBytes) {
       this.#shortSinceMs = undefined
       return
     }
@@ -53,5 +53,15 @@ export class FreeSpace {
     if (!isOver) return
     const message = `${path} is not written, as ${free} bytes are free there, less than 'minFreeBytes' (${minFreeBytes}), and no backups are left to be removed`
     throw new LogboomError('ERR_SPACE', message, { path })
+  }
+}
+
+/** Undefined if the folder is not there: it is made with the first file in it. */
+export function freeBytesIn(disk: Disk, folder: string): number | undefined {
+  try {
+    return disk.freeBytes(folder)
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined
+    throw error
   }
 }

@@ -26,7 +26,7 @@ import {
   type Target
 } from '../sink/target.ts'
 import type { BackupGrammar } from './backup-grammar.ts'
-import { Finisher } from './finisher.ts'
+import { Finisher, notePathOf } from './finisher.ts'
 import { FreeSpace } from './free-space.ts'
 import { notedFiles } from './noted-file.ts'
 import { type ReadAt, type Retirement, SharedFile, type SharedFileOptions } from './shared-file.ts'
@@ -166,7 +166,8 @@ export class SharedFileTarget implements Target {
         ...options,
         disk,
         path,
-        folder,
+        notePath: notePathOf(path),
+        pathOf: (name) => join(folder, name),
         command: options.onFinished,
         waitMs: options.finishedWait,
         compresses: options.compress !== false,

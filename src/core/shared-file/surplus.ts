@@ -5,6 +5,7 @@ import type { Disk } from '../../io/disk.ts'
 import type { RemovalReason } from '../sink/contract.ts'
 import type { BackupFiles, BackupGrammar } from './backup-grammar.ts'
 import type { Finisher } from './finisher.ts'
+import { freeBytesIn } from './free-space.ts'
 import { firstNeeded, type LogConsumer, logConsumers, noteLost } from './log-consumers.ts'
 
 /** A name may be ahead of the clock by so much: within one second backups are numbered. */
@@ -90,12 +91,12 @@ export function surplusOf(
 /** Adds the oldest to `removed` until `minFreeBytes` will be free; false if they do not suffice. */
 function makeRoom(
   disk: Disk,
-  { folder, minFreeBytes }: Limits,
+  { folder, logFolder, minFreeBytes }: Limits,
   backups: readonly BackupFiles[],
   removed: Map<BackupFiles, RemovalReason>
 ): boolean {
   // Not looked at again after each removal: some file systems free later what was removed.
-  let freeBytes = disk.freeBytes(folder)
+  let freeBytes = freeBytesIn(disk, folder) ?? disk.freeBytes(logFolder)
   for (const backup of removed.keys()) freeBytes += bytesOf(disk, folder, backup)
   for (const backup of backups) {
     if (freeBytes >= minFreeBytes) break

@@ -28,6 +28,24 @@ const ageInMs = v.pipe(
   )
 )
 
+/** `files`: for which files it is run. */
+export function finishedCommand(files: string) {
+  return optionalOption(
+    'command',
+    command,
+    `Run for ${files}, once or more often: a text for the shell, or an array of a program and its arguments. The variable \`LOGBOOM_FILE\` holds its path, \`LOGBOOM_LOG\` that of the log. One that fails is run again.`
+  )
+}
+
+export function finishedWait(file: string) {
+  return option(
+    'duration',
+    duration,
+    '1h',
+    `How long ${file} is kept for the command of \`onFinished\`, whatever the limits say.`
+  )
+}
+
 export const upkeepOptions = {
   maxBackups: option('count', count, 0, 'Keep at most so many backups; 0 for all.'),
   maxAge: option('duration', ageInMs, 0, 'Remove backups older than this; 0 for never.'),
@@ -55,17 +73,8 @@ export const upkeepOptions = {
     false,
     'Compress backups in the background. `zstd` needs Node 22.15 or newer.'
   ),
-  onFinished: optionalOption(
-    'command',
-    command,
-    'Run for each backup in its final form, so after compression, once or more often: a text for the shell, or an array of a program and its arguments. The variable `LOGBOOM_FILE` holds its path, `LOGBOOM_LOG` that of the log. One that fails is run again.'
-  ),
-  finishedWait: option(
-    'duration',
-    duration,
-    '1h',
-    'How long a backup is kept for the command of `onFinished`, whatever the limits say.'
-  )
+  onFinished: finishedCommand('each backup in its final form, so after compression'),
+  finishedWait: finishedWait('a backup')
 }
 
 /** Of files whose writing can wait for room. */

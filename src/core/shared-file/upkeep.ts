@@ -85,6 +85,11 @@ export class Upkeep {
     return this.#isExhausted
   }
 
+  /** Resolves when no round is under way; it does not reject. */
+  settled(): Promise<void> {
+    return this.#running ?? Promise.resolve()
+  }
+
   /** Does what an earlier process left undone or other options demand. */
   start(): void {
     this.request()

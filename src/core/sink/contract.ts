@@ -66,17 +66,24 @@ export interface RotatedEvent {
   bytes: number
 }
 
-/** The option that asked for the removal of a backup. */
-export type RemovalReason = 'maxBackups' | 'maxAge' | 'maxTotalBytes' | 'minFreeBytes'
+/** The option that asked for the removal of a file; `'released'`: nobody needs what is in it any more. */
+export type RemovalReason =
+  | 'maxBackups'
+  | 'maxAge'
+  | 'maxTotalBytes'
+  | 'minFreeBytes'
+  | 'maxRetainedBytes'
+  | 'maxRetainedAge'
+  | 'released'
 
 export interface FinishedEvent {
-  /** A backup in its final form: compressed, if it is to be. */
+  /** A file in its final form: compressed, if it is to be. */
   path: string
   bytes: number
 }
 
 export interface RemovedEvent {
-  /** A backup that is gone. */
+  /** A file that is gone. */
   path: string
   bytes: number
   reason: RemovalReason

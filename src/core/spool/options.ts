@@ -18,6 +18,7 @@ import {
   size
 } from '../../base/options.ts'
 import { MAX_WORKERS } from '../../formats/spool.ts'
+import { finishedCommand } from '../shared-file/upkeep-options.ts'
 import { commonOptions, laneOptions } from '../sink/common-options.ts'
 
 /** Leaves room in a file name of 255 bytes for worker, process id, instance and time. */
@@ -64,6 +65,7 @@ export const spoolOptions = {
     512,
     'So many records may wait for a worker before the `overflow` policy decides about the next one.'
   ),
+  onFinished: finishedCommand('each published file'),
   ...common,
   ...laneOptions,
   flushInterval: option(

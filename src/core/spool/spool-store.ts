@@ -1,16 +1,19 @@
 // What the workers of one spool share: folders, manifest, names, recovery, and what of the published files is durable.
 import { randomBytes } from 'node:crypto'
+import { basename } from 'node:path'
 import { errorMessage, systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import { once } from '../../io/file-mode.ts'
 import { cannotSync, makeFolders, whyNoSync } from '../../io/open-file.ts'
 import type { Steps } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
+import type { CommandRounds } from '../shared-file/command-rounds.ts'
 import type { Account } from '../sink/account.ts'
 import { NotSyncableError } from '../sink/target.ts'
 import type { SpoolManifest } from './manifest.ts'
 import { Manifests } from './manifests.ts'
 import type { ParsedSpoolOptions } from './options.ts'
+import { createPublishedCommands, isOfPrefix } from './published-commands.ts'
 import { PublishedFiles } from './published-files.ts'
 import { type RecoveryHost, recover } from './recovery.ts'
 import { SpoolClock } from './spool-clock.ts'
@@ -44,9 +47,12 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
   readonly #clock: SpoolClock
   readonly #manifests: Manifests
   readonly #published: PublishedFiles
+  /** Undefined without `onFinished`. */
+  readonly #commands: CommandRounds | undefined
   #number = 0
   #recovering: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
+  #hasOpened = false
   #isClosed = false
   #isCopying = false
   /** A sync in the folder of the temp files has succeeded. */
@@ -79,6 +85,7 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
         account.warn('ERR_IO', `cannot remove ${path}: ${errorMessage(error)}`, path)
     }
     this.#published = new PublishedFiles(this.folders)
+    this.#commands = createPublishedCommands(options, disk, account)
   }
 
   /**
@@ -88,6 +95,8 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
   open(): void {
     this.makeFolders()
     if (this.folders.durable) this.#refuseUnsyncable()
+    if (!this.#hasOpened) this.#commands?.start()
+    this.#hasOpened = true
     if (!native.canLock || this.#timer !== undefined) return
     this.recoverSoon()
     this.#timer = setInterval(() => this.recoverSoon(), RECOVERY_INTERVAL_MS)
@@ -160,12 +169,12 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     counters.bytes += content.end
     counters.rotations++
     this.#published.add(to)
-    this.#account.announce('rotated', { from, to, bytes: content.end })
+    this.#finished(from, to, content.end)
   }
 
   recoveredFile(from: string, to: string, content: Extent): void {
     this.recoveredFiles++
-    this.#account.announce('rotated', { from, to, bytes: content.end })
+    this.#finished(from, to, content.end)
   }
 
   torn(path: string, bytes: number): void {
@@ -207,6 +216,15 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     clearInterval(this.#timer)
     await this.#recovering
     this.#manifests.close(keepManifest)
+    await this.#commands?.stop()
+  }
+
+  /** A published file is in its final form. */
+  #finished(from: string, to: string, bytes: number): void {
+    this.#account.announce('rotated', { from, to, bytes })
+    this.#account.announce('finished', { path: to, bytes })
+    const name = basename(to)
+    if (isOfPrefix(name, this.prefix)) this.#commands?.finished(name)
   }
 
   // With the manifest, which every temp file needs anyway. Whatever else it is may pass; such a manifest is not used.

@@ -23,6 +23,7 @@ import {
   size
 } from '../../base/options.ts'
 import { SEGMENT_BYTES } from '../../formats/wal.ts'
+import { finishedCommand, finishedWait } from '../shared-file/upkeep-options.ts'
 import { commonOptions, laneOptions } from '../sink/common-options.ts'
 
 const MIN_SEGMENT_BYTES = 4096
@@ -77,6 +78,8 @@ export const walOptions = {
     0,
     'The same for segments that were last written to so long ago; 0 for no bound.'
   ),
+  onFinished: finishedCommand('each segment that is complete, and each snapshot file'),
+  finishedWait: finishedWait('a segment or snapshot file'),
   ...commonOptions({ durability: 'disk', flushInterval: '10ms' }),
   ...laneOptions,
   mode: option('permissions', permissions, '0600', 'Permissions of new files, whatever the umask; octal.'),

@@ -10,6 +10,7 @@ import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
 import { makeFolders, openFile } from '../../io/open-file.ts'
 import { writeAll } from '../../io/write-all.ts'
+import type { FinishedFiles } from './finished-files.ts'
 import type { LogWriter } from './log-writer.ts'
 import { Reserve } from './reserve.ts'
 import { syncEntries } from './sync-entries.ts'
@@ -32,6 +33,7 @@ export class ReleaseNote {
   readonly #writer: LogWriter
   readonly #reserve: Reserve
   readonly #warn: (error: LogboomError) => void
+  readonly #finished: FinishedFiles
   /** Indices of the snapshot files that are known to be ours. */
   readonly #own = new Set<bigint>()
 
@@ -40,8 +42,10 @@ export class ReleaseNote {
     options: ReleaseNoteOptions,
     writer: LogWriter,
     releasedIndex: bigint,
-    warn: (error: LogboomError) => void
+    warn: (error: LogboomError) => void,
+    finished: FinishedFiles
   ) {
+    this.#finished = finished
     this.#disk = disk
     this.#options = options
     this.#writer = writer
@@ -67,15 +71,21 @@ export class ReleaseNote {
 
   /** Removes the snapshot files that newer ones have replaced. */
   removeOld(): void {
-    const { snapDir, isOwnFolder } = this.#options
-    for (const { index, term } of this.#known(isOwnFolder).slice(KEPT_SNAPSHOT_FILES)) {
+    for (const { index, term } of this.#known().slice(KEPT_SNAPSHOT_FILES)) {
+      const name = snapshotName({ index, term })
+      if (this.#finished.holds(name)) continue
       try {
-        this.#disk.unlink(join(snapDir, snapshotName({ index, term })))
+        this.#finished.remove(name, 'released')
       } catch (error) {
         if (systemCode(error) !== 'ENOENT') throw error
       }
       this.#own.delete(index)
     }
+  }
+
+  /** Names of the snapshot files that are this log's, the oldest first. */
+  names(): string[] {
+    return this.#known().map(snapshotName).reverse()
   }
 
   keepReserve(): void {
@@ -86,15 +96,16 @@ export class ReleaseNote {
     this.#reserve.spend()
   }
 
-  #known(all: boolean): { index: bigint; term: bigint }[] {
-    const { snapDir } = this.#options
+  /** The newest first. */
+  #known(): { index: bigint; term: bigint }[] {
+    const { snapDir, isOwnFolder } = this.#options
     if (!this.#disk.exists(snapDir)) return []
     const found = this.#disk
       .readdir(snapDir)
       .map(parseSnapshotName)
       .filter((snapshot) => snapshot !== undefined)
     return found
-      .filter(({ index, term }) => all || (term === TERM && this.#own.has(index)))
+      .filter(({ index, term }) => isOwnFolder || (term === TERM && this.#own.has(index)))
       .sort((a, b) => compare(b.index, a.index))
   }
 
@@ -115,21 +126,24 @@ export class ReleaseNote {
     makeFolders(this.#disk, snapDir, dirMode)
     // Another log may use the folder at the same time.
     const temporary = join(snapDir, `${process.pid}-${randomBytes(6).toString('hex')}.tmp`)
+    const bytes = encodeSnapshotFile({ index, term: TERM })
+    const name = snapshotName({ index, term: TERM })
     try {
       const file = openFile(this.#disk, temporary, constants.O_RDWR, { mode, dirMode, mkdir: false })
       try {
-        writeAll(this.#disk, file.fd, encodeSnapshotFile({ index, term: TERM }), 0)
+        writeAll(this.#disk, file.fd, bytes, 0)
         this.#disk.fsync(file.fd)
       } finally {
         file.release()
       }
-      this.#disk.rename(temporary, join(snapDir, snapshotName({ index, term: TERM })))
+      this.#disk.rename(temporary, join(snapDir, name))
     } catch (error) {
       this.#removeQuietly(temporary)
       throw error
     }
     this.#own.add(index)
     syncEntries(this.#disk, snapDir)
+    this.#finished.finished(name, bytes.length)
   }
 
   #removeQuietly(path: string): void {

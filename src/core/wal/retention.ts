@@ -2,6 +2,7 @@
 // not there any more. The segment that is appended to stays, and so does what a snapshot has handed out. What all named
 // consumers have acknowledged goes without a bound.
 import { laterIndex, type SegmentName } from '../../formats/wal.ts'
+import type { RemovalReason } from '../sink/contract.ts'
 import type { ConsumerInfo, Consumers } from './consumers.ts'
 import type { Snapshots } from './snapshots.ts'
 
@@ -78,36 +79,40 @@ export class Retention {
     const { files } = this.#snapshots
     const segments = files.list()
     const sizes = segments.map((segment) => files.stat(segment)?.size ?? 0)
-    const wanted = this.#expired(segments, sizes)
-    const count = Math.min(wanted, this.#free(segments))
-    if (count < wanted) this.#sayHeldUp(sum(sizes.slice(count, wanted)))
+    const expired = this.#expired(segments, sizes)
+    const wanted = expired.length
+    const free = Math.min(wanted, this.#free(segments))
+    if (free < wanted) this.#sayHeldUp(sum(sizes.slice(free, wanted)))
     else this.#saidHeldUp = false
+    // A command that takes its time is nothing to tell of.
+    const count = files.unheld(segments, free)
     if (count <= 0) return
     const before = this.#snapshots.releasedIndex
     const last = segments[count].index - 1n
     const late = this.#consumers.list().filter(({ index }) => index < last)
     this.#snapshots.noteReleased(last)
-    files.remove(segments, count)
+    files.remove(segments, count, (position) => expired[position])
     const first =
       late.length > 0 && segments[0].index <= before ? laterIndex(segments[0].index, 1n) : before + 1n
     if (last > before || late.length > 0) this.#hooks.removed(first, last, sum(sizes.slice(0, count)), late)
   }
 
-  /** How many of the oldest segments are beyond a bound; never all. */
-  #expired(segments: readonly SegmentName[], sizes: readonly number[]): number {
+  /** Which bound each of the oldest segments is beyond; never all of them. */
+  #expired(segments: readonly SegmentName[], sizes: readonly number[]): RemovalReason[] {
     const { maxRetainedBytes, maxRetainedAge } = this.#options
     const before = this.#hooks.now() - maxRetainedAge
     let total = sum(sizes)
-    let count = 0
-    for (; count < segments.length - 1; count++) {
+    const reasons: RemovalReason[] = []
+    for (let count = 0; count < segments.length - 1; count++) {
       const isTooMuch = maxRetainedBytes > 0 && total > maxRetainedBytes
       const isTooOld =
         maxRetainedAge > 0 &&
         (this.#snapshots.files.stat(segments[count])?.mtimeMs ?? Number.POSITIVE_INFINITY) < before
       if (!isTooMuch && !isTooOld) break
+      reasons.push(isTooMuch ? 'maxRetainedBytes' : 'maxRetainedAge')
       total -= sizes[count]
     }
-    return count
+    return reasons
   }
 
   /** How many of the oldest segments neither a snapshot that is out nor a reader needs. */

@@ -8,6 +8,7 @@ import type { Dropped } from '../queue/byte-queue.ts'
 import type { Account } from '../sink/account.ts'
 import { type ConsumerInfo, Consumers } from './consumers.ts'
 import { writeDump } from './dump.ts'
+import { FinishedFiles } from './finished-files.ts'
 import type { FolderLock } from './folder-lock.ts'
 import { makeIdentityQuietly } from './identity.ts'
 import { LogWriter } from './log-writer.ts'
@@ -43,6 +44,7 @@ export class RunningLog {
   readonly #metadata: Uint8Array | undefined
   readonly #note: ReleaseNote
   readonly #identity: string | undefined
+  readonly #finished: FinishedFiles
   #lock: FolderLock
 
   /** Opens the folder. Throws what `openLog` throws. */
@@ -68,9 +70,23 @@ export class RunningLog {
     const released = recovered?.snapshotIndex ?? 0n
     const warn = (error: LogboomError): void => account.warnOf(error)
     const noteOptions = { ...options, snapDir, isOwnFolder: isOwnFolder(options, snapDir) }
-    this.#note = new ReleaseNote(disk, noteOptions, this.writer, released, warn)
+    this.#finished = new FinishedFiles(disk, { ...options, snapDir }, account, {
+      now: hooks.now,
+      snapshots: () => this.#note.names(),
+      mayRemove: () => this.#removeWaiting()
+    })
+    this.#note = new ReleaseNote(disk, noteOptions, this.writer, released, warn, this.#finished)
     this.consumers = new Consumers(disk, options.walDir, log.identity, options.foreignOwner === 'allow')
-    this.snapshots = new Snapshots(disk, options, this.writer, this.#note, released, warn, this.consumers)
+    this.snapshots = new Snapshots(
+      disk,
+      options,
+      this.writer,
+      this.#note,
+      released,
+      warn,
+      this.consumers,
+      this.#finished
+    )
     this.#tellRepaired(log)
     this.#tellAhead()
     for (const path of log.foreign) {
@@ -80,6 +96,8 @@ export class RunningLog {
         path
       )
     }
+    // Before anything is removed: it knows for which files the command has run.
+    this.#finished.start()
     this.retention = new Retention(options, this.snapshots, this.consumers, {
       now: hooks.now,
       removed: (first, last, bytes, late) => this.#tellRemoved(first, last, bytes, late),
@@ -97,6 +115,7 @@ export class RunningLog {
     } catch (failure) {
       this.#account.warnOf(failure)
     }
+    await this.#finished.stop()
     this.#note.close()
     this.#lock.release()
     return this.writer.lost
@@ -108,6 +127,8 @@ export class RunningLog {
       rotated: (from, to, bytes) => {
         this.#lock.note(parseSegmentName(basename(to)))
         this.#account.announce('rotated', { from, to, bytes })
+        // Not if its file was taken away, and is made once more.
+        if (from !== to) this.#finished.finished(basename(from), bytes)
         this.retention.check()
       },
       warning: (error) => this.#account.warn(error.code, error.message),
@@ -125,6 +146,12 @@ export class RunningLog {
         this.#account.warn('ERR_CORRUPT', message)
       }
     }
+  }
+
+  /** What was not removed as long as it waited for its command. */
+  #removeWaiting(): void {
+    if (this.snapshots.releasedIndex > 0n) this.snapshots.cleanUp()
+    this.retention.check()
   }
 
   #prepareFolder(): void {

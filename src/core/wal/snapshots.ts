@@ -4,6 +4,7 @@ import { errorMessage, LogboomError } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import type { Consumers } from './consumers.ts'
 import { type Entry, streamEntries } from './entries.ts'
+import type { FinishedFiles } from './finished-files.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { ReleaseNote } from './release-note.ts'
 import { SegmentFiles } from './segment-files.ts'
@@ -58,13 +59,14 @@ export class Snapshots {
     note: ReleaseNote,
     releasedIndex: bigint,
     warn: (error: LogboomError) => void,
-    consumers: Consumers
+    consumers: Consumers,
+    finished: FinishedFiles
   ) {
     this.#disk = disk
     this.#options = options
     this.#writer = writer
     this.#note = note
-    this.#files = new SegmentFiles(disk, options.walDir)
+    this.#files = new SegmentFiles(disk, options.walDir, finished)
     this.#warn = warn
     this.#consumers = consumers
     this.releasedIndex = releasedIndex

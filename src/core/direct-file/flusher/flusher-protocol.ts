@@ -8,6 +8,8 @@ export interface FlusherOptions extends FrameFileOptions {
   /** 0: never by time. */
   readonly flushIntervalMs: number
   readonly flushTimeoutMs: number
+  /** Room that is to stay free on the file system; 0 for none. */
+  readonly minFreeBytes: number
   /** Records begin with the number of their file. */
   readonly group?: {
     readonly maxOpenFiles: number
@@ -67,6 +69,8 @@ export type FlusherMessage =
   /** Somebody else changed what is at the path. */
   | { readonly type: 'replaced'; readonly message: string; readonly path: string }
   | { readonly type: 'recovered' }
+  /** Less is free than has to be: the oldest backups are to be removed. */
+  | { readonly type: 'short' }
   /** Accepted records will not be written; how many is counted in the memory. */
   | { readonly type: 'lost' }
   /** Everything logged before flush `number` was asked for is on disk, or counted as lost. */

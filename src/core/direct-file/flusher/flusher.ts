@@ -1,6 +1,7 @@
 // Writes what writers put into the shared memory to the file. Runs in a thread of its own (flusher-thread.ts).
 import { monotonicMs } from '../../../base/clock.ts'
 import type { Disk } from '../../../io/disk.ts'
+import type { FreeSpace } from '../../shared-file/free-space.ts'
 import { FlushAccount } from '../files/flush-account.ts'
 import { FlushJournal, LATE_ROUND } from '../files/flush-journal.ts'
 import type { FlushItem, FlushTarget, TargetNews } from '../files/flush-target.ts'
@@ -22,6 +23,7 @@ import {
 import { openRecords } from '../statistics.ts'
 import { Attempts } from './attempts.ts'
 import type { FlusherOptions, FlusherPort } from './flusher-protocol.ts'
+import { createSpace, roomOf } from './flusher-space.ts'
 import { GroupRequests } from './group-requests.ts'
 import { isUsed, ShardCollector } from './shard-collector.ts'
 import { watchDisk } from './watched-disk.ts'
@@ -42,6 +44,7 @@ export class Flusher {
   readonly #collector: ShardCollector
   readonly #large: LargeRecords
   readonly #journal: FlushJournal
+  readonly #space: FreeSpace | undefined
   /** Collected and not yet settled; see `FlushTarget`. */
   readonly #items: FlushItem[] = []
   #itemsEpoch: number | undefined
@@ -85,6 +88,7 @@ export class Flusher {
       )
       this.#requests = new GroupRequests(this.#group, port, words, options.group.stallMs)
     }
+    this.#space = createSpace(disk, options, words, port)
     this.#attempts = new Attempts(words, this.#account, this.#target, options.path, port)
     this.#collector = new ShardCollector(
       memory,
@@ -161,7 +165,12 @@ export class Flusher {
       if (!this.#attempts.run(() => this.#target.rotate())) return false
       this.#rotations = rotateAsked
     }
-    if (this.#target.holds) this.#attempts.run(() => this.#target.writeHeld())
+    if (this.#target.holds) {
+      this.#attempts.run(() => {
+        this.#space?.require(0)
+        this.#target.writeHeld()
+      })
+    }
     this.#requests?.closeAsked()
     this.#reportLost()
     // One file's trouble keeps no other from being written, but it keeps a flush of all of them from being true.
@@ -320,7 +329,10 @@ export class Flusher {
   }
 
   #write(): boolean {
-    const isDone = this.#attempts.run(() => this.#target.write(this.#items))
+    const isDone = this.#attempts.run(() => {
+      this.#space?.require(roomOf(this.#items))
+      this.#target.write(this.#items)
+    })
     if (isDone && this.#items.length > 0) throw new Error('a target has left something in the list')
     return isDone
   }

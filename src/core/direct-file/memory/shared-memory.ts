@@ -65,7 +65,9 @@ export const control = {
   /** KiB of records too large for a shard that are kept in case the flusher's thread ends. */
   keptKib: 25,
   /** KiB of such records that were let go of in the present round: a flusher that resumes it gets them again. */
-  releasedKib: 26
+  releasedKib: 26,
+  /** Not 0: less is free than has to be, and the owner of the file has found no backup that could be removed for it. */
+  noBackupsLeft: 27
 } as const
 
 /** `failed`: no flusher's thread can do its work, and nothing is accepted any more. */
