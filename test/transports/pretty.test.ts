@@ -3,7 +3,17 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
-import { LogboomError, target } from 'logboom'
+import {
+  BinaryFile,
+  DirectFile,
+  EventFiles,
+  LogboomError,
+  RotatingFile,
+  target,
+  WriteAheadLog,
+  workerStream
+} from 'logboom'
+import { RotatingFileTransport } from 'logboom/winston'
 import pino from 'pino'
 import { expect, test } from 'vitest'
 import { createPrettyLines, PrettyLines } from '../../src/transports/pretty-lines.ts'
@@ -75,5 +85,32 @@ test.each([
   const options = { path: join(createFolder(), 'app.log'), maxBytes: 1_000, format }
   const create = () => target(kind as 'rotating-file', options as never)
   expect(create).toThrow(why)
+  expect(create).toThrow(LogboomError)
+})
+
+test.each(['pretty', 'json'])(
+  '%j is no format of what is no target, and the message says where it is',
+  (format) => {
+    const path = join(createFolder(), 'app.log')
+    const options = { path, format } as never
+    const refused = [
+      () => workerStream('rotating-file', options),
+      () => new RotatingFile(options),
+      () => new DirectFile(options),
+      () => new BinaryFile({ path, maxBytes: '1m', format } as never),
+      () => new EventFiles({ dir: path, format } as never),
+      () => new WriteAheadLog({ dir: path, format } as never)
+    ]
+    for (const create of refused) {
+      expect(create).toThrow(/format.*option of the pino targets of this package/)
+      expect(create).toThrow(LogboomError)
+    }
+  }
+)
+
+test.each(['pretty', 5, {}, null])('a winston transport takes only formats of winston, not %j', (format) => {
+  const path = join(createFolder(), 'app.log')
+  const create = () => new RotatingFileTransport({ path, format: format as never })
+  expect(create).toThrow(/format' must be a format of winston, such as winston.format.simple/)
   expect(create).toThrow(LogboomError)
 })

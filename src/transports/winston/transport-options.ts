@@ -70,6 +70,11 @@ export function splitOptions(kind: Kind, check: SinkKind['check'], options: obje
   requireObject(kind, options)
   const { level, format, silent, handleExceptions, handleRejections, ...others } = options as WinstonOptions
   const { flushOnSignal, reopenOnSignal, name, lazy, eol, escapeNewlines, ...sinkOptions } = others
+  if (format !== undefined && typeof (format as { transform?: unknown } | null)?.transform !== 'function') {
+    const rule =
+      "must be a format of winston, such as winston.format.simple(), which says what a line looks like ('pretty' is for the pino targets of this package)"
+    throw optionError(kind, 'format', rule, format)
+  }
   const place = check(sinkOptions)
   const own = parseOptions(kind, transportOptions, { name, lazy, eol, escapeNewlines })
   if (own.eol !== '\n' && kind !== 'rotating-file' && place.output !== 'rotating-file') {
