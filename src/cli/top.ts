@@ -4,7 +4,7 @@ import { type CliValues, type Command, countOf, type ExitCode, exitCodes, UsageE
 import { expandInputs } from './inputs.ts'
 import { Output } from './output.ts'
 import { frameLines, type Sorting, sortings } from './top/frame.ts'
-import { consumerRowsOf, type LogView, rowsOf, totalOf, viewLogs } from './top/log-view.ts'
+import { consumerRowsOf, type LogView, rowsOf, totalOf, viewLogs, viewLogsAgain } from './top/log-view.ts'
 import { openScreen } from './top/screen.ts'
 
 const DEFAULT_INTERVAL_MS = 1_000
@@ -110,7 +110,7 @@ async function live(paths: readonly string[], intervalMs: number): Promise<ExitC
     while (!ended.signal.aborted) {
       await sleep(intervalMs, undefined, { signal: ended.signal }).catch(() => {})
       if (ended.signal.aborted || isPaused) continue
-      const next = await viewLogs(paths)
+      const next = await viewLogsAgain(paths)
       if (isPaused) continue
       past.push(views)
       if (past.length > kept) past.shift()

@@ -1,6 +1,5 @@
 // Reads what the consumers of a log, such as shippers, tell of themselves, and which of them are alive.
-import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { systemCode } from '../base/errors.ts'
 import {
@@ -15,9 +14,8 @@ import {
 import { decodeSlots } from '../formats/slots.ts'
 import { native } from '../native/index.ts'
 import { namesIn } from './engine/log-files.ts'
-import { readError } from './engine/open-file.ts'
+import { openToLook, readError } from './engine/open-file.ts'
 
-const { O_RDWR, O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
 const LOCK_SLOT = 0
 
 export interface SeenConsumer extends ConsumerPosition {
@@ -61,21 +59,10 @@ async function readConsumer(file: string): Promise<Omit<SeenConsumer, 'name'> | 
     }
   } catch (error) {
     const code = systemCode(error)
-    if (code === 'ENOENT' || code === 'ELOOP') return undefined
+    if (code === 'ENOENT' || code === 'ELOOP' || code === 'EISDIR' || code === 'EACCES') return undefined
     throw readError(file, error)
   } finally {
     await handle?.close()
-  }
-}
-
-/** A lock can be asked for only where one could write; nothing is. */
-async function openToLook(file: string): Promise<FileHandle> {
-  try {
-    return await open(file, O_RDWR | O_NOFOLLOW | O_NONBLOCK)
-  } catch (error) {
-    const code = systemCode(error)
-    if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') throw error
-    return await open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   }
 }
 

@@ -1,6 +1,5 @@
 // Reads what the writers of a log tell of themselves, and which of them are alive.
-import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { systemCode } from '../base/errors.ts'
 import {
@@ -10,11 +9,13 @@ import {
   statisticsFileName,
   type WriterStatistics
 } from '../formats/statistics-file.ts'
+import { lockedBytes } from '../io/kernel-locks.ts'
 import { native } from '../native/index.ts'
-import { readError } from './engine/open-file.ts'
+import { openToLook, readError } from './engine/open-file.ts'
 
 /** A record is written at once, so the next look finds it whole. */
 const MAX_LOOKS = 3
+const NONE = new Set(['ENOENT', 'ELOOP', 'EISDIR', 'EACCES', 'EPERM'])
 
 export interface SeenWriter extends WriterStatistics {
   readonly slot: number
@@ -30,19 +31,22 @@ export async function readStatistics(path: string): Promise<SeenWriter[] | undef
   const file = join(dirname(path), statisticsFileName(basename(path)))
   let handle: FileHandle | undefined
   try {
-    // A lock can be asked for only where one could write; nothing is.
-    handle = await open(file, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-    const stats = await handle.stat()
+    handle = await openToLook(file)
+    const stats = await handle.stat({ bigint: true })
     if (!stats.isFile()) return undefined
-    const slots = Math.min(maxStatisticsSlots, Math.floor(stats.size / statisticsBytes))
+    const slots = Math.min(maxStatisticsSlots, Math.floor(Number(stats.size) / statisticsBytes))
     const writers: SeenWriter[] = []
     for (let slot = 0; slot < slots; slot++) {
       const found = await readSlot(handle, slot)
-      if (found !== undefined) writers.push({ ...found, slot, isAlive: isHeld(handle.fd, slot) })
+      if (found === undefined) continue
+      const isAlive = isHeld(handle.fd, stats.ino, slot) ?? found.state !== 'closed'
+      writers.push({ ...found, slot, isAlive })
     }
     return writers
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined
+    const code = systemCode(error)
+    // Nothing, a link, a folder, or what we may not read: the log is there all the same.
+    if (NONE.has(code ?? '')) return undefined
     throw readError(file, error)
   } finally {
     await handle?.close()
@@ -59,10 +63,15 @@ async function readSlot(handle: FileHandle, slot: number): Promise<WriterStatist
   return undefined
 }
 
-/** Whether a writer holds the lock of its record. */
-function isHeld(fd: number, slot: number): boolean {
-  if (!native.canLock) return false
-  if (!native.lock(fd, slot, 0)) return true
-  native.unlock(fd, slot)
-  return false
+/** Whether a writer holds the lock of its record; undefined where that cannot be found out. */
+function isHeld(fd: number, ino: bigint, slot: number): boolean | undefined {
+  if (!native.canLock) return lockedBytes(ino)?.includes(slot)
+  try {
+    if (!native.lock(fd, slot, 0)) return true
+    native.unlock(fd, slot)
+    return false
+  } catch {
+    // It may be read only. Linux shows the locks of all.
+    return lockedBytes(ino)?.includes(slot)
+  }
 }

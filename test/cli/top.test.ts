@@ -1,15 +1,25 @@
 // logboom top and metrics: the picture, the numbers, and a real terminal.
 import { execFileSync, spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { frameLines } from '../../src/cli/top/frame.ts'
-import { type LogView, rowsOf } from '../../src/cli/top/log-view.ts'
-import { latencyBuckets } from '../../src/formats/statistics-file.ts'
+import { type LogView, rowsOf, viewLogs } from '../../src/cli/top/log-view.ts'
+import { encodeStatistics, latencyBuckets, statisticsBytes } from '../../src/formats/statistics-file.ts'
 import type { SeenWriter } from '../../src/readers/statistics.ts'
 import { cliPath, runCli } from '../helpers/cli.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { built, startProcess } from '../helpers/script.ts'
 import { sized } from '../helpers/sized.ts'
+import { terminalSvg } from '../helpers/terminal-svg.ts'
 import { until } from '../helpers/until.ts'
 
 const hasTmux = spawnSync('tmux', ['-V']).status === 0
@@ -96,6 +106,16 @@ describe('the picture', () => {
     }
   })
 
+  test('cuts a path of wide characters where the terminal ends, and shows why a log is not there', () => {
+    const wide = { ...view(writer()), path: `/logs/${'統計'.repeat(40)}.log` }
+    const lines = frameLines([wide], [], options)
+    expect(lines[2].endsWith('…')).toBe(true)
+    expect([...lines[2]].reduce((sum, each) => sum + (each > '\u1100' ? 2 : 1), 0)).toBeLessThanOrEqual(81)
+    const gone = frameLines([{ ...view(), trouble: 'there is no log at \x1b[2J' }], [], options)
+    expect(gone[3]).toBe('there is no log at \\x1b[2J')
+    expect(gone).toHaveLength(4)
+  })
+
   test('is sorted by what was asked for', () => {
     const now = view(
       writer({ slot: 0, pid: 1, dropped: 1 }),
@@ -152,6 +172,73 @@ test('--once --json and metrics tell the same of living and dead writers', async
   expect(metrics).toMatch(/logboom_records_total\{.*\} \d+\n/)
 })
 
+describe('what lies in the place of the statistics', () => {
+  const options = {
+    columns: 132,
+    rows: 50,
+    colour: false,
+    sorting: 'writer',
+    isPaused: false,
+    time: ''
+  } as const
+  const createLog = () => {
+    const path = join(createFolder(), 'app.log')
+    writeFileSync(path, 'a line\n')
+    return { path, file: join(path, '..', '.app.log.stats') }
+  }
+  const record = (overrides: Partial<SeenWriter>) => {
+    const bytes = Buffer.alloc(statisticsBytes)
+    encodeStatistics(writer(overrides), bytes)
+    return bytes
+  }
+
+  test.each<[string, (file: string) => void]>([
+    ['a link', (file) => symlinkSync('/etc/passwd', file)],
+    ['a FIFO', (file) => execFileSync('mkfifo', [file])],
+    ['a folder', (file) => mkdirSync(file)],
+    ['text', (file) => writeFileSync(file, 'LBSTAT1\n'.repeat(200))],
+    ['much of nothing', (file) => ftruncateSync(openSync(file, 'w'), 100_000_000)]
+  ])('may be %s: the log is shown without writers', async (_, make) => {
+    const { path, file } = createLog()
+    make(file)
+    const [found] = await viewLogs([path])
+    expect(found).toMatchObject({ path, liveBytes: 7, consumers: [] })
+    expect(found.writers ?? []).toEqual([])
+    expect(frameLines([found], [], options).join()).not.toMatch(/NaN|undefined/)
+  })
+
+  test('may be enormous numbers and hostile texts', async () => {
+    const { path, file } = createLog()
+    const most = Number.MAX_SAFE_INTEGER
+    const huge = {
+      records: most,
+      bytes: most,
+      updatedAtMs: most,
+      startedAtMs: most,
+      queuedBytes: most,
+      lockWaitUs: most
+    }
+    writeFileSync(
+      file,
+      Buffer.concat([record({ ...huge, lastError: '\x1b[2J\u202e' }), record({ updatedAtMs: 0 })])
+    )
+    const views = await viewLogs([path])
+    const rows = rowsOf(views[0], undefined)
+    expect(rows).toHaveLength(2)
+    for (const each of rows) expect(each).toMatchObject({ state: 'dead', recordsPerSecond: 0 })
+    expect(frameLines(views, [], options).join('\n')).not.toMatch(/[\x1b\u202e]|NaN|Infinity/)
+    expect((await runCli(['metrics', path])).stdout).not.toMatch(/NaN|Infinity/)
+  })
+
+  test('may be what one can only read', async () => {
+    const { path, children } = await startWriters(1)
+    const file = join(path, '..', '.app.log.stats')
+    chmodSync(file, 0o400)
+    const [found] = await viewLogs([path])
+    expect(rowsOf(found, undefined)).toMatchObject([{ state: 'open', writer: { pid: children[0].pid } }])
+  })
+})
+
 test('what is no log, and a stdout that is no terminal, are told', async () => {
   expect((await runCli(['top', '-'])).code).toBe(1)
   expect((await runCli(['metrics', '-'])).code).toBe(1)
@@ -160,18 +247,21 @@ test('what is no log, and a stdout that is no terminal, are told', async () => {
   expect(stderr).toContain('--once')
 })
 
+let terminals = 0
+
 /** `logboom top` of `path` in a terminal of tmux, and its screen. */
-function openTop(path: string, columns: number, rows: number) {
-  const socket = `logboom-test-${process.pid}`
+function openTop(path: string, columns: number, rows: number, colour = false) {
+  const socket = `logboom-test-${process.pid}-${++terminals}`
   const tmux = (...args: string[]) => execFileSync('tmux', ['-L', socket, ...args], { encoding: 'utf8' })
-  const command = `sh -c "echo before; NO_COLOR=1 '${process.execPath}' '${cliPath}' top '${path}'; echo ended \\$?; sleep 60"`
+  const command = `sh -c "echo before; NO_COLOR=${colour ? '' : 1} '${process.execPath}' '${cliPath}' top '${path}'; echo ended \\$?; sleep 60"`
   onTestFinished(() => void spawnSync('tmux', ['-L', socket, 'kill-server']))
   tmux('-f', '/dev/null', 'new-session', '-d', '-s', 'top', '-x', `${columns}`, '-y', `${rows}`, command)
   return {
     resize: (to: number, height: number) =>
       tmux('resize-window', '-t', 'top', '-x', `${to}`, '-y', `${height}`),
     press: (key: string) => tmux('send-keys', '-t', 'top', key),
-    screen: () => tmux('capture-pane', '-p', '-t', 'top')
+    screen: () => tmux('capture-pane', '-p', '-t', 'top'),
+    screenWithColours: () => tmux('capture-pane', '-p', '-e', '-t', 'top')
   }
 }
 
@@ -199,6 +289,36 @@ describe.skipIf(!hasTmux)('in a terminal (tmux, else skipped)', () => {
     expect(screen()).toContain('before')
     expect(screen()).not.toContain('WRITER')
   }, 60_000)
+
+  test('goes on while a log goes away and comes back, and shows colours', { timeout: 60_000 }, async () => {
+    const { path, children } = await startWriters(2)
+    const { screen, screenWithColours, press } = openTop(path, 80, 12, true)
+    await until(() => screen().includes('2 alive'))
+    children[0].kill('SIGKILL')
+    await until(() => screen().includes('dead'))
+    const coloured = screenWithColours()
+    expect(coloured).toMatch(/\x1b\[31mdead/)
+    expect(coloured).toMatch(/\x1b\[32mopen/)
+    const folder = process.env.LOGBOOM_SCREENSHOTS
+    if (folder !== undefined) {
+      // Some seconds of rates, and a path as it is elsewhere.
+      await until(() => / open +[4-5]\d /.test(screen()))
+      const shown = screenWithColours().replace(path, '/var/log/app/app.log')
+      writeFileSync(
+        join(folder, 'top.svg'),
+        terminalSvg(shown, 80, 'logboom top: two writers, one of them killed')
+      )
+    }
+    children[1].kill('SIGKILL')
+    await until(() => children[1].signalCode !== null)
+    const away = `${path}.away`
+    renameSync(path, away)
+    await until(() => screen().includes('there is no log'))
+    renameSync(away, path)
+    await until(() => screen().includes('0 alive'))
+    press('q')
+    await until(() => screen().includes('ended 0'))
+  })
 
   test('shows sixteen writers, and those that are killed as dead', { timeout: 120_000 }, async () => {
     const { path, children } = await startWriters(sized(16, 4))

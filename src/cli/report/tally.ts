@@ -15,6 +15,8 @@ const MAX_MESSAGES = 20_000
 const MAX_MESSAGE_LENGTH = 300
 const MAX_LARGEST = 10
 const MAX_GAPS = 10
+/** `Date` knows no later time; what a record says beyond is none. */
+const MAX_TIME_MS = 8.64e15
 const DROP_NOTICE = /^logboom: \d+ records dropped$/
 
 /** What happened in one span of time. */
@@ -103,7 +105,7 @@ export class Tally {
 
   #time(data: Buffer, record: object | undefined, level: number): void {
     const time = timeOf(data, record)
-    if (time === undefined || !Number.isFinite(time)) {
+    if (time === undefined || !(Math.abs(time) <= MAX_TIME_MS)) {
       this.untimed++
       return
     }
@@ -154,21 +156,24 @@ export class Tally {
     const message = record === undefined ? undefined : (fieldAt(record, 'msg') ?? fieldAt(record, 'message'))
     if (typeof message === 'string' && DROP_NOTICE.test(message)) {
       const dropped = fieldAt(record, 'dropped')
-      if (typeof dropped === 'number') {
-        this.dropped += dropped
+      if (Number.isSafeInteger(dropped) && (dropped as number) >= 0) {
+        this.dropped += dropped as number
         this.dropNotices++
       }
     }
     if (record !== undefined && typeof message !== 'string') return
-    const text =
-      typeof message === 'string'
-        ? message.slice(0, MAX_MESSAGE_LENGTH)
-        : data.toString('utf8', 0, MAX_MESSAGE_LENGTH)
+    const text = typeof message === 'string' ? headOf(message) : data.toString('utf8', 0, MAX_MESSAGE_LENGTH)
     const count = this.#messages.get(text)
     if (count !== undefined) this.#messages.set(text, count + 1)
     else if (this.#messages.size < MAX_MESSAGES) this.#messages.set(text, 1)
     else this.otherMessages++
   }
+}
+
+/** A copy: a part of a long text would keep all of it in memory. */
+function headOf(text: string): string {
+  if (text.length <= MAX_MESSAGE_LENGTH) return text
+  return Buffer.from(text.slice(0, MAX_MESSAGE_LENGTH)).toString()
 }
 
 function levelIndex(level: number | undefined): number {

@@ -22,6 +22,8 @@ export interface FrameOptions {
   readonly time: string
 }
 
+/** Hangul Jamo; what comes before is one cell wide. */
+const FIRST_WIDE = 0x1100
 const RED = 31
 const GREEN = 32
 const YELLOW = 33
@@ -57,6 +59,12 @@ function logLines(
   { columns, sorting }: FrameOptions,
   paint: (text: string, code: number) => string
 ): string[] {
+  if (view.trouble !== undefined) {
+    return [
+      paint(cut(printable(view.path), columns), 1),
+      paint(cut(printable(view.trouble), columns), COLOURS.degraded)
+    ]
+  }
   const limit = Math.max(0, ...(view.writers ?? []).map(({ maxBytes }) => maxBytes))
   const share =
     limit === 0 ? '' : ` of ${formatBytes(limit)} (${Math.floor((100 * view.liveBytes) / limit)} %)`
@@ -104,7 +112,7 @@ function consumerLines(
 
 function consumerCells({ consumer, state, recordsPerSecond, bytesPerSecond }: ConsumerRow): string[] {
   return [
-    printable(consumer.name),
+    cut(printable(consumer.name), CONSUMER_WIDTHS[0]),
     state,
     recordsPerSecond.toFixed(0),
     formatBytes(bytesPerSecond),
@@ -157,8 +165,20 @@ function cells(values: readonly string[], widths: readonly number[] = WIDTHS): s
     .trimEnd()
 }
 
+/** Of a text that may be too wide, as much as has room: a line that is too long for a terminal would become two. */
 function cut(text: string, columns: number): string {
-  return text.length <= columns ? text : `${text.slice(0, Math.max(0, columns - 1))}…`
+  let width = 0
+  let end = 0
+  for (const character of text) {
+    width += widthOf(character)
+    if (width <= columns - 1) end += character.length
+  }
+  return width <= columns ? text : `${text.slice(0, end)}…`
+}
+
+/** At most so many cells: of what is not Latin, Greek, Cyrillic and the like most is wide, and marks count like letters. */
+function widthOf(character: string): number {
+  return (character.codePointAt(0) as number) < FIRST_WIDE ? 1 : 2
 }
 
 function sorted(rows: readonly WriterRow[], sorting: Sorting): WriterRow[] {

@@ -1,4 +1,5 @@
 // What `top` and `metrics` know of a log at one moment, and what happened between two such moments.
+import { errorMessage } from '../../base/errors.ts'
 import { latencyAt, latencyBuckets } from '../../formats/statistics-file.ts'
 import { notFound } from '../../readers/engine/context.ts'
 import { findLogs } from '../../readers/find-logs.ts'
@@ -14,6 +15,8 @@ export interface LogView {
   readonly writers: readonly SeenWriter[] | undefined
   /** Shippers that read it. */
   readonly consumers: readonly SeenConsumer[]
+  /** Why nothing is known of it at the moment. */
+  readonly trouble?: string
 }
 
 /** What a writer did each second. */
@@ -51,6 +54,20 @@ export async function viewLogs(paths: readonly string[]): Promise<LogView[]> {
         writers: log.reader.unit === 'file' ? await readStatistics(log.path) : undefined,
         consumers: await readConsumers(log.path)
       })
+    }
+  }
+  return views
+}
+
+/** The same for a picture that goes on: a log that is not there, or cannot be read now, is shown as that. */
+export async function viewLogsAgain(paths: readonly string[]): Promise<LogView[]> {
+  const views: LogView[] = []
+  for (const path of paths) {
+    try {
+      views.push(...(await viewLogs([path])))
+    } catch (error) {
+      const nothing = { liveBytes: 0, backups: 0, backupBytes: 0, writers: undefined, consumers: [] }
+      views.push({ ...nothing, path, trouble: errorMessage(error) })
     }
   }
   return views

@@ -67,3 +67,15 @@ export function readError(path: string, cause: unknown): LogboomError {
   if (cause instanceof LogboomError) return cause
   return new LogboomError('ERR_IO', `cannot read ${path}: ${errorMessage(cause)}`, { path, cause })
 }
+
+/** Opens a small file in which others tell of themselves. A lock can be asked for only where one could write; nothing is. */
+export async function openToLook(path: string): Promise<FileHandle> {
+  const { O_RDWR, O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
+  try {
+    return await open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK)
+  } catch (error) {
+    const code = systemCode(error)
+    if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') throw error
+    return await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  }
+}
