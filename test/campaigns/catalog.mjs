@@ -10,6 +10,7 @@ export const campaigns = {
     files: [
       `${here}/files/kill-storm.test.ts`,
       `${here}/files/upkeep-kills.test.ts`,
+      `${here}/files/finished-kills.test.ts`,
       `${here}/rotating-file/kill.test.ts`,
       `${here}/rotating-file/finished.test.ts`,
       `${here}/binary-file/kills.test.ts`,

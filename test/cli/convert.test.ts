@@ -1,5 +1,7 @@
 // logboom convert: between any two formats, with exact counts of what the new one cannot hold.
+import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
@@ -13,6 +15,8 @@ import { readBatches } from '../../src/readers/engine/read-batches.ts'
 import { readRecords } from '../../src/readers/read-records.ts'
 import { runCli } from '../helpers/cli.ts'
 import { createFolder } from '../helpers/folder.ts'
+import { random } from '../helpers/random.ts'
+import { sized } from '../helpers/sized.ts'
 
 const golden = join(import.meta.dirname, '../fixtures/golden/wal')
 const kinds: Kind[] = ['rotating-file', 'spool', 'direct-file', 'binary-file', 'wal', 'event-files']
@@ -65,6 +69,73 @@ describe('every pair of formats', () => {
       const { read, written, found } = await convertTo(source, to, path)
       expect([read.records, written.records, found.equals(written)]).toEqual([300, 300, true])
       expect({ to, texts: await texts(path) }).toEqual({ to, texts: asRead })
+    }
+  })
+})
+
+describe('every pair of formats, with records that are hard to hold', () => {
+  const large = sized(10_000_000, 300_000)
+  const bytes = (length: number) => Buffer.alloc(length).map(() => Math.floor(random() * 256)) as Buffer
+  const hostileRecords = () => [
+    Buffer.alloc(0),
+    Buffer.from('\0'),
+    Buffer.alloc(700),
+    Buffer.from([0xff, 0xfe, 0xc0, 0x80, 0xed, 0xa0, 0x80]),
+    Buffer.from('\r\n'),
+    Buffer.from('\n'),
+    Buffer.from('\r'),
+    Buffer.from('two\nlines\r\n'),
+    Buffer.from('\u2028\u2029\u0085'),
+    Buffer.from('LBSLOT1\n'),
+    bytes(4_000),
+    Buffer.from(bytes(large).map((byte) => (byte === 10 ? 11 : byte))),
+    bytes(large),
+    Buffer.from('{"level":30,"msg":"the end"}')
+  ]
+  const isLines = (kind: Kind) => kind === 'rotating-file' || kind === 'spool'
+  const holds = (kind: Kind, data: Buffer) =>
+    !(isLines(kind) && data.includes(10)) &&
+    !((kind === 'direct-file' || kind === 'event-files') && data.length === 0)
+  const digests = (records: readonly Buffer[]) =>
+    records.map((data) => `${data.length} ${createHash('sha1').update(data).digest('hex')}`)
+  const read = async (path: string, format: string): Promise<Buffer[]> => {
+    const found: Buffer[] = []
+    for await (const { data } of readRecords(path, { includeUnterminated: true, format } as never))
+      found.push(Buffer.from(data))
+    return found
+  }
+  /** What the files of random bytes are is not left to be guessed. */
+  const formatOf = (kind: Kind) =>
+    kind === 'rotating-file' ? 'text' : kind === 'event-files' ? 'binary-file' : kind
+
+  test.each(kinds)('what %s holds comes to each other kind as it is, or is told', async (from) => {
+    const folder = createFolder()
+    const hostile = hostileRecords()
+    await writeBinary(join(folder, 'a.bin'), hostile)
+    const convertFrom = async (source: string, format: string, to: Kind, path: string) => {
+      const conversion = new Conversion(source, path, to, 'error', options[to])
+      const context = createContext({ includeUnterminated: true })
+      for await (const batch of readBatches(source, format, context)) await conversion.take(batch)
+      return await conversion.finish()
+    }
+    const source = join(folder, 'source')
+    await convertFrom(join(folder, 'a.bin'), 'binary-file', from, source)
+    const there = hostile.filter((data) => holds(from, data))
+    expect(digests(await read(source, formatOf(from)))).toEqual(digests(there))
+    for (const to of kinds) {
+      const path = join(folder, `new-${to}`)
+      const report = await convertFrom(source, formatOf(from), to, path)
+      const expected = there.filter((data) => holds(to, data))
+      const withNewlines = isLines(to) ? there.filter((data) => data.includes(10)).length : 0
+      expect({ to, found: digests(await read(path, formatOf(to))) }).toEqual({ to, found: digests(expected) })
+      expect([report.read.records, report.written.records, report.withNewlines]).toEqual([
+        there.length,
+        expected.length,
+        withNewlines
+      ])
+      expect(report.empty).toBe(there.length - expected.length - withNewlines)
+      expect(report.found.equals(report.written)).toBe(true)
+      await rm(path, { recursive: true, force: true })
     }
   })
 })

@@ -77,7 +77,9 @@ describe.skipIf(chromium === undefined)('in headless Chromium (else skipped)', (
       // That the judge is at work at all.
       expect(pass).toBeGreaterThan(10)
       const folder = process.env.LOGBOOM_SCREENSHOTS
-      if (folder !== undefined) await page.screenshot(join(folder, `report-${scheme}.png`))
+      if (folder === undefined) return
+      await page.evaluate('document.querySelector("h1").textContent = "/var/log/app/app.log"')
+      await page.screenshot(join(folder, `report-${scheme}.png`))
     }
   )
 })

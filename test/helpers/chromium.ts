@@ -58,7 +58,11 @@ export async function openPage(path: string, width = 1000, height = 900): Promis
     await ended
     // Its own children may go on writing for a moment.
     await until(() => {
-      rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
+      try {
+        rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
+      } catch {
+        // ENOTEMPTY: they do.
+      }
       return !existsSync(profile)
     })
   })

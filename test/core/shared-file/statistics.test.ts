@@ -1,6 +1,9 @@
 // Statistics files of shared logs: who writes them, who is alive, and that they are never a reason to fail.
+
 import { linkSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { Session } from 'node:inspector/promises'
 import { join } from 'node:path'
+import pino from 'pino'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
 import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
@@ -9,6 +12,7 @@ import { native } from '../../../src/native/index.ts'
 import { readStatistics } from '../../../src/readers/statistics.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { built, startProcess } from '../../helpers/script.ts'
+import { sized } from '../../helpers/sized.ts'
 import { until } from '../../helpers/until.ts'
 
 const fileOf = (path: string) => join(path, '..', '.app.log.stats')
@@ -54,6 +58,44 @@ describe.skipIf(!native.canLock)('a writer with statistics (where the kernel has
       last = now
     }
     expect(changes).toBeLessThanOrEqual(3)
+  })
+
+  test('takes less than a hundredth of the time of a run of pino', { timeout: 120_000 }, async () => {
+    const path = join(createFolder(), 'app.log')
+    const sink = new RotatingFile({ path, statistics: true, maxBytes: '10m', maxBackups: 1 })
+    const logger = pino(sink)
+    const session = new Session()
+    session.connect()
+    await session.post('Profiler.enable')
+    await session.post('Profiler.setSamplingInterval', { interval: 100 })
+    await session.post('Profiler.start')
+    const untilMs = Date.now() + sized(20_000, 2_500)
+    while (Date.now() < untilMs) {
+      for (let n = 0; n < 200; n++) logger.info({ n }, 'request completed')
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    const { profile } = await session.post('Profiler.stop')
+    session.disconnect()
+    await sink.close()
+    const nodes = new Map(profile.nodes.map((node) => [node.id, node]))
+    const count = (isMeant: (node: (typeof profile.nodes)[number]) => boolean): number => {
+      const meant = new Set<number>()
+      const visit = (id: number, isInside: boolean): void => {
+        const node = nodes.get(id) as (typeof profile.nodes)[number]
+        const inside = isInside || isMeant(node)
+        if (inside) meant.add(id)
+        for (const child of node.children ?? []) visit(child, inside)
+      }
+      visit(profile.nodes[0].id, false)
+      return (profile.samples ?? []).filter((id) => meant.has(id)).length
+    }
+    const all = count(() => true) - count(({ callFrame }) => callFrame.functionName === '(idle)')
+    const own = count(({ callFrame }) => /shared-file\/statistics\.ts/.test(callFrame.url))
+    const written = count(({ callFrame }) => /shared-file-target\.ts/.test(callFrame.url))
+    console.log(`statistics: ${own} of ${all} samples, ${((100 * own) / all).toFixed(2)} %`)
+    // The profile knows the files by these names.
+    expect(written).toBeGreaterThan(all / 100)
+    expect(own / all).toBeLessThan(0.01)
   })
 
   test('counts syncs by how long they took', async () => {
