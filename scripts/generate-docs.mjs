@@ -1,5 +1,5 @@
 // Writes what comes from the code, so that it cannot disagree with it: the option tables of docs/<kind>.md and
-// docs/reading.md, docs/shipping.md, docs/errors.md, docs/cli.md, docs/reliability.md, completions/, man/, the README's
+// docs/reading.md, docs/shipping.md, docs/errors.md, docs/cli.md, docs/operators.md, docs/reliability.md, completions/, man/, the README's
 // figures; and from the registry of sinks their pino targets, winston transports and package exports. Usage: npm run docs
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -14,6 +14,7 @@ import { shipperOptions } from '../dist/ship/options.js'
 import { pinoOptions } from '../dist/transports/pino/pino-options.js'
 import { transportOptions } from '../dist/transports/winston/transport-options.js'
 import { benchTables, machineTables } from './bench-tables.mjs'
+import { operatorExamples } from './operator-page.mjs'
 import { peerTable, promiseTable, safeguardTable } from './reliability.mjs'
 
 const root = dirname(import.meta.dirname)
@@ -175,6 +176,8 @@ fill('docs/shipping.md', 'options', optionTable(shipperOptions))
 fill('docs/pino.md', 'options', optionTable(pinoOptions))
 fill('docs/winston.md', 'options', optionTable(transportOptions))
 update('docs/cli.md', cliPage)
+for (const [name, examples] of Object.entries(await operatorExamples()))
+  fill('docs/operators.md', name, examples)
 fill('docs/reliability.md', 'promises', promiseTable(root))
 fill('docs/reliability.md', 'safeguards', safeguardTable(root))
 fill('docs/reliability.md', 'peers', peerTable(root))
