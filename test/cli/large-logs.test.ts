@@ -127,15 +127,19 @@ test(`a report of ${sized('1 GB', '20 MB')} is one pass within bounds, and its f
   if (isLong) expect(report.ms).toBeLessThan(2 * bare.ms)
 })
 
-test('a report keeps its bound of memory with messages of a megabyte', { timeout: 120_000 }, () => {
-  const path = join(createFolder(), 'app.log')
-  writeFileSync(path, '')
-  const count = sized(4_000, 300)
-  for (let n = 0; n < count; n++)
-    appendFileSync(path, `${JSON.stringify({ level: 30, time: n, msg: `${n} ${'m'.repeat(MIB)}` })}\n`)
-  const { code, stdout, residentBytes } = measure([cliPath, 'report', path])
-  expect(code).toBe(0)
-  expect(stdout).toContain(`<td>Records</td><td class="number">${count}</td>`)
-  expect(residentBytes / MIB).toBeLessThan(256)
-  expect(readFileSync(path).length).toBeGreaterThan(count * MIB)
-})
+test.skipIf(!isLong)(
+  'a report keeps its bound of memory with messages of a megabyte (only with LOGBOOM_LONG)',
+  { timeout: 120_000 },
+  () => {
+    const path = join(createFolder(), 'app.log')
+    writeFileSync(path, '')
+    const count = sized(4_000, 4_000)
+    for (let n = 0; n < count; n++)
+      appendFileSync(path, `${JSON.stringify({ level: 30, time: n, msg: `${n} ${'m'.repeat(MIB)}` })}\n`)
+    const { code, stdout, residentBytes } = measure([cliPath, 'report', path])
+    expect(code).toBe(0)
+    expect(stdout).toContain(`<td>Records</td><td class="number">${count}</td>`)
+    expect(residentBytes / MIB).toBeLessThan(256)
+    expect(readFileSync(path).length).toBeGreaterThan(count * MIB)
+  }
+)

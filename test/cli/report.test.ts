@@ -1,8 +1,11 @@
 // logboom report: its figures are those of an independent count, and the page is harmless whatever the log holds.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
+import { reportPage } from '../../src/cli/report/page.ts'
 import { Tally } from '../../src/cli/report/tally.ts'
 import { formatBackupName } from '../../src/formats/backup-name.ts'
 import type { RecordBatch } from '../../src/readers/reader.ts'
@@ -79,6 +82,32 @@ describe('the figures', () => {
       `<tr><td class="number">${longest}</td>`
     )
     expect(page).toMatch(/<td class="number">601<\/td><td>2026-/)
+  })
+
+  test('keep of long messages no more than their heads in memory', () => {
+    setFlagsFromString('--expose-gc')
+    const gc = runInNewContext('gc') as () => void
+    const tally = new Tally()
+    gc()
+    const before = process.memoryUsage().heapUsed
+    for (let n = 0; n < 60; n++)
+      tally.add(batchOf([JSON.stringify({ msg: `${n} ${'m'.repeat(1_000_000)}` })]))
+    gc()
+    const kept = process.memoryUsage().heapUsed - before
+    expect(tally.commonest(100)).toHaveLength(60)
+    expect(kept / 1e6).toBeLessThan(20)
+  })
+
+  test('pass over times and counts that cannot be', () => {
+    const tally = new Tally()
+    const texts = [1e300, -1e300, 1e17, -9e18].map((time) => JSON.stringify({ time, msg: 'x' }))
+    tally.add(batchOf([...texts, '{"time":1e999,"msg":"x"}', '{"time":1767225600000,"msg":"x"}']))
+    const notice = (dropped: unknown) => JSON.stringify({ msg: 'logboom: 5 records dropped', dropped })
+    tally.add(batchOf([notice(-5), notice(1e308), notice('7'), notice(1.5), notice(5)]))
+    expect([tally.untimed, tally.dropped, tally.dropNotices]).toEqual([10, 5, 1])
+    expect(tally.spans.size).toBe(1)
+    const facts = { title: 'x', madeAt: '', tally, rotations: 0, damage: [], skippedBytes: 0 }
+    expect(reportPage(facts)).not.toMatch(/NaN|Infinity|undefined/)
   })
 
   test('stay whole when spans become longer and messages too many', () => {
