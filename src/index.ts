@@ -51,6 +51,12 @@ export {
 } from './readers/read-records.ts'
 export type { Damage, LogRecord, OnCorrupt, ReadFrom } from './readers/reader.ts'
 export type { RepairedSegment as WalRepairedSegment } from './repair/wal.ts'
+export {
+  FolderShipper,
+  type FolderShipperEvents,
+  type FolderShipperOptions,
+  type FolderShipperStats
+} from './ship/folder-shipper.ts'
 export type { HttpOptions } from './ship/http.ts'
 export {
   FencedError,
@@ -70,6 +76,7 @@ export {
   type HeldPosition,
   type Refusal,
   RefusedError,
+  RetryLaterError,
   type ShipBatch,
   type ShipRecord,
   type ShipSource,
@@ -81,5 +88,6 @@ export { createKafkaTarget, type KafkaOptions } from './ship/targets/kafka.ts'
 export { createLokiTarget } from './ship/targets/loki.ts'
 export { createOtlpTarget, type OtlpOptions } from './ship/targets/otlp.ts'
 export { createS3Target, type S3Options } from './ship/targets/s3.ts'
+export type { TlsFiles } from './ship/tls-files.ts'
 export { target } from './transports/pino/target.ts'
 export { type WorkerStream, workerStream } from './transports/worker-stream.ts'

@@ -6,12 +6,15 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { folderOf } from './folder.mjs'
 
-/** Command and arguments of a server on `port` and, where it needs two, `secondPort`. Makes its data folder ready. */
-export function commandOf(name, { port, secondPort, data }) {
+/**
+ * Command and arguments of a server on `port` and, where it needs two, `secondPort`. Makes its data folder ready. `extra`: more
+ * arguments, of Kafka more properties, and users of SCRAM as `scram`.
+ */
+export function commandOf(name, { port, secondPort, data, extra }) {
   const binary = join(folderOf(name), name)
   switch (name) {
     case 'nats-server':
-      return [binary, '-a', '127.0.0.1', '-p', `${port}`, '-js', '-sd', data]
+      return [binary, '-a', '127.0.0.1', '-p', `${port}`, '-js', '-sd', data, ...(extra ?? [])]
     case 'gofakes3':
       return [
         binary,
@@ -27,7 +30,7 @@ export function commandOf(name, { port, secondPort, data }) {
         '-inmemoryDataFlushInterval=1s'
       ]
     case 'kafka':
-      return kafka(port, secondPort, data)
+      return kafka(port, secondPort, data, extra)
     case 'opensearch':
       return [
         'java',
@@ -56,7 +59,7 @@ function jarsOf(name) {
 }
 
 /** One node that is broker and controller. */
-function kafka(port, secondPort, data) {
+function kafka(port, secondPort, data, { scram = [], ...more } = {}) {
   const properties = join(data, 'server.properties')
   const java = ['-Xmx512m', '-Xms128m', '-cp', jarsOf('kafka')]
   if (!existsSync(properties)) {
@@ -73,13 +76,15 @@ function kafka(port, secondPort, data) {
       'transaction.state.log.num.partitions': 1,
       'transaction.state.log.replication.factor': 1,
       'transaction.state.log.min.isr': 1,
-      'group.initial.rebalance.delay.ms': 0
+      'group.initial.rebalance.delay.ms': 0,
+      ...more
     }
     const text = Object.entries(lines).map(([key, value]) => `${key}=${value}\n`)
     writeFileSync(properties, text.join(''))
     const id = 'bG9nYm9vbS1lbmdpbmVzMQ'
     const format = [...java, 'kafka.tools.StorageTool', 'format', '-t', id, '-c', properties]
-    execFileSync('java', format, { stdio: 'pipe' })
+    const users = scram.flatMap((each) => ['--add-scram', each])
+    execFileSync('java', [...format, ...users], { stdio: 'pipe' })
   }
   return ['java', ...java, 'kafka.Kafka', properties]
 }

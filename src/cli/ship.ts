@@ -1,19 +1,25 @@
 // logboom ship: a log to object storage or a store of logs, going on where it stopped.
 import { errorMessage } from '../base/errors.ts'
-import { shipperOptions } from '../ship/options.ts'
+import { FolderShipper } from '../ship/folder-shipper.ts'
+import { parseShipperOptions, shipperOptions } from '../ship/options.ts'
 import { Shipper } from '../ship/shipper.ts'
+import { isFolderOfLogs } from '../ship/source.ts'
 import type { ShipTarget } from '../ship/target.ts'
 import { type Command, complain, type ExitCode, exitCodes, UsageError } from './command.ts'
-import { describeTargets, targetFlags, targetNames, targetOf } from './ship-targets.ts'
+import { describeTargets, targetFlags, targetNames, targetsOf } from './ship-targets.ts'
 import { flagsOf, optionsFrom } from './sink-flags.ts'
 
 export const ship: Command = {
   name: 'ship',
-  parameters: '<log> --to <target> --url <url> [options]',
+  parameters: '<log or folder> --to <target> --url <url> [options]',
   summary: `send a log to another store: ${targetNames.join(', ')}`,
   description: `Reads a log of any format and sends its records in batches, going on behind its checkpoint after a restart. Says
 at the start what is guaranteed. Goes on with what is appended until SIGTERM or SIGINT; with --no-follow it ends
 at the end of the log. While the target cannot be reached it tries again.
+
+Of a folder of logs, such as files of events, all are shipped, also those that appear later, each with a checkpoint of its
+own. What the log is called in the folder is the field "event" (elasticsearch), the label "event" (loki), the attribute
+event.name (otlp), the end of the subject and of the transactional id, or the key (kafka).
 
 Targets
 ${describeTargets()}`,
@@ -34,24 +40,74 @@ ${describeTargets()}`,
     const [source, ...rest] = positionals
     if (source === undefined) throw new UsageError('name a log')
     if (rest.length > 0) throw new UsageError(`unexpected argument ${JSON.stringify(rest[0])}`)
-    const target = await targetOf(values)
-    const shipper = new Shipper({ ...optionsFrom(shipperOptions, values), source, target })
-    return await runShipper(shipper, target)
+    const createTarget = targetsOf(values)
+    const options = optionsFrom(shipperOptions, values)
+    const { follow } = parseShipperOptions(options)
+    const target = await createTarget()
+    const stop = new AbortController()
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort())
+    if (await isFolderOfLogs(source, follow, stop.signal))
+      return await runFolder(
+        new FolderShipper({ ...options, source, target: createTarget }),
+        target,
+        stop.signal
+      )
+    return await runShipper(new Shipper({ ...options, source, target }), target, stop.signal)
   }
 }
 
-async function runShipper(shipper: Shipper, { name, guarantee }: ShipTarget): Promise<ExitCode> {
-  shipper.on('degraded', (error) => complain(`${name}: ${errorMessage(error)}; trying again`))
-  shipper.on('recovered', () => complain(`${name}: works again`))
+async function runShipper(
+  shipper: Shipper,
+  { name, guarantee }: ShipTarget,
+  stop: AbortSignal
+): Promise<ExitCode> {
+  tellTrouble(shipper, name)
   shipper.on('rejected', (refusals) =>
     complain(`${name}: ${refusals.length} refused, kept in ${shipper.rejectedPath}: ${refusals[0].reason}`)
   )
-  shipper.on('warning', (error) => complain(errorMessage(error)))
   shipper.on('lost', (error) => complain(`${name}: ${errorMessage(error)}; going on behind them`))
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void shipper.stop())
   complain(`${name}: ${guarantee}; checkpoint ${shipper.checkpointPath}`)
+  await runUntil(stop, shipper)
+  return summary(name, shipper.stats())
+}
+
+async function runFolder(
+  shipper: FolderShipper,
+  { name, guarantee }: ShipTarget,
+  stop: AbortSignal
+): Promise<ExitCode> {
+  tellTrouble(shipper, name)
+  shipper.on('rejected', (refusals, path) =>
+    complain(`${name}: ${refusals.length} refused, kept in ${path}: ${refusals[0].reason}`)
+  )
+  shipper.on('lost', (error) => complain(`${name}: ${errorMessage(error)}`))
+  shipper.on('failed', (error) => complain(`${name}: ${errorMessage(error)}; the other logs go on`))
+  complain(`${name}: of each log in the folder, ${guarantee}`)
+  await runUntil(stop, shipper)
+  return summary(name, shipper.stats())
+}
+
+async function runUntil(
+  stop: AbortSignal,
+  shipper: { run(): Promise<void>; stop(): Promise<void> }
+): Promise<void> {
+  stop.addEventListener('abort', () => void shipper.stop())
+  if (stop.aborted) await shipper.stop()
   await shipper.run()
-  const { records, batches, rejected, skippedBytes, losses } = shipper.stats()
+}
+
+function tellTrouble(shipper: Shipper | FolderShipper, name: string): void {
+  const each = shipper as Shipper
+  each.on('degraded', (error) => complain(`${name}: ${errorMessage(error)}; trying again`))
+  each.on('recovered', () => complain(`${name}: works again`))
+  each.on('warning', (error) => complain(errorMessage(error)))
+}
+
+function summary(
+  name: string,
+  stats: { records: number; batches: number; rejected: number; skippedBytes: number; losses: number }
+): ExitCode {
+  const { records, batches, rejected, skippedBytes, losses } = stats
   if (skippedBytes > 0) complain(`${name}: ${skippedBytes} bytes of the log are damaged and were passed over`)
   complain(`${name}: ${records} records in ${batches} batches, ${rejected} of them refused`)
   return rejected + skippedBytes + losses > 0 ? exitCodes.damaged : exitCodes.fine

@@ -5,6 +5,9 @@
 //      0  two slots that only the consumer writes: where it is, and its statistics
 //   4096  two slots that only writers of the log write, under the lock of their upkeep: what was removed before the
 //         consumer had got it
+//
+// A consumer of all logs in a folder has such a file for the folder, `..consumer-<name>` in it: as long as it lives, so do the
+// files of its logs, and of a log that has none of this name yet it needs everything.
 import * as v from 'valibot'
 
 export const consumerSlotBytes = 2048
@@ -65,6 +68,16 @@ export function consumerOf(log: string, fileName: string): string | undefined {
   if (!fileName.startsWith(prefix)) return undefined
   const name = fileName.slice(prefix.length)
   return isLogConsumerName(name) ? name : undefined
+}
+
+/** That of a consumer of all logs in the folder. */
+export function folderConsumerFileName(consumer: string): string {
+  return consumerFileName('', consumer)
+}
+
+/** The consumer of all logs in a folder whose file is called so; undefined for any other file. */
+export function folderConsumerOf(fileName: string): string | undefined {
+  return consumerOf('', fileName)
 }
 
 export function parsePosition(content: unknown): ConsumerPosition | undefined {

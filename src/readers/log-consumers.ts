@@ -7,6 +7,7 @@ import {
   consumerFileBytes,
   consumerOf,
   consumerSlotBytes,
+  folderConsumerOf,
   lostAt,
   parseLost,
   parsePosition
@@ -30,13 +31,22 @@ export interface SeenConsumer extends ConsumerPosition {
 /** The consumers of the log at `path` that have told of themselves, by name. Throws `ERR_IO`. */
 export async function readConsumers(path: string): Promise<SeenConsumer[]> {
   const folder = dirname(path)
-  const found: SeenConsumer[] = []
-  for (const fileName of [...(await namesIn(folder))].sort()) {
-    const name = consumerOf(basename(path), fileName)
-    const seen = name === undefined ? undefined : await readConsumer(join(folder, fileName))
-    if (name !== undefined && seen !== undefined) found.push({ name, ...seen })
+  const names = [...(await namesIn(folder))].sort()
+  const read = async (nameIn: (fileName: string) => string | undefined): Promise<SeenConsumer[]> => {
+    const found: SeenConsumer[] = []
+    for (const fileName of names) {
+      const name = nameIn(fileName)
+      const seen = name === undefined ? undefined : await readConsumer(join(folder, fileName))
+      if (name !== undefined && seen !== undefined) found.push({ name, ...seen })
+    }
+    return found
   }
-  return found
+  const own = await read((fileName) => consumerOf(basename(path), fileName))
+  // One of all logs in the folder looks at each only now and then.
+  const alive = new Set(
+    (await read(folderConsumerOf)).filter(({ isAlive }) => isAlive).map(({ name }) => name)
+  )
+  return own.map((each) => ({ ...each, isAlive: each.isAlive || alive.has(each.name) }))
 }
 
 async function readConsumer(file: string): Promise<Omit<SeenConsumer, 'name'> | undefined> {

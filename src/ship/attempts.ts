@@ -1,10 +1,12 @@
 // Tries again what may pass, with longer and longer pauses, and tells once that something fails and once that it works again.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LogboomError } from '../base/errors.ts'
-import { RefusedError } from './target.ts'
+import { RefusedError, RetryLaterError } from './target.ts'
 
-const FIRST_PAUSE_MS = 500
+export const firstPauseMs = 500
 const MAX_PAUSE_MS = 30_000
+/** A target that asks for more is asked again sooner: its clock, or who wrote its configuration, may be wrong. */
+const MAX_ASKED_MS = 300_000
 
 export interface AttemptNews {
   degraded(error: Error): void
@@ -14,6 +16,8 @@ export interface AttemptNews {
 export class Attempts {
   /** Attempts that failed and were made again. */
   retries = 0
+  /** Once is enough: who ships many logs comes back later. */
+  readonly #isPatient: boolean
   readonly #signal: AbortSignal
   readonly #news: AttemptNews
   /** What fails at the moment. */
@@ -21,7 +25,8 @@ export class Attempts {
   /** Of the last failure. */
   lastError: unknown
 
-  constructor(signal: AbortSignal, news: AttemptNews) {
+  constructor(signal: AbortSignal, news: AttemptNews, isPatient = true) {
+    this.#isPatient = isPatient
     this.#signal = signal
     this.#news = news
   }
@@ -53,7 +58,7 @@ export class Attempts {
   async #repeat<T>(attempt: () => Promise<T>, isFinal: (error: unknown) => boolean): Promise<T> {
     const self = {}
     try {
-      for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
+      for (let pauseMs = firstPauseMs; ; pauseMs = nextPauseMs(pauseMs)) {
         this.#signal.throwIfAborted()
         try {
           const result = await attempt()
@@ -64,7 +69,9 @@ export class Attempts {
           this.#signal.throwIfAborted()
           this.retries++
           this.#fails(self, error)
-          await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, { signal: this.#signal })
+          if (!this.#isPatient) throw error
+          const ownMs = pauseMs * (0.5 + Math.random() / 2)
+          await sleep(Math.max(ownMs, askedMs(error)), undefined, { signal: this.#signal })
         }
       }
     } finally {
@@ -83,6 +90,15 @@ export class Attempts {
   #end(self: object, works: boolean): void {
     if (this.#failing.delete(self) && works && this.#failing.size === 0) this.#news.recovered()
   }
+}
+
+export function nextPauseMs(pauseMs: number): number {
+  return Math.min(2 * pauseMs, MAX_PAUSE_MS)
+}
+
+/** For how long the target wants to be left alone. */
+export function askedMs(error: unknown): number {
+  return error instanceof RetryLaterError ? Math.min(Math.max(0, error.afterMs) || 0, MAX_ASKED_MS) : 0
 }
 
 async function untilStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -37,7 +37,7 @@ export class Beat {
   readonly #registration: Registration
   readonly #target: string
   readonly #of: BeatSource
-  readonly #startedAtMs = Date.now()
+  readonly #startedAtMs: number
   #timer: NodeJS.Timeout | undefined
   #isLooking = false
   /** As of the last look, and how much had been read. */
@@ -46,8 +46,15 @@ export class Beat {
   /** When the target had everything, on the monotonic clock. */
   #caughtUpAtMs = monotonicMs()
 
-  constructor(source: SourceLog, registration: Registration, target: string, of: BeatSource) {
+  constructor(
+    source: SourceLog,
+    registration: Registration,
+    target: string,
+    startedAtMs: number,
+    of: BeatSource
+  ) {
     this.#source = source
+    this.#startedAtMs = startedAtMs
     this.#registration = registration
     this.#target = target
     this.#of = of
@@ -67,10 +74,11 @@ export class Beat {
     }, BEAT_MS).unref()
   }
 
-  /** The last word: why it ended, if that was not wanted. */
-  close(failure: unknown): void {
+  /** The last word: why it ended, if that was not wanted; of one that comes back, that it goes on. */
+  close(failure: unknown, comesBack: boolean): void {
     clearInterval(this.#timer)
-    this.#tell(failure === undefined ? 'closed' : 'failed', failure)
+    if (comesBack) this.#tell(failure === undefined ? 'open' : 'degraded', failure)
+    else this.#tell(failure === undefined ? 'closed' : 'failed', failure)
   }
 
   lag(): Lag {
@@ -121,7 +129,10 @@ export class Beat {
     }
   }
 
-  #tell(state: 'open' | 'closed' | 'failed', failure: unknown = this.#of.attempts.lastError): void {
+  #tell(
+    state: 'open' | 'degraded' | 'closed' | 'failed',
+    failure: unknown = this.#of.attempts.lastError
+  ): void {
     const { records, bytes, rejected, retries } = this.#of.counters()
     const lag = this.lag()
     const { isDegraded } = this.#of.attempts

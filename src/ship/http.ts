@@ -1,24 +1,27 @@
-// What the targets over HTTP share: one POST with its headers, what its answer means, and how much of an answer is read.
+// What the targets over HTTP share: one POST with its headers, and what its answer means.
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import { errorMessage, LogboomError } from '../base/errors.ts'
-import { RefusedError } from './target.ts'
+import { LogboomError } from '../base/errors.ts'
+import { type HttpAnswer, HttpClient, shown } from './http-client.ts'
+import { retryAfterMs } from './retry-after.ts'
+import { secretsIn, withoutSecrets } from './secrets.ts'
+import { RefusedError, RetryLaterError } from './target.ts'
+import type { TlsFiles } from './tls-files.ts'
 
 const compress = promisify(gzip)
-const REQUEST_TIMEOUT_MS = 30_000
 const MAX_SHOWN = 300
-/** An answer names each record at most; one that never ends is not read for ever. */
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 /** "Not like this": nothing about the way there, and nothing that anybody could mend in the target. */
 const REFUSALS = [400, 413, 415, 422]
 
 export interface HttpOptions {
   readonly url: string
-  /** The header `authorization`. */
-  readonly authorization?: string | undefined
+  /** The header `authorization`; as a function it is asked for each request, so that it can be renewed. */
+  readonly authorization?: string | (() => string) | undefined
   /** More headers, for example of a tenant or with a key. */
   readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Authorities of one's own, and the certificate of the client. */
+  readonly tls?: TlsFiles | undefined
 }
 
 export interface PostOptions {
@@ -27,37 +30,42 @@ export interface PostOptions {
   readonly gzip?: boolean
 }
 
-/** Sends a body; resolves with the body of the answer, rejects as `ShipTarget.send` does. */
-export type Post = (body: Uint8Array | string, signal: AbortSignal) => Promise<Buffer>
+export interface Poster {
+  /** Sends a body; resolves with the body of the answer, rejects as `ShipTarget.send` does. */
+  post(body: Uint8Array | string, signal: AbortSignal): Promise<Buffer>
+  close(): Promise<void>
+}
 
-/** Throws `ERR_OPTION` for a URL or headers that are none. */
-export function createPost(target: string, options: HttpOptions, { contentType, gzip }: PostOptions): Post {
+/** Throws `ERR_OPTION` for a URL, headers or files that are none. */
+export function createPoster(
+  target: string,
+  options: HttpOptions,
+  { contentType, gzip }: PostOptions
+): Poster {
   const url = requireHttpUrl(target, options.url)
-  const headers = headersOf(target, options)
-  headers.set('content-type', contentType)
-  if (gzip === true) headers.set('content-encoding', 'gzip')
-  return async (content, signal) => {
-    const body = gzip === true ? await compress(content) : content
-    const response = await request(url, { method: 'POST', body, headers, signal })
-    return await bytesOf(response, MAX_ANSWER_BYTES)
+  headersOf(target, options)
+  const client = new HttpClient(target, options.tls)
+  return {
+    async post(content, signal) {
+      const own = headersOf(target, options)
+      const headers = {
+        ...own,
+        'content-type': contentType,
+        ...(gzip === true && { 'content-encoding': 'gzip' })
+      }
+      const body = gzip === true ? await compress(content) : content
+      const answer = await client.send({ method: 'POST', url, headers, body }, signal)
+      if (isSuccess(answer)) return answer.body
+      throw failureOf(answer, `POST ${shown(url)}`, secretsIn(own))
+    },
+    async close() {
+      client.close()
+    }
   }
 }
 
-/** A response that is a success; all else is thrown. No redirection is followed: a page to log in would answer 200. */
-async function request(url: URL, init: RequestInit & { signal: AbortSignal }): Promise<Response> {
-  const what = `${init.method} ${shown(url)}`
-  const signal = requestSignal(init.signal)
-  const response = await fetch(url, { ...init, signal, redirect: 'manual' }).catch((error: unknown) => {
-    throw unreachable(what, error)
-  })
-  if (!response.ok) throw await failureOf(response, what)
-  return response
-}
-
-/** What fetch says is "fetch failed"; why is in the cause. */
-export function unreachable(what: string, error: unknown): Error {
-  const cause = error instanceof Error && error.cause !== undefined ? `: ${errorMessage(error.cause)}` : ''
-  return new Error(`${what}: ${errorMessage(error)}${cause}`, { cause: error })
+export function isSuccess({ status }: HttpAnswer): boolean {
+  return status >= 200 && status < 300
 }
 
 /** Statuses that mean "not like this", and nothing about the way there. */
@@ -65,33 +73,13 @@ export function isRefusal(status: number): boolean {
   return REFUSALS.includes(status)
 }
 
-/** A response that was not what it should have been, as an error to throw. */
-export async function failureOf(response: Response, what: string): Promise<Error> {
-  const text = await bytesOf(response, MAX_SHOWN).then(String, () => '')
-  const message = `${what}: HTTP ${response.status} ${text}`.trim()
-  return isRefusal(response.status) ? new RefusedError(message) : new Error(message)
-}
-
-/** Ends with `signal`, and by itself after 30 s. */
-export function requestSignal(signal: AbortSignal): AbortSignal {
-  return AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)])
-}
-
-/** A URL for messages: what it is asked with may be a key. */
-export function shown(url: URL): string {
-  return `${url.origin}${url.pathname}`
-}
-
-/** At most `maxBytes` of the body; the rest is not waited for. */
-async function bytesOf(response: Response, maxBytes: number): Promise<Buffer> {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    chunks.push(chunk)
-    bytes += chunk.length
-    if (bytes >= maxBytes) break
-  }
-  return Buffer.concat(chunks).subarray(0, maxBytes)
+/** An answer that was not what it should have been, as an error to throw; what the store says may hold what it was sent. */
+export function failureOf(answer: HttpAnswer, what: string, secrets: readonly string[]): Error {
+  const text = withoutSecrets(answer.body.toString(), secrets).slice(0, MAX_SHOWN)
+  const message = `${what}: HTTP ${answer.status} ${text}`.trim()
+  if (isRefusal(answer.status)) return new RefusedError(message)
+  const afterMs = retryAfterMs(answer.headers, Date.now())
+  return afterMs === undefined ? new Error(message) : new RetryLaterError(message, afterMs)
 }
 
 /** Throws `ERR_OPTION` for all but a URL of http or https without user and password. */
@@ -107,8 +95,10 @@ export function requireHttpUrl(target: string, text: unknown): URL {
   return url
 }
 
-function headersOf(target: string, { authorization, headers = {} }: HttpOptions): Headers {
-  const all = Object.entries({ ...headers, ...(authorization !== undefined && { authorization }) })
+/** By their names in small letters. */
+function headersOf(target: string, { authorization, headers = {} }: HttpOptions): Record<string, string> {
+  const own = typeof authorization === 'function' ? authorization() : authorization
+  const all = Object.entries({ ...headers, ...(own !== undefined && { authorization: own }) })
   for (const [name, value] of all) {
     try {
       validateHeaderName(name)
@@ -119,5 +109,5 @@ function headersOf(target: string, { authorization, headers = {} }: HttpOptions)
       throw new LogboomError('ERR_OPTION', message)
     }
   }
-  return new Headers(all)
+  return Object.fromEntries(all.map(([name, value]) => [name.toLowerCase(), value]))
 }

@@ -9,6 +9,7 @@ import {
   consumerFileBytes,
   consumerFileName,
   consumerSlotBytes,
+  folderConsumerFileName,
   type LostBackups,
   parseLost,
   parsePosition
@@ -22,7 +23,7 @@ const LOCK_SLOT = 0
 /** Whoever looks whether it is held has it for a moment. */
 const LOCK_WAIT_MS = 100
 /** Writers of the log that run as another user of its group can read it. */
-const ACCESS = { mode: 0o640, dirMode: 0o700, mkdir: true }
+const ACCESS = { mode: 0o640, dirMode: 0o700 }
 
 export class PositionFile {
   readonly #disk: Disk
@@ -38,10 +39,19 @@ export class PositionFile {
   /** Throws `ERR_LOCKED` if another shipper of this name lives, and what the system says where it cannot be made. */
   static open(disk: Disk, log: string, name: string): PositionFile {
     const path = join(dirname(log), consumerFileName(basename(log), name))
-    const file = openFile(disk, path, constants.O_RDWR, ACCESS)
+    return PositionFile.#openAt(disk, path, log, name, true)
+  }
+
+  /** The same for a consumer of all logs in a folder, which must be there. */
+  static openOfFolder(disk: Disk, folder: string, name: string): PositionFile {
+    return PositionFile.#openAt(disk, join(folder, folderConsumerFileName(name)), folder, name, false)
+  }
+
+  static #openAt(disk: Disk, path: string, what: string, name: string, mkdir: boolean): PositionFile {
+    const file = openFile(disk, path, constants.O_RDWR, { ...ACCESS, mkdir })
     try {
       if (!disk.lock(file.fd, LOCK_SLOT, LOCK_WAIT_MS)) {
-        const message = `another shipper is the consumer ${JSON.stringify(name)} of ${log}`
+        const message = `another shipper is the consumer ${JSON.stringify(name)} of ${what}`
         throw new LogboomError('ERR_LOCKED', message, { path })
       }
       const { size } = disk.fstat(file.fd)
@@ -63,6 +73,12 @@ export class PositionFile {
 
   get path(): string {
     return this.#file.path
+  }
+
+  /** Whether it is still what lies at its path. */
+  isThere(): boolean {
+    const found = this.#disk.lstat(this.#file.path)
+    return found !== undefined && this.#file.is(found)
   }
 
   /** Throws what the system says. */

@@ -4,9 +4,8 @@ import { createHash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { basename, dirname, join, resolve } from 'node:path'
 import { monotonicMs } from '../base/clock.ts'
-import { errorMessage, LogboomError } from '../base/errors.ts'
+import { LogboomError } from '../base/errors.ts'
 import { requireObject } from '../base/options.ts'
-import type { LostBackups } from '../formats/log-consumer.ts'
 import { realDisk } from '../io/disk.ts'
 import { Attempts } from './attempts.ts'
 import { BatchCutter, type CutBatch } from './batches.ts'
@@ -18,6 +17,7 @@ import { type ParsedShipperOptions, parseShipperOptions, type ShipperOptions } f
 import { Registration } from './registration.ts'
 import { keepRejected } from './rejected.ts'
 import { resumeFrom } from './resume.ts'
+import { refusedError, requireRemoval, requireSource, withLoss, wrongAnswer } from './ship-errors.ts'
 import { NumberedRecord } from './ship-record.ts'
 import { findSource, type SourceLog } from './source.ts'
 import { type Refusal, RefusedError, type ShipBatch, type ShipRecord, type ShipTarget } from './target.ts'
@@ -26,6 +26,17 @@ const MINUTE_MS = 60_000
 const noLag: Lag = { records: 0, bytes: 0, ms: 0 }
 /** Of batches under way, unless a single one is larger. */
 const MAX_SENDING_BYTES = 32 * 1024 * 1024
+
+/**
+ * One pass over a log of a folder: it ends with the log, or with the first error that may pass, and leaves the target open.
+ * @internal
+ */
+export interface Pass {
+  readonly event: string
+  /** When the first pass began, and what the passes before it have shipped. */
+  readonly startedAtMs: number
+  readonly before: { records: number; bytes: number; rejected: number; retries: number }
+}
 
 export interface ShipperStats {
   /** Records that the target has, in this run, and their bytes. */
@@ -76,6 +87,7 @@ export class Shipper extends EventEmitter<ShipperEvents> {
   readonly #work = new Set<Promise<void>>()
   /** When records were refused, on the monotonic clock. */
   #refusedMs: number[] = []
+  readonly #pass: Pass | undefined
   #areLines = true
   #skippedBytes = 0
   #cutter: BatchCutter | undefined
@@ -84,18 +96,23 @@ export class Shipper extends EventEmitter<ShipperEvents> {
   #running: Promise<void> | undefined
 
   /** Throws `ERR_OPTION`. */
-  constructor(given: ShipperOptions) {
+  constructor(given: ShipperOptions)
+  /** @internal */
+  constructor(given: ShipperOptions, pass: Pass)
+  constructor(given: ShipperOptions, pass?: Pass) {
     super()
+    this.#pass = pass
     requireObject('shipper', given)
     const { source, target, ...options } = given
     requireSource(source, target)
     this.#source = resolve(source)
     this.#target = target
     this.#options = parseShipperOptions(options)
-    this.#attempts = new Attempts(this.#stop.signal, {
-      degraded: (error) => this.emit('degraded', error),
-      recovered: () => this.emit('recovered')
-    })
+    const news = {
+      degraded: (error: Error) => void this.emit('degraded', error),
+      recovered: () => void this.emit('recovered')
+    }
+    this.#attempts = new Attempts(this.#stop.signal, news, pass === undefined)
   }
 
   /** Its name among the consumers of the log. */
@@ -164,8 +181,8 @@ export class Shipper extends EventEmitter<ShipperEvents> {
     } finally {
       this.#stop.abort()
       await Promise.allSettled(this.#work)
-      await this.#target.close?.().catch(() => {})
-      this.#beat?.close(this.#failure)
+      if (this.#pass === undefined) await this.#target.close?.().catch(() => {})
+      this.#beat?.close(this.#failure, this.#pass !== undefined)
       registration?.close()
       await checkpoint.close()
     }
@@ -179,10 +196,11 @@ export class Shipper extends EventEmitter<ShipperEvents> {
       const message = `${this.#source} does not keep what was not shipped: ${registration.obstacle}`
       this.emit('warning', new LogboomError('ERR_RETENTION', message, { path: this.#source }))
     }
-    this.#beat = new Beat(source, registration, this.#target.name, {
+    const startedAtMs = this.#pass?.startedAtMs ?? Date.now()
+    this.#beat = new Beat(source, registration, this.#target.name, startedAtMs, {
       cursor: () => checkpoint.state.cursor,
       attempts: this.#attempts,
-      counters: () => ({ ...this.#counters, retries: this.#attempts.retries }),
+      counters: () => this.#total(),
       sending: () => (this.#next === undefined ? this.#sending : [...this.#sending, this.#next]),
       reached: () => this.#cutter?.reached,
       isAtEnd: () => this.#cutter?.isAtEnd ?? true
@@ -191,11 +209,25 @@ export class Shipper extends EventEmitter<ShipperEvents> {
     return registration
   }
 
+  /** In this run, or in all passes together. */
+  #total() {
+    const { records, bytes, rejected } = this.#counters
+    const { retries } = this.#attempts
+    const before = this.#pass?.before ?? { records: 0, bytes: 0, rejected: 0, retries: 0 }
+    return {
+      records: before.records + records,
+      bytes: before.bytes + bytes,
+      rejected: before.rejected + rejected,
+      retries: before.retries + retries
+    }
+  }
+
   /** Goes on from what the target has, if it keeps that. */
   async #takeOver(checkpoint: Checkpoint): Promise<void> {
     const target = this.#target
     if (target.takeOver === undefined) return
-    const source = { stream: checkpoint.state.stream, log: basename(this.#source) }
+    const { stream } = checkpoint.state
+    const source = { stream, log: basename(this.#source), event: this.#pass?.event }
     const held = await this.#attempts.untilDone(async (signal) => await target.takeOver?.(source, signal))
     const state = resumeFrom(checkpoint.state, held, target.name)
     if (state === checkpoint.state) return
@@ -272,6 +304,7 @@ export class Shipper extends EventEmitter<ShipperEvents> {
     const batch: ShipBatch = {
       stream: state.stream,
       log: basename(this.#source),
+      event: this.#pass?.event,
       areLines: this.#areLines,
       sequence,
       after,
@@ -375,43 +408,4 @@ export class Shipper extends EventEmitter<ShipperEvents> {
   #beside(what: string): string {
     return join(dirname(this.#source), `.${basename(this.#source)}.${what}`)
   }
-}
-
-function requireSource(source: unknown, target: unknown): void {
-  const isTarget =
-    typeof target === 'object' && target !== null && 'send' in target && typeof target.send === 'function'
-  if (typeof source === 'string' && source !== '' && isTarget) return
-  const message = 'shipper: source must be the path of a log, and target what it is shipped to'
-  throw new LogboomError('ERR_OPTION', message)
-}
-
-/** A spool is collected by somebody, and which of its files were is known only by their being gone. */
-function requireRemoval({ path, reader }: SourceLog, removesShipped: boolean): void {
-  const isSpool = reader.format === 'spool'
-  if (isSpool === removesShipped) return
-  const message = isSpool
-    ? `${path} is a spool, whose files somebody has to take away: it is shipped with removeShipped`
-    : `removeShipped is for a spool; what becomes of the files of ${path} is up to those who write it`
-  throw new LogboomError('ERR_OPTION', message, { path })
-}
-
-/** With how much was removed, as far as those who did it have noted. */
-function withLoss(error: unknown, lost: LostBackups | undefined): unknown {
-  const isLoss = error instanceof LogboomError && error.code === 'ERR_CURSOR_LOST'
-  if (!isLoss || lost === undefined) return error
-  const { backups, bytes, last } = lost
-  const much = `its writers have removed ${backups} files (${bytes} bytes) that were not shipped, the last of them ${last}`
-  const message = `${error.message.replace(/ \[ERR_\w+\]$/, '')}; ${much}`
-  return new LogboomError('ERR_CURSOR_LOST', message, { path: error.path, cause: error })
-}
-
-function wrongAnswer({ name }: ShipTarget, answer: unknown): LogboomError {
-  const rule = 'send must resolve with a list of the records that it refuses'
-  return new LogboomError('ERR_TARGET', `${name}: ${rule}, not with ${String(answer)}`)
-}
-
-function refusedError({ name }: ShipTarget, error: Error): LogboomError {
-  return new LogboomError('ERR_TARGET', `${name} refuses what is shipped: ${errorMessage(error)}`, {
-    cause: error
-  })
 }

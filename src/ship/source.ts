@@ -37,7 +37,20 @@ export async function findSource(
   return undefined
 }
 
+/** Whether what is at the path, as soon as something is there, is a folder of logs; false also when it was stopped before. */
+export async function isFolderOfLogs(path: string, follow: boolean, signal: AbortSignal): Promise<boolean> {
+  while (!signal.aborted) {
+    const { kind, logs } = await findLogs(path, 'auto')
+    if (kind === 'folder') {
+      // A folder that is empty may become anything.
+      if (logs.length > 0 || !follow) return true
+    } else if (kind === 'log' || !follow) return false
+    await sleep(LOOK_AGAIN_MS, undefined, { signal }).catch(() => {})
+  }
+  return false
+}
+
 function severalLogs(source: string): LogboomError {
-  const message = `${source} is a folder of logs; ship them one by one, each with a checkpoint of its own`
+  const message = `${source} is a folder of logs: FolderShipper ships them one by one, each with a checkpoint of its own`
   return new LogboomError('ERR_OPTION', message, { path: source })
 }

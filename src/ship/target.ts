@@ -14,6 +14,8 @@ export interface ShipSource {
   readonly stream: string
   /** Name of the log. */
   readonly log: string
+  /** Of a log in a folder of logs that is shipped as a whole: its name without extension. */
+  readonly event?: string | undefined
 }
 
 export interface ShipBatch extends ShipSource {
@@ -68,3 +70,13 @@ export interface ShipTarget {
 
 /** Trying again will not help. */
 export class RefusedError extends Error {}
+
+/** Trying again may help, but not before `afterMs`, as the target says. */
+export class RetryLaterError extends Error {
+  readonly afterMs: number
+
+  constructor(message: string, afterMs: number) {
+    super(message)
+    this.afterMs = afterMs
+  }
+}

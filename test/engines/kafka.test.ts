@@ -2,18 +2,16 @@
 // consumer that sees committed records only.
 import { appendFileSync, copyFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import kafkajs from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { native } from '../../src/native/index.ts'
 import { readCheckpoint } from '../../src/ship/checkpoint.ts'
-import type { KafkaClient } from '../../src/ship/kafka/client.ts'
 import { kafkaJs } from '../../src/ship/kafka/kafkajs.ts'
-import { platformaticKafka } from '../../src/ship/kafka/platformatic.ts'
 import { Shipper } from '../../src/ship/shipper.ts'
 import { createKafkaTarget } from '../../src/ship/targets/kafka.ts'
 import { runCli } from '../helpers/cli.ts'
 import { type Engine, hasEngine, startKafka } from '../helpers/engines.ts'
 import { createFolder } from '../helpers/folder.ts'
+import { createTopic, kafkaClients, kafkaOf, recordsIn } from '../helpers/kafka.ts'
 import {
   checkpointOf,
   createLog,
@@ -30,78 +28,6 @@ import { sized } from '../helpers/sized.ts'
 import { until } from '../helpers/until.ts'
 
 const kills = sized(100, 5)
-const addressOf = ({ port }: Engine) => `127.0.0.1:${port}`
-
-function kafkaOf(engine: Engine) {
-  return new kafkajs.Kafka({
-    brokers: [addressOf(engine)],
-    logLevel: kafkajs.logLevel.NOTHING,
-    retry: { retries: 3 }
-  })
-}
-
-interface Client {
-  readonly name: string
-  readonly create: (engine: Engine) => KafkaClient
-  /** The same, for code in another process. */
-  readonly code: (engine: Engine) => string
-}
-
-const clients: readonly Client[] = [
-  {
-    name: 'kafkajs',
-    create: (engine) => kafkaJs(kafkaOf(engine)),
-    code: (engine) =>
-      `import('kafkajs').then(({ default: { Kafka } }) =>
-        logboom.kafkaJs(new Kafka({ brokers: ['${addressOf(engine)}'], logLevel: 0, retry: { retries: 3 } })))`
-  },
-  {
-    name: '@platformatic/kafka',
-    create: (engine) => platformaticKafka({ brokers: [addressOf(engine)] }),
-    code: (engine) => `logboom.platformaticKafka({ brokers: ['${addressOf(engine)}'] })`
-  }
-]
-
-let topics = 0
-let ends = 0
-
-async function createTopic(engine: Engine, partitions = 1): Promise<string> {
-  const topic = `logs-${topics++}`
-  const admin = kafkaOf(engine).admin()
-  await admin.connect()
-  await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions }] })
-  await admin.disconnect()
-  return topic
-}
-
-/** Committed records up to now: up to an end that is written to each partition. */
-async function recordsIn(engine: Engine, topic: string): Promise<string[]> {
-  const kafka = kafkaOf(engine)
-  const [admin, producer] = [kafka.admin(), kafka.producer({ allowAutoTopicCreation: false })]
-  const end = `end ${ends++}`
-  const consumer = kafka.consumer({
-    groupId: `${topic}-${end}`,
-    readUncommitted: false,
-    maxWaitTimeInMs: 200
-  })
-  await Promise.all([admin.connect(), producer.connect(), consumer.connect()])
-  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
-  const left = new Set(topics[0].partitions.map(({ partitionId }) => partitionId))
-  const messages = [...left].map((partition) => ({ partition, value: end }))
-  await producer.send({ topic, messages })
-  await consumer.subscribe({ topic, fromBeginning: true })
-  const records: string[] = []
-  await consumer.run({
-    eachMessage: async ({ partition, message }) => {
-      const text = String(message.value)
-      if (text === end) left.delete(partition)
-      else if (!text.startsWith('end ')) records.push(text)
-    }
-  })
-  await until(() => left.size === 0, { timeoutMs: 60_000, what: 'the end of the topic' })
-  await Promise.all([admin.disconnect(), producer.disconnect(), consumer.disconnect()])
-  return records
-}
 
 describe.skipIf(!hasEngine('kafka') || !native.canLock)(
   'Kafka (skipped except by npm run test:engines)',
@@ -111,7 +37,7 @@ describe.skipIf(!hasEngine('kafka') || !native.canLock)(
       engine = await startKafka(afterAll)
     }, 120_000)
 
-    describe.each(clients)('with $name', ({ create, code }) => {
+    describe.each(kafkaClients)('with $name', ({ create, code }) => {
       const targetOf = (topic: string, transactionalId?: string) =>
         createKafkaTarget({ client: create(engine), topic, transactionalId })
       const codeOf = (source: string, topic: string, transactionalId?: string, options: object = {}) =>

@@ -14,8 +14,12 @@ export interface CliResult {
 }
 
 /** Starts it; killed when the test ends. */
-export function startCli(args: readonly string[], cwd?: string): ChildProcessWithoutNullStreams {
-  const child = spawn(process.execPath, [cliPath, ...args], { cwd })
+export function startCli(
+  args: readonly string[],
+  cwd?: string,
+  env?: NodeJS.ProcessEnv
+): ChildProcessWithoutNullStreams {
+  const child = spawn(process.execPath, [cliPath, ...args], { cwd, env })
   onTestFinished(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
     child.kill('SIGKILL')

@@ -28,7 +28,7 @@ export interface Engine {
   start(): Promise<void>
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as { port: number }
@@ -40,15 +40,24 @@ async function freePort(): Promise<number> {
 /** Called with what ends a server: `onTestFinished` for one test, `afterAll` for a file. */
 type WhenDone = (end: () => Promise<void>) => void
 
+interface EngineExtra {
+  /** Where its data are. */
+  readonly folder?: string
+  /** As `commandOf` takes them; may depend on the ports. */
+  readonly extra?: readonly string[] | ((port: number, secondPort: number) => object)
+}
+
 async function startEngine(
   name: string,
   scheme: string,
   whenDone: WhenDone,
-  isReady?: (url: string) => Promise<boolean>
+  isReady?: (url: string) => Promise<boolean>,
+  { folder, ...more }: EngineExtra = {}
 ): Promise<Engine> {
-  const data = mkdtempSync(join(tmpdir(), `logboom-${name}-`))
+  const data = mkdtempSync(join(folder ?? tmpdir(), `logboom-${name}-`))
   const [port, secondPort] = [await freePort(), await freePort()]
-  const [command, ...args] = commandOf(name, { port, secondPort, data })
+  const extra = typeof more.extra === 'function' ? more.extra(port, secondPort) : more.extra
+  const [command, ...args] = commandOf(name, { port, secondPort, data, extra })
   const url = `${scheme}://127.0.0.1:${port}`
   let child: ReturnType<typeof spawn> | undefined
   const kill = async (): Promise<void> => {
@@ -74,18 +83,19 @@ async function startEngine(
 const answers = async (url: string): Promise<boolean> => (await fetch(url)).status < 500
 
 /** An S3 server with the bucket `logs`, which takes any credentials. */
-export function startS3(): Promise<Engine> {
-  return startEngine('gofakes3', 'http', onTestFinished, async (url) => (await fetch(url)) !== undefined)
+export function startS3(extra: EngineExtra = {}): Promise<Engine> {
+  const isReady = async (url: string) => (await fetch(url)) !== undefined
+  return startEngine('gofakes3', 'http', onTestFinished, isReady, extra)
 }
 
 /** VictoriaLogs, which takes the requests of Elasticsearch, Loki and OpenTelemetry. */
-export function startVictoriaLogs(): Promise<Engine> {
-  return startEngine('victoria-logs', 'http', onTestFinished, answers)
+export function startVictoriaLogs(extra: EngineExtra = {}): Promise<Engine> {
+  return startEngine('victoria-logs', 'http', onTestFinished, answers, extra)
 }
 
 /** NATS with JetStream and no streams. */
-export function startNats(): Promise<Engine> {
-  return startEngine('nats-server', 'nats', onTestFinished)
+export function startNats(extra: EngineExtra = {}): Promise<Engine> {
+  return startEngine('nats-server', 'nats', onTestFinished, undefined, extra)
 }
 
 export function startOpenSearch(whenDone: WhenDone): Promise<Engine> {
@@ -93,6 +103,6 @@ export function startOpenSearch(whenDone: WhenDone): Promise<Engine> {
 }
 
 /** One broker of Kafka without topics. */
-export function startKafka(whenDone: WhenDone): Promise<Engine> {
-  return startEngine('kafka', 'kafka', whenDone)
+export function startKafka(whenDone: WhenDone, extra: EngineExtra = {}): Promise<Engine> {
+  return startEngine('kafka', 'kafka', whenDone, undefined, extra)
 }

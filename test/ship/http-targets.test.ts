@@ -146,7 +146,7 @@ describe.skipIf(!native.canLock).each(kinds)('$name', ({ name, create, taken }) 
     await until(() => seen.length === 1)
     await shipper.stop()
     await done
-    expect(seen[0]).toMatch(/^POST http:\/\/127\.0\.0\.1:9\/push: fetch failed: /)
+    expect(seen[0]).toMatch(/^POST http:\/\/127\.0\.0\.1:9\/push: connect ECONNREFUSED/)
   })
 })
 

@@ -7,6 +7,7 @@ import {
   consumerFileBytes,
   consumerOf,
   consumerSlotBytes,
+  folderConsumerOf,
   type LostBackups,
   lostAt,
   parseLost,
@@ -38,7 +39,8 @@ export interface LogConsumer {
 
 /**
  * The consumers of the log `base` in `folder`, of which `names` are the files; those of other users do not count where
- * `isForeignUsed` is false. `failed` is told of files that cannot be looked at: nobody waits for them.
+ * `isForeignUsed` is false. `failed` is told of files that cannot be looked at: nobody waits for them. A consumer of the
+ * whole folder needs all of a log of which it has said nothing yet.
  */
 export function logConsumers(
   disk: Disk,
@@ -48,19 +50,40 @@ export function logConsumers(
   isForeignUsed: boolean,
   failed: (path: string, error: unknown) => void
 ): LogConsumer[] {
-  const consumers: LogConsumer[] = []
-  for (const fileName of names) {
-    const name = consumerOf(base, fileName)
-    if (name === undefined || consumers.length === MAX_CONSUMERS) continue
-    const path = join(folder, fileName)
-    try {
-      const found = readConsumer(disk, path, isForeignUsed)
-      if (found !== undefined) consumers.push({ name, path, ...found })
-    } catch (error) {
-      if (systemCode(error) !== 'ENOENT') failed(path, error)
+  const read = (nameIn: (fileName: string) => string | undefined): LogConsumer[] => {
+    const consumers: LogConsumer[] = []
+    for (const fileName of names) {
+      const name = nameIn(fileName)
+      if (name === undefined || consumers.length === MAX_CONSUMERS) continue
+      const path = join(folder, fileName)
+      try {
+        const found = readConsumer(disk, path, isForeignUsed)
+        if (found !== undefined) consumers.push({ name, path, ...found })
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') failed(path, error)
+      }
     }
+    return consumers
   }
-  return consumers
+  const own = read((fileName) => consumerOf(base, fileName))
+  const ofFolder = read(folderConsumerOf)
+  const known = own.map((each) =>
+    together(
+      each,
+      ofFolder.find(({ name }) => name === each.name)
+    )
+  )
+  return [...known, ...ofFolder.filter(({ name }) => !own.some((each) => each.name === name))]
+}
+
+/** Who has all logs of the folder looks at each only now and then. */
+function together(own: LogConsumer, ofFolder: LogConsumer | undefined): LogConsumer {
+  if (ofFolder === undefined) return own
+  return {
+    ...own,
+    isAlive: own.isAlive || ofFolder.isAlive,
+    updatedAtMs: Math.max(own.updatedAtMs, ofFolder.updatedAtMs)
+  }
 }
 
 /** The number of the first of `backups`, which are sorted, that the consumer still needs; their count if it needs none. */

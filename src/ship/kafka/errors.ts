@@ -13,13 +13,25 @@ const FENCED = [47, 90]
 const REFUSED = [10, 18, 32]
 const MAX_DEPTH = 8
 
-/** The error as the shipper understands it. */
+/** The error as the shipper understands it. Of what was asked for beside the records nothing is a word about them. */
 export function kafkaError(error: unknown): Error {
-  const codes = [...codesIn(error, 0)]
-  const message = `kafka: ${deepestMessage(error)}`
-  if (codes.some((code) => FENCED.includes(code))) return new FencedError(message, { cause: error })
-  if (codes.some((code) => REFUSED.includes(code))) return new RefusedError(message, { cause: error })
-  return new Error(message, { cause: error })
+  if (error instanceof FencedError || error instanceof RefusedError) return error
+  return hasCode(error, FENCED)
+    ? new FencedError(messageOf(error), { cause: error })
+    : new Error(messageOf(error), { cause: error })
+}
+
+/** The same for an error of sending records, which the broker may have refused. */
+export function sendError(error: unknown): Error {
+  return hasCode(error, REFUSED) ? new RefusedError(messageOf(error), { cause: error }) : kafkaError(error)
+}
+
+function hasCode(error: unknown, codes: readonly number[]): boolean {
+  return [...codesIn(error, 0)].some((code) => codes.includes(code))
+}
+
+function messageOf(error: unknown): string {
+  return `kafka: ${deepestMessage(error)}`
 }
 
 /** kafkajs has them in `code`, @platformatic/kafka in `apiCode`; both wrap errors in others. */

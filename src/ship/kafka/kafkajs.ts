@@ -43,20 +43,22 @@ export function kafkaJs(instance: KafkaJs): KafkaClient {
           checkpoint,
           close,
           commit: (records, { offset, metadata }) =>
-            inTransaction(
-              () => producer.transaction(),
-              async (transaction) => {
+            inTransaction({
+              begin: () => producer.transaction(),
+              send: (transaction) => {
                 const messages = records.map(({ key, value, headers, timestampMs }) => ({
                   key,
                   value,
                   headers,
                   timestamp: String(timestampMs)
                 }))
-                await transaction.send({ topic, messages, acks: -1, compression: GZIP })
+                return transaction.send({ topic, messages, acks: -1, compression: GZIP })
+              },
+              checkpoint: (transaction) => {
                 const partitions = [{ partition: 0, offset: String(offset), metadata }]
-                await transaction.sendOffsets({ consumerGroupId: group, topics: [{ topic, partitions }] })
+                return transaction.sendOffsets({ consumerGroupId: group, topics: [{ topic, partitions }] })
               }
-            )
+            })
         }
       } catch (error) {
         await close()

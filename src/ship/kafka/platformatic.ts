@@ -111,25 +111,28 @@ class PlatformaticSession implements KafkaSession {
 
   async commit(records: readonly KafkaRecord[], checkpoint: KafkaCheckpoint): Promise<void> {
     const { topic, group } = this.#options
-    const begin = async () => {
-      // That of the opening, which fenced, is the first.
-      const transaction = this.#transaction ?? (await this.#producer.beginTransaction())
-      this.#transaction = undefined
-      return transaction
-    }
-    await inTransaction(begin, async (transaction) => {
-      await transaction.send({
-        messages: records.map(({ key, value, headers, timestampMs }) => ({
-          topic,
-          key,
-          value,
-          headers: { ...headers },
-          timestamp: BigInt(timestampMs)
-        }))
-      })
-      // It asks for no more than the name of the group.
-      await transaction.addConsumer({ groupId: group } as never)
-      await this.#addCheckpoint(checkpoint)
+    await inTransaction({
+      begin: async () => {
+        // That of the opening, which fenced, is the first.
+        const transaction = this.#transaction ?? (await this.#producer.beginTransaction())
+        this.#transaction = undefined
+        return transaction
+      },
+      send: (transaction) =>
+        transaction.send({
+          messages: records.map(({ key, value, headers, timestampMs }) => ({
+            topic,
+            key,
+            value,
+            headers: { ...headers },
+            timestamp: BigInt(timestampMs)
+          }))
+        }),
+      checkpoint: async (transaction) => {
+        // It asks for no more than the name of the group.
+        await transaction.addConsumer({ groupId: group } as never)
+        await this.#addCheckpoint(checkpoint)
+      }
     })
   }
 

@@ -3,6 +3,7 @@ import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node'
 import { errorMessage } from '../../base/errors.ts'
 import { importOptional, optionalPackage } from '../optional-package.ts'
 import type { Servers } from '../servers.ts'
+import { readTls } from '../tls-files.ts'
 import { type MessagePosition, parsePosition } from './batch-headers.ts'
 import type { NatsCredentials, NatsTls } from './credentials.ts'
 
@@ -54,7 +55,7 @@ export async function connectJetStream(address: JetStreamAddress, signal: AbortS
     reconnect: false,
     timeout: TIMEOUT_MS,
     pingInterval: PING_MS,
-    ...(servers.isTls || tls !== undefined ? { tls: { ...tls } } : {}),
+    ...(servers.isTls || tls !== undefined ? { tls: tlsOptions(tls) } : {}),
     ...authenticationOf(nats, credentials)
   })
   const close = async (): Promise<void> => {
@@ -92,14 +93,24 @@ export async function connectJetStream(address: JetStreamAddress, signal: AbortS
   }
 }
 
+/** The content of the files, as they are at the moment. */
+function tlsOptions(tls: NatsTls = {}): object {
+  const { ca, cert, key } = readTls('jetstream', tls)
+  const texts = Object.entries({ ca, cert, key }).filter(([, bytes]) => bytes !== undefined)
+  const { handshakeFirst = false } = tls
+  return { ...Object.fromEntries(texts.map(([name, bytes]) => [name, String(bytes)])), handshakeFirst }
+}
+
 function authenticationOf(
   nats: typeof import('@nats-io/transport-node'),
   credentials: NatsCredentials | undefined
 ): object {
   if (credentials === undefined) return {}
   if ('token' in credentials) return { token: credentials.token }
-  if ('creds' in credentials) {
-    return { authenticator: nats.credsAuthenticator(new TextEncoder().encode(credentials.creds)) }
-  }
+  const encoder = new TextEncoder()
+  if ('creds' in credentials)
+    return { authenticator: nats.credsAuthenticator(encoder.encode(credentials.creds)) }
+  if ('nkey' in credentials)
+    return { authenticator: nats.nkeyAuthenticator(encoder.encode(credentials.nkey)) }
   return { user: credentials.user, pass: credentials.password }
 }

@@ -1,7 +1,7 @@
 // Ships to Elasticsearch, OpenSearch and others that take their `_bulk` requests: each record is created under a name of its
 // own, which these two refuse a second time.
 import { isUtf8 } from 'node:buffer'
-import { createPost, type HttpOptions, isRefusal } from '../http.ts'
+import { createPoster, type HttpOptions, isRefusal } from '../http.ts'
 import type { Refusal, ShipBatch, ShipRecord, ShipTarget } from '../target.ts'
 
 const CONFLICT = 409
@@ -14,7 +14,7 @@ interface BulkAnswer {
 
 /** `url` is that of the `_bulk` request, with the index in its path where that is wanted. */
 export function createElasticsearchTarget(options: HttpOptions): ShipTarget {
-  const post = createPost('elasticsearch', options, { contentType: 'application/x-ndjson' })
+  const poster = createPoster('elasticsearch', options, { contentType: 'application/x-ndjson' })
   return {
     name: 'elasticsearch',
     guarantee:
@@ -23,8 +23,9 @@ export function createElasticsearchTarget(options: HttpOptions): ShipTarget {
     maxInFlight: 1,
     async send(batch: ShipBatch, signal: AbortSignal): Promise<readonly Refusal[]> {
       const body = batch.records.map((record) => bulkLines(batch, record)).join('')
-      return refusalsIn(answerIn(await post(body, signal)), batch)
-    }
+      return refusalsIn(answerIn(await poster.post(body, signal)), batch)
+    },
+    close: () => poster.close()
   }
 }
 
@@ -57,13 +58,13 @@ function refusalsIn({ errors, items }: BulkAnswer, { records }: ShipBatch): Refu
   return refusals
 }
 
-function bulkLines({ stream }: ShipBatch, record: ShipRecord): string {
-  return `{"create":{"_id":"${stream}-${record.number}"}}\n${JSON.stringify(documentOf(record))}\n`
+function bulkLines({ stream, event }: ShipBatch, record: ShipRecord): string {
+  return `{"create":{"_id":"${stream}-${record.number}"}}\n${JSON.stringify(documentOf(record, event))}\n`
 }
 
-/** A JSON object as it is, with a time if it has none by this name; anything else as its message. */
-function documentOf({ data, timeMs }: ShipRecord): Record<string, unknown> {
-  const time = { '@timestamp': new Date(timeMs).toISOString() }
+/** A JSON object as it is, with a time and its event if it has none by these names; anything else as its message. */
+function documentOf({ data, timeMs }: ShipRecord, event: string | undefined): Record<string, unknown> {
+  const time = { '@timestamp': new Date(timeMs).toISOString(), ...(event !== undefined && { event }) }
   if (!isUtf8(data)) return { ...time, base64: data.toString('base64') }
   const text = data.toString()
   try {

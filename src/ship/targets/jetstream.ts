@@ -2,6 +2,7 @@
 // the stream, which therefore is the checkpoint, too; a message is taken only behind the one that this shipper sent last.
 import { randomBytes } from 'node:crypto'
 import { errorMessage, LogboomError } from '../../base/errors.ts'
+import { nameOf } from '../event-token.ts'
 import {
   BATCH_HEADER,
   formatBatchStart,
@@ -14,6 +15,7 @@ import type { NatsCredentials, NatsTls } from '../nats/credentials.ts'
 import { type Message, PublishError, publish, publishAtomically } from '../nats/publish.ts'
 import { parseServers, type Servers } from '../servers.ts'
 import type { HeldPosition, Refusal, ShipBatch, ShipRecord, ShipSource, ShipTarget } from '../target.ts'
+import { readTls } from '../tls-files.ts'
 
 /** The server's limit for an atomic batch, where its configuration says nothing else. */
 const MAX_ATOMIC = 1000
@@ -23,7 +25,7 @@ const HEADER_BYTES = 1024
 export interface JetStreamOptions {
   /** `nats://<host>:4222,…`, or `tls://…` */
   readonly url: string
-  /** Of this log alone. The stream that takes it must be there. */
+  /** Of this log alone; of the logs in a folder each has `<subject>.<event>`. The stream that takes it must be there. */
   readonly subject: string
   readonly credentials?: NatsCredentials | undefined
   /** For example the certificate of a client; with `tls://` or without. */
@@ -34,6 +36,7 @@ export interface JetStreamOptions {
 export function createJetStreamTarget(options: JetStreamOptions): ShipTarget {
   const servers = parseServers('jetstream', options.url, { plain: 'nats', tls: 'tls' })
   requireSubject(options.subject)
+  if (options.tls !== undefined) readTls('jetstream', options.tls)
   return new JetStreamTarget(options, servers)
 }
 
@@ -55,10 +58,10 @@ class JetStreamTarget implements ShipTarget {
     this.#servers = servers
   }
 
-  async takeOver(_source: ShipSource, signal: AbortSignal): Promise<HeldPosition | undefined> {
+  async takeOver(source: ShipSource, signal: AbortSignal): Promise<HeldPosition | undefined> {
     await this.close()
     this.#last = undefined
-    const { position } = await this.#connect(signal)
+    const { position } = await this.#connect(source, signal)
     if (position === undefined) return undefined
     const { stream, after, records, batches } = position
     return { stream, after, records, batches }
@@ -88,9 +91,12 @@ class JetStreamTarget implements ShipTarget {
   }
 
   /** The last message of the subject, which may be this shipper's, or nobody's; of another shipper only at first. */
-  async #connect(signal: AbortSignal): Promise<{ jetStream: JetStream; position?: MessagePosition }> {
-    const { subject } = this.#options
-    const jetStream = await connectJetStream({ ...this.#options, servers: this.#servers }, signal)
+  async #connect(
+    { event }: ShipSource,
+    signal: AbortSignal
+  ): Promise<{ jetStream: JetStream; position?: MessagePosition }> {
+    const subject = nameOf(this.#options.subject, event)
+    const jetStream = await connectJetStream({ ...this.#options, subject, servers: this.#servers }, signal)
     this.#jetStream = jetStream
     const found = await jetStream.lastMessage()
     const position = found?.position
@@ -101,7 +107,7 @@ class JetStreamTarget implements ShipTarget {
     const seq = found?.seq ?? 0
     const isAsBefore = this.#last === undefined || this.#last.seq === seq
     if (!isAsBefore && position !== undefined && position.shipper !== this.#shipper)
-      throw this.#otherShipper()
+      throw otherShipper(subject)
     this.#last = {
       seq,
       stream: position?.stream ?? this.#last?.stream,
@@ -110,14 +116,10 @@ class JetStreamTarget implements ShipTarget {
     return position === undefined ? { jetStream } : { jetStream, position }
   }
 
-  #otherShipper(): LogboomError {
-    return new LogboomError('ERR_LOCKED', `jetstream: another shipper ships to ${this.#options.subject}`)
-  }
-
   async #publish(batch: ShipBatch, signal: AbortSignal): Promise<readonly Refusal[]> {
-    const jetStream = this.#jetStream ?? (await this.#connect(signal)).jetStream
+    const jetStream = this.#jetStream ?? (await this.#connect(batch, signal)).jetStream
     const { number = -1, stream = batch.stream } = this.#last ?? {}
-    if (stream !== batch.stream) throw this.#otherShipper()
+    if (stream !== batch.stream) throw otherShipper(jetStream.subject)
     const left = batch.records.filter((record) => record.number > number)
     const maxBytes = jetStream.maxBytes - HEADER_BYTES - (batch.after?.length ?? 0)
     const refusals = left
@@ -171,6 +173,10 @@ class JetStreamTarget implements ShipTarget {
     headers.set(BATCH_HEADER, formatBatchStart({ batches: sequence, records: firstNumber, after }))
     return { data: record.data, headers }
   }
+}
+
+function otherShipper(subject: string): LogboomError {
+  return new LogboomError('ERR_LOCKED', `jetstream: another shipper ships to ${subject}`)
 }
 
 function requireSubject(subject: unknown): void {

@@ -1,6 +1,7 @@
 // Ships to a topic of Kafka: the records of a batch and the checkpoint behind them in one transaction. The checkpoint is the
 // committed offset of a consumer group: the number of records, and beside it where the log goes on.
 import { LogboomError } from '../../base/errors.ts'
+import { nameOf } from '../event-token.ts'
 import {
   FencedError,
   type KafkaCheckpoint,
@@ -18,7 +19,8 @@ export interface KafkaOptions {
   readonly topic: string
   /**
    * Of this log alone; also the name of the group that holds the checkpoint. Default: `logboom.<log>.<stream>`, which is
-   * known from the checkpoint's file only. With a name given here the checkpoint is found without the file, too.
+   * known from the checkpoint's file only. With a name given here the checkpoint is found without the file, too. Of the logs in
+   * a folder each has `<name>.<event>`.
    */
   readonly transactionalId?: string | undefined
 }
@@ -88,8 +90,9 @@ class KafkaTarget implements ShipTarget {
     await session?.close().catch(() => {})
   }
 
-  async #open({ stream, log }: ShipSource): Promise<KafkaSession> {
-    const name = this.#transactionalId ?? `logboom.${plain(log)}.${stream}`
+  async #open({ stream, log, event }: ShipSource): Promise<KafkaSession> {
+    const given = this.#transactionalId
+    const name = given === undefined ? `logboom.${plain(log)}.${stream}` : nameOf(given, event)
     const session = await this.#client.open({ topic: this.#topic, transactionalId: name, group: name })
     this.#session = session
     this.#held = heldIn(session.checkpoint, name)
@@ -97,7 +100,7 @@ class KafkaTarget implements ShipTarget {
   }
 
   async #commit(session: KafkaSession, batch: ShipBatch): Promise<void> {
-    const { stream, log, after, firstNumber, sequence } = batch
+    const { stream, after, firstNumber, sequence } = batch
     if (this.#held !== undefined && this.#held.stream !== stream) {
       throw new LogboomError('ERR_LOCKED', `kafka: another shipper ships as ${this.#transactionalId}`)
     }
@@ -112,18 +115,22 @@ class KafkaTarget implements ShipTarget {
       end: records[records.length - 1].number + 1
     }
     await session.commit(
-      records.map((record) => kafkaRecord(stream, log, record)),
+      records.map((record) => kafkaRecord(batch, record)),
       checkpointOf(held)
     )
     this.#held = held
   }
 }
 
-function kafkaRecord(stream: string, log: string, { data, number, timeMs }: ShipRecord): KafkaRecord {
+function kafkaRecord({ stream, log, event }: ShipSource, { data, number, timeMs }: ShipRecord): KafkaRecord {
   return {
-    key: log,
+    key: event ?? log,
     value: data,
-    headers: { 'logboom-id': `${stream}-${number}`, 'logboom-log': log },
+    headers: {
+      'logboom-id': `${stream}-${number}`,
+      'logboom-log': log,
+      ...(event !== undefined && { 'logboom-event': event })
+    },
     timestampMs: Math.floor(timeMs)
   }
 }

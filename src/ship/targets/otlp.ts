@@ -1,6 +1,6 @@
 // Ships to whatever takes OpenTelemetry's logs over HTTP: a collector, or a store. Protobuf, compressed with gzip.
 import { hostname } from 'node:os'
-import { createPost, type HttpOptions } from '../http.ts'
+import { createPoster, type HttpOptions } from '../http.ts'
 import { decodeLogsAnswer, encodeLogsRequest } from '../otlp/logs-request.ts'
 import { type Refusal, RefusedError, type ShipBatch, type ShipTarget } from '../target.ts'
 
@@ -11,7 +11,7 @@ export interface OtlpOptions extends HttpOptions {
 
 /** `url` is that of the request, which ends in `/v1/logs` nearly everywhere. */
 export function createOtlpTarget({ service, ...options }: OtlpOptions): ShipTarget {
-  const post = createPost('otlp', options, { contentType: 'application/x-protobuf', gzip: true })
+  const poster = createPoster('otlp', options, { contentType: 'application/x-protobuf', gzip: true })
   const serviceName = service ?? process.env.OTEL_SERVICE_NAME
   return {
     name: 'otlp',
@@ -19,19 +19,21 @@ export function createOtlpTarget({ service, ...options }: OtlpOptions): ShipTarg
       'every record is sent at least once, in order, with the same time and the same attribute log.record.uid each time',
     splits: true,
     maxInFlight: 1,
-    async send({ stream, log, records }: ShipBatch, signal: AbortSignal): Promise<readonly Refusal[]> {
+    async send({ stream, log, event, records }: ShipBatch, signal: AbortSignal): Promise<readonly Refusal[]> {
       const resource = {
         'service.name': serviceName ?? log,
         'host.name': hostname(),
-        'log.file.name': log
+        'log.file.name': log,
+        ...(event !== undefined && { 'event.name': event })
       }
-      const bytes = await post(encodeLogsRequest({ stream, resource }, records), signal)
+      const bytes = await poster.post(encodeLogsRequest({ stream, resource }, records), signal)
       const { rejected, reason } = answerIn(bytes)
       if (rejected === 0) return []
       // Which ones is not said, unless it was all of them; then those that were taken are sent again with the parts.
       if (rejected < records.length) throw new RefusedError(`${rejected} rejected: ${reason}`)
       return records.map((record) => ({ record, reason }))
-    }
+    },
+    close: () => poster.close()
   }
 }
 

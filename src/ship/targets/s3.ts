@@ -5,9 +5,11 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { LogboomError } from '../../base/errors.ts'
 import { encodeRecord, maxRecordBytes } from '../../formats/binary-file.ts'
-import { failureOf, requestSignal, requireHttpUrl } from '../http.ts'
+import { failureOf, isSuccess, requireHttpUrl } from '../http.ts'
+import { HttpClient } from '../http-client.ts'
 import { importOptional, optionalPackage } from '../optional-package.ts'
 import type { Refusal, ShipBatch, ShipTarget } from '../target.ts'
+import type { TlsFiles } from '../tls-files.ts'
 
 const compress = promisify(gzip)
 const HASH_HEADER = 'x-amz-meta-logboom-sha256'
@@ -19,28 +21,48 @@ export interface S3Options {
   readonly region?: string
   /** From the environment variables of AWS by default. */
   readonly credentials?: { accessKeyId: string; secretAccessKey: string; sessionToken?: string | undefined }
+  /** Authorities of one's own, and the certificate of the client. */
+  readonly tls?: TlsFiles | undefined
 }
 
 /** Rejects with `ERR_OPTION` without credentials, and with `ERR_UNSUPPORTED` without the package aws4fetch. */
 export async function createS3Target({
   url,
   region = 'us-east-1',
-  credentials
+  credentials,
+  tls
 }: S3Options): Promise<ShipTarget> {
-  requireHttpUrl('s3', url)
+  const { search, hash } = requireHttpUrl('s3', url)
+  if (search + hash !== '')
+    throw new LogboomError('ERR_OPTION', 's3: url must end with a path, which keys are put behind')
   const { accessKeyId, secretAccessKey, sessionToken } = credentials ?? fromEnvironment()
   const { AwsClient } = await optionalPackage('shipping to S3', 'aws4fetch', () =>
     importOptional<typeof import('aws4fetch')>('aws4fetch')
   )
   const session = sessionToken === undefined ? {} : { sessionToken }
-  const client = new AwsClient({
+  const http = new HttpClient('s3', tls)
+  const secrets = [secretAccessKey, sessionToken ?? '']
+  const signer = new AwsClient({
     accessKeyId,
     secretAccessKey,
     ...session,
     region,
-    service: 's3',
-    retries: 0
+    service: 's3'
   })
+  const send = async (
+    method: 'PUT' | 'HEAD',
+    key: string,
+    wanted: Record<string, string>,
+    signal: AbortSignal,
+    body?: Buffer
+  ) => {
+    const { headers } = await signer.sign(key, { method, headers: wanted })
+    const url = new URL(key)
+    return await http.send(
+      { method, url, headers: Object.fromEntries(headers), ...(body !== undefined && { body }) },
+      signal
+    )
+  }
   const base = url.replace(/\/+$/, '')
   return {
     name: 's3',
@@ -53,25 +75,26 @@ export async function createS3Target({
       const hash = sha256(content)
       const body = await compress(content)
       const key = `${base}/${keyOf(batch)}`
-      const response = await client.fetch(key, {
-        method: 'PUT',
-        body,
-        signal: requestSignal(signal),
-        headers: {
-          'if-none-match': '*',
-          'content-type': batch.areLines ? 'application/x-ndjson' : 'application/octet-stream',
-          'content-length': String(body.length),
-          'x-amz-content-sha256': sha256(body),
-          [HASH_HEADER]: hash
-        }
-      })
-      if (response.ok) return []
-      if (response.status !== 412) throw await failureOf(response, `PUT ${key}`)
+      const headers = {
+        'if-none-match': '*',
+        'content-type': batch.areLines ? 'application/x-ndjson' : 'application/octet-stream',
+        'x-amz-content-sha256': sha256(body),
+        [HASH_HEADER]: hash
+      }
+      const answer = await send('PUT', key, headers, signal, body)
+      // A page of something in between is no word of the storage, which tells the tag of what it has put there.
+      if (isSuccess(answer) && answer.headers.etag === undefined)
+        throw new Error(`PUT ${key}: the answer is none of S3; check the url`)
+      if (isSuccess(answer)) return []
+      if (answer.status !== 412) throw failureOf(answer, `PUT ${key}`, secrets)
       // It is there: sent before, and the answer was lost or not noted.
-      const found = await client.fetch(key, { method: 'HEAD', signal: requestSignal(signal) })
-      if (!found.ok) throw await failureOf(found, `HEAD ${key}`)
-      if (found.headers.get(HASH_HEADER) === hash) return []
+      const found = await send('HEAD', key, {}, signal)
+      if (!isSuccess(found)) throw failureOf(found, `HEAD ${key}`, secrets)
+      if (found.headers[HASH_HEADER] === hash) return []
       throw new LogboomError('ERR_CORRUPT', `${key} is there with other records`, { path: key })
+    },
+    async close() {
+      http.close()
     }
   }
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { FencedError } from '../../../src/ship/kafka/client.ts'
-import { kafkaError } from '../../../src/ship/kafka/errors.ts'
+import { kafkaError, sendError } from '../../../src/ship/kafka/errors.ts'
 import { RefusedError } from '../../../src/ship/target.ts'
 
 test('what an error of Kafka means is found however deep a client has wrapped it', () => {
@@ -11,16 +11,25 @@ test('what an error of Kafka means is found however deep a client has wrapped it
     const wrapped = new AggregateError([new AggregateError([withApiCode(code)])])
     expect(kafkaError(wrapped)).toBeInstanceOf(FencedError)
   }
-  for (const code of [10, 18, 32]) expect(kafkaError(withCode(code))).toBeInstanceOf(RefusedError)
+  for (const code of [10, 18, 32]) expect(sendError(withCode(code))).toBeInstanceOf(RefusedError)
   expect(kafkaError(new AggregateError([new Error('why')], 'failed 4 times')).message).toBe('kafka: why')
 })
 
 test('a transaction in the wrong state, which brokers call an invalid record, puts no record aside', () => {
   for (const code of [87, 48, 3, 51]) {
-    const error = kafkaError(Object.assign(new Error('x'), { code }))
+    const error = sendError(Object.assign(new Error('x'), { code }))
     expect(error).not.toBeInstanceOf(RefusedError)
     expect(error).not.toBeInstanceOf(FencedError)
   }
+})
+
+test('only of records that were sent is an error a refusal, and not of what is asked for beside them', () => {
+  for (const code of [10, 18, 32])
+    expect(kafkaError(Object.assign(new Error('x'), { code }))).not.toBeInstanceOf(RefusedError)
+  expect(sendError(Object.assign(new Error('x'), { code: 90 }))).toBeInstanceOf(FencedError)
+  // What was understood once stays so.
+  const refusal = sendError(Object.assign(new Error('x'), { code: 10 }))
+  expect(kafkaError(refusal)).toBe(refusal)
 })
 
 test('errors that name each other do not keep it busy', () => {
