@@ -206,6 +206,8 @@ complete -c logboom -n __fish_use_subcommand -f -a adopt -d 'take over the files
 complete -c logboom -n '__fish_seen_subcommand_from adopt' -l from -r -d 'The package that wrote the files'
 complete -c logboom -n '__fish_seen_subcommand_from adopt' -l apply -d 'Do it'
 complete -c logboom -n '__fish_seen_subcommand_from adopt' -l files -r -d 'How the files are called, if not as the package does by default'
+complete -c logboom -n '__fish_seen_subcommand_from adopt' -l backup-name -r -d 'How backups are called, if the log is to be written with the option backupName; by default as its writers have noted, else as usual'
+complete -c logboom -n '__fish_seen_subcommand_from adopt' -l backup-dir -r -d 'The folder of backups, if the log is to be written with the option backupDir; likewise'
 complete -c logboom -n '__fish_seen_subcommand_from adopt' -l date-pattern -r -d 'How the date in names is written'
 complete -c logboom -n '__fish_seen_subcommand_from adopt' -l utc -d 'Whether dates in names are UTC'
 complete -c logboom -n '__fish_seen_subcommand_from adopt' -l tailable -d 'Whether winston\'s option tailable was on, where the times of the files do not tell'

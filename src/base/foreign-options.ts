@@ -1,6 +1,6 @@
 // What options are called in other packages, and what they are here: for the message about an unknown option. Read
 // from the code of winston, winston-daily-rotate-file, log4js, streamroller, pino, sonic-boom, pino-roll,
-// rotating-file-stream and lumberjack.
+// rotating-file-stream, file-stream-rotator, bunyan and lumberjack, and what logrotate calls them.
 
 export interface ForeignOption {
   /** Its names elsewhere; case, `_` and `-` do not matter. */
@@ -62,6 +62,7 @@ export const foreignOptions: readonly ForeignOption[] = [
     ifValue: isFewBytes
   },
   { names: ['maxSize'], ours: ['maxBytes'], hint: `${BYTES} ${ALL_BACKUPS}` },
+  { names: ['threshold'], ours: ['maxBytes'], hint: BYTES },
   {
     names: ['size', 'maxLogSize', 'maxFileSize', 'maxByte', 'sizeLimit', 'segmentBytes', 'segmentSize'],
     ours: ['maxBytes'],
@@ -80,7 +81,8 @@ export const foreignOptions: readonly ForeignOption[] = [
       'rotate',
       'limit',
       'limit.count',
-      'count'
+      'count',
+      'totalFiles'
     ],
     ours: ['maxBackups'],
     hint: COUNT
@@ -103,7 +105,12 @@ export const foreignOptions: readonly ForeignOption[] = [
       'rotateInterval',
       'rotationTime',
       'period',
-      'when'
+      'when',
+      'hourly',
+      'daily',
+      'weekly',
+      'monthly',
+      'yearly'
     ],
     ours: ['rotateEvery'],
     hint: PERIOD
@@ -137,11 +144,12 @@ export const foreignOptions: readonly ForeignOption[] = [
     ours: ['compress'],
     hint: "It takes 'gzip', 'brotli' or 'zstd'."
   },
+  { names: ['compressCmd', 'compressExt'], ours: ['compress'], hint: "It takes 'gzip', 'brotli' or 'zstd'." },
   { names: ['fileMode', 'permissions', 'permission', 'perm', 'options.mode'], ours: ['mode'] },
   {
-    names: ['options'],
+    names: ['options', 'fileOptions'],
     ours: ['mode'],
-    hint: "That is 'options.mode'; its other fields have no counterpart."
+    hint: "That is the 'mode' in it; its other fields have no counterpart."
   },
   { names: ['dirPermissions', 'directoryMode', 'folderMode'], ours: ['dirMode'] },
   { names: ['createDir', 'makeDir', 'mkdirp', 'createDirectory'], ours: ['mkdir'] },
@@ -178,6 +186,30 @@ export const foreignOptions: readonly ForeignOption[] = [
     ],
     ours: [],
     hint: 'Leave it out: retention goes by the names in the folder, also after a restart.'
+  },
+  {
+    names: [
+      'missingok',
+      'notifempty',
+      'ifempty',
+      'delaycompress',
+      'sharedscripts',
+      'copytruncate',
+      'minsize',
+      'su'
+    ],
+    ours: [],
+    hint: 'Leave it out: the sink rotates by itself, at once, and not an empty file.'
+  },
+  {
+    names: ['endStream', 'rotateExisting'],
+    ours: [],
+    hint: 'Leave it out: it is always so.'
+  },
+  {
+    names: ['verbose', 'debug'],
+    ours: [],
+    hint: "Leave it out: what happens are events, 'rotated', 'removed', 'degraded' and 'warning' for example."
   },
   {
     names: ['watchLog', 'watch'],
@@ -218,6 +250,7 @@ export const foreignOptions: readonly ForeignOption[] = [
     names: [
       'keepFileExt',
       'fileNameSep',
+      'dateext',
       'rotationFormat',
       'filenameFormat',
       'fileNamePattern',
@@ -237,7 +270,14 @@ export const foreignOptions: readonly ForeignOption[] = [
     hint: "There is no such option here: the live file is named by its path, and backups as 'backupName' says."
   },
   {
-    names: ['initialRotation', 'rotateAtStart', 'rotateOnStartup', 'rotateAtStartup', 'startWithNewFile'],
+    names: [
+      'initialRotation',
+      'rotateAtStart',
+      'rotateOnStartup',
+      'rotateAtStartup',
+      'startWithNewFile',
+      'startNewFile'
+    ],
     ours: ['rotateOnStart']
   },
   {

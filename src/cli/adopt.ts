@@ -6,6 +6,7 @@ import { requireNameRoom } from '../base/file-name.ts'
 import { printable } from '../base/printable.ts'
 import { carryOut, refuseOpen, whoHasOpen } from './adopt/carry-out.ts'
 import { Journal } from './adopt/journal.ts'
+import { wayOf } from './adopt/new-names.ts'
 import { knownPackages, oldPackages, packageNamed } from './adopt/packages.ts'
 import { makePlan, type Plan, type PlanOptions, type Step } from './adopt/plan.ts'
 import {
@@ -41,6 +42,16 @@ Packages: ${knownPackages()}.`,
       type: 'string',
       value: 'template',
       text: 'How the files are called, if not as the package does by default: a name with %DATE%, %N% (a number) or both, such as web-%DATE%.txt; .gz may follow.'
+    },
+    'backup-name': {
+      type: 'string',
+      value: 'pattern',
+      text: 'How backups are called, if the log is to be written with the option backupName; by default as its writers have noted, else as usual.'
+    },
+    'backup-dir': {
+      type: 'string',
+      value: 'folder',
+      text: 'The folder of backups, if the log is to be written with the option backupDir; likewise.'
     },
     'date-pattern': {
       type: 'string',
@@ -80,7 +91,7 @@ Packages: ${knownPackages()}.`,
       plan = request.plan()
       tellLeft(path, plan)
     } else complain(`${path}: an adoption was interrupted; these are its steps`)
-    const steps = begun ?? plan?.steps ?? []
+    const steps = begun?.steps ?? plan?.steps ?? []
     if (steps.length === 0) {
       if (!isJson)
         await output.text(`nothing to take over: no file there has a name that ${request.from} gives\n`)
@@ -118,7 +129,7 @@ function requestOf(positionals: readonly string[], values: CliValues): Request {
   requireNameRoom('adopt', 'path', path)
   if (values.from === undefined) throw new UsageError(missingFrom(path))
   const from = packageNamed(values.from as string)
-  const options = planOptions(values)
+  const options = planOptions(path, values)
   return {
     path,
     from: from.names[0],
@@ -154,13 +165,17 @@ async function apply(request: Request, steps: readonly Step[], output: Output): 
   return leftOut.length > 0 ? exitCodes.damaged : exitCodes.fine
 }
 
-function planOptions(values: CliValues): PlanOptions {
+function planOptions(path: string, values: CliValues): PlanOptions {
   const { files, 'date-pattern': datePattern, utc, tailable, tidy } = values
   if (files !== undefined && (files as string) !== basename(files as string))
     throw new UsageError('--files is a name without folder: only the folder of the log is looked at')
   if (files !== undefined && !/%DATE%|%N%/.test(files as string))
     throw new UsageError('--files must have %DATE% or %N% in it, where the names of the files differ')
   return {
+    way: wayOf(path, {
+      name: values['backup-name'] as string | undefined,
+      dir: values['backup-dir'] as string | undefined
+    }),
     files: files as string | undefined,
     datePattern: datePattern as string | undefined,
     isUtc: utc as boolean | undefined,
@@ -173,7 +188,7 @@ function planOptions(values: CliValues): PlanOptions {
 function missingFrom(path: string): string {
   const alike = oldPackages.filter((each) => {
     try {
-      return makePlan(path, each, { tidies: false }, Date.now()).steps.length > 0
+      return makePlan(path, each, { way: {}, tidies: false }, Date.now()).steps.length > 0
     } catch {
       return false
     }

@@ -38,16 +38,22 @@ export function encodeBackupsNote(ways: readonly BackupWay[]): string {
 export function decodeBackupsNote(text: string): BackupWay[] {
   const [head, ...lines] = text.split('\n')
   if (head !== HEAD) return []
-  return lines.map(wayOf).filter((way) => way !== undefined)
+  return lines.map(wayIn).filter((way) => way !== undefined)
 }
 
-function wayOf(line: string): BackupWay | undefined {
+function wayIn(line: string): BackupWay | undefined {
   try {
-    const { dir, name } = JSON.parse(line) as { dir?: unknown; name?: unknown }
-    const isDir = dir === undefined || (typeof dir === 'string' && dir !== '' && !dir.includes('\0'))
-    const isName = name === undefined || (typeof name === 'string' && faultOfPattern(name) === undefined)
-    return isDir && isName ? { dir: dir as string | undefined, name: name as string | undefined } : undefined
+    return asBackupWay(JSON.parse(line))
   } catch {
     return undefined
   }
+}
+
+/** What was read from a file as a way, if it is one. */
+export function asBackupWay(value: unknown): BackupWay | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const { dir, name } = value as { dir?: unknown; name?: unknown }
+  const isDir = dir === undefined || (typeof dir === 'string' && dir !== '' && !dir.includes('\0'))
+  const isName = name === undefined || (typeof name === 'string' && faultOfPattern(name) === undefined)
+  return isDir && isName ? { dir: dir as string | undefined, name: name as string | undefined } : undefined
 }

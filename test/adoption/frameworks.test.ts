@@ -58,41 +58,46 @@ describe.each(frameworks)('$page', ({ page, build, prepare, start = /^node serve
 
 /** As little of an application as AdonisJS starts with, without the compiler: the files of the page are JavaScript, too. */
 function adonis(recipe: Recipe): void {
-  const core = `@adonisjs/core@${pin('@adonisjs/core')}`
+  // Version 7 needs Node 24.
+  const isOld = Number.parseInt(process.versions.node, 10) < 24
+  const core = `@adonisjs/core@${pin(isOld ? '@adonisjs/core 6' : '@adonisjs/core')}`
   const quiet = ['--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline']
-  expect(recipe.run('npm', ['install', ...quiet, core]).status).toBe(0)
+  const { status, stderr } = recipe.run('npm', ['install', ...quiet, core])
+  expect(status, stderr).toBe(0)
   for (const name of ['config/logger', 'start/routes']) {
     renameSync(join(recipe.folder, `${name}.ts`), join(recipe.folder, `${name}.js`))
   }
-  // Version 6, the last for Node 20, has the option under this name.
+  // What the page says of version 6.
   const config = join(recipe.folder, 'config/logger.js')
-  writeFileSync(config, readFileSync(config, 'utf8').replace('destination:', 'desination:'))
+  if (isOld) writeFileSync(config, readFileSync(config, 'utf8').replace('destination:', 'desination:'))
   const manifest = JSON.parse(readFileSync(join(recipe.folder, 'package.json'), 'utf8'))
   recipe.write('package.json', JSON.stringify({ ...manifest, type: 'module' }))
-  recipe.write(
-    'bin/server.js',
-    `import { Ignitor } from '@adonisjs/core'
+  const files = isOld ? adonisFiles : { ...adonisFiles, ...adonis7Files }
+  for (const [name, text] of Object.entries(files)) recipe.write(name, text)
+}
+
+const KEY = 'a key that is long enough for a test'
+const adonisFiles: Record<string, string> = {
+  'bin/server.js': `import { Ignitor } from '@adonisjs/core'
 const root = new URL('../', import.meta.url)
 const importer = (path) => import(/^\\.\\.?\\//.test(path) ? new URL(path, root).href : path)
 process.env.HOST = 'localhost'
 process.env.NODE_ENV = 'production'
 new Ignitor(root, { importer }).httpServer().start()
-`
-  )
-  recipe.write(
-    'adonisrc.js',
-    `import { defineConfig } from '@adonisjs/core/app'
+`,
+  'adonisrc.js': `import { defineConfig } from '@adonisjs/core/app'
 export default defineConfig({
   providers: [() => import('@adonisjs/core/providers/app_provider'), () => import('@adonisjs/core/providers/hash_provider')],
   preloads: [() => import('./start/routes.js')]
 })
-`
-  )
-  recipe.write(
-    'config/app.js',
-    `import { defineConfig } from '@adonisjs/core/http'
-export const appKey = 'a key that is long enough for a test'
+`,
+  'config/app.js': `import { defineConfig } from '@adonisjs/core/http'
+export const appKey = '${KEY}'
 export const http = defineConfig({})
 `
-  )
+}
+const adonis7Files: Record<string, string> = {
+  'config/encryption.js': `import { defineConfig, drivers } from '@adonisjs/core/encryption'
+export default defineConfig({ default: 'app', list: { app: drivers.aes256gcm({ id: 'app', keys: ['${KEY}'] }) } })
+`
 }

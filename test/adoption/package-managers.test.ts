@@ -26,6 +26,14 @@ const tools: Record<string, { from?: string; before?: (application: Application)
     before: (application) =>
       void application.write('.yarnrc.yml', 'enableTelemetry: false\nenableImmutableInstalls: false\n')
   },
+  'Yarn, node_modules': {
+    from: '@yarnpkg/cli-dist',
+    before: (application) =>
+      void application.write(
+        '.yarnrc.yml',
+        'enableTelemetry: false\nenableImmutableInstalls: false\nnodeLinker: node-modules\n'
+      )
+  },
   Bun: { from: 'bun' },
   Deno: { from: 'deno' }
 }

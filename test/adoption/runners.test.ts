@@ -37,6 +37,38 @@ test('vitest', () => {
   expect(application.tool('vitest', ['run'])).toContain('1 passed')
 }, 300_000)
 
+test('Jest with ES modules', () => {
+  const application = installed(['jest@30', 'pino', 'winston'])
+  application.write('jest.config.json', '{ "transform": {}, "testMatch": ["**/*.test.mjs"] }')
+  application.write('a.test.mjs', `${imported}${jestTest.replaceAll(': any', '')}`)
+  const env = { NODE_OPTIONS: '--experimental-vm-modules' }
+  const { status, stderr } = application.run('node_modules/.bin/jest', ['--runInBand'], env)
+  expect(stderr).toContain('1 passed')
+  expect(status).toBe(0)
+}, 300_000)
+
+const compilers: [name: string, packages: string[], options: object][] = [
+  ['tsx', ['tsx'], {}],
+  ['ts-node', ['ts-node@10', 'typescript@5.9'], { module: 'commonjs', moduleResolution: 'node10' }]
+]
+
+test.each(compilers)(
+  '%s',
+  (name, packages, options) => {
+    const application = installed([...packages, '@types/node@20', 'pino', 'winston'])
+    const compilerOptions = { target: 'es2022', esModuleInterop: true, ...options }
+    application.write('tsconfig.json', JSON.stringify({ compilerOptions }))
+    const equal = `const equal = (a: unknown, b: unknown): void => { if (a !== b) throw new Error(\`\${a} is not \${b}\`) }`
+    const program = `${imported}${equal}\nasync function main() {${body}}\nmain().then(() => console.log('all ways in'))\n`
+    application.write(
+      'a.ts',
+      program.replaceAll('(name)', '(name: string)').replace('catch (error)', 'catch (error: any)')
+    )
+    expect(application.tool(name, ['a.ts'])).toBe('all ways in\n')
+  },
+  300_000
+)
+
 const ways: [string, string, string][] = [
   [
     'imported',

@@ -1,7 +1,9 @@
 // The packages that the recipes are tried with, and which version of each.
 
 export const versions: Record<string, string> = {
-  '@adonisjs/core': '6.21.0',
+  '@adonisjs/core': '7.5.2',
+  // The last for Node 20.
+  '@adonisjs/core 6': '6.21.0',
   '@hapi/hapi': '21.4.10',
   '@nestjs/common': '11.2.10',
   '@nestjs/core': '11.2.10',

@@ -5,6 +5,7 @@ import {
   appendFileSync,
   closeSync,
   existsSync,
+  lchownSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -22,6 +23,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { carryOut } from '../../src/cli/adopt/carry-out.ts'
+import { wayOf } from '../../src/cli/adopt/new-names.ts'
 import { packageNamed } from '../../src/cli/adopt/packages.ts'
 import { makePlan, type Plan, type PlanOptions } from '../../src/cli/adopt/plan.ts'
 import { adopt } from '../../src/cli/adopt.ts'
@@ -50,7 +52,8 @@ async function take(
   timeoutMs = 10_000
 ): Promise<Taken> {
   const taken: Taken = { left: [], done: [] }
-  const plan = (): Plan => makePlan(log, packageNamed(from), { tidies: false, ...options }, Date.now())
+  const plan = (): Plan =>
+    makePlan(log, packageNamed(from), { way: {}, tidies: false, ...options }, Date.now())
   for (const { name, why } of plan().left) taken.left.push(`${name} is left: ${why}`)
   await carryOut(log, plan, {
     timeoutMs,
@@ -93,7 +96,7 @@ describe.each(cases)('%s', (name, from, live) => {
     const { folder, log, numbers, names } = leftBy(name)
     expect(numbers.length).toBeGreaterThan(5)
     const before = names.map((each) => [each, lstatSync(join(folder, each)).mtimeMs])
-    const plan = makePlan(log, packageNamed(from), { tidies: false }, Date.now())
+    const plan = makePlan(log, packageNamed(from), { way: {}, tidies: false }, Date.now())
     expect(plan.steps.length).toBeGreaterThan(2)
     expect(readdirSync(folder)).toEqual(names.toSorted())
     expect(names.map((each) => [each, lstatSync(join(folder, each)).mtimeMs])).toEqual(before)
@@ -340,6 +343,150 @@ describe('names of one’s own', () => {
   })
 })
 
+describe('backups that are called as the log is configured', () => {
+  const pattern = '{stem}-%Y-%m-%d.%i{ext}'
+  const dayOf = (at: number): string => new Date(at * 1000).toISOString().slice(0, 10)
+
+  test.each(cases)(
+    '%s: names by a pattern, in a folder of their own, go on as backups there',
+    async (name, from) => {
+      const { folder, log, numbers } = leftBy(name)
+      const options = { path: log, backupName: pattern, backupDir: join(folder, 'old') }
+      await take(log, from, { way: wayOf(log, { name: pattern, dir: options.backupDir }) })
+      expect(await numbersIn(log)).toEqual(numbers)
+      const taken = readdirSync(options.backupDir)
+      expect(taken.length).toBeGreaterThan(1)
+      for (const each of taken) expect(each).toMatch(/^app-\d{4}-\d\d-\d\d\.\d+\.log(\.gz)?$/)
+
+      const file = new RotatingFile({ ...options, maxBackups: 2, fsyncOnRotate: false })
+      file.write('9998\n')
+      await file.rotate()
+      file.write('9999\n')
+      await file.close()
+      const found = await numbersIn(log)
+      expect(found.slice(-2)).toEqual(['9998', '9999'])
+      expect(found).toEqual(found.toSorted())
+      expect(readdirSync(options.backupDir)).toHaveLength(2)
+    }
+  )
+
+  test('by --backup-name and --backup-dir; nothing is made before --apply', async () => {
+    const { folder, log } = folderOf(shifted)
+    const args = [
+      'adopt',
+      log,
+      '--from',
+      'log4js',
+      '--backup-name',
+      pattern,
+      '--backup-dir',
+      join(folder, 'old')
+    ]
+    const shown = await runCli(args)
+    expect([shown.code, shown.stdout]).toEqual([0, expect.stringContaining('old/app-2026-01-05.2.log')])
+    expect(readdirSync(folder).sort()).toEqual(Object.keys(shifted).sort())
+    expect((await runCli([...args, '--apply'])).code).toBe(0)
+    expect((await collect(log)).lines).toEqual(['1', '2', '3', '4'])
+  })
+
+  test('as its writers have noted, where nothing is said', async () => {
+    const { folder, log } = folderOf({ 'app.log.2': '1\n', 'app.log.1': '2\n' })
+    const file = new RotatingFile({ path: log, backupName: pattern })
+    file.write('3\n')
+    await file.rotate()
+    await file.close()
+    expect((await runCli(['adopt', log, '--from', 'log4js', '--apply'])).code).toBe(0)
+    const day = dayOf(1_767_600_000)
+    expect(readdirSync(folder)).toEqual(expect.arrayContaining([`app-${day}.0.log`, `app-${day}.1.log`]))
+    expect((await collect(log)).lines).toEqual(['1', '2', '3'])
+    const again = await runCli(['adopt', log, '--from', 'winston-daily-rotate-file', '--apply'])
+    expect(again.stdout).toMatch(/nothing to take over/)
+  })
+
+  test('old files that look like such backups before there are any keep their order, none is overwritten', async () => {
+    const { folder, log } = folderOf({
+      'app-2026-01-05.log': '1\n',
+      'app-2026-01-05.1.log': '2\n',
+      'app-2026-01-05.2.log': '3\n',
+      'app-2026-01-06.log': '4\n'
+    })
+    for (const backupName of [pattern, '{stem}.%i{ext}']) {
+      const copy = folderOf({})
+      for (const each of readdirSync(folder)) {
+        writeFileSync(join(copy.folder, each), readFileSync(join(folder, each)))
+        utimesSync(
+          join(copy.folder, each),
+          lstatSync(join(folder, each)).atime,
+          lstatSync(join(folder, each)).mtime
+        )
+      }
+      const { done, left } = await take(copy.log, 'winston-daily-rotate-file', {
+        way: { name: backupName },
+        isUtc: true
+      })
+      expect([left, done.at(-1)]).toEqual([[], 'app-2026-01-06.log -> app.log'])
+      expect((await collect(copy.log)).lines).toEqual(['1', '2', '3', '4'])
+    }
+    const { folder: shiftedFolder, log: shiftedLog } = folderOf(shifted)
+    await take(shiftedLog, 'log4js', { way: { name: '{name}.%i' } })
+    expect((await collect(shiftedLog)).lines).toEqual(['1', '2', '3', '4'])
+    expect(readdirSync(shiftedFolder).filter((name) => !name.startsWith('.'))).toHaveLength(4)
+    expect(existsSync(log)).toBe(false)
+  })
+
+  test('what no number could put in its place is refused, with the way out, which works', async () => {
+    const { folder, log } = folderOf({ 'app.log.2': '1\n', 'app.log.1': '2\n' })
+    const file = new RotatingFile({ path: log, backupName: '{stem}.%i{ext}' })
+    file.write('3\n')
+    await file.rotate()
+    await file.close()
+    const before = readdirSync(folder)
+    const files = { files: 'app.log.%N%' }
+    const refused: Error = await take(log, 'log4js', { ...files, way: wayOf(log, {}) }).catch(
+      (error) => error
+    )
+    expect(refused.message).toMatch(/older than its backup app\.0\.log/)
+    expect(readdirSync(folder)).toEqual(before)
+    const name = /--backup-name '(.+)'/.exec(refused.message)?.[1]
+    await take(log, 'log4js', { ...files, way: wayOf(log, { name }) })
+    expect((await collect(log)).lines).toEqual(['1', '2', '3'])
+  })
+
+  test.each<[values: CliValues, told: RegExp]>([
+    [{ 'backup-name': '{stem}' }, /backupName/],
+    [{ 'backup-name': '' }, /backupName/],
+    [{ 'backup-dir': '' }, /backupDir/],
+    [{ 'backup-dir': '/proc' }, /'backupDir' must be on the file system/],
+    [{ 'backup-dir': import.meta.filename }, /'backupDir' must be a folder/]
+  ])('%j is refused before anything is renamed', async (values, told) => {
+    const { folder, log } = folderOf(shifted)
+    for (const apply of [false, true]) {
+      const refused = adopt.run([log], { from: 'log4js', apply, ...values })
+      await expect(refused).rejects.toMatchObject({
+        code: 'ERR_OPTION',
+        message: expect.stringMatching(told)
+      })
+    }
+    expect(readdirSync(folder).sort()).toEqual(Object.keys(shifted).sort())
+  })
+
+  test.skipIf(process.getuid?.() !== 0)(
+    "another user's note leads nobody to a folder that is not theirs",
+    async () => {
+      const { folder, log } = folderOf(shifted)
+      const root = createFolder()
+      const note = join(folder, '.app.log.backups')
+      writeFileSync(note, `logboom backups 1\n${JSON.stringify({ dir: root })}\n`)
+      lchownSync(note, 4711, 4711)
+      await expect(adopt.run([log], { from: 'log4js', apply: true })).rejects.toThrow('ERR_OWNER')
+      expect(readdirSync(root)).toEqual([])
+      lchownSync(root, 4711, 4711)
+      await take(log, 'log4js', { way: wayOf(log, {}) })
+      expect(readdirSync(root)).toHaveLength(3)
+    }
+  )
+})
+
 describe('beside others', () => {
   test('what the package keeps of its files is told, and removed by --tidy', async () => {
     for (const [name, from, list] of [
@@ -348,7 +495,7 @@ describe('beside others', () => {
     ] as const) {
       const { folder, log, names } = leftBy(name)
       const file = names.find((each) => list.test(each)) ?? ''
-      const plan = makePlan(log, packageNamed(from), { tidies: false }, Date.now())
+      const plan = makePlan(log, packageNamed(from), { way: {}, tidies: false }, Date.now())
       expect(plan.left).toMatchObject([
         { name: file, why: expect.stringContaining('the list of these files') }
       ])
@@ -503,6 +650,14 @@ describe('killed on the way', () => {
       JSON.stringify({ version: 1, log: 'app.log', steps: [{ ...rename, to: 'other.log' }] }),
       JSON.stringify({ version: 1, log: 'app.log', steps: [{ ...rename, from: '/etc/passwd' }] }),
       JSON.stringify({ version: 1, log: 'app.log', steps: [null] }),
+      JSON.stringify({ version: 1, log: 'app.log', way: { name: '%i' }, steps: [] }),
+      JSON.stringify({ version: 1, log: 'app.log', way: { dir: '../old' }, steps: [rename] }),
+      JSON.stringify({
+        version: 1,
+        log: 'app.log',
+        way: { dir: 'old' },
+        steps: [{ ...rename, to: 'old/../../app.log.20260105-080000.0' }]
+      }),
       JSON.stringify({ version: 2, log: 'app.log', steps: [] })
     ]) {
       writeFileSync(journal, text, { mode: 0o600 })

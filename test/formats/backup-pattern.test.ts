@@ -147,6 +147,8 @@ test('backups of several ways are in the order of their files', () => {
     throw new Error('nobody need be asked')
   }
   expect(mergeWays([[{ name: 'z' }, { name: 'y' }], []], asked)).toEqual([{ name: 'z' }, { name: 'y' }])
+  const same = () => [{ name: 'z' }, { name: 'y' }]
+  expect(mergeWays([same(), same()], asked)).toEqual(same())
 })
 
 test('notes are read back, and what is damaged in them is left out', () => {

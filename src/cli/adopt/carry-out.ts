@@ -1,23 +1,24 @@
 // Carries out an adoption under the lock of the log, as its writers take it, so that none of them rotates, compresses or
 // removes anything meanwhile. Each step can be repeated: a crash at any point is gone on from with the journal.
 import { lstatSync, renameSync, symlinkSync, unlinkSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LogboomError, systemCode } from '../../base/errors.ts'
 import { createLock } from '../../core/shared-file/create-lock.ts'
 import type { Lock } from '../../core/shared-file/lock.ts'
 import { parseBackupName } from '../../formats/backup-name.ts'
+import { backupsNoteName } from '../../formats/backups-note.ts'
 import { type LockState, lockFileName, upkeepSlot } from '../../formats/lock-file.ts'
 import { realDisk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
 import { syncFolderIfPossible } from '../../io/open-file.ts'
 import { keepOwner } from '../keep-owner.ts'
 import { Journal } from './journal.ts'
+import { writersWays } from './new-names.ts'
 import { identityOf, type Opener, openersOf } from './open-elsewhere.ts'
 import type { Plan, Step } from './plan.ts'
 
 const UPKEEP_POLL_MS = 50
-
 export interface CarryOutOptions {
   readonly timeoutMs: number
   /** Goes on although another program has files open. */
@@ -50,18 +51,26 @@ export async function carryOut(path: string, plan: () => Plan, options: CarryOut
 function adopt(path: string, lock: Lock, state: LockState, plan: () => Plan, options: CarryOutOptions): void {
   const journal = new Journal(path)
   const begun = journal.read()
-  const steps = begun ?? plan().steps
+  const { way, steps } = begun ?? plan()
   if (steps.length > 0) {
     refuseOpen(path, steps, options.evenIfOpen)
     const owner = ownerOf(path, steps)
-    if (begun === undefined) journal.write(steps)
+    const folder = resolve(dirname(path), way.dir ?? '.')
+    const isNew = !realDisk.exists(folder)
+    const ways = writersWays(path, way)
+    ways.check()
+    if (begun === undefined) journal.write({ way, steps })
     failpoint('adopt-planned')
+    // Before the first of them has its name, so that readers find it.
+    ways.prepare()
     noteNewest(path, lock, state, steps)
-    if (owner !== undefined) keepOwner([lock.path], owner)
+    const note = join(dirname(path), backupsNoteName(basename(path)))
+    if (owner !== undefined) keepOwner([lock.path, note, ...(isNew ? [folder] : [])], owner)
     for (const step of steps) {
       doStep(dirname(path), step, options)
       failpoint('adopt-step')
     }
+    if (way.dir !== undefined) syncFolderIfPossible(realDisk, folder)
     syncFolderIfPossible(realDisk, dirname(path))
   }
   if (begun !== undefined || steps.length > 0) journal.remove()
@@ -138,7 +147,7 @@ function doStep(folder: string, step: Step, { done, leftOut }: CarryOutOptions):
 /** Gives why it was not done, if it was not. */
 function rename(folder: string, step: Step & { do: 'rename' }): string | undefined {
   const from = join(folder, step.from)
-  const to = join(folder, step.to)
+  const to = resolve(folder, step.to)
   if (!isSame(from, step)) {
     return isSame(to, step) ? undefined : 'it was removed or replaced since the plan was made'
   }

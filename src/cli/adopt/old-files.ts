@@ -12,7 +12,9 @@ import {
 } from 'node:fs'
 import { basename, dirname, extname, join, relative, resolve } from 'node:path'
 import { LogboomError, systemCode } from '../../base/errors.ts'
-import { type BackupCompression, backupBase, groupBackups } from '../../formats/backup-name.ts'
+import { type BackupCompression, backupBase } from '../../formats/backup-name.ts'
+import { BackupPattern } from '../../formats/backup-pattern.ts'
+import type { BackupWay } from '../../formats/backups-note.ts'
 import { decodeLockState, lockFileName, lockStateBytes } from '../../formats/lock-file.ts'
 import { NameTemplate, type OldName } from './old-name.ts'
 import type { OldPackage } from './packages.ts'
@@ -52,8 +54,6 @@ export interface FoundFiles {
   readonly lists: readonly OldList[]
   /** What is at the path of the log; a file that writers of ours have written to is `ours`. */
   readonly log: 'nothing' | 'file' | 'ours' | 'link'
-  /** The backups of ours that are there. */
-  readonly backups: readonly { readonly stamp: number; readonly number: number }[]
 }
 
 export interface NameOptions {
@@ -68,7 +68,13 @@ const MAX_LIST_BYTES = 4 * 1024 * 1024
 const MAGIC_BYTES = 4
 const NO_NAMES: ReadonlySet<string> = new Set()
 
-export function findOldFiles(path: string, from: OldPackage, options: NameOptions): FoundFiles {
+/** `ways`: how writers of ours have called backups so far. */
+export function findOldFiles(
+  path: string,
+  from: OldPackage,
+  options: NameOptions,
+  ways: readonly BackupWay[]
+): FoundFiles {
   const folder = dirname(path)
   const log = basename(path)
   const names = namesIn(folder)
@@ -78,11 +84,15 @@ export function findOldFiles(path: string, from: OldPackage, options: NameOption
   const left: LeftFile[] = []
   const links: OldLink[] = []
   const state = logState(path)
+  const ours = ways.flatMap(({ dir, name }) => {
+    return dir === undefined && name !== undefined ? new BackupPattern(name, log) : []
+  })
   for (const name of names) {
     const link = unlessGone(() => linkWithin(folder, name))
     if (link !== undefined) links.push({ name, to: link })
     // Ours look like log4js's to some patterns.
     if (name === lockFileName(log) || backupBase(name) !== undefined) continue
+    if (ours.some((pattern) => pattern.parse(name) !== undefined)) continue
     const isLog = name === log
     if (isLog && (!from.logIsNumber0 || state !== 'file')) continue
     const isPackedLog = from.logIsNumber0 && name === `${log}.gz`
@@ -108,8 +118,7 @@ export function findOldFiles(path: string, from: OldPackage, options: NameOption
     left,
     links,
     lists: lists.flatMap((name) => unlessGone(() => listIn(folder, name)) ?? []),
-    log: state,
-    backups: groupBackups(log, names)
+    log: state
   }
 }
 

@@ -90,8 +90,10 @@ export class BackupWays {
     if (this.#isUsual) return
     if (this.#way.dir !== undefined) this.#makeFolder()
     const ways = this.#read()
-    if (ways.some(({ dir, name }) => dir === this.#way.dir && name === this.#way.name)) return
-    this.#write([...ways, this.#way])
+    const isOwn = ({ dir, name }: BackupWay): boolean => dir === this.#way.dir && name === this.#way.name
+    // The last one is that of the latest writer: commands go by it.
+    const last = ways.at(-1)
+    if (last === undefined || !isOwn(last)) this.#write([...ways.filter((way) => !isOwn(way)), this.#way])
   }
 
   #refused(rule: string): LogboomError {

@@ -1,5 +1,5 @@
 // The segments of a write-ahead log as files, and the records of one of them step by step.
-import type { FileHandle } from 'node:fs/promises'
+import { type FileHandle, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { listSegments, parseSegmentName, type SegmentName } from '../../formats/wal.ts'
 import type { WalStep } from '../../formats/wal-decoder.ts'
@@ -57,6 +57,13 @@ export class SegmentSource {
 
   async size(): Promise<number> {
     return (await this.#handle.stat()).size
+  }
+
+  /** Whether its name is another file's by now, or nobody's. */
+  async isGone(): Promise<boolean> {
+    const own = await this.#handle.stat({ bigint: true })
+    const named = await stat(this.path, { bigint: true }).catch(() => undefined)
+    return named === undefined || named.ino !== own.ino || named.dev !== own.dev
   }
 
   /** The next step without reading: `more` asks for `fill`. */

@@ -17,6 +17,8 @@ import { findSegments, isFollowed, type SegmentPlace, SegmentSource } from './wa
 /** A writer copies a record into the file in steps; what looks damaged at the end is looked at again after this. */
 const SETTLE_MS = 20
 const SETTLE_TURNS = 5
+/** How often a log that was removed is looked for. */
+const LOOK_AGAIN_MS = 200
 const MAX_INDEX = 2n ** 64n - 1n
 
 /** Entries found in one window of the decoder. */
@@ -30,6 +32,31 @@ export async function* readWal(
   path: string,
   context: ReadContext
 ): AsyncGenerator<RecordBatch, void, undefined> {
+  let isRemoved: boolean = yield* readLog(path, context)
+  while (isRemoved && (await isMadeAnew(path, context))) {
+    isRemoved = yield* readLog(path, { ...context, from: 'start' })
+  }
+}
+
+/** Waits for another log at `path`, whose entries are all new; false where none is to be read. */
+async function isMadeAnew(
+  path: string,
+  { follow, onLost, signal, lost, note }: ReadContext
+): Promise<boolean> {
+  if (!follow) return false
+  const text = 'the log was removed while it was followed'
+  // What comes is no continuation of what was read.
+  if (onLost === 'throw') lost(path, text)
+  note({ path, text: `${text}; what is made in its place is read from its beginning` })
+  while (!signal.aborted) {
+    if ((await findSegments(path, true)).length > 0) return true
+    await sleep(LOOK_AGAIN_MS)
+  }
+  return false
+}
+
+/** Returns whether the log was removed while it was followed. */
+async function* readLog(path: string, context: ReadContext): AsyncGenerator<RecordBatch, boolean, undefined> {
   const isFolder = (await stat(path)).isDirectory()
   const places = await findSegments(path, isFolder)
   if (places.length === 0) throw notFound(path)
@@ -44,6 +71,7 @@ export async function* readWal(
     batch.place = place
     yield batch
   }
+  return reading.isRemoved
 }
 
 /**
@@ -147,6 +175,7 @@ class WalReading {
   #offset = 0
   /** While following: entries whose batch is not complete yet. */
   #held: { index: bigint; data: Buffer; offset: number }[] = []
+  #isRemoved = false
 
   constructor(path: string, isFolder: boolean, context: ReadContext, tail: Tail) {
     this.#path = path
@@ -162,6 +191,11 @@ class WalReading {
       this.#from = tail.last - BigInt(Math.min(from.last, Number.MAX_SAFE_INTEGER)) + 1n
     else this.#from = 0n
     if (typeof from === 'number') this.#offset = from
+  }
+
+  /** Whether the log was removed, and all of it was read. */
+  get isRemoved(): boolean {
+    return this.#isRemoved
   }
 
   /** The segments to read, from the one that holds the first wanted entry on. */
@@ -218,10 +252,14 @@ class WalReading {
           if (turn >= SETTLE_TURNS) return !isDamaged || (await this.#damaged(source))
           await sleep(SETTLE_MS)
         } else if (step === 'end') {
+          if (this.#isRemoved) return false
           this.#isCaughtUp = true
           this.#context.caughtUp?.()
           await changes.wait()
           turn = 0
+          // Read once more then: it may have been written to before.
+          this.#isRemoved =
+            this.#isFolder && (await source.isGone()) && (await this.#segmentsAfter(place)).length === 0
         } else if (isDamaged && turn >= SETTLE_TURNS) return await this.#damaged(source)
         else await sleep(SETTLE_MS)
         this.#replay.decoder.checksRest = !last || !this.#isCaughtUp

@@ -132,6 +132,25 @@ describe('backupName', () => {
     expect(visible(folder)).toHaveLength(5)
     expect((await texts(path)).at(-1)).toBe('line 0009')
   })
+
+  test('the usual names, spelt out, are those of one backup each', async () => {
+    const folder = createFolder()
+    const path = join(folder, 'app.log')
+    const spelt = { backupName: '{name}.%Y%m%d-%H%M%S.%i' }
+    await log(path, 0, 4, spelt)
+    expect(await texts(path)).toEqual(lines(0, 4))
+    await log(path, 4, 1, { ...spelt, maxBackups: 3 })
+    expect(await texts(path)).toEqual(lines(1, 4))
+  })
+
+  test('commands go by what the latest writer called them', async () => {
+    const folder = createFolder()
+    const path = join(folder, 'app.log')
+    for (const [at, backupName] of [pattern, '{name}.%i', pattern].entries())
+      await log(path, at * 2, 2, { backupName })
+    const noted = readFileSync(join(folder, '.app.log.backups'), 'utf8').trim().split('\n').slice(1)
+    expect(noted.map((line) => JSON.parse(line).name)).toEqual(['{name}.%i', pattern])
+  })
 })
 
 describe('backupDir', () => {
