@@ -150,6 +150,13 @@ export interface LargeReference {
 
 export const REFERENCE_BYTES = 16
 
+/** References from this number on are to records that were in memory of the process, and are gone with it. */
+export const MEMORY_NUMBER = 0x8000_0000
+
+export function isInMemory(number: number): boolean {
+  return number >= MEMORY_NUMBER
+}
+
 //   0  u32  number
 //   4  u32  CRC-32C of the payload
 //   8  u64  its length

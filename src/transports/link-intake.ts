@@ -98,6 +98,7 @@ export class LinkIntake {
       if (!this.#backlog.isEmpty) {
         // Looked at again behind the wish for a message, for there may have been room just before it.
         this.#words.want('room')
+        this.#worker.ringNow()
         this.#backlog.moveTo(append)
         if (!this.#backlog.isEmpty) return false
       }
@@ -176,6 +177,7 @@ export class LinkIntake {
     const discardBytes = Math.max(text.length, this.#ring.capacityBytes / 8)
     const append = (): boolean => {
       if (dropsOldest && this.#words.isDegraded) this.#words.discard(discardBytes)
+      this.#words.want('room')
       this.#worker.ringNow()
       return this.move() && this.#append(text)
     }

@@ -4,7 +4,7 @@ import { sum } from '../core/sink/intake.ts'
 import { Notice } from '../core/sink/notice.ts'
 import { nothingDropped } from '../core/sink/target.ts'
 import { native } from '../native/index.ts'
-import type { OutputRing } from './pool/output-ring.ts'
+import type { CountRecords, OutputRing } from './pool/output-ring.ts'
 import type { OutputEnd } from './pool/protocol.ts'
 
 export interface ReportOptions {
@@ -32,11 +32,17 @@ export class LinkReport {
 
   readonly countRecords = (text: string): number => (this.#isText ? text.split('\n').length - 1 : 1)
 
+  readonly #count: CountRecords = (payloads, records) =>
+    this.#isText ? native.countLines(payloads, 0, payloads.length) : records
+
   /** What is in the ring and in no file. */
   unwritten(ring: OutputRing): Dropped {
-    return ring.unreleased((payloads, records) =>
-      this.#isText ? native.countLines(payloads, 0, payloads.length) : records
-    )
+    return ring.unreleased(this.#count)
+  }
+
+  /** What is lost of that when the process ends. */
+  mortal(ring: OutputRing): Dropped {
+    return ring.survives ? ring.mortal(this.#count) : this.unwritten(ring)
   }
 
   notice(text: string): void {
@@ -70,8 +76,11 @@ export class LinkReport {
   /** What stays in a ring that outlives the process is not lost. */
   #tellKept(ring: OutputRing): void {
     if (!ring.survives || this.#hasTold) return
-    const { lines, bytes } = this.unwritten(ring)
-    if (lines === 0) return
+    const unwritten = this.unwritten(ring)
+    const mortal = this.mortal(ring)
+    const lines = unwritten.lines - mortal.lines
+    const bytes = unwritten.bytes - mortal.bytes
+    if (lines <= 0) return
     this.#hasTold = true
     const rest = '; they stay in its lane, and whoever opens the log next writes them'
     this.#tellUnwritten({ lines, bytes }, rest)

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { monotonicMs } from '../base/clock.ts'
 import { LogboomError } from '../base/errors.ts'
 import { cloneableOptions } from '../base/options.ts'
+import { isNews, NoRoomNews, noLane } from '../core/lane/no-room.ts'
 import type { Kind } from '../core/registry.ts'
 import { resumed } from '../core/shared-file/start-options.ts'
 import { ExitDeadline, type ExitPatience, exitDeadline } from '../core/sink/at-exit.ts'
@@ -72,6 +73,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     publish('dropped', this.#options.path, event)
     this.emit('dropped', event)
   })
+  readonly #noRoom: NoRoomNews
   #state: LinkState = 'open'
   /** The sink was open: what is refused from now on is no mistake of the application. */
   #wasOpened = false
@@ -86,6 +88,10 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     super()
     this.#options = options
     this.#report = new LinkReport({ ...options, isText: options.kind === 'rotating-file' })
+    this.#noRoom = new NoRoomNews(options.path, (message) => {
+      this.#report.notice(message)
+      this.#announce('warning', [{ code: 'ERR_IO', message, path: options.path }])
+    })
     this.#worker = workerFor(options.path)
     const { ring, id, failure } = createRing({
       ...options,
@@ -94,6 +100,10 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
       added: (added, rings) => {
         this.#worker.post({ type: 'ring', id: this.id, ring: added })
         this.#words.countRings(rings)
+      },
+      largeAdded: (record, reason) => {
+        this.#worker.post({ type: 'large', id: this.id, record })
+        this.#noRoom.add(record.data.byteLength, reason)
       }
     })
     this.#ring = ring
@@ -279,7 +289,8 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     })
     this.#worker.receiveNow()
     // A thread that does not answer stands still in a system call; all that is in the ring is as good as lost.
-    const unwritten = isCounted || this.#ring.survives ? nothingDropped : this.#report.unwritten(this.#ring)
+    const isToldByThread = isCounted && !this.#ring.survives
+    const unwritten = isToldByThread ? nothingDropped : this.#report.mortal(this.#ring)
     const own = sum(unwritten, this.#intake.clear())
     this.#intake.drop(own)
     this.#report.lose(own)
@@ -358,7 +369,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     if (!this.#wasOpened) this.#worker.letGo()
     const { code, message } = error
     const isKept = isRunning && this.#ring.survives
-    const inRing = isKept ? nothingDropped : this.#report.unwritten(this.#ring)
+    const inRing = isKept ? this.#report.mortal(this.#ring) : this.#report.unwritten(this.#ring)
     const lost = sum(this.#intake.clear(), inRing)
     this.#intake.drop(lost)
     this.#drops.report()
@@ -395,13 +406,11 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     })
   }
 
-  /** Only where it was asked for, or could have been had, this is something that one wants to know. */
-  #warnOfLane({ code, message }: LogboomError): void {
+  #warnOfLane(failure: LogboomError): void {
     const { path, lane } = this.#options
-    if (lane === undefined && code === 'ERR_UNSUPPORTED') return
-    const text = `${path} has no lane, so what waits ends with the process: ${message}`
-    this.#report.notice(text)
-    this.#announce('warning', [{ code, message: text, path }])
+    const message = noLane(path, failure)
+    if (lane !== undefined || isNews(failure)) this.#report.notice(message)
+    this.#announce('warning', [{ code: failure.code, message, path }])
   }
 
   #withOwn(stats: SinkStats): SinkStats {

@@ -2,6 +2,7 @@
 // pino's own transports, because a record is put where the thread finds it instead of being handed over.
 import { EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
+import { StringDecoder } from 'node:string_decoder'
 import { argumentError, requireData } from '../base/bytes.ts'
 import { readOptions } from '../base/options.ts'
 import { type Kind, type KindOptions, sinks } from '../core/registry.ts'
@@ -20,6 +21,8 @@ export class WorkerStream<K extends Kind> extends EventEmitter {
   readonly #removeSignals: () => void
   /** A line whose end has not come yet. */
   #rest = ''
+  /** Of pieces that came as bytes. */
+  #decoder: StringDecoder | undefined
 
   /** Throws `ERR_OPTION`; a path that is refused is reported by 'error', other failures by 'degraded'. */
   constructor(kind: K, options: KindOptions[K]) {
@@ -44,19 +47,27 @@ export class WorkerStream<K extends Kind> extends EventEmitter {
    * Takes any piece of a text whose lines are the records. pino ignores the answer, so at the bound of `maxBufferBytes` the
    * policy 'block' blocks.
    */
-  write(lines: string): boolean {
-    const last = lines.length - 1
+  write(lines: string | Uint8Array): boolean {
     // What pino writes: whole lines.
-    if (this.#rest === '' && lines.charCodeAt(last) === NEWLINE) this.#send(lines)
+    const isWhole = typeof lines === 'string' && this.#rest === '' && this.#decoder === undefined
+    if (isWhole && lines.charCodeAt(lines.length - 1) === NEWLINE) this.#send(lines)
     else this.#writePiece(lines)
     return true
   }
 
   /** Resolves when all lines written before have reached the sink's durability; for pino also with a callback. */
   flush(callback?: (error?: Error) => void): Promise<void> {
+    if (callback !== undefined && typeof callback !== 'function') {
+      throw argumentError('flush', 'a function', callback)
+    }
     this.#finishLine()
     const flushed = this.#link.flush()
-    return callback === undefined ? flushed : flushed.then(() => callback(), callback)
+    if (callback === undefined) return flushed
+    // In a tick of their own, so that what the callback throws is an uncaught exception and no unhandled rejection.
+    return flushed.then(
+      () => process.nextTick(callback),
+      (error) => process.nextTick(callback, error)
+    )
   }
 
   /** The same, blocking the thread (at most ten seconds); `logger.fatal()` calls it. */
@@ -100,20 +111,33 @@ export class WorkerStream<K extends Kind> extends EventEmitter {
     if (!this.#link.send(text) && this.#blocks) this.#link.waitForRoom()
   }
 
-  #writePiece(piece: string): void {
+  #writePiece(piece: string | Uint8Array): void {
     const data = requireData('write', piece)
-    const text = this.#rest + (typeof data === 'string' ? data : Buffer.from(data).toString())
+    const text = this.#rest + (typeof data === 'string' ? this.#decoded() + data : this.#decode(data))
     const end = text.lastIndexOf('\n') + 1
     this.#rest = text.slice(end)
     if (end === 0) return
     this.#send(text.slice(0, end))
   }
 
+  /** A character may be cut between two pieces. */
+  #decode(bytes: Uint8Array): string {
+    this.#decoder ??= new StringDecoder()
+    return this.#decoder.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  }
+
+  /** What is left of a character that does not go on. */
+  #decoded(): string {
+    const text = this.#decoder?.end() ?? ''
+    this.#decoder = undefined
+    return text
+  }
+
   #finishLine(): void {
-    if (this.#rest === '') return
-    const line = `${this.#rest}\n`
+    const rest = this.#rest + this.#decoded()
+    if (rest === '') return
     this.#rest = ''
-    this.#send(line)
+    this.#send(`${rest}\n`)
   }
 }
 

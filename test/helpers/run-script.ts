@@ -14,16 +14,17 @@ export interface Ended {
   readonly elapsedMs: number
 }
 
-/** `code` finds its arguments in `process.argv[1]` and so on. */
+/** `code` finds its arguments in `process.argv[1]` and so on. `wrapper`: a command that runs what follows it. */
 export async function runScript(
   code: string,
   args: readonly string[] = [],
-  nodeOptions: readonly string[] = []
+  nodeOptions: readonly string[] = [],
+  wrapper: readonly string[] = []
 ): Promise<Ended> {
   const startMs = performance.now()
-  const child = spawn(process.execPath, [...nodeOptions, '--input-type=module', '-e', code, '--', ...args], {
-    cwd: root
-  })
+  const node = [process.execPath, ...nodeOptions, '--input-type=module', '-e', code, '--', ...args]
+  const [command, ...rest] = [...wrapper, ...node]
+  const child = spawn(command, rest, { cwd: root })
   atTestEnd(() => void child.kill('SIGKILL'))
   let stdout = ''
   let stderr = ''

@@ -2,7 +2,7 @@
 // trouble with the file and with the thread.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { workerStream } from 'logboom'
+import { readRecords, workerStream } from 'logboom'
 import { describe, expect, it, onTestFinished, test } from 'vitest'
 import { native } from '../../src/native/index.ts'
 import { together, togetherFor } from '../helpers/at-test-end.ts'
@@ -325,6 +325,63 @@ it('takes pieces of a text, whose last line it finishes at a flush and at the en
   stream.write('{"id":3}')
   await stream.close()
   expect(idsIn(path)).toEqual([0, 1, 2, 3])
+})
+
+it.runIf(native.laneAvailable())(
+  'a record for which there is no room until earlier ones are flushed has them flushed, and does not wait for the interval',
+  async () => {
+    const folder = createFolder()
+    const { code, stdout, stderr } = await runScript(
+      script(`
+      const options = { flushInterval: '1h', lane: { maxBytes: '64k' } }
+      const streams = [
+        logboom.workerStream('direct-file', { ...options, path: join(path, 'a.log') }),
+        logboom.workerStream('event-files', { ...options, dir: join(path, 'events'), output: 'direct-file' })
+      ]
+      const longest = []
+      for (const stream of streams) {
+        await stream.flush()
+        let longestMs = 0
+        for (let id = 0; id < 30; id++) {
+          const line = JSON.stringify({ id, event: 'e', pad: 'x'.repeat([10, 32_700, 20_000, 100_000][id % 4]) }) + '\\n'
+          const startMs = performance.now()
+          stream.write(line)
+          longestMs = Math.max(longestMs, performance.now() - startMs)
+        }
+        longest.push(longestMs)
+        await stream.close()
+      }
+      console.log(JSON.stringify(longest))`),
+      [folder]
+    )
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    // Five seconds are waited for a thread that does nothing.
+    for (const ms of JSON.parse(stdout)) expect(ms).toBeLessThan(4_000)
+    for (const file of [join(folder, 'a.log'), join(folder, 'events', 'e.log')]) {
+      const ids: number[] = []
+      for await (const { data } of readRecords(file)) ids.push(JSON.parse(data.toString()).id)
+      expect(ids).toEqual(count(30))
+    }
+  }
+)
+
+it('takes bytes cut anywhere, also within a character, and refuses with one clear error what is neither text nor bytes', async () => {
+  const path = join(createFolder(), 'app.log')
+  const stream = workerStream('rotating-file', { path, lock })
+  const bytes = Buffer.from('{"id":0,"text":"é€😀"}\n{"id":1,"text":"ß"}\n{"id":2,"text":"ü')
+  for (let at = 0; at < bytes.length; at++) stream.write(bytes.subarray(at, at + 1))
+  stream.write('"}\n')
+  stream.write('')
+  stream.write(new Uint8Array())
+  for (const wrong of [undefined, null, 1, {}, [], Symbol('x'), 1n, new Map(), new Float64Array(1)]) {
+    expect(() => stream.write(wrong as never), String(wrong)).toThrow(/^write takes a text or a Uint8Array/)
+    if (wrong !== undefined) expect(() => stream.flush(wrong as never)).toThrow(/^flush takes a function/)
+  }
+  stream.write(Buffer.from('{"id":3}\ncut \u00e9').subarray(0, -1))
+  await stream.close()
+  expect(readFileSync(path, 'utf8')).toBe(
+    '{"id":0,"text":"é€😀"}\n{"id":1,"text":"ß"}\n{"id":2,"text":"ü"}\n{"id":3}\ncut \ufffd\n'
+  )
 })
 
 it('resolves rotate and reopen when they are done', async () => {

@@ -63,6 +63,7 @@ export class LaneFolder {
     }
     if (dir !== undefined) return new LaneFolder(disk, resolve(dir), true)
     const reasons: string[] = []
+    let refusal: LogboomError | undefined
     for (const path of defaultFolders()) {
       try {
         const isMemory = isOnMemory(disk, dirname(path))
@@ -70,8 +71,11 @@ export class LaneFolder {
         reasons.push(`${dirname(path)} is not on a memory file system`)
       } catch (error) {
         reasons.push(errorMessage(error))
+        if (error instanceof LogboomError) refusal ??= error
       }
     }
+    // There is one, and something is wrong with it.
+    if (refusal !== undefined) throw refusal
     throw new LogboomError(
       'ERR_UNSUPPORTED',
       `no memory file system for a lane (${reasons.join('; ')}); \`lane: { dir }\` puts it elsewhere`

@@ -45,6 +45,8 @@ export interface QueueLane {
   readonly isFilledHere: boolean
   /** Whether it outlives the process, so that what is left in it is not lost. */
   readonly survives: boolean
+  /** Of that, what does not, where it is filled here. */
+  readonly mortal?: Dropped
 }
 
 /** What was consumed and is kept: up to the mark `total`. */
@@ -260,7 +262,7 @@ export class LaneQueue implements RecordQueue, AppendJournal {
     let dropped = sum(partial, this.#memory.clear())
     if (this.#own !== undefined && !this.#own.survives && !this.#isOver) {
       dropped = sum(dropped, this.#own.source.drop(Number.POSITIVE_INFINITY))
-    }
+    } else if (!this.#isOver) dropped = sum(dropped, this.#own?.mortal ?? none)
     // What lies in files is not dropped, but left for whoever comes next.
     this.#isOver = true
     return dropped

@@ -164,6 +164,11 @@ export class LaneSource {
     if (!isSame) return false
     for (let left = keptBytes; left > 0 && this.hasRecords; ) {
       this.#batch.load(this.#point, READ_BYTES, 'aside')
+      if (this.#batch.isEmpty) {
+        this.#passLost()
+        if (keptBytes >= length) this.#batch.takeLost()
+        break
+      }
       const { point, bytes } = this.#batch.moveWithin(left)
       if (bytes === 0) break
       this.#point = point
@@ -182,6 +187,12 @@ export class LaneSource {
     let kept = 0
     while (kept < length && this.hasRecords) {
       this.#batch.load(this.#point, READ_BYTES, 'aside')
+      if (this.#batch.isEmpty) {
+        // Nothing to compare with: what is in the file of a record that nobody has any more stays there.
+        this.#passLost()
+        kept = length
+        break
+      }
       const expected = this.#batch.encode().subarray(0, length - kept)
       const found = Buffer.allocUnsafe(expected.length)
       const same = sameBytes(expected, found, files.read(place, kept, found))
@@ -193,6 +204,11 @@ export class LaneSource {
     }
     files.cutBack(place, kept)
     this.#settled()
+  }
+
+  /** The append was of a record that went with the memory of its process: what is in the file of it is all there is. */
+  #passLost(): void {
+    if (!this.#batch.isDamaged) this.#point = this.#batch.pass()
   }
 
   /** Whatever became of the append: everything in it is written again. */

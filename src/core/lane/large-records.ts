@@ -3,12 +3,13 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { systemCode } from '../../base/errors.ts'
-import type { LargeReference } from '../../formats/lane.ts'
+import { isInMemory, type LargeReference } from '../../formats/lane.ts'
 import { largeName } from '../../formats/lane-names.ts'
 import type { Disk } from '../../io/disk.ts'
 import { makeFolders } from '../../io/open-file.ts'
 import { closeQuietly, removeQuietly } from '../../io/quietly.ts'
 import { native } from '../../native/index.ts'
+import type { LargeMemory } from './large-memory.ts'
 
 export interface LargeRecords {
   /** Producer: keeps `record` until it is removed; undefined if there is no room now. */
@@ -25,15 +26,18 @@ export interface LargeRecords {
 
 const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
-/** Beside the file of a ring: they outlive the process. */
+/** Beside the file of a ring, where they outlive the process; in memory where there is no room for a file. */
 export class LargeFiles implements LargeRecords {
   readonly #disk: Disk
   readonly #ringPath: string
+  readonly #memory: LargeMemory
   #number = 0
 
-  constructor(disk: Disk, ringPath: string) {
+  /** `memory`: where records go for which no file can be made. */
+  constructor(disk: Disk, ringPath: string, memory: LargeMemory) {
     this.#disk = disk
     this.#ringPath = ringPath
+    this.#memory = memory
   }
 
   put(record: Uint8Array): LargeReference | undefined {
@@ -43,10 +47,10 @@ export class LargeFiles implements LargeRecords {
     try {
       fd = this.#create(path)
       return { number, crc: writeAll(this.#disk, fd, record), length: record.length }
-    } catch {
-      // Whatever it was may pass, and until then the record waits where it came from.
+    } catch (error) {
       if (fd !== undefined) removeQuietly(this.#disk, path)
-      return undefined
+      // Nobody knows whether it will pass: others may have filled the file system for good.
+      return this.#memory.put(record, error)
     } finally {
       if (fd !== undefined) closeQuietly(this.#disk, fd)
     }
@@ -63,14 +67,23 @@ export class LargeFiles implements LargeRecords {
     return this.#disk.open(path, NEW_FILE, 0o600)
   }
 
-  sent(): void {}
+  sent(reference: LargeReference): void {
+    this.#memory.remove(reference)
+  }
 
   has(reference: LargeReference): boolean {
+    if (isInMemory(reference.number)) return this.#memory.find(reference) !== undefined
     return this.#open(reference, (fd) => this.#disk.fstat(fd).size === reference.length)
   }
 
   read(reference: LargeReference, target: Uint8Array, at: number): boolean {
-    return this.#open(reference, (fd) => readAll(this.#disk, fd, reference, target, at))
+    if (!isInMemory(reference.number)) {
+      return this.#open(reference, (fd) => readAll(this.#disk, fd, reference, target, at))
+    }
+    const record = this.#memory.find(reference)
+    if (record === undefined) return false
+    target.set(record, at)
+    return true
   }
 
   /** What `use` says of the file; false if it cannot be opened or used. */
@@ -88,7 +101,8 @@ export class LargeFiles implements LargeRecords {
   }
 
   remove(reference: LargeReference): void {
-    removeQuietly(this.#disk, largeName(this.#ringPath, reference.number))
+    if (isInMemory(reference.number)) this.#memory.remove(reference)
+    else removeQuietly(this.#disk, largeName(this.#ringPath, reference.number))
   }
 }
 

@@ -2,12 +2,15 @@
 import { type RingHeader, ringBytes } from '../../formats/lane.ts'
 import type { Disk } from '../../io/disk.ts'
 import { native } from '../../native/index.ts'
+import { LargeMemory } from './large-memory.ts'
 import { LargeFiles } from './large-records.ts'
 import { RingBase } from './ring-base.ts'
 
 export class MappedRing extends RingBase {
   readonly path: string
   readonly header: RingHeader
+  /** Large records for which there was no room in files. */
+  readonly memory: LargeMemory
   readonly #ring: unknown
 
   /** Whether there are mapped rings here at all. */
@@ -20,7 +23,9 @@ export class MappedRing extends RingBase {
    * Throws the system's error; EBADMSG if the positions in it are those of no ring.
    */
   constructor(disk: Disk, path: string, fd: number, header: RingHeader) {
-    super(header.capacityBytes, new LargeFiles(disk, path))
+    const memory = new LargeMemory()
+    super(header.capacityBytes, new LargeFiles(disk, path, memory))
+    this.memory = memory
     this.path = path
     this.header = header
     this.#ring = native.laneMap(fd, header.headerBytes, header.capacityBytes, header.isChecked)

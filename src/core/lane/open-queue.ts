@@ -1,5 +1,5 @@
 // Chooses the queue of a sink: in memory alone, or over rings, its own one and those of the dead.
-import { errorMessage, LogboomError } from '../../base/errors.ts'
+import { LogboomError } from '../../base/errors.ts'
 import { cloneableOptions } from '../../base/options.ts'
 import type { RecordQueue } from '../queue/byte-queue.ts'
 import type { Account } from '../sink/account.ts'
@@ -9,6 +9,7 @@ import { LaneAdopter } from './adopter.ts'
 import type { LaneFormat } from './lane-codec.ts'
 import { LaneQueue, type LaneRules, type QueueLane } from './lane-queue.ts'
 import { LaneSource } from './lane-source.ts'
+import { NoRoomNews, noLane } from './no-room.ts'
 import { OwnLane } from './own-lane.ts'
 import { addSource, removeSource } from './settle.ts'
 import { LaneLook } from './watch.ts'
@@ -93,21 +94,23 @@ function givenLane({ ring, id, survives, unit }: GivenLane, format: LaneFormat):
 function createOwn({ account, kind, input, lane, format }: QueueSubject): OwnLane | undefined {
   if (lane === false || lane === undefined) return undefined
   try {
-    return new OwnLane(lane, { path: account.path, kind, options: cloneableOptions({ ...input }) }, format)
+    const subject = { path: account.path, kind, options: cloneableOptions({ ...input }) }
+    const noRoom = new NoRoomNews(account.path, (message) => account.warn('ERR_IO', message))
+    return new OwnLane(lane, subject, format, noRoom)
   } catch (error) {
-    const code = error instanceof LogboomError ? error.code : 'ERR_IO'
-    const message = `${account.path} has no lane, so what waits ends with the process: ${errorMessage(error)}`
-    account.warn(code, message)
+    account.warn(error instanceof LogboomError ? error.code : 'ERR_IO', noLane(account.path, error))
     return undefined
   }
 }
 
 function closeOwn(account: Account, own: OwnLane): void {
   const isLeft = own.source.hasRecords
-  const { records, bytes } = isLeft ? own.source.count() : { records: 0, bytes: 0 }
+  const left = isLeft ? own.source.count() : { records: 0, bytes: 0 }
+  const { mortal } = own
   own.close()
-  if (!isLeft) return
-  const what = `${records} records (${bytes} bytes)`
+  const records = left.records - mortal.lines
+  if (records <= 0) return
+  const what = `${records} records (${left.bytes - mortal.bytes} bytes)`
   account.notice(
     `${account.path} was closed with ${what} in its lane; who opens the log next writes them`,
     true

@@ -7,6 +7,7 @@ import {
   decodeNotes,
   encodeNote,
   encodeReference,
+  isInMemory,
   type LargeReference,
   maxPayloadBytes,
   NOTE_BYTES,
@@ -97,7 +98,11 @@ export abstract class RingBase implements Ring {
     return true
   }
 
-  /** Producer: lets go of what the consumer has released. */
+  /** Producer: lets go of the large records that the consumer has released. */
+  forgetReleased(): void {
+    this.#forgetSent(this.drained)
+  }
+
   #forgetSent(drained: number): void {
     while (this.#sent.length > 0 && this.#sent[0].end <= drained) {
       this.#large.sent(this.#sent.shift()!.reference)
@@ -118,12 +123,16 @@ export abstract class RingBase implements Ring {
       if (end === readEnd.damaged) return this.#result(0, lost, state[found.records] === 0)
       const reference = this.#see()
       const { length } = reference
+      // Read and written alone: for who finds it gone, a note of an append speaks of this record or not at all.
+      const isAlone = isInMemory(reference.number)
+      if (isAlone && state[found.records] > 0) return this.#result(0, lost, false)
       if (length > target.length - state[found.bytes] && this.#large.has(reference)) {
         return this.#result(state[found.records] === 0 ? length : 0, lost, false)
       }
       if (!this.#readLarge(reference, target, ends)) lost++
       // Each large record moves this loop on by one record of the ring.
       state[found.next] += recordBytes(REFERENCE_BYTES)
+      if (isAlone) return this.#result(0, lost, false)
     }
   }
 

@@ -170,9 +170,17 @@ export class Pump {
     addExitHandler(this)
   }
 
-  /** Another thread has put records into the queue: writes them, at the latest after `flushInterval`. */
-  pull(): void {
+  /**
+   * Another thread has put records into the queue: writes them, at the latest after `flushInterval`. `isAwaited`: that
+   * thread waits for room, so they are written now, and what is kept only to be written again goes as soon as it may.
+   */
+  pull(isAwaited = false): void {
     if (this.#life.isOver) return
+    if (isAwaited && !this.#retry.isSet) {
+      if (this.#queue.hasLines) this.#pumpAndSettle(BUSY_WAIT_MS)
+      if (this.#queue.hasKept && !this.#retry.isSet) this.#syncs.syncSoon()
+      return
+    }
     const enoughBytes = Math.min(PULL_BYTES, this.#queue.mostHeldBytes ?? this.#writeNowBytes)
     if (this.#queue.hasLines && this.#queue.queuedBytes < enoughBytes) this.#schedule()
     else if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)

@@ -21,7 +21,7 @@ export interface InternalSink extends Sink {
   /** See `Pump.writeNow`. */
   writeNow(): boolean
   /** See `Pump.pull`. */
-  pull(): void
+  pull(isAwaited?: boolean): void
   /** See `Pump.hurry`. */
   hurry(): void
   /** See `Pump.dropOldest`. */
@@ -105,8 +105,8 @@ export abstract class PumpedSink extends EventEmitter<SinkEvents> implements Sin
   }
 
   /** @internal */
-  pull(): void {
-    this.#pump!.pull()
+  pull(isAwaited = false): void {
+    this.#pump!.pull(isAwaited)
   }
 
   /** @internal */

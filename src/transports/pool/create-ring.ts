@@ -1,12 +1,12 @@
 // Chooses the ring of an output: in a mapped file where that can be had, else in shared memory, which ends with the process.
 import { randomBytes } from 'node:crypto'
-import { LogboomError } from '../../base/errors.ts'
+import { errorMessage, LogboomError } from '../../base/errors.ts'
 import type { Kind } from '../../core/registry.ts'
 import type { LaneOptions } from '../../core/sink/common-options.ts'
 import type { LaneId } from '../../formats/lock-file.ts'
 import { GrowingRing } from './growing-ring.ts'
 import { logSubject } from './lane-subject.ts'
-import { MappedLane } from './mapped-lane.ts'
+import { type LargeAdded, MappedLane } from './mapped-lane.ts'
 import type { OutputRing } from './output-ring.ts'
 import type { RecordUnit } from './protocol.ts'
 
@@ -21,6 +21,7 @@ export interface RingChoice {
   readonly maxBufferBytes: number
   /** Called with each ring that is added to the first one. */
   readonly added: (ring: SharedArrayBuffer, rings: number) => void
+  readonly largeAdded: LargeAdded
 }
 
 export interface ChosenRing {
@@ -31,14 +32,15 @@ export interface ChosenRing {
 }
 
 export function createRing(choice: RingChoice): ChosenRing {
-  const { lane, maxBufferBytes, added } = choice
+  const { lane, maxBufferBytes, added, largeAdded } = choice
   let failure: LogboomError | undefined
   if (lane !== false) {
     try {
-      const ring = new MappedLane(lane ?? {}, logSubject(choice.kind, choice.sinkOptions), choice.unit)
+      const subject = logSubject(choice.kind, choice.sinkOptions)
+      const ring = new MappedLane(lane ?? {}, subject, choice.unit, largeAdded)
       return { ring, id: ring.id, failure }
     } catch (error) {
-      failure = error instanceof LogboomError ? error : undefined
+      failure = error instanceof LogboomError ? error : new LogboomError('ERR_IO', errorMessage(error))
     }
   }
   const ring = new GrowingRing(Math.min(SHARED_BYTES, maxBufferBytes), added)

@@ -95,13 +95,19 @@ export class GrowingRing implements OutputRing {
       if (bytes <= capacityBytes) return false
       if (bytes > FREE_BYTES && heldBytes + bytes > BUDGET_BYTES) return false
     }
-    const { buffer } = this.#create(bytes, this.written)
+    const ring = this.#tryToCreate(bytes)
+    if (ring === undefined) return false
+    const { buffer } = ring
     this.#added(buffer, this.#before + this.#links.length)
     return true
   }
 
   unreleased(count: CountRecords): Dropped {
     return this.#links.reduce((total, { ring }) => sum(total, countUnreleased(ring, count)), nothingDropped)
+  }
+
+  mortal(count: CountRecords): Dropped {
+    return this.unreleased(count)
   }
 
   discard(): void {}
@@ -114,6 +120,16 @@ export class GrowingRing implements OutputRing {
       ring.close()
     }
     this.#links = []
+  }
+
+  /** Undefined where there is no memory now. */
+  #tryToCreate(bytes: number): SharedRing | undefined {
+    try {
+      return this.#create(bytes, this.written)
+    } catch (error) {
+      if (error instanceof RangeError) return undefined
+      throw error
+    }
   }
 
   #create(bytes: number, base: number): SharedRing {

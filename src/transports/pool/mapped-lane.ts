@@ -1,4 +1,5 @@
 // The ring of an output in a mapped file: what was logged outlives the process, and whoever opens the log next writes it.
+import type { LargeMemory, MemoryRecord } from '../../core/lane/large-memory.ts'
 import type { MappedRing } from '../../core/lane/mapped-ring.ts'
 import { OwnRing } from '../../core/lane/own-ring.ts'
 import { sweepLanesOnce } from '../../core/lane/sweep.ts'
@@ -9,16 +10,29 @@ import type { LogSubject } from './lane-subject.ts'
 import { type CountRecords, countUnreleased, type OutputRing } from './output-ring.ts'
 import type { RecordUnit, RingHandle } from './protocol.ts'
 
+/** How often it is looked whether large records in memory are written, so that it does not hold them longer than that. */
+const LOOK_MS = 1_000
+
+/** Called for each large record for which there is no room in the lane, before it can be seen. */
+export type LargeAdded = (record: MemoryRecord, reason: unknown) => void
+
 export class MappedLane implements OutputRing {
   readonly id: LaneId
   readonly #own: OwnRing
   readonly #ring: MappedRing
+  #look: NodeJS.Timeout | undefined
 
   /** Throws `ERR_UNSUPPORTED`, `ERR_OWNER`, `ERR_SYMLINK`, `ERR_NOT_FILE` or `ERR_IO` where there can be none. */
-  constructor(options: LaneOptions, subject: LogSubject, unit: RecordUnit) {
+  constructor(options: LaneOptions, subject: LogSubject, unit: RecordUnit, added: LargeAdded) {
     this.#own = new OwnRing(options, { ...subject, unit }, sweepLanesOnce)
     this.#ring = this.#own.ring
     this.id = this.#own.id
+    this.#ring.memory.connect({
+      added: (record, reason) => {
+        added(record, reason)
+        this.#look ??= setInterval(() => this.#forgetReleased(), LOOK_MS).unref()
+      }
+    })
   }
 
   /** Not if somebody has removed its file. */
@@ -39,7 +53,8 @@ export class MappedLane implements OutputRing {
   }
 
   get handle(): RingHandle {
-    return { backing: 'mapped', dir: this.#own.folder.path, name: this.#own.name }
+    const large = this.#forgetReleased().records
+    return { backing: 'mapped', dir: this.#own.folder.path, name: this.#own.name, large }
   }
 
   append(record: string): boolean {
@@ -54,6 +69,10 @@ export class MappedLane implements OutputRing {
     return countUnreleased(this.#ring, count)
   }
 
+  mortal(count: CountRecords): Dropped {
+    return this.#forgetReleased().count((payload) => count(payload, 1))
+  }
+
   exit(): void {
     this.#own.exit()
   }
@@ -63,6 +82,16 @@ export class MappedLane implements OutputRing {
   }
 
   close(isFree: boolean): void {
+    clearInterval(this.#look)
     this.#own.close(isFree)
+  }
+
+  #forgetReleased(): LargeMemory {
+    const { memory } = this.#ring
+    if (memory.records.length > 0) this.#ring.forgetReleased()
+    if (memory.records.length > 0) return memory
+    clearInterval(this.#look)
+    this.#look = undefined
+    return memory
   }
 }

@@ -21,6 +21,8 @@ export interface OutputRing {
   grow(record: string): boolean
   /** What is not released. */
   unreleased(count: CountRecords): Dropped
+  /** What of it ends with the process, though the rest outlives it. */
+  mortal(count: CountRecords): Dropped
   /** Forgets what is in it. */
   discard(): void
   /** The process exits: nothing is left of an empty ring. */

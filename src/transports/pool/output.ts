@@ -2,6 +2,7 @@
 // come.
 import { errorMessage, LogboomError } from '../../base/errors.ts'
 import { LaneFolder } from '../../core/lane/lane-folder.ts'
+import type { LargeMemory, MemoryRecord } from '../../core/lane/large-memory.ts'
 import type { Ring } from '../../core/lane/ring.ts'
 import type { Dropped } from '../../core/queue/byte-queue.ts'
 import { sinks } from '../../core/registry.ts'
@@ -30,8 +31,8 @@ export interface OutputHost {
   post(message: ToMain): void
   /** Has `turn` of all outputs called soon. */
   schedule(): void
-  /** Takes in what has come through the port. */
-  receive(): void
+  /** Takes in what was added to rings, and nothing else: an output may be in the middle of something. */
+  receiveAdditions(): void
 }
 
 export class Output {
@@ -42,6 +43,8 @@ export class Output {
   /** The chain of rings, where it is one. */
   #chain: RingReader | undefined
   #ringsSeen = 0
+  /** Of the lane, where it is one. */
+  #memory: LargeMemory | undefined
   #sink: InternalSink | undefined
   /** It was open before. */
   #hasOpened = false
@@ -75,6 +78,11 @@ export class Output {
     this.#chain?.add(ring)
   }
 
+  /** There was no room in the lane for a large record. */
+  addLarge(record: MemoryRecord): void {
+    this.#memory?.add(record)
+  }
+
   get capacityBytes(): number {
     return this.#ring.capacityBytes
   }
@@ -98,7 +106,9 @@ export class Output {
     if (isMissing && this.#refusal === undefined) this.#openSink()
     const discardBytes = Atomics.exchange(this.#words, word.discard, 0)
     if (discardBytes > 0) this.#sink?.dropOldest(discardBytes)
-    if (bytes > 0) this.#sink?.pull()
+    // Without room for the next record nothing new comes, so what would be written in a while is written now.
+    const isAwaited = (Atomics.load(this.#words, word.wants) & wanted.room) !== 0
+    if (bytes > 0 || isAwaited) this.#sink?.pull(isAwaited)
     if (this.#sink !== undefined && this.#mode === outputMode.giveUp)
       void this.#end(this.#sink, asked, undefined)
     else if (asked !== this.#flush && !this.#isFlushing) this.#begin(asked)
@@ -154,6 +164,9 @@ export class Output {
     }
     const mapped = LaneFolder.open(realDisk, ring.dir).openRing(ring.name)
     if (mapped === undefined) throw new LogboomError('ERR_NOT_FOUND', `the lane in ${ring.dir} is gone`)
+    this.#memory = mapped.memory
+    this.#memory.connect({ more: () => this.#host.receiveAdditions() })
+    for (const record of ring.large) this.#memory.add(record)
     return mapped
   }
 
@@ -192,7 +205,7 @@ export class Output {
   #hasMoreRings(): boolean {
     const seen = this.#ringsSeen
     if (Atomics.load(this.#words, word.rings) === seen) return false
-    this.#host.receive()
+    this.#host.receiveAdditions()
     return this.#ringsSeen > seen
   }
 

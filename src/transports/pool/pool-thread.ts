@@ -34,6 +34,8 @@ class PoolThread extends EventEmitter implements OutputHost {
   readonly #bell: DoorbellListener
   readonly #work: Work
   readonly #outputs = new Map<number, Output>()
+  /** What came while an output was in the middle of something. */
+  readonly #waiting: ToThread[] = []
   #isScheduled = false
   #look: NodeJS.Timeout | undefined
   #lookMs = FIRST_LOOK_MS
@@ -52,7 +54,8 @@ class PoolThread extends EventEmitter implements OutputHost {
     this.#port = port
     this.#bell = new DoorbellListener(bell, () => this.#run())
     port.on('message', (message: ToThread) => {
-      this.#take(message)
+      this.#waiting.push(message)
+      this.#receive()
       this.schedule()
     })
     this.schedule()
@@ -74,8 +77,34 @@ class PoolThread extends EventEmitter implements OutputHost {
     setImmediate(() => this.#run())
   }
 
-  receive(): void {
+  receiveAdditions(): void {
     for (;;) {
+      const received = receiveMessageOnPort(this.#port)
+      if (received === undefined) return
+      const message = received.message as ToThread
+      const isAddition = message.type === 'ring' || message.type === 'large'
+      if (isAddition && !this.#isWaitedFor(message.id)) this.#take(message)
+      else {
+        this.#waiting.push(message)
+        this.schedule()
+      }
+    }
+  }
+
+  /** Whether something that came before has still to be taken in. */
+  #isWaitedFor(id: number): boolean {
+    return this.#waiting.some((message) => message.type !== 'quit' && message.id === id)
+  }
+
+  /** Takes in all that has come through the port. */
+  #receive(): void {
+    for (;;) {
+      // Looked at again each time: taking one in may bring others.
+      const waiting = this.#waiting.shift()
+      if (waiting !== undefined) {
+        this.#take(waiting)
+        continue
+      }
       const received = receiveMessageOnPort(this.#port)
       if (received === undefined) return
       this.#take(received.message)
@@ -87,7 +116,7 @@ class PoolThread extends EventEmitter implements OutputHost {
     clearTimeout(this.#nap)
     this.#nap = undefined
     this.#bell.wakeUp()
-    this.receive()
+    this.#receive()
     const nowMs = monotonicMs()
     const moved = this.#round()
     if (moved > 0) this.#moved(moved, nowMs)
@@ -158,6 +187,7 @@ class PoolThread extends EventEmitter implements OutputHost {
     if (message.type === 'open') this.#openOutput(message)
     else if (message.type === 'forget') this.#forget(id)
     else if (message.type === 'ring') output?.addRing(message.ring)
+    else if (message.type === 'large') output?.addLarge(message.record)
     else void output?.answer(message.ask, message.what)
     this.#work.back(before)
   }

@@ -2,6 +2,7 @@
 // blocked, stands in a few words of shared memory; everything else goes through a message port.
 import type { MessagePort } from 'node:worker_threads'
 import type { ErrorCode } from '../../base/errors.ts'
+import type { MemoryRecord } from '../../core/lane/large-memory.ts'
 import type { Dropped } from '../../core/queue/byte-queue.ts'
 import type { Kind } from '../../core/registry.ts'
 import type { SinkStats } from '../../core/sink/contract.ts'
@@ -68,7 +69,13 @@ export type RecordUnit = 'line' | 'record'
 
 /** How a thread gets its end of a ring. */
 export type RingHandle =
-  | { readonly backing: 'mapped'; readonly dir: string; readonly name: RingName }
+  | {
+      readonly backing: 'mapped'
+      readonly dir: string
+      readonly name: RingName
+      /** Large records for which there was no room in the lane. */
+      readonly large: readonly MemoryRecord[]
+    }
   | {
       readonly backing: 'shared'
       /** Of the rings that are not yet read to their end, oldest first, and how many there were before. */
@@ -80,6 +87,8 @@ export type ToThread =
   | OpenMessage
   /** One more ring of an output, larger than the last. */
   | { readonly type: 'ring'; readonly id: number; readonly ring: SharedArrayBuffer }
+  /** A large record of an output for which there is no room in its lane. */
+  | { readonly type: 'large'; readonly id: number; readonly record: MemoryRecord }
   | { readonly type: 'ask'; readonly id: number; readonly ask: number; readonly what: Question }
   /** The output is closed, and nothing will come any more. */
   | { readonly type: 'forget'; readonly id: number }

@@ -62,10 +62,13 @@ describe.skipIf(!MappedRing.isAvailable || !canMount).each(places)(
       const owner = LaneOwner.create(folder)
       const ring = owner.createRing(description, CAPACITY)
       fill(join(folder.path, '..'))
-      // One that does not fit half of the ring needs room of its own, and waits where it came from.
-      expect(ring.append('y'.repeat(CAPACITY))).toBe(false)
+      // One that does not fit half of the ring needs room of its own, and goes through memory where there is none.
+      const large = 'y'.repeat(CAPACITY)
+      expect(ring.append(large)).toBe(true)
+      expect(ring.memory.records).toHaveLength(1)
       expect(ring.append('z')).toBe(true)
-      expect(takeAll(ring).map(String)).toEqual(['z'])
+      expect(takeAll(ring).map(String)).toEqual([large, 'z'])
+      expect(ring.memory.records).toEqual([])
       expect(readdirSync(folder.path).filter((name) => name.endsWith('.big'))).toEqual([])
       const used = useAll(folder.path)
       expect([used.status, used.signal, used.stderr]).toEqual([0, null, ''])

@@ -1,11 +1,18 @@
 // How far the records of a ring are in a file: whatever is read, appended, kept and settled, each is there once.
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { LaneFormat, LaneUnit } from '../../../src/core/lane/lane-codec.ts'
+import { LaneFolder } from '../../../src/core/lane/lane-folder.ts'
 import { LaneSource } from '../../../src/core/lane/lane-source.ts'
+import { MappedRing } from '../../../src/core/lane/mapped-ring.ts'
+import { LaneOwner } from '../../../src/core/lane/owner.ts'
 import { SharedRing } from '../../../src/core/lane/shared-ring.ts'
 import { LineQueue } from '../../../src/core/queue/line-queue.ts'
 import { FrameQueue, splitFrames } from '../../../src/core/queue/payload-queue.ts'
+import { createFaultyDisk } from '../../helpers/faulty-disk.ts'
+import { createFolder } from '../../helpers/folder.ts'
+import { description, memoryFolder, nameOf } from '../../helpers/lane.ts'
 import { seed } from '../../helpers/random.ts'
 
 const place = { dev: 1n, ino: 2n }
@@ -187,3 +194,40 @@ test('records are counted without being taken', () => {
   expect(source.count()).toEqual({ records: 3, bytes: 6 })
   expect(source.head(4096).toString()).toBe('a\nb\nc\n')
 })
+
+test.skipIf(!MappedRing.isAvailable).each([
+  { outcome: 'is in the file', kept: 5001, lost: 0 },
+  { outcome: 'is in the file in part', kept: 1000, lost: 1 },
+  { outcome: 'is not in the file', kept: 0, lost: 1 },
+  { outcome: 'is to be compared', kept: undefined, lost: 1 }
+])(
+  'a record that went with the memory of its process and $outcome takes no other one with it (needs the addon)',
+  ({ kept, lost }) => {
+    const faulty = createFaultyDisk()
+    const folder = LaneFolder.open(faulty.disk, join(createFolder(memoryFolder), 'lane'))
+    const owner = LaneOwner.create(folder)
+    const ring = owner.createRing(description, 4096)
+    faulty.fault = (operation, _call, [path]) =>
+      operation === 'open' && String(path).endsWith('.big') ? 'ENOSPC' : undefined
+    const large = `${'x'.repeat(5000)}\n`
+    for (const each of ['a\n', 'b\n', large, 'c\n', 'd\n']) expect(ring.append(each)).toBe(true)
+    const dead = new LaneSource(ring, { unit: 'text' }, undefined)
+    expect(dead.head(4096).toString()).toBe('a\nb\n')
+    dead.consume(4)
+    // Alone, so that what is noted speaks of it or not at all.
+    expect(dead.head(4096).toString()).toBe(large)
+    const at = { ...place, offset: 4, length: large.length }
+    dead.appending(at)
+
+    const next = new LaneSource(folder.openRing(nameOf(ring))!, { unit: 'text' }, undefined)
+    const cuts: number[] = []
+    if (kept === undefined) {
+      next.compare({ read: () => 0, cutBack: (_place, keptBytes) => cuts.push(keptBytes) })
+      expect(cuts).toEqual([large.length])
+    } else expect(next.settle(at, kept)).toBe(true)
+    expect(next.head(4096).toString()).toBe('c\nd\n')
+    expect(next.takeLost()).toBe(lost)
+    ring.close()
+    owner.close()
+  }
+)
