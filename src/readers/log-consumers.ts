@@ -1,5 +1,4 @@
 // Reads what the consumers of a log, such as shippers, tell of themselves, and which of them are alive.
-import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { systemCode } from '../base/errors.ts'
 import {
@@ -13,11 +12,11 @@ import {
   parsePosition
 } from '../formats/log-consumer.ts'
 import { decodeSlots } from '../formats/slots.ts'
-import { native } from '../native/index.ts'
+import { realDisk } from '../io/disk.ts'
+import { lookAtHeld } from '../io/held-file.ts'
+import { run } from '../io/steps.ts'
 import { namesIn } from './engine/log-files.ts'
-import { openToLook, readError } from './engine/open-file.ts'
-
-const LOCK_SLOT = 0
+import { readError } from './engine/open-file.ts'
 
 export interface SeenConsumer extends ConsumerPosition {
   readonly name: string
@@ -50,40 +49,22 @@ export async function readConsumers(path: string): Promise<SeenConsumer[]> {
 }
 
 async function readConsumer(file: string): Promise<Omit<SeenConsumer, 'name'> | undefined> {
-  let handle: FileHandle | undefined
   try {
-    handle = await openToLook(file)
-    const stats = await handle.stat()
-    if (!stats.isFile() || stats.size > consumerFileBytes) return undefined
-    const bytes = Buffer.alloc(consumerFileBytes)
-    await handle.read(bytes, 0, bytes.length, 0)
-    const position = parsePosition(decodeSlots(bytes, consumerSlotBytes)?.content)
+    const found = await run(realDisk, lookAtHeld(realDisk, file, consumerFileBytes), () => true)
+    if (found === undefined) return undefined
+    const position = parsePosition(decodeSlots(found.bytes, consumerSlotBytes)?.content)
     if (position === undefined) return undefined
-    const lost = parseLost(decodeSlots(bytes.subarray(lostAt), consumerSlotBytes)?.content)
+    const lost = parseLost(decodeSlots(found.bytes.subarray(lostAt), consumerSlotBytes)?.content)
     const isOpen = position.state === 'open' || position.state === 'degraded'
     return {
       ...position,
-      isAlive: isHeld(handle.fd) ?? isOpen,
+      isAlive: found.isHeld ?? isOpen,
       lostBackups: lost?.backups ?? 0,
       lostBytes: lost?.bytes ?? 0
     }
   } catch (error) {
-    const code = systemCode(error)
-    if (code === 'ENOENT' || code === 'ELOOP' || code === 'EISDIR' || code === 'EACCES') return undefined
+    // What may not even be read tells nothing.
+    if (systemCode(error) === 'EACCES') return undefined
     throw readError(file, error)
-  } finally {
-    await handle?.close()
-  }
-}
-
-/** Undefined where that cannot be found out. */
-function isHeld(fd: number): boolean | undefined {
-  if (!native.canLock) return undefined
-  try {
-    if (!native.lock(fd, LOCK_SLOT, 0)) return true
-    native.unlock(fd, LOCK_SLOT)
-    return false
-  } catch {
-    return undefined
   }
 }

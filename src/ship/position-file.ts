@@ -15,11 +15,11 @@ import {
   parsePosition
 } from '../formats/log-consumer.ts'
 import type { Disk } from '../io/disk.ts'
+import { OWNER_SLOT } from '../io/held-file.ts'
 import { type OpenFile, openFile } from '../io/open-file.ts'
 import { writeAll } from '../io/write-all.ts'
 import { SlotPair } from './slot-file.ts'
 
-const LOCK_SLOT = 0
 /** Whoever looks whether it is held has it for a moment. */
 const LOCK_WAIT_MS = 100
 /** Writers of the log that run as another user of its group can read it. */
@@ -50,7 +50,7 @@ export class PositionFile {
   static #openAt(disk: Disk, path: string, what: string, name: string, mkdir: boolean): PositionFile {
     const file = openFile(disk, path, constants.O_RDWR, { ...ACCESS, mkdir })
     try {
-      if (!disk.lock(file.fd, LOCK_SLOT, LOCK_WAIT_MS)) {
+      if (!disk.lock(file.fd, OWNER_SLOT, LOCK_WAIT_MS)) {
         const message = `another shipper is the consumer ${JSON.stringify(name)} of ${what}`
         throw new LogboomError('ERR_LOCKED', message, { path })
       }

@@ -1,6 +1,7 @@
 // Records for people: through pino-pretty where it is installed, else in a short form of our own.
 import { inspect } from 'node:util'
 import { systemCode } from '../../base/errors.ts'
+import { type LevelName, levelNames, levelStep } from '../../base/levels.ts'
 import { levelOf } from '../../readers/engine/record-level.ts'
 import { parseRecord, timeOf } from '../../readers/engine/record-time.ts'
 import { terminalBytes, terminalText } from '../terminal-text.ts'
@@ -22,14 +23,15 @@ const SHOWN = new Set([
   'message',
   'v'
 ])
-const NAMES = [
-  [60, 'FATAL', 35],
-  [50, 'ERROR', 31],
-  [40, 'WARN', 33],
-  [30, 'INFO', 32],
-  [20, 'DEBUG', 34],
-  [0, 'TRACE', 90]
-] as const
+/** Of a terminal, for each level. */
+const PAINTS: Readonly<Record<LevelName, number>> = {
+  trace: 90,
+  debug: 34,
+  info: 32,
+  warn: 33,
+  error: 31,
+  fatal: 35
+}
 /** Nested deeper, a record is shown as it is. */
 const MAX_DEPTH = 32
 
@@ -66,12 +68,11 @@ async function pinoPretty(colour: boolean): Promise<((record: object, data: Buff
 export function shortForm(record: object, data: Buffer, colour: boolean): string {
   const time = timeOf(data, record)
   const level = levelOf(record)
-  const [, name = '', paint = 0] =
-    level === undefined ? [] : (NAMES.find(([number]) => level >= number) ?? [])
+  const name = level === undefined ? undefined : levelNames[levelStep(level)]
   const message = fieldAt(record, 'msg') ?? fieldAt(record, 'message')
   const parts = [
     time === undefined ? undefined : timeText(time),
-    name === '' ? undefined : colour ? `\x1b[${paint}m${name.padEnd(5)}\x1b[0m` : name.padEnd(5),
+    name === undefined ? undefined : levelText(name, colour),
     message === undefined ? undefined : typeof message === 'string' ? message : inspect(message)
   ]
   const stacks: string[] = []
@@ -82,6 +83,11 @@ export function shortForm(record: object, data: Buffer, colour: boolean): string
     else parts.push(`${key}=${typeof value === 'string' ? value : valueText(value)}`)
   }
   return parts.filter((part) => part !== undefined).join(' ') + stacks.join('')
+}
+
+function levelText(name: LevelName, colour: boolean): string {
+  const text = name.toUpperCase().padEnd(5)
+  return colour ? `\x1b[${PAINTS[name]}m${text}\x1b[0m` : text
 }
 
 function timeText(ms: number): string {

@@ -1,6 +1,6 @@
 // Bars over time as SVG, stacked by level. Colours come from the style of the page.
 import { escapeHtml } from './html.ts'
-import { type LevelName, levelNames, type Tally } from './tally.ts'
+import { type LevelClass, levelClasses, type Tally } from './tally.ts'
 
 const WIDTH = 960
 const HEIGHT = 180
@@ -14,7 +14,7 @@ export function barChart(
   of: (span: {
     records: number[]
     bytes: number
-  }) => readonly { readonly name: LevelName | 'bytes'; readonly value: number }[]
+  }) => readonly { readonly name: LevelClass | 'bytes'; readonly value: number }[]
 ): string {
   const numbers = [...tally.spans.keys()]
   if (numbers.length === 0) return '<p>No record has a time.</p>'
@@ -35,7 +35,7 @@ export function barChart(
   const shapes: string[] = []
   for (const [bar, sums] of bars) {
     let top = HEIGHT
-    for (const name of [...levelNames, 'bytes']) {
+    for (const name of [...levelClasses, 'bytes']) {
       const value = sums.get(name) ?? 0
       if (value === 0) continue
       const height = (value / most) * HEIGHT

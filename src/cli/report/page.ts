@@ -3,7 +3,7 @@ import type { Damage } from '../../readers/reader.ts'
 import { formatBytes } from '../units.ts'
 import { barChart, time } from './chart.ts'
 import { escapeHtml, table } from './html.ts'
-import { levelNames, type Tally } from './tally.ts'
+import { levelClasses, type Tally } from './tally.ts'
 
 const COMMONEST = 20
 
@@ -42,10 +42,11 @@ export function reportPage({ title, madeAt, tally, rotations, damage, skippedByt
     ['Damaged places', damage.length],
     ['Bytes that are no record', skippedBytes]
   ]
-  const legend = levelNames
+  const legend = levelClasses
     .filter((_, at) => tally.levels[at] > 0)
     .map(
-      (name) => `<li><span class="key ${name}"></span>${name}: ${tally.levels[levelNames.indexOf(name)]}</li>`
+      (name) =>
+        `<li><span class="key ${name}"></span>${name}: ${tally.levels[levelClasses.indexOf(name)]}</li>`
     )
   const messages = tally.commonest(COMMONEST).map(([text, count]): [number, string] => [count, text])
   const files = [...tally.files].map(([file, { records, bytes }]): (string | number)[] => [
@@ -60,7 +61,7 @@ export function reportPage({ title, madeAt, tally, rotations, damage, skippedByt
 <h1>${escapeHtml(title)}</h1><p>Made ${escapeHtml(madeAt)} by logboom report.</p>
 ${table('In short', ['Figure', 'Value'], facts)}
 <h2>Records over time, by level</h2>
-${barChart(tally, 'Records', ({ records }) => levelNames.map((name, at) => ({ name, value: records[at] })))}
+${barChart(tally, 'Records', ({ records }) => levelClasses.map((name, at) => ({ name, value: records[at] })))}
 <ul>${legend.join('')}</ul>
 <h2>Bytes over time</h2>
 ${barChart(tally, 'Bytes', ({ bytes }) => [{ name: 'bytes', value: bytes }])}

@@ -1,11 +1,13 @@
 // What a report counts, in one pass and within bounded memory, however long the log is.
+import { levelNames, levelStep } from '../../base/levels.ts'
 import { levelOf } from '../../readers/engine/record-level.ts'
 import { parseRecord, timeOf } from '../../readers/engine/record-time.ts'
 import { offsetAt, type RecordBatch } from '../../readers/reader.ts'
 import { fieldAt } from '../find/fields.ts'
 
-export const levelNames = ['none', 'trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
-export type LevelName = (typeof levelNames)[number]
+/** Records are counted by level; those without one come first. */
+export const levelClasses = ['none', ...levelNames] as const
+export type LevelClass = (typeof levelClasses)[number]
 
 const MINUTE_MS = 60_000
 /** More spans of time than that, and two each become one. */
@@ -50,7 +52,7 @@ export class Tally {
   /** Of messages that could not be told apart any more. */
   otherMessages = 0
   spanMs = MINUTE_MS
-  readonly levels: number[] = levelNames.map(() => 0)
+  readonly levels: number[] = levelClasses.map(() => 0)
   /** Number of the span since 1970 → what happened in it. */
   spans = new Map<number, Span>()
   readonly files = new Map<string, { records: number; bytes: number }>()
@@ -128,7 +130,7 @@ export class Tally {
       const found = this.spans.get(number)
       if (found !== undefined) return found
       if (this.spans.size < MAX_SPANS) {
-        const span: Span = { records: levelNames.map(() => 0), bytes: 0 }
+        const span: Span = { records: levelClasses.map(() => 0), bytes: 0 }
         this.spans.set(number, span)
         return span
       }
@@ -177,10 +179,5 @@ function headOf(text: string): string {
 }
 
 function levelIndex(level: number | undefined): number {
-  if (level === undefined) return 0
-  if (level < 20) return 1
-  if (level < 30) return 2
-  if (level < 40) return 3
-  if (level < 50) return 4
-  return level < 60 ? 5 : 6
+  return level === undefined ? 0 : 1 + levelStep(level)
 }

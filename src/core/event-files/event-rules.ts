@@ -1,15 +1,7 @@
 // Where in a JSON line the name of its event is: under the first of several keys that gives one. A key with dots leads into
 // objects, and `level` may hold one of pino's numbers.
+import { levelName } from '../../base/levels.ts'
 
-/** What pino calls its levels. */
-const LEVELS: Readonly<Record<number, string>> = {
-  10: 'trace',
-  20: 'debug',
-  30: 'info',
-  40: 'warn',
-  50: 'error',
-  60: 'fatal'
-}
 /** So pino's lines begin. */
 const LEVEL_FIRST = /^\{"level":(\d{1,9})[,}]/
 const LEVEL_FIRST_BYTES = 20
@@ -43,7 +35,7 @@ export class EventRules {
       const match = LEVEL_FIRST.exec(
         lines.toString('latin1', start, Math.min(end, start + LEVEL_FIRST_BYTES))
       )
-      if (match !== null) return levelName(Number(match[1]))
+      if (match !== null) return eventOfLevel(Number(match[1]))
     }
     let object: unknown
     try {
@@ -56,14 +48,14 @@ export class EventRules {
       const value = memberOf(object, key) ?? path.reduce(memberOf, object as unknown)
       // Where there is no other key to look under, a text without content is what stands there.
       if (typeof value === 'string' && (value !== '' || this.isSimple)) return value
-      if (isLevel && typeof value === 'number') return levelName(value)
+      if (isLevel && typeof value === 'number') return eventOfLevel(value)
     }
     return undefined
   }
 }
 
-function levelName(level: number): string {
-  return LEVELS[level] ?? String(level)
+function eventOfLevel(level: number): string {
+  return levelName(level) ?? String(level)
 }
 
 function memberOf(value: unknown, key: string): unknown {

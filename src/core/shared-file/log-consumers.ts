@@ -15,15 +15,15 @@ import {
 } from '../../formats/log-consumer.ts'
 import { decodeSlots, encodeSlot, slotOffset } from '../../formats/slots.ts'
 import type { Disk } from '../../io/disk.ts'
+import { lookAtHeld } from '../../io/held-file.ts'
 import { isForeign } from '../../io/open-file.ts'
 import { closeQuietly } from '../../io/quietly.ts'
+import { runNow } from '../../io/steps.ts'
 import { writeAll } from '../../io/write-all.ts'
-import { native } from '../../native/index.ts'
 import type { BackupFiles, BackupGrammar } from './backup-grammar.ts'
 
-const { O_RDWR, O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
+const { O_RDWR, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
 const SAFE = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
-const LOCK_SLOT = 0
 /** More than these files are not looked at: nobody ships a log to so many places. */
 const MAX_CONSUMERS = 64
 
@@ -135,42 +135,13 @@ function readConsumer(
   path: string,
   isForeignUsed: boolean
 ): Pick<LogConsumer, 'file' | 'updatedAtMs' | 'isAlive'> | undefined {
-  const fd = openToLook(disk, path)
-  if (fd === undefined) return undefined
-  try {
-    const { isFile, size, uid, mtimeMs } = disk.fstat(fd)
-    if (!isFile || size > consumerFileBytes || (!isForeignUsed && isForeign(uid))) return undefined
-    const bytes = Buffer.alloc(lostAt)
-    const length = disk.read(fd, bytes, 0, bytes.length, 0)
-    const position = parsePosition(decodeSlots(bytes.subarray(0, length), consumerSlotBytes)?.content)
-    const isAlive = native.canLock && isHeld(disk, fd)
-    // One that is being made has got nothing yet. What is nobody's and says nothing is no consumer's.
-    if (position === undefined) return isAlive ? { file: '', updatedAtMs: mtimeMs, isAlive } : undefined
-    return { file: position.file, updatedAtMs: position.updatedAtMs, isAlive }
-  } finally {
-    closeQuietly(disk, fd)
-  }
-}
-
-/** To be locked a file must be open for writing; one that can only be read still says where its consumer is. */
-function openToLook(disk: Disk, path: string): number | undefined {
-  try {
-    return disk.open(path, O_RDWR | SAFE, 0)
-  } catch (error) {
-    const code = systemCode(error)
-    if (code === 'ENOENT' || code === 'ELOOP') return undefined
-    if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') throw error
-  }
-  return disk.open(path, O_RDONLY | SAFE, 0)
-}
-
-function isHeld(disk: Disk, fd: number): boolean {
-  try {
-    if (!disk.lock(fd, LOCK_SLOT, 0)) return true
-    disk.unlock(fd, LOCK_SLOT)
-    return false
-  } catch {
-    // Open for reading only: then the time it gives has to do.
-    return false
-  }
+  const found = runNow(disk, lookAtHeld(disk, path, consumerFileBytes))
+  if (found === undefined || (!isForeignUsed && isForeign(found.uid))) return undefined
+  const slots = found.bytes.subarray(0, lostAt)
+  const position = parsePosition(decodeSlots(slots, consumerSlotBytes)?.content)
+  // Where the kernel does not say so, the time it gives has to do.
+  const isAlive = found.isHeld === true
+  // One that is being made has got nothing yet. What is nobody's and says nothing is no consumer's.
+  if (position === undefined) return isAlive ? { file: '', updatedAtMs: found.mtimeMs, isAlive } : undefined
+  return { file: position.file, updatedAtMs: position.updatedAtMs, isAlive }
 }

@@ -1,31 +1,27 @@
 // Levels of pino, bunyan, winston, npm and syslog on one scale: that of pino's numbers.
+import { levels } from '../../base/levels.ts'
 
 /** Those between two of pino's keep their order to both. */
 export const levelNumbers: Readonly<Record<string, number>> = {
-  trace: 10,
-  silly: 10,
-  debug: 20,
+  ...levels,
+  silly: levels.trace,
   verbose: 23,
   http: 27,
-  info: 30,
-  informational: 30,
+  informational: levels.info,
   notice: 35,
-  warn: 40,
-  warning: 40,
-  error: 50,
-  err: 50,
+  warning: levels.warn,
+  err: levels.error,
   critical: 55,
   crit: 55,
-  fatal: 60,
-  alert: 60,
-  emerg: 60,
-  emergency: 60,
-  panic: 60
+  alert: levels.fatal,
+  emerg: levels.fatal,
+  emergency: levels.fatal,
+  panic: levels.fatal
 }
 /** In the order in which they are tried; ECS has a field of that name, or one in `log`. */
 const FIELDS = ['level', 'severity', 'log.level', 'lvl']
 /** winston's colorize() puts them around the name. */
-const COLOURS = /\x1b\[[\d;]*m/g
+export const COLOURS = /\x1b\[[\d;]*m/g
 
 /** The level of a record as a number of pino; undefined if it has none, or one that is not known. */
 export function levelOf(record: object): number | undefined {

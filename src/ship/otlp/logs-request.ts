@@ -2,7 +2,8 @@
 // Field numbers are those of opentelemetry-proto 1.x: collector/logs/v1/logs_service.proto, logs/v1/logs.proto,
 // common/v1/common.proto, resource/v1/resource.proto.
 import { isUtf8 } from 'node:buffer'
-import { levelOf } from '../../readers/engine/record-level.ts'
+import { levelNames, levelStep } from '../../base/levels.ts'
+import { COLOURS, levelOf } from '../../readers/engine/record-level.ts'
 import { parseRecord } from '../../readers/engine/record-time.ts'
 import type { ShipRecord } from '../target.ts'
 import { ProtobufWriter, protobufFields } from './protobuf-writer.ts'
@@ -36,11 +37,8 @@ const MAX_REASON = 1000
 const BODY_FIELDS = ['msg', 'message']
 /** Have a place of their own in a record of OpenTelemetry. */
 const PLACED = new Set(['time', 'timestamp', '@timestamp', 'level', 'trace_id', 'span_id', 'trace_flags'])
-/** winston's colorize() puts them around the name. */
-const COLOURS = /\x1b\[[\d;]*m/g
-/** By the tens of pino's levels: trace, debug, info, warn, error, fatal. */
-const SEVERITIES = [1, 5, 9, 13, 17, 21]
-const SEVERITY_TEXTS = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL']
+/** OpenTelemetry has so many numbers for each level, from 1 for the lowest one on. */
+const SEVERITIES_PER_LEVEL = 4
 
 export interface LogsSource {
   readonly stream: string
@@ -126,13 +124,12 @@ function writeContent(writer: ProtobufWriter, data: Buffer, id: string, timeMs: 
     writer.message(logRecord.body, before)
   }
   if (level === undefined) return
-  const step = Math.min(SEVERITIES.length - 1, Math.max(0, Math.floor(level / 10) - 1))
-  const text = typeof record.level === 'string' ? record.level.replace(COLOURS, '') : SEVERITY_TEXTS[step]
+  const step = levelStep(level)
+  const name = levelNames[step].toUpperCase()
+  const text = typeof record.level === 'string' ? record.level.replace(COLOURS, '') : name
   writer.string(logRecord.severityText, text)
-  writer.uint(
-    logRecord.severityNumber,
-    SEVERITIES[step] + Math.min(3, Math.max(0, Math.floor((level % 10) / 3)))
-  )
+  const between = Math.min(SEVERITIES_PER_LEVEL - 1, Math.max(0, Math.floor((level % 10) / 3)))
+  writer.uint(logRecord.severityNumber, 1 + SEVERITIES_PER_LEVEL * step + between)
 }
 
 function writeText(writer: ProtobufWriter, data: Buffer, id: string): void {
