@@ -37,9 +37,16 @@ function fillHeap() {
   for (;;) held.push(new Array(100_000).fill({}).map((each) => ({ ...each, held })))
 }
 
+/** Takes memory outside the heap until the kernel allows no more. */
+function fillMemory() {
+  const held = []
+  for (;;) held.push(Buffer.alloc(4 * 1024 * 1024, 1))
+}
+
 const deaths = {
   abort: () => process.abort(),
   heap: fillHeap,
+  memory: fillMemory,
   exception() {
     throw new Error('of the test')
   },

@@ -41,6 +41,8 @@ export interface LaneWriterSettings {
   readonly death?: string
   readonly failpoint?: string
   readonly nodeArgs?: readonly string[]
+  /** A command that runs what follows it. */
+  readonly wrapper?: readonly string[]
 }
 
 export class LaneWriter {
@@ -54,9 +56,10 @@ export class LaneWriter {
   constructor(name: string, folder: string, settings: LaneWriterSettings) {
     this.name = name
     this.#oracle = join(folder, `oracle-${name}`)
-    const { failpoint, nodeArgs = [], ...rest } = settings
+    const { failpoint, nodeArgs = [], wrapper = [], ...rest } = settings
     const argument = JSON.stringify({ bytes: [10, 300], burst: 50, ...rest, name, oracle: this.#oracle })
-    this.child = spawn(process.execPath, [...nodeArgs, script, argument], {
+    const [command, ...args] = [...wrapper, process.execPath, ...nodeArgs, script, argument]
+    this.child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, LOGBOOM_FAILPOINT: failpoint ?? '' }
     })
