@@ -1,7 +1,9 @@
 // The package as each package manager installs it, run as each of them runs programs: the table of docs/recipes/package-managers.md.
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { type Application, empty, tarball } from './application.ts'
 import { blocksOf, MAX_BYTES, pin, small } from './recipe.ts'
 import { expectOnce, readLog } from './server.ts'
@@ -16,8 +18,15 @@ const rows = [...page.matchAll(/^\| ([^|`]+) \| `(.+?)` \| `(.+?)` \|$/gm)].map(
   })
 )
 
+interface Tool {
+  from?: string
+  before?: (application: Application) => void
+  /** Whether it installs from a registry only. */
+  needsRegistry?: boolean
+}
+
 /** Where the command of each comes from. npm is there. */
-const tools: Record<string, { from?: string; before?: (application: Application) => void }> = {
+const tools: Record<string, Tool> = {
   npm: {},
   pnpm: { from: 'pnpm' },
   'Yarn 1': { from: 'yarn' },
@@ -35,15 +44,15 @@ const tools: Record<string, { from?: string; before?: (application: Application)
       )
   },
   Bun: { from: 'bun' },
-  Deno: { from: 'deno' }
+  Deno: { from: 'deno', needsRegistry: true }
 }
 
 test('the table names the package managers that are tried', () => {
   expect(rows.map(({ name }) => name).sort()).toEqual(Object.keys(tools).sort())
 })
 
-test.each(rows)('$name', { timeout: TEST_MS }, ({ name, install, start }) => {
-  const { from, before } = tools[name]
+test.each(rows)('$name', { timeout: TEST_MS }, async ({ name, install, start }) => {
+  const { from, before, needsRegistry } = tools[name]
   const application = empty()
   before?.(application)
   const [program] = blocksOf('package-managers').filter(({ file }) => file === 'app.mjs')
@@ -56,8 +65,13 @@ test.each(rows)('$name', { timeout: TEST_MS }, ({ name, install, start }) => {
     expect(status, stderr).toBe(0)
     env.PATH = `${tool.folder}/node_modules/.bin:${application.env.PATH}`
   }
+  if (needsRegistry === true) env.NPM_CONFIG_REGISTRY = await registry()
   for (const command of [install, start]) {
-    const { status, stdout, stderr } = application.run('/bin/sh', ['-c', withPins(command)], env)
+    const { status, stdout, stderr } = application.run(
+      '/bin/sh',
+      ['-c', withPins(command, needsRegistry === true)],
+      env
+    )
     expect(status, `${command}:\n${stdout}${stderr}`).toBe(0)
   }
   const users = Array.from({ length: 1000 }, (_, user) => String(user))
@@ -66,12 +80,23 @@ test.each(rows)('$name', { timeout: TEST_MS }, ({ name, install, start }) => {
   }
 })
 
-/** The packed package and pinned hosts in the place of the names. */
-function withPins(command: string): string {
+/** The address of a registry that has the packed package. */
+async function registry(): Promise<string> {
+  const real = execFileSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).trim()
+  const manifest = join(import.meta.dirname, '../../package.json')
+  const script = join(import.meta.dirname, 'registry.mjs')
+  const server = spawn(process.execPath, [script, tarball(), manifest, real], {
+    stdio: ['pipe', 'pipe', 'inherit']
+  })
+  onTestFinished(() => void server.kill('SIGKILL'))
+  const [address] = await once(server.stdout, 'data')
+  return String(address).trim()
+}
+
+/** Pinned hosts in the place of the names, and the packed package, unless the name leads to it. */
+function withPins(command: string, isNamed: boolean): string {
   if (!/ (install|add) /.test(command)) return command
-  const file = command.startsWith('deno') ? tarball() : `logboom@file:${tarball()}`
-  return command
-    .replace(/(npm:)?logboom/, file)
+  return (isNamed ? command : command.replace('logboom', `logboom@file:${tarball()}`))
     .replace(/pino(?= )/, `pino@${pin('pino')}`)
     .replace('winston', `winston@${pin('winston')}`)
 }
