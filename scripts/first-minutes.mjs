@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -65,6 +66,8 @@ function copied(name, kept) {
   for (const sub of ['bin', 'etc', 'dev/shm', 'proc', 'tmp', 'root/app', 'usr/bin', 'usr/lib']) {
     mkdirSync(join(at, sub), { recursive: true })
   }
+  // Newer packages put everything below /usr, and leave it to another one that it is found.
+  if (!existsSync(join(at, 'lib'))) symlinkSync('usr/lib', join(at, 'lib'))
   return at
 }
 

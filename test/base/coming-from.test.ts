@@ -2,6 +2,7 @@
 // there is none. The rows are those of the tables in docs/coming-from.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import { EventFiles } from '../../src/core/event-files/event-files.ts'
 import { parseRotatingFileOptions, rotatingFileOptions } from '../../src/core/rotating-file/options.ts'
@@ -138,6 +139,24 @@ test('the options of files of events are, too', () => {
   expect(told({ base: 'logs' })).toMatch(/did you mean[^.;]*'(dir|path)'/)
   expect(told({ dir: '/nowhere', property: 'kind' })).toContain("did you mean 'eventKey'")
   expect(told({ dir: '/nowhere', timeout: 1000 })).toMatch(/did you mean[^.;]*'idleClose'/)
+})
+
+test('what the pages of docs/coming-from have in the place of the old is accepted as it stands there', () => {
+  const folder = join(import.meta.dirname, '../../docs/coming-from')
+  for (const page of readdirSync(folder).filter((name) => name !== 'README.md')) {
+    const blocks = [...readFileSync(join(folder, page), 'utf8').matchAll(/^```js\n(.*?)^```/gms)].map(
+      ([, text]) => text
+    )
+    const after = blocks.map((text) => text.slice(Math.max(0, text.indexOf('// after')))).join('')
+    const literals = [...after.matchAll(/\{\s*path: '[^{}]*(?:\{(?:stem|ext|name)\}[^{}]*)*\}/g)].map(
+      ([text]) => text
+    )
+    expect(literals, page).not.toEqual([])
+    for (const literal of literals) {
+      const options = runInNewContext(`(${literal})`)
+      expect(parseRotatingFileOptions({ ...options }).path, page).toBe(options.path)
+    }
+  }
 })
 
 test('every option that docs/coming-from names on the left is one of ours by that name, or answered', () => {

@@ -507,6 +507,33 @@ describe('beside others', () => {
     }
   })
 
+  test('the audit file of file-stream-rotator 1, which is written otherwise, too', async () => {
+    const names = ['app-20260105.0.log', 'app-20260105.1.log']
+    const audit = {
+      keepSettings: { type: 1, amount: 14 },
+      auditFilename: 'logs/audit.json',
+      files: names.map((name) => ({ date: 1, name: `logs/${name}`, hash: 'x' }))
+    }
+    const { folder, log } = folderOf({
+      [names[0]]: '1\n',
+      [names[1]]: '2\n',
+      'audit.json': JSON.stringify(audit),
+      'other.json': '{ "files": [] }'
+    })
+    await take(log, 'file-stream-rotator', { tidies: true })
+    expect((await collect(log)).lines).toEqual(['1', '2'])
+    expect([existsSync(join(folder, 'audit.json')), existsSync(join(folder, 'other.json'))]).toEqual([
+      false,
+      true
+    ])
+  })
+
+  test("bunyan's files, of which 0 is the newest", async () => {
+    const { log } = folderOf({ 'app.log.2': '1\n', 'app.log.1': '2\n', 'app.log.0': '3\n', 'app.log': '4\n' })
+    expect((await take(log, 'bunyan')).done).toHaveLength(3)
+    expect((await collect(log)).lines).toEqual(['1', '2', '3', '4'])
+  })
+
   test('a link that was the path of the log makes room for it', async () => {
     const { log, names } = leftBy('daily-rotate-size')
     expect(names).toContain('app.log')

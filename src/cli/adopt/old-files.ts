@@ -248,11 +248,12 @@ function listIn(folder: string, name: string): OldList | undefined {
   return { name, ino: String(stat.ino), files: listed.map((each) => basename(each)) }
 }
 
-/** The audit file of file-stream-rotator: `{ keep, auditLog, files: [{ date, name, hash }] }`. */
+/** The audit file of file-stream-rotator, whose version 1 calls the same otherwise. */
 function auditedFiles(text: string): string[] | undefined {
   try {
-    const { keep, auditLog, files } = JSON.parse(text)
-    const isAudit = typeof keep === 'object' && typeof auditLog === 'string' && Array.isArray(files)
+    const { keep, auditLog, keepSettings = keep, auditFilename = auditLog, files } = JSON.parse(text)
+    const isAudit =
+      typeof keepSettings === 'object' && typeof auditFilename === 'string' && Array.isArray(files)
     return isAudit ? files.map((file: { name: unknown }) => String(file.name)) : undefined
   } catch {
     return undefined

@@ -1,6 +1,6 @@
 // The packages whose files can be taken over: how they name them, which of them is the newest, and what they keep beside
-// them. Read from the code of winston 3.19, winston-daily-rotate-file 5.0 with file-stream-rotator 0.6, log4js 6.9 with
-// streamroller 3.1, pino-roll 4.0, rotating-file-stream 3.2, bunyan 1.8, lumberjack 2.2 and logrotate 3.
+// them. Read from the code of winston 3.19, winston-daily-rotate-file 5.0 with file-stream-rotator 0.6 and 1.0, log4js 6.9 with
+// streamroller 3.1, pino-roll 4.0, rotating-file-stream 3.2, bunyan 2.0, lumberjack 2.2 and logrotate 3.
 import { similar } from '../../base/similar.ts'
 import { UsageError } from '../command.ts'
 
