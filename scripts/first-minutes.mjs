@@ -44,6 +44,8 @@ const places = {
     const { node, libraries } = nodeFromPython('24.19.0', 'x64')
     cpSync(node, join(at, 'usr/bin/node'))
     cpSync(libraries, join(at, 'usr/lib'), { recursive: true })
+    // Debian's looks in a folder of its own only.
+    writeFileSync(join(at, 'etc/ld-musl-x86_64.path'), '/usr/lib\n/usr/lib/x86_64-linux-musl\n')
     need('chroot', [at, '/usr/bin/busybox', '--install', '-s', '/bin'])
     return inRoot(at)
   }

@@ -27,7 +27,8 @@ export const body = `
   equal(JSON.parse(textOf('pino.log')).msg, 'hello')
   target.end()
   try {
-    new logboom.RotatingFile({ path: 'x', maxByte: 1 })
+    // Text, because a compiler would refuse it.
+    new logboom.RotatingFile(JSON.parse('{ "path": "x", "maxByte": 1 }'))
     throw new Error('accepted')
   } catch (error) {
     equal(error instanceof logboom.LogboomError, true)
