@@ -18,6 +18,8 @@ import { until } from './until.ts'
 /** How often something is written until one of two shippers notices the other. */
 const MAX_ROUNDS = 300
 const ROUND_MS = 200
+/** Between five lines and the next: the log rotates some times a second, and can be counted after a hundred kills. */
+const WRITE_MS = 20
 
 export const line = (n: number): string =>
   JSON.stringify({ level: 30, time: 1_700_000_000_000 + n, n, msg: `record ${n}` })
@@ -42,15 +44,15 @@ export interface WrittenLog {
   stop(): Promise<number>
 }
 
-/** A log that is written all the time and rotates many times a second. */
+/** A log that is written all the time and rotates some times a second. */
 export function startWriting(): WrittenLog {
   const path = join(createFolder(), 'app')
-  const log = new RotatingFile({ path, maxBytes: 8000, compress: 'gzip', fallback: false })
+  const log = new RotatingFile({ path, maxBytes: 6000, compress: 'gzip', fallback: false })
   onTestFinished(() => log.close().catch(() => {}))
   let written = 0
   let isWriting = true
   const writing = (async () => {
-    for (; isWriting; await delay(5)) for (let i = 0; i < 5; i++) log.writeLine(line(written++))
+    for (; isWriting; await delay(WRITE_MS)) for (let i = 0; i < 5; i++) log.writeLine(line(written++))
   })()
   return {
     path,
