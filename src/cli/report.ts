@@ -47,10 +47,13 @@ wanted.`,
     for (const note of found.notes) tell(note)
     for (const { file, offset, reason } of found.damage)
       complain(`${file} is damaged at offset ${offset}: ${reason}`)
-    const { damage, skippedBytes } = found
+    const { damage, skippedBytes, notes } = found
+    // A page of nothing would look like one of a log without records.
+    if (code !== exitCodes.fine && tally.files.size === 0 && damage.length === 0) return code
     const madeAt = new Date().toISOString()
     const output = new Output()
-    await output.text(reportPage({ title: paths.join(', '), madeAt, tally, rotations, damage, skippedBytes }))
+    const title = paths.join(', ')
+    await output.text(reportPage({ title, madeAt, tally, rotations, damage, skippedBytes, notes }))
     await output.flush()
     remarkOn(filter)
     return damage.length > 0 ? (Math.max(code, exitCodes.damaged) as ExitCode) : code

@@ -106,7 +106,7 @@ describe('the figures', () => {
     tally.add(batchOf([notice(-5), notice(1e308), notice('7'), notice(1.5), notice(5)]))
     expect([tally.untimed, tally.dropped, tally.dropNotices]).toEqual([10, 5, 1])
     expect(tally.spans.size).toBe(1)
-    const facts = { title: 'x', madeAt: '', tally, rotations: 0, damage: [], skippedBytes: 0 }
+    const facts = { title: 'x', madeAt: '', tally, rotations: 0, damage: [], skippedBytes: 0, notes: [] }
     expect(reportPage(facts)).not.toMatch(/NaN|Infinity|undefined/)
   })
 
@@ -135,6 +135,18 @@ test('the page runs and loads nothing, whatever is in names and records', async 
   expect(page).not.toMatch(/<script|<img|<b>|\u001b|https?:|url\(/)
   expect(page).toContain("default-src 'none'")
   expect(page).toContain('&lt;b&gt;&amp;.log')
+})
+
+test('of what is no log there is no page; what is no text, and what is to be known of it, is in one', async () => {
+  const folder = createFolder()
+  expect(await runCli(['report', folder])).toMatchObject({ code: 3, stdout: '' })
+  const path = join(folder, 'app.log')
+  writeFileSync(path, Buffer.from(Array.from({ length: 200_000 }, () => Math.floor(random() * 256))))
+  const { stdout, code } = await runCli(['report', path])
+  expect(code).toBe(0)
+  expect(figure(stdout, 'Records')).toBeGreaterThan(500)
+  expect(stdout).toMatch(/<h2>Remarks<\/h2>.*holds NUL bytes/s)
+  expect(stdout).not.toMatch(/[\x00-\x08\x0e-\x1f]/)
 })
 
 test('damage is in the page, and in the exit code', async () => {

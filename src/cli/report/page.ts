@@ -1,5 +1,5 @@
 // The page of `logboom report`: one HTML file that needs nothing else, no script and no network.
-import type { Damage } from '../../readers/reader.ts'
+import type { Damage, Note } from '../../readers/reader.ts'
 import { formatBytes } from '../units.ts'
 import { barChart, time } from './chart.ts'
 import { escapeHtml, table } from './html.ts'
@@ -26,9 +26,12 @@ export interface ReportFacts {
   readonly damage: readonly Damage[]
   /** Bytes that belong to no record. */
   readonly skippedBytes: number
+  /** What else is to be known of the files, such as that some were removed while they were read. */
+  readonly notes: readonly Note[]
 }
 
-export function reportPage({ title, madeAt, tally, rotations, damage, skippedBytes }: ReportFacts): string {
+export function reportPage(page: ReportFacts): string {
+  const { title, madeAt, tally, rotations, damage, skippedBytes, notes } = page
   const hasTimes = tally.firstMs <= tally.lastMs
   const facts: [string, string | number][] = [
     ['Records', tally.records],
@@ -83,6 +86,11 @@ ${table(
   ['File', 'Offset', 'Size', 'What'],
   damage.map(({ file, offset, bytes, reason }) => [file, offset, formatBytes(bytes), reason])
 )}
+${notes.length === 0 ? '' : table('Remarks', ['Log', 'What'], notes.map(remark))}
 </main></body></html>
 `
+}
+
+function remark({ path, text }: Note): string[] {
+  return [path, text]
 }

@@ -19,8 +19,8 @@ export interface CommandRoundsHost {
   /** Keeps others from running commands; undefined if somebody else has it. Left out where there are no others. */
   readonly lock: (() => { release(): void } | undefined) | undefined
   failed(error: unknown): void
-  /** The command has ended well for some of them. */
-  ran(): void
+  /** The command has ended well for some of them, or they have waited long enough for it. */
+  roundEnded(): void
 }
 
 export class CommandRounds {
@@ -31,6 +31,8 @@ export class CommandRounds {
   #isListDue = true
   #listedAtMs = 0
   #again = false
+  /** After a failure that is everybody's: it would be told with each file that is finished. */
+  #notBeforeMs = 0
   #isStopping = false
   #running: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
@@ -41,6 +43,7 @@ export class CommandRounds {
 
   /** Does what an earlier process left undone. */
   start(): void {
+    this.#notBeforeMs = 0
     this.#isListDue = true
     this.#request()
   }
@@ -63,7 +66,7 @@ export class CommandRounds {
   }
 
   #request(): void {
-    if (this.#abort.signal.aborted) return
+    if (this.#abort.signal.aborted || monotonicMs() < this.#notBeforeMs) return
     this.#again = true
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined
@@ -91,6 +94,8 @@ export class CommandRounds {
         failed(error)
         // What was taken out of the list of fresh files is found in that of all.
         this.#isListDue = true
+        this.#again = false
+        this.#notBeforeMs = monotonicMs() + LIST_INTERVAL_MS
         pauseMs = LIST_INTERVAL_MS
       } finally {
         held?.release()
@@ -101,7 +106,7 @@ export class CommandRounds {
 
   /** Resolves with the pause before the next one; undefined if none is needed for what is known. */
   async #round(signal: AbortSignal): Promise<number | undefined> {
-    const { finisher, list, lock, ran } = this.#host
+    const { finisher, list, lock, roundEnded } = this.#host
     finisher.begin()
     const nowMs = monotonicMs()
     const areAll = this.#isListDue || (lock !== undefined && nowMs - this.#listedAtMs >= LIST_INTERVAL_MS)
@@ -111,7 +116,7 @@ export class CommandRounds {
     // What is finished from here on is put into the list of fresh files, and perhaps found twice.
     const files = areAll ? await list() : fresh
     const pauseMs = await finisher.run(files, signal, areAll)
-    if (finisher.hasRun) ran()
+    roundEnded()
     if (pauseMs === undefined) return undefined
     // Those that are left over are not fresh any more.
     this.#isListDue = true

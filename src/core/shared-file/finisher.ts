@@ -170,7 +170,10 @@ export class Finisher {
     if (this.#note === undefined) return
     const { waitMs, done } = this.#note
     this.#note = { waitMs, done: new Set([...done].filter((name) => names.has(name))) }
-    if (this.#lines > 2 * this.#note.done.size + SPARE_LINES) this.#save(this.#note.done)
+    const noted = this.#note.done
+    // Also what could not be noted when it was dealt with.
+    const isBehind = [...this.#done].some((name) => !noted.has(name))
+    if (isBehind || this.#lines > 2 * noted.size + SPARE_LINES) this.#save(new Set([...noted, ...this.#done]))
   }
 
   #read(): FinishedNote | undefined {

@@ -43,7 +43,7 @@ export function createPublishedCommands(
     // Without kernel locks the command may run twice for files that two spools find.
     lock: lock && (() => lock.tryOther(upkeepSlot)),
     failed: (error) => account.warnOf(error),
-    ran: () => {}
+    roundEnded: () => {}
   })
 }
 

@@ -30,7 +30,7 @@ export interface FinishedFilesHost {
   now(): number
   /** Names of the snapshot files of this log, the oldest first. */
   snapshots(): readonly string[]
-  /** The command was run: what waited for it may go. */
+  /** What has waited for the command may go. */
   mayRemove(): void
 }
 
@@ -68,7 +68,7 @@ export class FinishedFiles {
       list: async () => this.#names().map((name) => ({ name, compression: '' })),
       lock: undefined,
       failed: (error) => account.warnOf(error),
-      ran: () => host.mayRemove()
+      roundEnded: () => host.mayRemove()
     })
   }
 

@@ -21,7 +21,7 @@ describe.skipIf(noLocks || process.platform === 'win32')(
   'a command for each finished backup (needs the locks of the addon)',
   () => {
     test(`${rotations} rotations with kills: each was copied before it was removed`, {
-      timeout: 900_000
+      timeout: 3_600_000
     }, async () => {
       const folder = createMemoryFolder()
       const copies = join(folder, 'copies')
@@ -56,7 +56,8 @@ describe.skipIf(noLocks || process.platform === 'win32')(
         }
         // One that dies of a failpoint may do so before.
         await alive[0].until(() => alive[0].acked > 0).catch(() => {})
-        await sleep(random() * 150)
+        // Longer lives in the long run, which has many rotations to see.
+        await sleep(random() * sized(500, 150))
         const victim = alive.splice(Math.floor(random() * alive.length), 1)[0]
         victim.child.kill('SIGKILL')
         await victim.exited
