@@ -1,6 +1,7 @@
 // A sink as the stream that pino's worker, its pipelines and thread-stream want (docs/design.md, "hosts").
 import { Writable } from 'node:stream'
 import { type MessagePort, parentPort } from 'node:worker_threads'
+import { monotonicMs } from '../base/clock.ts'
 import { forwardedEvents } from '../core/sink/contract.ts'
 import { Notice } from '../core/sink/notice.ts'
 import type { InternalSink } from '../core/sink/pumped-sink.ts'
@@ -9,7 +10,11 @@ import { UnfinishedLine } from './unfinished-line.ts'
 
 /** A chunk of so many UTF-16 units or bytes tells of load. */
 const LOADED_LENGTH = 16 * 1024
-const COLLECT_MS = 2
+/** Then chunks are collected about as long as so much takes to come, … */
+const COLLECT_LENGTH = 512 * 1024
+/** … within these bounds. */
+const MIN_COLLECT_MS = 2
+const MAX_COLLECT_MS = 8
 
 /** Whom to tell of records without line ends. */
 export interface Told {
@@ -32,6 +37,8 @@ export class SinkStream extends Writable {
   readonly #acknowledge: boolean
   readonly #unfinished: UnfinishedLine | undefined
   readonly #shape: PrettyLines | undefined
+  /** The last chunk under load. */
+  #committedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(
     sink: InternalSink,
@@ -68,7 +75,11 @@ export class SinkStream extends Writable {
   #commit(data: string | Uint8Array): boolean {
     if (!this.#sink.commit(this.#shape === undefined ? data : this.#shape.shape(data))) return false
     if (data.length < LOADED_LENGTH) return true
-    setTimeout(() => this.emit('drain'), COLLECT_MS)
+    const nowMs = monotonicMs()
+    const collectMs = ((nowMs - this.#committedAtMs) * COLLECT_LENGTH) / data.length
+    this.#committedAtMs = nowMs
+    const delayMs = Math.max(MIN_COLLECT_MS, Math.min(MAX_COLLECT_MS, collectMs))
+    setTimeout(() => this.emit('drain'), delayMs)
     return false
   }
 
