@@ -1,9 +1,10 @@
 // Reading a write-ahead log back: 1 GB of 256-byte records in segments of 64 MB.
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startClock } from '../lib/clock.mjs'
+import { readThrough } from '../lib/read-through.mjs'
 
 const recordBytes = 256
 const batchRecords = 1_000
@@ -15,14 +16,19 @@ export const suite = {
   title: 'A write-ahead log of 1 GB, read back',
   unit: 'MB',
   records: 1_000,
-  references: ['readRecords'],
+  references: ['plain reads'],
   contenders: {
+    'plain reads': {
+      note: 'a loop of reads of 1 MiB of the same files, and nothing else',
+      files: false,
+      run: (context) => measure(context, readFiles, {})
+    },
     verify: contender('log.verify(): every checksum, index and commit mark', verify),
     'verify, no addon': contender('the same with the portable fallback', verify, { LOGBOOM_NATIVE: '0' }),
     readRecords: contender('every entry as a record', readBack),
     open: contender('recovery: open() with no snapshot, every entry checked', open)
   },
-  goals: []
+  goals: [{ contender: 'verify', metric: 'rate', atLeast: 0.5, of: ['plain reads'] }]
 }
 
 function contender(note, work, env = {}) {
@@ -56,11 +62,22 @@ async function measure({ records }, work, env) {
   Object.assign(process.env, env)
   const { walDir, count } = await makeLog(records)
   const logboom = await import('logboom')
+  for (const name of segmentsOf(walDir)) readThrough(join(walDir, name))
   const stop = startClock()
-  const found = await work(logboom, walDir)
+  const found = await work(logboom, walDir, count)
   const result = { records, ...stop() }
   if (found !== count) throw new Error(`${found} of ${count} records found`)
   return result
+}
+
+function segmentsOf(walDir) {
+  return readdirSync(walDir).filter((name) => name.endsWith('.wal'))
+}
+
+/** Its content is the others' to check. */
+function readFiles(_, walDir, count) {
+  for (const name of segmentsOf(walDir)) readThrough(join(walDir, name))
+  return count
 }
 
 async function verify({ WriteAheadLog }, walDir) {

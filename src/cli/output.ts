@@ -1,6 +1,8 @@
 // Writes records to stdout in the form the user chose: fast, in large pieces, and waiting for a slow reader.
 import { isUtf8 } from 'node:buffer'
 import { isatty } from 'node:tty'
+import { native } from '../native/index.ts'
+import { type JoinForm, joinForm } from '../native/join.ts'
 import { batchLength, type LogRecord, type RecordBatch, recordAt } from '../readers/reader.ts'
 import type { CliOption, CliValues } from './command.ts'
 import { UsageError } from './command.ts'
@@ -39,6 +41,7 @@ export class Output {
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES)
   readonly #shape: Shape | undefined
   readonly #isTerminal = isatty(1)
+  readonly #joining = new Uint32Array(2)
   #filled = 0
 
   /** Records are printed in this shape; as they are by default. */
@@ -49,18 +52,39 @@ export class Output {
   /** Writes all records of a batch. */
   async batch(batch: RecordBatch, form: OutputForm): Promise<void> {
     const { lines } = batch
-    const isPlain = this.#shape === undefined && (form === 'raw' || (form === 'lines' && !this.#isTerminal))
-    if (lines !== undefined && isPlain) {
+    const isAsIs = this.#shape === undefined && (form !== 'lines' || !this.#isTerminal)
+    if (isAsIs && form === 'json') return this.#jsonBatch(batch)
+    if (isAsIs && lines !== undefined && (form === 'raw' || form === 'lines')) {
       await this.bytes(lines)
       // The unterminated end of a file must not run into the first line of the next one.
       if (form === 'lines' && lines[lines.length - 1] !== NEWLINE) await this.bytes(NEWLINE_BYTES)
       return
     }
-    if (form === 'json' && this.#shape === undefined) return this.#jsonBatch(batch)
+    if (isAsIs && form !== 'json' && isAddressable(batch)) return this.#joinBatch(batch, form)
     const length = batchLength(batch)
     for (let at = 0; at < length; at++) {
       const written = this.record(recordAt(batch, at), form, batch.areLines)
       if (written !== undefined) await written
+    }
+  }
+
+  /** Many records with one call; what is larger than the buffer goes its own way. */
+  async #joinBatch(batch: RecordBatch, form: Exclude<OutputForm, 'json'>): Promise<void> {
+    const bounds = batch.bounds instanceof Int32Array ? batch.bounds : Int32Array.from(batch.bounds)
+    const around = joinFormOf(form, batch)
+    const state = this.#joining
+    state[0] = 0
+    for (;;) {
+      state[1] = this.#filled
+      native.joinRecords(batch.bytes, bounds, this.#buffer, around, state)
+      this.#filled = state[1]
+      const [next] = state
+      if (2 * next >= bounds.length) return
+      if (this.#filled > 0) await this.flush()
+      else {
+        await this.record(recordAt(batch, next), form, batch.areLines)
+        state[0] = next + 1
+      }
     }
   }
 
@@ -136,6 +160,17 @@ export class Output {
       }
     }
   }
+}
+
+function joinFormOf(form: Exclude<OutputForm, 'json'>, { areLines }: RecordBatch): JoinForm {
+  if (form === 'framed') return joinForm.lengths
+  if (form === 'lines') return joinForm.unended
+  return areLines === true ? joinForm.lines : joinForm.plain
+}
+
+/** Whether the places in it can be told in 32 bits. */
+function isAddressable({ bytes }: RecordBatch): boolean {
+  return bytes.length <= 0x7fff_ffff
 }
 
 /** Bytes that are no UTF-8 are shown with replacement characters and given whole as base64. */

@@ -1,7 +1,7 @@
 // Incremental decoder of one WAL segment after the other, without I/O: it says which bytes of the file it wants
 // next and gives a verdict on every record, as formats.md §2.7 defines it.
 import { native } from '../native/index.ts'
-import { WAL_ROW } from '../native/wal-scan.ts'
+import { WAL_ROW, walRun } from '../native/wal-scan.ts'
 import { CRC, FRAME_HEADER_BYTES, recordName, SECTOR_BYTES } from './wal.ts'
 import { decodeRecord } from './wal-record.ts'
 import { WalRest } from './wal-rest.ts'
@@ -54,6 +54,8 @@ export class WalDecoder {
   readonly #rows = new Uint32Array(ROWS * WAL_ROW)
   #row = 0
   #rowCount = 0
+  /** So many records are looked at ahead: few as long as `follow` gets on. */
+  #ahead = ROWS
   /** While the rest behind an end or a break is looked at: what came before, and where the broken record ends. */
   #rest: WalRest | undefined
   #verdict: 'end' | 'torn' | 'corrupt' = 'end'
@@ -92,12 +94,35 @@ export class WalDecoder {
     if (this.#rest !== undefined) return this.#scanRest(this.#rest)
     if (this.#row < this.#rowCount) return this.#takeRow()
     if (this.#end - this.#at >= FRAME_HEADER_BYTES && this.offset > 0) {
-      this.#rowCount = native.walScan(this.window, this.#at, this.#end, this.crc, this.#rows)
+      const rows = this.#rows.subarray(0, this.#ahead * WAL_ROW)
+      this.#rowCount = native.walScan(this.window, this.#at, this.#end, this.crc, rows)
       this.#row = 0
       if (this.#rowCount > 0) return this.#takeRow()
     }
     const step = this.#judge()
     return step === 'record' || step === 'more' ? step : this.#lookBehind(step)
+  }
+
+  /**
+   * Goes over the records in the window that need no understanding (`native.walFollow`), before whatever `next` says
+   * then. What `run` says of places is in the window; false if there was no such record.
+   */
+  follow(run: Float64Array, bounds?: Int32Array, frames?: Int32Array): boolean {
+    const isAtFrame = this.#rest === undefined && this.#row === this.#rowCount && this.offset > 0
+    if (!isAtFrame || this.#end - this.#at < FRAME_HEADER_BYTES) return false
+    run[walRun.crc] = this.crc
+    native.walFollow(this.window, this.#at, this.#end, run, bounds, frames)
+    const end = run[walRun.end]
+    if (end === this.#at) {
+      // Of another writer, maybe, whose records are all looked at one by one.
+      this.#ahead = Math.min(ROWS, this.#ahead * 2)
+      return false
+    }
+    this.#ahead = 1
+    this.crc = run[walRun.crc]
+    this.#at = end
+    this.offset = this.#base + end
+    return true
   }
 
   /** The record makes no sense to who understands its data: it counts as not read. */

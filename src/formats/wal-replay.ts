@@ -1,5 +1,7 @@
 // The rules that span the records of a whole log: contiguous segments, one metadata, indices without gaps, and
 // the commit marks that make batches whole. Pure: fed by whoever reads the files.
+
+import { WAL_RUN, walRun } from '../native/wal-scan.ts'
 import {
   ENTRY,
   MEMBER,
@@ -13,6 +15,8 @@ import {
 } from './wal.ts'
 import { WalDecoder, type WalStep } from './wal-decoder.ts'
 import { decodeSnapshot, decodeState, WalEntry } from './wal-record.ts'
+
+const NO_LIMIT = BigInt(Number.MAX_SAFE_INTEGER)
 
 /** `torn`: an interrupted last write, cut off by recovery. `corrupt`: anything else. */
 export interface WalDamage {
@@ -38,7 +42,9 @@ export class WalReplay {
   readonly decoder = new WalDecoder()
   damage: WalDamage | undefined
   metadata: Uint8Array | undefined
-  /** The last decoded record of each type. The data of an entry lies in the decoder's window. */
+  /** Index of the first entry of the segment; 0 if there was none yet. */
+  firstInSegment = 0n
+  /** The last record of each type that `next` returned. The data of an entry lies in the decoder's window. */
   readonly entry = new WalEntry()
   state: WalState | undefined
   snapshot: WalSnapshot | undefined
@@ -61,12 +67,14 @@ export class WalReplay {
   segment: SegmentName | undefined
   /** Whether the head of the segment was read: it is on disk before the segment gets its name. */
   #hasHead = false
+  readonly #run = new Float64Array(WAL_RUN)
 
   /** Starts the next segment; false if it cannot follow the one before, with `damage` set. */
   begin(segment: SegmentName, bytes: number, last: boolean): boolean {
     const previous = this.segment
     this.segment = segment
     this.#hasHead = false
+    this.firstInSegment = 0n
     this.decoder.commit = this.commit
     this.decoder.begin(bytes, last)
     if (previous === undefined) {
@@ -110,6 +118,36 @@ export class WalReplay {
     return step
   }
 
+  /**
+   * Goes over the entries and commit marks at hand that follow in order, as `next` would one by one, up to entry `limit`.
+   * Returns how many entries they were; of each, start and end of its data in the window go to `bounds` and the start of
+   * its frame to `frames`, as many as fit.
+   */
+  follow(limit = NO_LIMIT, bounds?: Int32Array, frames?: Int32Array): number {
+    const { lastIndex, commit } = this
+    if (this.entries === 0 || this.damage !== undefined || lastIndex > NO_LIMIT || commit > NO_LIMIT) return 0
+    const run = this.#run
+    run[walRun.index] = Number(lastIndex)
+    run[walRun.commit] = Number(commit)
+    run[walRun.limit] = Number(limit < NO_LIMIT ? limit : NO_LIMIT)
+    if (!this.decoder.follow(run, bounds, frames)) return 0
+    const entries = run[walRun.entries]
+    this.lastIndex = BigInt(run[walRun.index])
+    if (entries > 0) this.firstInSegment ||= lastIndex + 1n
+    this.entries += entries
+    if (run[walRun.states] > 0) {
+      this.marked = true
+      this.commit = BigInt(run[walRun.commit])
+      this.decoder.commit = this.commit
+    }
+    if (run[walRun.committedEnd] >= 0) {
+      const offset = this.decoder.windowPosition + run[walRun.committedEnd]
+      const index = BigInt(run[walRun.committedIndex])
+      this.committed = { segment: this.segment!, offset, crc: run[walRun.committedCrc], index }
+    }
+    return entries
+  }
+
   #record(): boolean {
     const { type, window, dataStart, dataEnd } = this.decoder
     let sound = true
@@ -134,6 +172,7 @@ export class WalReplay {
     }
     if (entry.term !== TERM || entry.type !== 0) this.foreign = true
     this.lastIndex = entry.index
+    this.firstInSegment ||= entry.index
     this.entries++
     return true
   }

@@ -69,6 +69,27 @@ static napi_value scatter_tags(napi_env env, napi_callback_info info) {
   return check_entries(env, framing_scatter(bytes.data, bytes.length, target.data, target.length, places, tags));
 }
 
+// joinRecords(source, bounds: Int32Array, target, form, state: Uint32Array)
+static napi_value join_records(napi_env env, napi_callback_info info) {
+  arguments args = arguments_of(env, info, 5);
+  size_t bound_count, state_count;
+  byte_view source = take_bytes(&args);
+  int32_t *bounds = take_array(&args, napi_int32_array, &bound_count);
+  byte_view target = take_bytes(&args);
+  int32_t form = take_int32(&args);
+  uint32_t *state = take_array(&args, napi_uint32_array, &state_count);
+  if (args.failed) return NULL;
+  bool is_asked = form >= 0 && form < JOIN_FORMS && state_count >= 2 && state[1] <= target.length;
+  if (!is_asked || target.length > UINT32_MAX) return throw_range_error(env, "records cannot be joined so");
+  size_t next = state[0], at = state[1];
+  int result = framing_join_records(source.data, source.length, bounds, bound_count / 2, target.data, target.length,
+                                    (enum framing_join)form, &next, &at);
+  if (result < 0) return throw_range_error(env, "a record outside the array");
+  state[0] = (uint32_t)next;
+  state[1] = (uint32_t)at;
+  return NULL;
+}
+
 // scanLines(data, start, end, key, out: Int32Array): number
 static napi_value scan_lines(napi_env env, napi_callback_info info) {
   arguments args = arguments_of(env, info, 5);
@@ -101,6 +122,7 @@ const binding framing_bindings[] = {
     {"frameLines", frame_lines},
     {"countEntries", count_entries},
     {"entryBounds", entry_bounds},
+    {"joinRecords", join_records},
     {"scanLines", scan_lines},
     {"tallyTags", tally_tags},
     {"scatterTags", scatter_tags},

@@ -16,8 +16,9 @@ import {
 import { promisify } from 'node:util'
 import { LogboomError } from '../base/errors.ts'
 import type { Native } from './index.ts'
+import { joinRecords } from './join.ts'
 import { renameNoReplace } from './rename.ts'
-import { walScan, walSeal } from './wal-scan.ts'
+import { walFollow, walScan, walSeal } from './wal-scan.ts'
 
 const NEWLINE = 10
 
@@ -256,12 +257,15 @@ export const fallback: Native = {
   frameLines,
   countEntries,
   entryBounds,
+  joinRecords,
   scanLines,
   tallyTags,
   scatterTags,
   replaceAtExit: () => undefined,
   cancelReplace: () => {},
   walScan: (data, start, end, seed, rows) => walScan(crc32c, data, start, end, seed, rows),
+  walFollow: (data, start, end, run, bounds, frames) =>
+    walFollow(crc32c, data, start, end, run, bounds, frames),
   walSeal: (data, start, end, crc) => walSeal(crc32c, data, start, end, crc),
   fallocate: noFallocate,
   laneAvailable: () => false,

@@ -127,3 +127,23 @@ int framing_scatter(const uint8_t *entries, size_t length, uint8_t *target, size
   }
   return 0;
 }
+
+int framing_join_records(const uint8_t *source, size_t length, const int32_t *bounds, size_t count, uint8_t *target,
+                         size_t room, enum framing_join form, size_t *next, size_t *at) {
+  for (; *next < count; (*next)++) {
+    int32_t start = bounds[2 * *next], stop = bounds[2 * *next + 1];
+    if (start < 0 || stop < start || (size_t)stop > length) return -1;
+    size_t record = (size_t)(stop - start);
+    bool ends = form == JOIN_LINES || (form == JOIN_UNENDED && (record == 0 || source[stop - 1] != '\n'));
+    size_t before = form == JOIN_LENGTHS ? 4 : 0;
+    if (before + record + ends > room - *at) return 0;
+    uint8_t *out = target + *at;
+    if (before > 0) {
+      for (int i = 0; i < 4; i++) out[i] = (uint8_t)(record >> (24 - 8 * i));
+    }
+    if (record > 0) memcpy(out + before, source + start, record);
+    if (ends) out[before + record] = '\n';
+    *at += before + record + ends;
+  }
+  return 0;
+}

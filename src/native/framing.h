@@ -44,4 +44,13 @@ int framing_tally(const uint8_t *entries, size_t length, uint32_t *sizes, uint32
 int framing_scatter(const uint8_t *entries, size_t length, uint8_t *target, size_t room, double *places,
                     size_t tags);
 
+// What stands around records that are put one behind the other: nothing, a line end behind each, a line end unless the
+// record ends with one, or its length before it (u32 BE). The numbers are those of index.ts.
+enum framing_join { JOIN_PLAIN, JOIN_LINES, JOIN_UNENDED, JOIN_LENGTHS, JOIN_FORMS };
+
+// Copies the records at bounds[*next] and the following ones to target[*at, room) as long as they fit whole; both numbers
+// move on. Returns -1 if a record does not lie within `source`.
+int framing_join_records(const uint8_t *source, size_t length, const int32_t *bounds, size_t count, uint8_t *target,
+                         size_t room, enum framing_join form, size_t *next, size_t *at);
+
 #endif

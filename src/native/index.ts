@@ -1,6 +1,7 @@
 // The native functions of the package: the addon where a binary loads, else the portable fallback.
 import { LogboomError, systemCode } from '../base/errors.ts'
 import { fallback } from './fallback.ts'
+import type { JoinForm } from './join.ts'
 import { loadAddon } from './load-addon.ts'
 
 /** What addon and fallback both provide; addon.c says how each works. */
@@ -101,6 +102,18 @@ export interface Native {
    */
   entryBounds(data: Uint8Array, start: number, end: number, bounds: Int32Array): number
   /**
+   * Copies the records of `source` that lie at `bounds` (start and end in turn) to `target`, each with what `form`
+   * (join.ts) puts around it, as long as they fit whole: from record `state[0]` on, to `state[1]` on, both of which move
+   * on. Throws RangeError, and moves nothing on, for a record that is not in `source`.
+   */
+  joinRecords(
+    source: Uint8Array,
+    bounds: Int32Array,
+    target: Uint8Array,
+    form: JoinForm,
+    state: Uint32Array
+  ): void
+  /**
    * Looks for the string that the top-level `key` (UTF-8) of each JSON line in `data[start, end)` has, as
    * JSON.parse sees it. Three numbers per line go to `out`, as many lines as fit; returns how many:
    * end of the line; start of the string, 0 if there is none, negative if it holds escapes; its end, -1 if the
@@ -126,6 +139,20 @@ export interface Native {
    * wal-scan.ts) until they are full or anything but a sound record comes. Returns the number of rows.
    */
   walScan(data: Uint8Array, start: number, end: number, seed: number, rows: Uint32Array): number
+  /**
+   * Goes over the WAL records in `data[start, end)` after where `run` (columns: wal-scan.ts) stands, as long as they are
+   * sound and what a writer that never changed its term has written: entries of one index after the other, and commit
+   * marks. Start and end of the content of each entry go to `bounds` and the start of its frame to `frames`, as many as
+   * fit, if these are given.
+   */
+  walFollow(
+    data: Uint8Array,
+    start: number,
+    end: number,
+    run: Float64Array,
+    bounds: Int32Array | undefined,
+    frames: Int32Array | undefined
+  ): void
   /**
    * Puts the checksums that follow `crc[0]` into the WAL frames in `data[start, end)`, each of which leaves a blank
    * of five bytes for it, and closes the gaps of shorter ones. Returns the new end, 0 if they are no such frames.

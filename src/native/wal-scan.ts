@@ -1,4 +1,4 @@
-// The portable twin of wal-scan.c: the same rows and frames for the same bytes.
+// The portable twin of wal-scan.c: the same rows, runs and frames for the same bytes.
 
 /** Columns of a row: type, start of the frame, start and end of the data, start of the next frame, checksum. */
 export const WAL_ROW = 6
@@ -6,7 +6,29 @@ export const WAL_ROW = 6
 /** Type, crc tag and a blank of five bytes for the checksum: how a record begins before it is sealed. */
 export const WAL_BLANK_BYTES = 8
 
+/**
+ * Columns that tell of a run. In and out: checksum, index of the last entry, index up to which batches are whole. In: the
+ * last index that may be gone over. Out: end of the last record, numbers of entries and of commit marks; end (-1 if there
+ * is none), checksum and index of the last record at which every entry was committed.
+ */
+export const walRun = {
+  crc: 0,
+  index: 1,
+  commit: 2,
+  limit: 3,
+  end: 4,
+  entries: 5,
+  states: 6,
+  committedEnd: 7,
+  committedCrc: 8,
+  committedIndex: 9
+} as const
+
+export const WAL_RUN = 10
+
 const HEADER_BYTES = 8
+const ENTRY = 2
+const STATE = 3
 
 type Checksum = (data: Uint8Array, seed: number, start: number, end: number) => number
 
@@ -48,6 +70,71 @@ export function walScan(
     at = to + padding
   }
   return count
+}
+
+const oneRow = new Uint32Array(WAL_ROW)
+
+export function walFollow(
+  checksum: Checksum,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  run: Float64Array,
+  bounds?: Int32Array,
+  frames?: Int32Array
+): void {
+  const room = bounds === undefined ? 0 : Math.min(Math.floor(bounds.length / 2), frames?.length ?? 0)
+  const { crc, index, commit, limit, committedEnd } = walRun
+  let at = start
+  let entries = 0
+  let states = 0
+  run[committedEnd] = -1
+  while (walScan(checksum, bytes, at, end, run[crc], oneRow) === 1) {
+    const [type, frame, data, to, next, after] = oneRow
+    if (type === ENTRY) {
+      if (run[index] >= run[limit] || (bounds !== undefined && entries === room)) break
+      const content = entryContent(bytes, data, to, run[index] + 1)
+      if (content === -1) break
+      if (bounds !== undefined && frames !== undefined) {
+        bounds[2 * entries] = content
+        bounds[2 * entries + 1] = to
+        frames[entries] = frame
+      }
+      entries++
+      run[index]++
+    } else if (type === STATE) {
+      const marked = startsWith(bytes, data, to, 1) ? readIndex(bytes, data + 5, to) : -1
+      if (marked === -1 || varintEnd(bytes, data + 5) !== to) break
+      run[commit] = marked
+      states++
+    } else break
+    run[crc] = after
+    at = next
+    if (run[index] > run[commit]) continue
+    run[committedEnd] = at
+    run[walRun.committedCrc] = after
+    run[walRun.committedIndex] = run[index]
+  }
+  run[walRun.end] = at
+  run[walRun.entries] = entries
+  run[walRun.states] = states
+}
+
+/** Where the content begins of an entry of type 0 and term 1 that has this index, or -1. */
+function entryContent(bytes: Uint8Array, start: number, end: number, wanted: number): number {
+  if (!startsWith(bytes, start, end, 0) || readIndex(bytes, start + 5, end) !== wanted) return -1
+  const at = varintEnd(bytes, start + 5)
+  if (at === end) return at
+  if (bytes[at] !== 0x22) return -1
+  const length = readIndex(bytes, at + 1, end)
+  const content = varintEnd(bytes, at + 1)
+  return length === end - content ? content : -1
+}
+
+/** Two fields, of the values `first` and 1, and the tag of a third one. */
+function startsWith(bytes: Uint8Array, at: number, end: number, first: number): boolean {
+  if (end - at < 6 || bytes[at] !== 0x08 || bytes[at + 1] !== first) return false
+  return bytes[at + 2] === 0x10 && bytes[at + 3] === 1 && bytes[at + 4] === 0x18
 }
 
 export function walSeal(
@@ -104,6 +191,19 @@ function varintBytes(value: number): number {
 
 function readU32(bytes: Uint8Array, at: number): number {
   return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
+}
+
+/** A varint below 2^49, or -1. */
+function readIndex(bytes: Uint8Array, at: number, end: number): number {
+  let value = 0
+  let scale = 1
+  for (let group = 0; group < 7 && at < end; group++) {
+    const byte = bytes[at++]
+    value += (byte & 127) * scale
+    if (byte < 128) return value
+    scale *= 128
+  }
+  return -1
 }
 
 /** A varint of at most 32 bits, or undefined. */

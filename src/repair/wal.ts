@@ -152,8 +152,10 @@ class Repair {
   /** Size of the checksum and metadata records. */
   #headBytes(segment: SegmentName): number {
     let bytes = Number.POSITIVE_INFINITY
-    scanLog(this.#disk, this.#folder, [segment], ({ decoder, metadata }) => {
-      if (metadata !== undefined) bytes = Math.min(bytes, decoder.offset)
+    scanLog(this.#disk, this.#folder, [segment], {
+      onRecord: ({ decoder, metadata }) => {
+        if (metadata !== undefined) bytes = Math.min(bytes, decoder.offset)
+      }
     })
     return bytes
   }

@@ -5,7 +5,6 @@ import { constants } from 'node:fs'
 import { join } from 'node:path'
 import { LogboomError } from '../../base/errors.ts'
 import { CRC, listSegments, parseSegmentName, type SegmentName } from '../../formats/wal.ts'
-import type { WalReplay } from '../../formats/wal-replay.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
 import { type OpenFile, openFile } from '../../io/open-file.ts'
@@ -74,13 +73,17 @@ function placeOf(
 ): number | 'damaged' | undefined {
   if (next.sequence !== last.sequence + 1n) return undefined
   let seed: number | undefined
-  const rest = scanLog(disk, folder, [next], ({ decoder }) => {
-    if (decoder.type === CRC) seed ??= decoder.crc
+  const rest = scanLog(disk, folder, [next], {
+    onRecord: ({ decoder }) => {
+      if (decoder.type === CRC) seed ??= decoder.crc
+    }
   })
   if (rest.damage !== undefined) return undefined
   let place: number | undefined
-  const before = scanLog(disk, folder, [last], ({ decoder, lastIndex }: WalReplay) => {
-    if (decoder.crc === seed && lastIndex === next.index - 1n) place = decoder.offset
+  const before = scanLog(disk, folder, [last], {
+    onRecord: ({ decoder, lastIndex }) => {
+      if (decoder.crc === seed && lastIndex === next.index - 1n) place = decoder.offset
+    }
   })
   if (place === undefined && before.damage?.kind === 'corrupt') return 'damaged'
   return before.lastIndex > rest.lastIndex ? undefined : place

@@ -1,7 +1,7 @@
 // Finds out where a log goes on after a clean close or a crash: from the last snapshot, with a torn tail and an
 // incomplete batch cut off. Anything else that is wrong is reported, not touched.
 import { join } from 'node:path'
-import { laterIndex, listSegments, type SegmentName, SNAPSHOT, type WalSnapshot } from '../../formats/wal.ts'
+import { laterIndex, listSegments, type SegmentName, type WalSnapshot } from '../../formats/wal.ts'
 import type { WalDamage, WalPosition, WalReplay } from '../../formats/wal-replay.ts'
 import type { Disk } from '../../io/disk.ts'
 import { isRefusal, judgeLog, refusalError } from './judge.ts'
@@ -61,8 +61,10 @@ function replayFromSnapshot(
     const from = segments.findLastIndex((segment) => segment.index <= index)
     if (from === -1) continue
     let recorded = false
-    const replay = scanLog(disk, folder, segments.slice(from), ({ decoder, snapshot }) => {
-      if (decoder.type === SNAPSHOT && snapshot?.index === index) recorded = true
+    const replay = scanLog(disk, folder, segments.slice(from), {
+      onSnapshot: (snapshot) => {
+        if (snapshot?.index === index) recorded = true
+      }
     })
     // A later snapshot may have found no room for its file: its record alone counts.
     const snapshotIndex = laterIndex(replay.snapshotIndex, index)

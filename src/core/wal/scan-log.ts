@@ -3,7 +3,7 @@
 import { constants } from 'node:fs'
 import { join } from 'node:path'
 import { LogboomError, systemCode } from '../../base/errors.ts'
-import type { SegmentName } from '../../formats/wal.ts'
+import { type SegmentName, SNAPSHOT, type WalSnapshot } from '../../formats/wal.ts'
 import type { WalStep } from '../../formats/wal-decoder.ts'
 import { WalReplay } from '../../formats/wal-replay.ts'
 import type { Disk } from '../../io/disk.ts'
@@ -52,6 +52,12 @@ export class SegmentReader {
     return step
   }
 
+  /** The same, past the entries and commit marks at hand that follow in order: what is left needs a look of its own. */
+  nextOther(): WalStep {
+    if (this.#follows) this.#replay.follow()
+    return this.next()
+  }
+
   /** Looks again behind the last sound record; false if the segment cannot follow the one before. */
   resume(): boolean {
     if (this.#follows) this.#replay.resume(this.#disk.fstat(this.#fd).size, this.#last)
@@ -72,21 +78,28 @@ function openForReading(disk: Disk, path: string): number {
   }
 }
 
-/** Reads whole segments until the end or the first damage; `onRecord` sees every record. */
+interface Watch {
+  readonly onRecord?: (replay: WalReplay) => void
+  readonly onSnapshot?: (snapshot: WalSnapshot | undefined) => void
+}
+
+/** Reads whole segments until the end or the first damage; `onRecord` sees every record, `onSnapshot` those of snapshots. */
 export function scanLog(
   disk: Disk,
   folder: string,
   segments: readonly SegmentName[],
-  onRecord?: (replay: WalReplay) => void
+  { onRecord, onSnapshot }: Watch = {}
 ): WalReplay {
   const replay = new WalReplay()
   for (const [i, segment] of segments.entries()) {
     const reader = new SegmentReader(disk, folder, segment, replay, i === segments.length - 1)
     try {
       for (;;) {
-        const step = reader.next()
-        if (step === 'record') onRecord?.(replay)
-        else if (step !== 'more') break
+        const step = onRecord === undefined ? reader.nextOther() : reader.next()
+        if (step === 'record') {
+          onRecord?.(replay)
+          if (replay.decoder.type === SNAPSHOT) onSnapshot?.(replay.snapshot)
+        } else if (step !== 'more') break
       }
     } finally {
       reader.close()

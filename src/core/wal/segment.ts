@@ -1,6 +1,7 @@
 // One open segment of a write-ahead log: written at explicit offsets, always all zeros behind what was written.
 import { constants } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LogboomError, systemCode } from '../../base/errors.ts'
 import { parseSegmentName, type SegmentName, segmentName } from '../../formats/wal.ts'
 import type { Disk, FileStat } from '../../io/disk.ts'
@@ -13,6 +14,14 @@ import { freeTempName } from './temp-name.ts'
 export const WHOLE_FILE = -1
 /** How far ahead of small writes blocks are filled with zeros, so that a sync only has data to write. */
 const ZERO_STEP_BYTES = 4 * 1024 * 1024
+/**
+ * Zeros are written in pieces of this size: the kernel keeps what one call wrote in one folio of its page cache if it can,
+ * and looks at every block of a folio each time a few bytes of it are written and synced.
+ */
+const ZERO_PIECE_BYTES = 16 * 1024
+/** Between syncs in the background so many bytes are filled, and between turns of the event loop. */
+const FILL_SYNC_BYTES = 1024 * 1024
+const FILL_TURN_BYTES = 256 * 1024
 /** Larger writes gain nothing from blocks that were written before. */
 const SMALL_WRITE_BYTES = 64 * 1024
 /** A write of a page is never seen in part. */
@@ -21,7 +30,7 @@ const PAGE_BYTES = 4096
 const GONE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP'])
 const NOT_FOLLOWED = constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY
 
-const zeros = Buffer.alloc(ZERO_STEP_BYTES)
+const zeros = Buffer.alloc(ZERO_PIECE_BYTES)
 
 export interface SegmentCounters {
   writes: number
@@ -247,9 +256,12 @@ export class Segment {
   /** Fills the rest of the segment with zeros in the background, while nobody else writes to it. */
   async fillZeros(isWanted: () => boolean): Promise<void> {
     while (this.#zeroedTo < this.#allocatedTo && isWanted()) {
-      const bytes = zeros.subarray(0, Math.min(ZERO_STEP_BYTES / 4, this.#allocatedTo - this.#zeroedTo))
-      this.#zeroedTo += await this.#disk.writeAsync(this.#file.fd, bytes, 0, bytes.length, this.#zeroedTo)
-      await this.#disk.fdatasyncAsync(this.#file.fd)
+      const to = Math.min(this.#allocatedTo, this.#zeroedTo + FILL_TURN_BYTES)
+      this.#writeZeros(to)
+      if (this.#zeroedTo < to) throw new Error(`${this.path} takes no more zeros`)
+      if (to % FILL_SYNC_BYTES === 0 || to === this.#allocatedTo)
+        await this.#disk.fdatasyncAsync(this.#file.fd)
+      else await nextTurn()
     }
   }
 
@@ -329,14 +341,20 @@ export class Segment {
     if (end <= this.#zeroedTo || this.#zeroedTo >= this.#allocatedTo) return
     const to = Math.min(this.#allocatedTo, Math.max(end, this.#zeroedTo + ZERO_STEP_BYTES))
     try {
-      while (this.#zeroedTo < to) {
-        const bytes = zeros.subarray(0, Math.min(ZERO_STEP_BYTES, to - this.#zeroedTo))
-        const written = this.#disk.write(this.#file.fd, bytes, 0, bytes.length, this.#zeroedTo)
-        if (written === 0) break
-        this.#zeroedTo += written
-      }
+      this.#writeZeros(to)
     } catch {
       this.#allocatedTo = this.#zeroedTo
+    }
+  }
+
+  #writeZeros(to: number): void {
+    while (this.#zeroedTo < to) {
+      // A piece ends where the next one can lie in a folio of its own.
+      const at = this.#zeroedTo
+      const length = Math.min(ZERO_PIECE_BYTES - (at % ZERO_PIECE_BYTES), to - at)
+      const written = this.#disk.write(this.#file.fd, zeros, 0, length, at)
+      if (written === 0) break
+      this.#zeroedTo += written
     }
   }
 

@@ -3,7 +3,7 @@ import { constants } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { systemCode } from '../../base/errors.ts'
 import { decodeSnapshotFile, parseSnapshotName, snapshotName } from '../../formats/snapshot-file.ts'
-import { compare, listSegments, SNAPSHOT, type WalSnapshot } from '../../formats/wal.ts'
+import { compare, listSegments, type WalSnapshot } from '../../formats/wal.ts'
 import type { Disk } from '../../io/disk.ts'
 import { isForeign } from '../../io/open-file.ts'
 import { scanLog } from './scan-log.ts'
@@ -51,8 +51,10 @@ function isSnapshotNoted(disk: Disk, walDir: string, snapshot: WalSnapshot | und
   const from = segments.findLastIndex((segment) => segment.index <= snapshot.index)
   let isNoted = false
   if (from === -1) return false
-  scanLog(disk, walDir, segments.slice(from), ({ decoder, snapshot: noted }) => {
-    if (decoder.type === SNAPSHOT && noted?.index === snapshot.index) isNoted = true
+  scanLog(disk, walDir, segments.slice(from), {
+    onSnapshot: (noted) => {
+      if (noted?.index === snapshot.index) isNoted = true
+    }
   })
   return isNoted
 }

@@ -152,14 +152,10 @@ async function verifySegment(
 ): Promise<SegmentReport> {
   const reader = new SegmentReader(disk, folder, segment, replay, last)
   const before = replay.entries
-  let firstIndex = 0n
   let reported = 0
   const readOn = async (): Promise<void> => {
-    for (let step = reader.next(); step === 'record' || step === 'more'; step = reader.next()) {
-      if (step === 'record') {
-        if (replay.entries > before) firstIndex ||= replay.lastIndex
-        continue
-      }
+    for (let step = reader.nextOther(); step === 'record' || step === 'more'; step = reader.nextOther()) {
+      if (step === 'record') continue
       progress?.(reader.readBytes - reported)
       reported = reader.readBytes
       if (signal?.aborted === true) return
@@ -178,5 +174,6 @@ async function verifySegment(
     reader.close()
   }
   const damage = replay.damage === undefined ? [] : [replay.damage]
-  return { segment, bytes: reader.size, entries: replay.entries - before, firstIndex, damage, replay }
+  const entries = replay.entries - before
+  return { segment, bytes: reader.size, entries, firstIndex: replay.firstInSegment, damage, replay }
 }

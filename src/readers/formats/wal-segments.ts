@@ -71,6 +71,12 @@ export class SegmentSource {
     return this.#replay.next()
   }
 
+  /** The same, past the entries and commit marks at hand that follow in order. */
+  nextOther(): WalStep {
+    this.#replay.follow()
+    return this.#replay.next()
+  }
+
   /** Reads the next piece of the file into the decoder's window, overwriting what was decoded. Returns its bytes. */
   async fill(): Promise<number> {
     const { decoder } = this.#replay

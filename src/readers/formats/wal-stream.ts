@@ -12,6 +12,7 @@ import { ChangeWatch } from '../engine/change-watch.ts'
 import { notFound } from '../engine/context.ts'
 import { type Cursor, checksumOf, cursorLost, noHead } from '../engine/cursor.ts'
 import { type ReadContext, type RecordBatch, recordAt } from '../reader.ts'
+import { RunBatch } from './wal-run.ts'
 import { findSegments, isFollowed, type SegmentPlace, SegmentSource } from './wal-segments.ts'
 
 /** A writer copies a record into the file in steps; what looks damaged at the end is looked at again after this. */
@@ -20,6 +21,8 @@ const SETTLE_TURNS = 5
 /** How often a log that was removed is looked for. */
 const LOOK_AGAIN_MS = 200
 const MAX_INDEX = 2n ** 64n - 1n
+/** Entries that are found at once. */
+const RUN_ENTRIES = 4096
 
 /** Entries found in one window of the decoder. */
 interface Found {
@@ -147,7 +150,7 @@ export async function lookAtTail(place: SegmentPlace): Promise<Tail> {
   if (opened === undefined) throw notFound(place.path)
   const { source } = opened
   try {
-    for (let step = source.next(); step === 'record' || step === 'more'; step = source.next()) {
+    for (let step = source.nextOther(); step === 'record' || step === 'more'; step = source.nextOther()) {
       if (step === 'more') await source.fill()
     }
   } finally {
@@ -176,6 +179,8 @@ class WalReading {
   /** While following: entries whose batch is not complete yet. */
   #held: { index: bigint; data: Buffer; offset: number }[] = []
   #isRemoved = false
+  readonly #bounds = new Int32Array(2 * RUN_ENTRIES)
+  readonly #frames = new Int32Array(RUN_ENTRIES)
 
   constructor(path: string, isFolder: boolean, context: ReadContext, tail: Tail) {
     this.#path = path
@@ -310,6 +315,11 @@ class WalReading {
     let found: Found = { bounds: [], offsets: [], indexes: [] }
     let isReleased = false
     for (;;) {
+      if (found.indexes.length === 0 && this.#held.length === 0) {
+        for (let run = this.#run(source); run !== undefined; run = this.#run(source)) {
+          if (run.bounds.length > 0) yield run
+        }
+      }
       const step = source.next()
       if (step === 'record') {
         const { type } = this.#replay.decoder
@@ -333,6 +343,31 @@ class WalReading {
       if (this.#context.signal.aborted) return 'end'
       this.#context.progress(await source.fill())
     }
+  }
+
+  /**
+   * The entries at hand that follow in order, up to the last one that belongs to a whole batch for sure. Undefined where
+   * the next record needs a look of its own.
+   */
+  #run(source: SegmentSource): RunBatch | undefined {
+    const replay = this.#replay
+    const { offset } = replay.decoder
+    const entries = replay.follow(this.#commit, this.#bounds, this.#frames)
+    if (replay.decoder.offset === offset) return undefined
+    if (replay.commit > this.#commit) this.#commit = replay.commit
+    const last = replay.lastIndex
+    let skipped = 0
+    if (last - BigInt(entries) < this.#from - 1n) {
+      const before = this.#from - 1n - (last - BigInt(entries))
+      skipped = before > BigInt(entries) ? entries : Number(before)
+    }
+    const { window, windowPosition } = replay.decoder
+    while (skipped < entries && windowPosition + this.#frames[skipped] < this.#offset) skipped++
+    const bounds = this.#bounds.slice(2 * skipped, 2 * entries)
+    const frames = this.#frames.slice(skipped, entries)
+    const isCopied = !this.#context.reuseBuffers && bounds.length > 0
+    const bytes = isCopied ? Buffer.from(window.subarray(0, bounds[bounds.length - 1])) : window
+    return new RunBatch(source.path, bytes, windowPosition, bounds, frames, last)
   }
 
   #entry(found: Found): void {

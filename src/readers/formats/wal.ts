@@ -173,7 +173,7 @@ async function scanSegment(
   const { source, begun } = opened
   try {
     if (begun) {
-      for (let step = source.next(); step === 'record' || step === 'more'; step = source.next()) {
+      for (let step = source.nextOther(); step === 'record' || step === 'more'; step = source.nextOther()) {
         if (step !== 'more') continue
         if (signal?.aborted === true) break
         const bytes = await source.fill()
