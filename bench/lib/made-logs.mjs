@@ -84,7 +84,7 @@ const makers = {
   'binary-file': {
     name: 'app.bin',
     async make({ BinaryFile }, path, records) {
-      const file = new BinaryFile({ path, maxBytes: 0 })
+      const file = new BinaryFile({ path, maxBytes: '2g' })
       for (const batch of batches(records)) {
         for (const each of batch) file.write(each)
         await file.flush()
@@ -103,7 +103,7 @@ const makers = {
   spool: {
     name: 'spool',
     async make({ Spool }, path, records) {
-      const spool = new Spool({ dir: path, maxBytes: '16m' })
+      const spool = new Spool({ dir: path, maxBytes: '16m', timeout: '1m' })
       for (const batch of batches(records)) await Promise.all(batch.map((each) => spool.write(`${each}\n`)))
       await spool.close()
     }

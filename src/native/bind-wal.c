@@ -40,12 +40,13 @@ static napi_value wal_follow_run(napi_env env, napi_callback_info info) {
   byte_view bytes = take_range(&args, &whole);
   double *columns_of = take_array(&args, napi_float64_array, &columns);
   int32_t *bounds = NULL, *frames = NULL;
-  if (next_type(&args) != napi_undefined) {
+  bool has_places = next_type(&args) != napi_undefined;
+  if (has_places) {
     bounds = take_array(&args, napi_int32_array, &bound_room);
     frames = take_array(&args, napi_int32_array, &frame_room);
   }
   if (args.failed || !fits_uint32(env, bytes)) return NULL;
-  size_t room = frame_room < bound_room / 2 ? frame_room : bound_room / 2;
+  size_t room = !has_places ? SIZE_MAX : frame_room < bound_room / 2 ? frame_room : bound_room / 2;
   bool is_run = columns >= RUN_COLUMNS && columns_of[RUN_CRC] >= 0 && columns_of[RUN_CRC] <= UINT32_MAX && is_index(columns_of[RUN_INDEX]) && is_index(columns_of[RUN_COMMIT]) &&
                  is_index(columns_of[RUN_LIMIT]);
   if (!is_run || bytes.start + bytes.length > INT32_MAX) return throw_system_error(env, "walFollow", EINVAL);

@@ -125,7 +125,7 @@ void wal_follow(const uint8_t *bytes, size_t start, size_t end, wal_run *run, in
   sound_frame frame;
   while (read_frame(bytes, at, end, run->crc, &frame)) {
     if (frame.type == ENTRY) {
-      if (index >= run->limit || (bounds != NULL && count == room)) break;
+      if (index >= run->limit || count == room) break;
       size_t content = entry_content(bytes, &frame, index + 1);
       if (content == 0) break;
       if (bounds != NULL) {

@@ -31,7 +31,7 @@ typedef struct {
 
 // Goes over the sound records in bytes[start, end) as long as they are what one writer that never changed its term has
 // written: entries with one index after the other, and commit marks. Where `bounds` is given, start and end of the content
-// of each entry go there and the start of its frame to `frames`, for `room` entries at most.
+// of each entry go there and the start of its frame to `frames`. Goes over at most `room` entries.
 void wal_follow(const uint8_t *bytes, size_t start, size_t end, wal_run *run, int32_t *bounds, int32_t *frames,
                 size_t room);
 

@@ -7,6 +7,8 @@ export interface DecodeOptions {
   stepBytes?: number
   segment?: SegmentName
   last?: boolean
+  /** Go over what needs no look of its own many records at a time, and hear of the others only. */
+  follows?: boolean
 }
 
 /** Returns the step that ended the segment: `end`, `torn` or `corrupt`. */
@@ -21,6 +23,7 @@ export function decodeMemory(
   if (!replay.begin(segment, file.length, last)) return 'corrupt'
   const decoder = replay.decoder
   for (;;) {
+    if (options.follows === true) replay.follow()
     const step = replay.next()
     if (step === 'record') onRecord(replay)
     else if (step === 'more') {

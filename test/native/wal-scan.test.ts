@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { WalEncoder } from '../../src/formats/wal-encoder.ts'
 import { fallback } from '../../src/native/fallback.ts'
 import { native } from '../../src/native/index.ts'
-import { WAL_ROW } from '../../src/native/wal-scan.ts'
+import { WAL_ROW, WAL_RUN, walRun } from '../../src/native/wal-scan.ts'
 
 const reason = native.backend === 'addon' ? '' : ' (skipped: the addon is not loaded)'
 
@@ -33,6 +33,52 @@ test.skipIf(reason !== '')(`walScan gives the same rows${reason}`, () => {
       expect(b).toEqual(a)
     }),
     { numRuns: 1000 }
+  )
+})
+
+test.skipIf(reason !== '')(`walFollow goes equally far, and finds the same places${reason}`, () => {
+  const indexes = fc.constantFrom(1, 127, 2 ** 40, 2 ** 49 - 3)
+  fc.assert(
+    fc.property(payloads, changes, fc.nat(6), fc.nat(8), indexes, (records, edits, room, most, first) => {
+      const encoder = new WalEncoder(0x1234)
+      encoder.writeBatch(BigInt(first), [...records, ''])
+      encoder.writeBatch(BigInt(first + records.length + 1), ['next'])
+      const bytes = mutated(Buffer.from(encoder.bytes), edits)
+      const [a, b] = [native, fallback].map(({ walFollow }) => {
+        const run = new Float64Array(WAL_RUN)
+        run[walRun.crc] = 0x1234
+        run[walRun.index] = first - 1
+        run[walRun.limit] = first + most
+        const bounds = new Int32Array(2 * room)
+        const frames = new Int32Array(room)
+        walFollow(bytes, 0, bytes.length, run, bounds, frames)
+        // What was the last committed record is told only where there is one.
+        if (run[walRun.committedEnd] === -1) run.fill(0, walRun.committedCrc)
+        return { run, bounds, frames }
+      })
+      expect(b).toEqual(a)
+      if (edits.length === 0 && room > 0 && most > 0) expect(a.run[walRun.entries]).toBeGreaterThan(0)
+    }),
+    { numRuns: 1000 }
+  )
+})
+
+test.skipIf(reason !== '')(`walFollow refuses what is no run${reason}`, () => {
+  const bytes = Buffer.alloc(64)
+  const follow = (run: unknown, bounds?: unknown, frames?: unknown) => () =>
+    native.walFollow(bytes, 0, 64, run as Float64Array, bounds as Int32Array, frames as Int32Array)
+  expect(follow(new Float64Array(WAL_RUN - 1))).toThrow(/EINVAL/)
+  for (const wrong of [Number.NaN, -1, 2 ** 53, Number.POSITIVE_INFINITY]) {
+    for (const column of [walRun.crc, walRun.index, walRun.commit, walRun.limit]) {
+      const run = new Float64Array(WAL_RUN)
+      run[column] = wrong
+      expect(follow(run)).toThrow(/EINVAL/)
+    }
+  }
+  expect(follow(new Uint8Array(80))).toThrow(TypeError)
+  expect(follow(new Float64Array(WAL_RUN), new Int32Array(2), new Uint8Array(1))).toThrow(TypeError)
+  expect(() => native.walFollow(bytes, 8, 65, new Float64Array(WAL_RUN), undefined, undefined)).toThrow(
+    RangeError
   )
 })
 
