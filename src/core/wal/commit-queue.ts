@@ -1,4 +1,5 @@
 // Group commit: batches that arrive while one write and sync are running share the next one.
+import { monotonicMs } from '../../base/clock.ts'
 import { LogboomError } from '../../base/errors.ts'
 import { sleep } from '../../base/sleep.ts'
 import type { Batch } from './batch.ts'
@@ -12,6 +13,8 @@ const MAX_GROUP_BYTES = 4 * 1024 * 1024
 const SHORT_SYNC_MS = 0.5
 /** After a longer one so many groups go to the other thread before it is tried here again. */
 const CAREFUL_GROUPS = 64
+/** Callers that are answered here leave others without a turn for so long at most, and one sync. */
+const TURN_MS = 1
 /** Where nothing is waited for, so many groups are acknowledged before others have their turn. */
 const GROUPS_PER_TURN = 16
 
@@ -19,7 +22,7 @@ const GROUPS_PER_TURN = 16
 const BLOCKED_WAIT_MS = 50
 
 interface Waiting extends Batch {
-  /** Pushed in the turn of the event loop in which a group of one was acknowledged: by a caller that waits for each. */
+  /** Pushed in the turn of the event loop in which one batch was acknowledged alone: by a caller that waits for each. */
   readonly follows: boolean
   readonly resolve: (range: IndexRange) => void
   readonly reject: (error: unknown) => void
@@ -31,8 +34,11 @@ export interface CommitHooks {
   writer(): LogWriter
   /** After a group was appended and before it is acknowledged; resolves when it may be. */
   settle(): Promise<void> | undefined
-  /** The same at once, blocking the thread; false if it has to be done the other way. */
-  settleNow(): boolean
+  /**
+   * Appends a batch and has it acknowledged at once, blocking the thread. Undefined if it has to be done the other way; then
+   * it is not in the log.
+   */
+  commitNow(batch: WalRecords): IndexRange | undefined
   degraded(error: LogboomError): void
   recovered(): void
 }
@@ -45,6 +51,8 @@ export class CommitQueue {
   #waiting: Waiting[] = []
   #running: Promise<void> | undefined
   #acknowledgedOne = false
+  /** When others had their turn while callers were answered here. */
+  #turnedMs = 0
   #carefulGroups = CAREFUL_GROUPS
   #appended = 0
   #groupsInTurn = 0
@@ -118,6 +126,7 @@ export class CommitQueue {
     while (this.#waiting.length > 0) {
       const group = this.#nextGroup()
       try {
+        if (await this.#commitHere(group)) continue
         const answers = await this.#append(group)
         if (answers !== undefined) await this.#acknowledge(group, answers)
       } catch (error) {
@@ -170,8 +179,7 @@ export class CommitQueue {
 
   async #acknowledge(group: Waiting[], answers: Answer[]): Promise<void> {
     try {
-      if (this.#settleHere(group)) await nextTurn()
-      else await this.#settleElsewhere()
+      await this.#settle()
     } catch (error) {
       for (const { reject } of group) reject(error)
       return
@@ -181,7 +189,12 @@ export class CommitQueue {
       if (answer instanceof LogboomError) reject(answer)
       else resolve(answer)
     }
-    if (group.length > 1) return
+    if (group.length === 1) this.#expectNext()
+  }
+
+  /** What is pushed in this turn comes from somebody who waited for the last one. */
+  #expectNext(): void {
+    if (this.#acknowledgedOne) return
     this.#acknowledgedOne = true
     setImmediate(() => {
       this.#acknowledgedOne = false
@@ -189,19 +202,29 @@ export class CommitQueue {
   }
 
   /**
-   * Syncs on this thread for a caller that has nothing to do but wait, while the disk is fast. Batches of others would
-   * have been grouped meanwhile; they come in other turns.
+   * Writes and syncs on this thread for a caller that has nothing to do but wait, while the disk is fast: one call in place
+   * of two, and no way to another thread and back. Batches of others would have been grouped meanwhile; they come in other
+   * turns. False if it has to be done the other way.
    */
-  #settleHere(group: Waiting[]): boolean {
+  async #commitHere(group: Waiting[]): Promise<boolean> {
     if (group.length > 1 || !group[0].follows || this.#carefulGroups > 0) return false
-    const started = performance.now()
-    const done = this.#hooks.settleNow()
-    if (!done || performance.now() - started > this.#shortSyncMs) this.#carefulGroups = CAREFUL_GROUPS
-    return done
+    const startedMs = monotonicMs()
+    const range = this.#hooks.commitNow(group[0].records)
+    const endedMs = monotonicMs()
+    if (range === undefined || endedMs - startedMs > this.#shortSyncMs) this.#carefulGroups = CAREFUL_GROUPS
+    if (range === undefined) return false
+    this.#remove(group)
+    if (endedMs - this.#turnedMs >= TURN_MS) {
+      await nextTurn()
+      this.#turnedMs = monotonicMs()
+    }
+    group[0].resolve(range)
+    this.#expectNext()
+    return true
   }
 
-  async #settleElsewhere(): Promise<void> {
-    const started = performance.now()
+  async #settle(): Promise<void> {
+    const startedMs = monotonicMs()
     const settled = this.#hooks.settle()
     if (settled === undefined) {
       // Callers that await each batch would else never let anybody else have a turn.
@@ -209,7 +232,7 @@ export class CommitQueue {
       return
     }
     await settled
-    if (performance.now() - started > this.#shortSyncMs) this.#carefulGroups = CAREFUL_GROUPS
+    if (monotonicMs() - startedMs > this.#shortSyncMs) this.#carefulGroups = CAREFUL_GROUPS
     else this.#carefulGroups--
   }
 

@@ -22,6 +22,7 @@ import type { ParsedWalOptions } from './options.ts'
 import { callersPatience, type PatienceLimits } from './patience.ts'
 import { RunningLog } from './running-log.ts'
 import { Syncability } from './syncability.ts'
+import type { IndexRange, WalRecords } from './writer-contract.ts'
 
 /** So much is written at most before a sync, whatever the durability: it is kept in memory until then. */
 const MAX_UNSYNCED_BYTES = 16 * 1024 * 1024
@@ -74,7 +75,7 @@ export class WalTarget implements Target {
       {
         writer: () => this.#writer(),
         settle: () => this.#settle(),
-        settleNow: () => this.#settleNow(),
+        commitNow: (batch) => this.#commitNow(batch),
         degraded: (error) => hooks.degraded(error),
         recovered: () => hooks.recovered()
       },
@@ -232,14 +233,13 @@ export class WalTarget implements Target {
     return undefined
   }
 
-  #settleNow(): boolean {
-    if (!this.#isDurable) return false
+  #commitNow(batch: WalRecords): IndexRange | undefined {
+    if (!this.#isDurable) return undefined
     try {
-      this.log().writer.syncNow()
-      return true
+      return this.#writer().appendNow(batch)
     } catch {
-      // The other way waits as long as the cause may pass.
-      return false
+      // The other way waits as long as the cause may pass, and rejects what cannot be taken.
+      return undefined
     }
   }
 

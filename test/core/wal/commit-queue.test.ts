@@ -32,7 +32,8 @@ function create() {
   const queue = new CommitQueue({
     writer: () => writer as unknown as LogWriter,
     settle: () => log.settling?.(),
-    settleNow: () => log.settling === undefined,
+    commitNow: (records) =>
+      log.settling === undefined && log.failures.length === 0 ? writer.append([records])[0] : undefined,
     degraded: () => log.news.push('degraded'),
     recovered: () => log.news.push('recovered')
   })
@@ -145,6 +146,23 @@ test('after a failure fewer batches are tried at once, and more again as soon as
   await Promise.all(Array.from({ length: 20 }, (_, i) => queue.push(batch(String(i)))))
   expect(log.groups.map((group) => group.length)).toEqual([5, 10, 5])
   expect(log.groups.flat()).toEqual(Array.from({ length: 20 }, (_, i) => String(i)))
+})
+
+test('a caller that waits for each batch is answered on this thread, and the other way when that fails', async () => {
+  const { queue, log } = create()
+  let settled = 0
+  log.settling = async () => void settled++
+  // As long as it is not known whether the disk is fast.
+  for (let number = 0; number < 64; number++) await queue.push(batch(`a${number}`))
+  expect(settled).toBe(64)
+  log.settling = undefined
+  for (let number = 0; number < 20; number++) await queue.push(batch(`b${number}`))
+  log.failures = [passing()]
+  await queue.push(batch('c'))
+  expect(log.groups).toHaveLength(85)
+  expect(log.groups.at(-1)).toEqual(['c'])
+  expect(log.news).toEqual(['degraded', 'recovered'])
+  expect([queue.queuedBytes, queue.progress]).toEqual([0, 85])
 })
 
 test('callers that await each batch let others have their turn', async () => {
