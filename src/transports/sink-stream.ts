@@ -15,6 +15,8 @@ const COLLECT_LENGTH = 512 * 1024
 /** … within these bounds. */
 const MIN_COLLECT_MS = 2
 const MAX_COLLECT_MS = 8
+/** What comes after such a rest may be the first of much, or all. */
+const REST_MS = 20
 
 /** Whom to tell of records without line ends. */
 export interface Told {
@@ -75,12 +77,17 @@ export class SinkStream extends Writable {
   #commit(data: string | Uint8Array): boolean {
     if (!this.#sink.commit(this.#shape === undefined ? data : this.#shape.shape(data))) return false
     if (data.length < LOADED_LENGTH) return true
-    const nowMs = monotonicMs()
-    const collectMs = ((nowMs - this.#committedAtMs) * COLLECT_LENGTH) / data.length
-    this.#committedAtMs = nowMs
-    const delayMs = Math.max(MIN_COLLECT_MS, Math.min(MAX_COLLECT_MS, collectMs))
-    setTimeout(() => this.emit('drain'), delayMs)
+    setTimeout(() => this.emit('drain'), this.#collectMs(data.length))
     return false
+  }
+
+  /** How long the answer to a chunk of so many units or bytes waits. */
+  #collectMs(length: number): number {
+    const nowMs = monotonicMs()
+    const passedMs = nowMs - this.#committedAtMs
+    this.#committedAtMs = nowMs
+    if (passedMs > REST_MS) return MIN_COLLECT_MS
+    return Math.max(MIN_COLLECT_MS, Math.min(MAX_COLLECT_MS, (passedMs * COLLECT_LENGTH) / length))
   }
 
   #collect(data: string | Uint8Array): boolean {

@@ -12,7 +12,7 @@ import { Work } from './work.ts'
  * After work the thread sleeps a little before it looks at anything new, for fewer wake-ups and system calls for the same
  * records, and because whoever logs loses the processor to it: about as long as so many bytes take to come, …
  */
-const NAP_BYTES = 256 * 1024
+const NAP_BYTES = 512 * 1024
 /** … or so much of a ring, … */
 const NAP_SHARE = 1 / 8
 /** … within these bounds. */
