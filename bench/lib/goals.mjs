@@ -1,7 +1,7 @@
 // The goals a suite names, judged against what was measured and said plainly.
 
 /**
- * A goal is `{contender, metric, atLeast | atMost, of}` for a ratio of medians (`rate`, `cpu`), where `of` lists the
+ * A goal is `{contender, metric, atLeast | atMost, of}` for a ratio of medians (`rate`, `cpu`, `bytes` per second), where `of` lists the
  * other side and its stand-ins, `{contender, metric, atMost}` for a measured value without another side, or
  * `{contender, metric: 'intact' | 'limit'}` for what must hold in every run.
  */
@@ -30,6 +30,7 @@ export function judgeGoals(suite, summary) {
 
 function metricOf(one, metric) {
   if (metric === 'rate') return one.rate
+  if (metric === 'bytes') return one.bytesPerSecond
   return metric === 'cpu' ? one.cpuMicroseconds : one.values[metric]
 }
 
@@ -52,7 +53,7 @@ function wordsOf({ contender, metric, atLeast, atMost, of }) {
   if (metric === 'limit') return `${contender} keeps every file within its limit`
   if (of === undefined) return `${contender}: ${metric} ≤ ${atMost.toLocaleString('en')}`
   const bound = atLeast === undefined ? `≤ ${round(atMost)}×` : `≥ ${round(atLeast)}×`
-  const what = { cpu: 'CPU per record', rate: 'the rate' }[metric] ?? metric
+  const what = { cpu: 'CPU per record', rate: 'the rate', bytes: 'the bytes per second' }[metric] ?? metric
   return `${contender} ${bound} ${what} of ${of[0]}`
 }
 

@@ -54,7 +54,17 @@ function summarizeOne(name, contender, runs) {
 }
 
 /** Names of measured values that suites set goals for, besides rate and CPU time. */
-const valueNames = ['callNs', 'callP99Ns', 'openFiles', 'growthBytes', 'p50Us', 'p99Us', 'p999Us', 'maxUs']
+const valueNames = [
+  'callNs',
+  'callsPerCopy',
+  'callP99Ns',
+  'openFiles',
+  'growthBytes',
+  'p50Us',
+  'p99Us',
+  'p999Us',
+  'maxUs'
+]
 
 function medianValues(runs) {
   const measured = valueNames.filter((name) => runs[0][name] !== undefined)
