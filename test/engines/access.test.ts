@@ -111,81 +111,95 @@ async function createStream({ url }: Engine, options: object): Promise<() => Pro
 describe.skipIf(!hasEngine('nats-server') || !native.canLock)(
   'JetStream (skipped where scripts/engines.mjs did not get nats-server)',
   () => {
-    test.each(['user and password', 'a token', 'an nkey', 'credentials'])('lets in by %s', async (name) => {
-      const way = natsWays().find((each) => each.name === name) as Way
-      const engine = await startNats({ extra: way.extra })
-      const records = await createStream(engine, way.admin)
-      const { url } = engine
-      for (const credentials of way.wrong) {
-        const said = await failureOf(createJetStreamTarget({ url, subject, credentials }))
-        expect(said).toMatch(/authorization|authentication/i)
-        for (const secret of Object.values(credentials ?? {})) expect(said).not.toContain(secret)
+    test.each(['user and password', 'a token', 'an nkey', 'credentials'])(
+      'lets in by %s',
+      {
+        timeout: 300_000
+      },
+      async (name) => {
+        const way = natsWays().find((each) => each.name === name) as Way
+        const engine = await startNats({ extra: way.extra })
+        const records = await createStream(engine, way.admin)
+        const { url } = engine
+        for (const credentials of way.wrong) {
+          const said = await failureOf(createJetStreamTarget({ url, subject, credentials }))
+          expect(said).toMatch(/authorization|authentication/i)
+          for (const secret of Object.values(credentials ?? {})) expect(said).not.toContain(secret)
+        }
+        await shipAll(createLog(2), createJetStreamTarget({ url, subject, credentials: way.right }))
+        expect(await records()).toEqual(linesUpTo(2))
+        // The same by the command, to a subject of its own.
+        const flags = way.file === undefined ? [] : ['--credentials-file', fileWith(`${way.file}\n`)]
+        const args = [
+          'ship',
+          createLog(1),
+          '--to',
+          'jetstream',
+          '--url',
+          url,
+          '--subject',
+          'logs.command',
+          '--no-follow'
+        ]
+        const child = startCli([...args, ...flags], undefined, { ...process.env, ...way.env })
+        let said = ''
+        child.stderr.on('data', (text) => {
+          said += text
+        })
+        await new Promise((resolve) => child.once('close', resolve))
+        expect([child.exitCode, said]).toEqual([0, expect.stringContaining('1 records in 1 batches')])
+        expect(await records()).toEqual([...linesUpTo(2), ...linesUpTo(1)])
       }
-      await shipAll(createLog(2), createJetStreamTarget({ url, subject, credentials: way.right }))
-      expect(await records()).toEqual(linesUpTo(2))
-      // The same by the command, to a subject of its own.
-      const flags = way.file === undefined ? [] : ['--credentials-file', fileWith(`${way.file}\n`)]
-      const args = [
-        'ship',
-        createLog(1),
-        '--to',
-        'jetstream',
-        '--url',
-        url,
-        '--subject',
-        'logs.command',
-        '--no-follow'
-      ]
-      const child = startCli([...args, ...flags], undefined, { ...process.env, ...way.env })
-      let said = ''
-      child.stderr.on('data', (text) => {
-        said += text
-      })
-      await new Promise((resolve) => child.once('close', resolve))
-      expect([child.exitCode, said]).toEqual([0, expect.stringContaining('1 records in 1 batches')])
-      expect(await records()).toEqual([...linesUpTo(2), ...linesUpTo(1)])
-    })
+    )
 
-    test.skipIf(!hasOpenssl)('over TLS, by certificate (skipped without openssl)', async () => {
-      const authority = createAuthority()
-      const [server, client] = [authority.create('server'), authority.create('shipper')]
-      const files = [
-        '--tlscert',
-        server.certFile,
-        '--tlskey',
-        server.keyFile,
-        '--tlscacert',
-        authority.caFile
-      ]
-      const engine = await startNats({ extra: ['--tlsverify', ...files] })
-      const { caFile } = authority
-      const records = await createStream(engine, { tls: { caFile, ...client } })
-      const url = engine.url.replace('nats://', 'tls://')
-      const targetOf = (tls?: NatsTls) => createJetStreamTarget({ url, subject, tls })
-      expect(await failureOf(targetOf())).toMatch(/certificate/i)
-      expect(await failureOf(targetOf({ caFile }))).toMatch(/certificate|connection|closed/i)
-      await shipAll(createLog(2), targetOf({ caFile, ...client }))
-      expect(await records()).toEqual(linesUpTo(2))
-      expect(() => targetOf({ caFile, certFile: client.certFile })).toThrow(/ERR_OPTION/)
-      // Under another name than the server has.
-      const named = createJetStreamTarget({
-        url: url.replace('127.0.0.1', 'localhost'),
-        subject,
-        tls: { caFile, ...client }
-      })
-      expect(await failureOf(named)).toMatch(/does not match certificate|altnames/i)
-      // And a server without TLS gets nothing where it was demanded.
-      const plain = await startNats()
-      const demanded = createJetStreamTarget({ url: plain.url.replace('nats://', 'tls://'), subject })
-      expect(await failureOf(demanded)).toMatch(/tls/i)
-    })
+    test.skipIf(!hasOpenssl)(
+      'over TLS, by certificate (skipped without openssl)',
+      {
+        timeout: 300_000
+      },
+      async () => {
+        const authority = createAuthority()
+        const [server, client] = [authority.create('server'), authority.create('shipper')]
+        const files = [
+          '--tlscert',
+          server.certFile,
+          '--tlskey',
+          server.keyFile,
+          '--tlscacert',
+          authority.caFile
+        ]
+        const engine = await startNats({ extra: ['--tlsverify', ...files] })
+        const { caFile } = authority
+        const records = await createStream(engine, { tls: { caFile, ...client } })
+        const url = engine.url.replace('nats://', 'tls://')
+        const targetOf = (tls?: NatsTls) => createJetStreamTarget({ url, subject, tls })
+        expect(await failureOf(targetOf())).toMatch(/certificate/i)
+        expect(await failureOf(targetOf({ caFile }))).toMatch(/certificate|connection|closed/i)
+        await shipAll(createLog(2), targetOf({ caFile, ...client }))
+        expect(await records()).toEqual(linesUpTo(2))
+        expect(() => targetOf({ caFile, certFile: client.certFile })).toThrow(/ERR_OPTION/)
+        // Under another name than the server has.
+        const named = createJetStreamTarget({
+          url: url.replace('127.0.0.1', 'localhost'),
+          subject,
+          tls: { caFile, ...client }
+        })
+        expect(await failureOf(named)).toMatch(/does not match certificate|altnames/i)
+        // And a server without TLS gets nothing where it was demanded.
+        const plain = await startNats()
+        const demanded = createJetStreamTarget({ url: plain.url.replace('nats://', 'tls://'), subject })
+        expect(await failureOf(demanded)).toMatch(/tls/i)
+      }
+    )
   }
 )
 
 describe.skipIf(!hasEngine('kafka') || !hasOpenssl || !native.canLock)(
   'Kafka (skipped except by npm run test:engines)',
   () => {
-    test('lets in by SASL over TLS and by certificate, with both clients', { timeout: 240_000 }, async () => {
+    test('lets in by SASL over TLS and by certificate, with both clients', {
+      timeout: 900_000
+    }, async () => {
       const authority = createAuthority()
       const [server, client] = [authority.create('server'), authority.create('shipper')]
       const keystore = fileWith(readFileSync(server.keyFile, 'utf8') + readFileSync(server.certFile, 'utf8'))

@@ -28,6 +28,9 @@ const allCodes = Array.from({ length: 134 }, (_, i) => i - 1).filter((code) => c
 /** UNKNOWN_SERVER_ERROR, too large, not there, sequences, states, fencing, records, and a code that is none. */
 const someCodes = [-1, 10, 14, 15, 18, 32, 45, 48, 51, 53, 87, 90, 133]
 
+/** What a client does not try again by itself. */
+const ENDS_SESSION = { api: 'produce', fault: 87 } as const
+
 interface Step {
   readonly api: KafkaApi
   readonly fault: KafkaFault
@@ -42,10 +45,7 @@ function sequences(): Step[][] {
     faults
       // Without a coordinator that is there, and with these, a client waits by itself for a long time.
       .filter((fault) => typeof fault !== 'number' || isLong || [-1, 16, 51, 87, 90].includes(fault))
-      .map((fault): Step[] => [
-        { api: 'produce', fault: 'drop' },
-        { api, fault }
-      ])
+      .map((fault): Step[] => [ENDS_SESSION, { api, fault }])
   )
   // What is said again and again for a while, as by a broker that has just started.
   const again = [87, 48, 'lose' as const].map((fault) =>

@@ -1,4 +1,5 @@
 // One connection to NATS, and what is known of the stream that takes a subject. It is not mended: who uses it makes another.
+import { isIP } from 'node:net'
 import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node'
 import { errorMessage } from '../../base/errors.ts'
 import { importOptional, optionalPackage } from '../optional-package.ts'
@@ -55,7 +56,7 @@ export async function connectJetStream(address: JetStreamAddress, signal: AbortS
     reconnect: false,
     timeout: TIMEOUT_MS,
     pingInterval: PING_MS,
-    ...(servers.isTls || tls !== undefined ? { tls: tlsOptions(tls) } : {}),
+    ...(servers.isTls || tls !== undefined ? { tls: tlsOptions(tls, servers) } : {}),
     ...authenticationOf(nats, credentials)
   })
   const close = async (): Promise<void> => {
@@ -94,11 +95,22 @@ export async function connectJetStream(address: JetStreamAddress, signal: AbortS
 }
 
 /** The content of the files, as they are at the moment. */
-function tlsOptions(tls: NatsTls = {}): object {
-  const { ca, cert, key } = readTls('jetstream', tls)
+function tlsOptions(tls: NatsTls | undefined, { addresses }: Servers): object {
+  const { handshakeFirst = false, ...files } = tls ?? {}
+  const { ca, cert, key } = readTls('jetstream', files)
   const texts = Object.entries({ ca, cert, key }).filter(([, bytes]) => bytes !== undefined)
-  const { handshakeFirst = false } = tls
-  return { ...Object.fromEntries(texts.map(([name, bytes]) => [name, String(bytes)])), handshakeFirst }
+  return {
+    ...Object.fromEntries(texts.map(([name, bytes]) => [name, String(bytes)])),
+    ...checkedHost(addresses),
+    handshakeFirst
+  }
+}
+
+/** The client leaves out an address of the internet, in whose place certificates would be asked for "localhost". */
+function checkedHost([address, ...others]: readonly string[]): object {
+  const { hostname } = new URL(`x://${address}`)
+  const host = hostname.replace(/^\[|\]$/g, '')
+  return others.length === 0 && isIP(host) !== 0 ? { host } : {}
 }
 
 function authenticationOf(
