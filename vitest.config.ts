@@ -34,6 +34,7 @@ export default defineConfig({
     maxWorkers: 2,
     // The build is loaded as users load it: rewritten by the runner, a module would be there twice.
     server: { deps: { external: [/\/dist\/.+\.c?js$/] } },
+    globalSetup: ['test/helpers/global-setup.ts'],
     setupFiles: ['test/helpers/setup.ts'],
     projects: [
       { extends: true, test: { name: 'unit', include: unit } },

@@ -8,8 +8,7 @@ import { MappedRing } from '../../src/core/lane/mapped-ring.ts'
 import { realDisk } from '../../src/io/disk.ts'
 import { runCli } from '../helpers/cli.ts'
 import { deadLane, livingLane, usualLaneFolder } from '../helpers/dead-lane.ts'
-import { createFolder } from '../helpers/folder.ts'
-import { memoryFolder } from '../helpers/lane.ts'
+import { createFolder, memoryRoot } from '../helpers/folder.ts'
 import { collect } from '../helpers/read.ts'
 
 describe.skipIf(!MappedRing.isAvailable)('recover (needs the addon)', () => {
@@ -84,7 +83,7 @@ describe.skipIf(!MappedRing.isAvailable)('recover (needs the addon)', () => {
   })
 
   test('looks in another folder when told to', async () => {
-    const elsewhere = Folder.open(realDisk, join(createFolder(memoryFolder), 'lanes'))
+    const elsewhere = Folder.open(realDisk, join(createFolder(memoryRoot), 'lanes'))
     const path = join(logs, 'd.log')
     deadLane(elsewhere, { path, kind: 'rotating-file', options: { path, lane: { dir: elsewhere.path } } }, [
       'far\n'

@@ -4,10 +4,11 @@ import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { expect, onTestFinished } from 'vitest'
+import { expect } from 'vitest'
 import type { Durability, Overflow, SinkEvents } from '../../src/core/sink/contract.ts'
 import type { InternalSink } from '../../src/core/sink/pumped-sink.ts'
 import { SinkStream } from '../../src/transports/sink-stream.ts'
+import { atTestEnd } from '../helpers/at-test-end.ts'
 import {
   callsOf,
   clearRules,
@@ -49,21 +50,28 @@ export function syncsOf(subject: Subject): Operation[] {
 
 const FOREVER = 2 ** 31 - 1
 
+/** Those of the tests that run: nobody knows whose a rejection is that nobody handles. */
+const beds = new Set<Bed>()
+
+function onRejection(reason: unknown): void {
+  for (const bed of beds) bed.rejections.push(reason)
+}
+
 export class Bed {
   readonly folder = mkdtempSync(join(tmpdir(), 'logboom-test-'))
   readonly subject: Subject
   /** The events of the sinks made here, in order. */
   readonly events: { name: keyof SinkEvents; args: unknown[] }[] = []
+  readonly rejections: unknown[] = []
   readonly #state = createState()
   readonly #sinks: InternalSink[] = []
-  readonly #rejections: unknown[] = []
-  readonly #onRejection = (reason: unknown): void => void this.#rejections.push(reason)
 
   /** `isAlone`: nothing ends it with the test; `end` has to be called. */
   constructor(subject: Subject, { isAlone = false } = {}) {
     this.subject = subject
-    process.on('unhandledRejection', this.#onRejection)
-    if (!isAlone) onTestFinished(() => this.end())
+    if (beds.size === 0) process.on('unhandledRejection', onRejection)
+    beds.add(this)
+    if (!isAlone) atTestEnd(() => this.end())
   }
 
   /** Closes every sink and removes the folder. */
@@ -71,9 +79,10 @@ export class Bed {
     this.heal()
     await Promise.allSettled(this.#sinks.map((sink) => sink.close()))
     await delay(0)
-    process.off('unhandledRejection', this.#onRejection)
+    beds.delete(this)
+    if (beds.size === 0) process.off('unhandledRejection', onRejection)
     rmSync(this.folder, { recursive: true, force: true })
-    expect(this.#rejections, 'promises that nobody else holds must not reject').toEqual([])
+    expect(this.rejections, 'promises that nobody else holds must not reject').toEqual([])
   }
 
   /** A sink, closed when the test ends. `stallMs`: how long closing waits while nothing gets done. */

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import type { InternalSink } from '../../src/core/sink/pumped-sink.ts'
 import { native } from '../../src/native/index.ts'
+import { together } from '../helpers/at-test-end.ts'
 import { tally } from '../helpers/counts.ts'
 import { random } from '../helpers/random.ts'
 import type { Fault, Operation } from '../helpers/shared-faulty-disk.mjs'
@@ -37,18 +38,23 @@ export async function faultTests(subject: Subject): Promise<void> {
     ['os', await callsOfARun(subject, 'os')],
     ['disk', await callsOfARun(subject, 'disk')]
   ] as const
-  describe('survives the failure of', () => {
+  // At the same time, as they mostly wait until it is tried again.
+  describe.concurrent('survives the failure of', () => {
     for (const [durability, calls] of runs) {
       for (const [operation, count] of calls) {
         const faults = fitting.find(([pattern]) => pattern.test(operation))?.[1] ?? []
         for (const fault of faults) {
           const name = `${operation} with ${fault}, durability ${durability}: any call, once and for a while`
-          it(name, { timeout: isLong ? 900_000 : 60_000 }, async () => {
-            for (const { nth, isLasting } of attempts(count)) {
-              await run(subject, durability, { operation, fault, nth, isLasting })
-              tally('faults')
-            }
-          })
+          it(
+            name,
+            { timeout: isLong ? 900_000 : 60_000 },
+            together(async () => {
+              for (const { nth, isLasting } of attempts(count)) {
+                await run(subject, durability, { operation, fault, nth, isLasting })
+                tally('faults')
+              }
+            })
+          )
         }
       }
     }

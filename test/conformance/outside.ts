@@ -14,6 +14,7 @@ import {
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { native } from '../../src/native/index.ts'
+import { together } from '../helpers/at-test-end.ts'
 import { Acknowledged, Bed, numbersOf } from './bed.ts'
 import type { Subject } from './subject.ts'
 
@@ -48,39 +49,43 @@ const disturbances: Record<string, (path: string, bed: Bed) => void> = {
 export function outsideTests(subject: Subject): void {
   const { livePath, lockPath } = subject
   if (livePath !== undefined) {
-    describe('when its live file is', () => {
+    // At the same time: each waits for what cannot be written.
+    describe.concurrent('when its live file is', () => {
       for (const [how, disturb] of Object.entries(disturbances)) {
-        it(`${how}, acknowledges only what can be read`, async () => {
-          const bed = new Bed({ ...subject, options: () => subject.options(join(bed.folder, 'logs')) })
-          const sink = bed.create({ flushInterval: 1 }, STALL_MS)
-          const place = join(bed.folder, 'logs')
-          bed.log(sink, 8)
-          await sink.flush()
-          disturb(livePath(place), bed)
-          const host = new Acknowledged(sink)
-          const acknowledged: number[] = []
-          for (let index = 8; index < 28; index++) {
-            const isAcknowledged = host.write(`${bed.line(index)}\n`)
-            if (isAcknowledged || (await within(host.drained(), PATIENCE_MS))) acknowledged.push(index)
-            else break
-          }
-          const found = new Set(numbersOf(subject.read(place)))
-          // What can never be written may be given up, and is counted then.
-          const missing = acknowledged.filter((index) => !found.has(index))
-          expect(missing.length, `missing: ${missing}`).toBeLessThanOrEqual(sink.stats().dropped)
-          if (existsSync(join(bed.folder, 'victim'))) {
-            expect(readFileSync(join(bed.folder, 'victim'), 'utf8')).toBe(FOREIGN)
-          }
-          // Once the obstacle is gone everything that waits is written, or its loss is told.
-          if (acknowledged.length < 20 && existsSync(livePath(place))) {
-            rmSync(livePath(place), { recursive: true, force: true })
-          }
-          await sink.close().catch(() => {})
-          const after = new Set(numbersOf(subject.read(place)))
-          const last = Math.min(27, (acknowledged.at(-1) ?? 7) + 1)
-          const gone = [8, last].filter((index) => !after.has(index))
-          expect(gone.length, `gone: ${gone}`).toBeLessThanOrEqual(sink.stats().dropped)
-        })
+        it(
+          `${how}, acknowledges only what can be read`,
+          together(async () => {
+            const bed = new Bed({ ...subject, options: () => subject.options(join(bed.folder, 'logs')) })
+            const sink = bed.create({ flushInterval: 1 }, STALL_MS)
+            const place = join(bed.folder, 'logs')
+            bed.log(sink, 8)
+            await sink.flush()
+            disturb(livePath(place), bed)
+            const host = new Acknowledged(sink)
+            const acknowledged: number[] = []
+            for (let index = 8; index < 28; index++) {
+              const isAcknowledged = host.write(`${bed.line(index)}\n`)
+              if (isAcknowledged || (await within(host.drained(), PATIENCE_MS))) acknowledged.push(index)
+              else break
+            }
+            const found = new Set(numbersOf(subject.read(place)))
+            // What can never be written may be given up, and is counted then.
+            const missing = acknowledged.filter((index) => !found.has(index))
+            expect(missing.length, `missing: ${missing}`).toBeLessThanOrEqual(sink.stats().dropped)
+            if (existsSync(join(bed.folder, 'victim'))) {
+              expect(readFileSync(join(bed.folder, 'victim'), 'utf8')).toBe(FOREIGN)
+            }
+            // Once the obstacle is gone everything that waits is written, or its loss is told.
+            if (acknowledged.length < 20 && existsSync(livePath(place))) {
+              rmSync(livePath(place), { recursive: true, force: true })
+            }
+            await sink.close().catch(() => {})
+            const after = new Set(numbersOf(subject.read(place)))
+            const last = Math.min(27, (acknowledged.at(-1) ?? 7) + 1)
+            const gone = [8, last].filter((index) => !after.has(index))
+            expect(gone.length, `gone: ${gone}`).toBeLessThanOrEqual(sink.stats().dropped)
+          })
+        )
       }
     })
   }

@@ -1,7 +1,7 @@
 // Stands in for Elasticsearch: creates documents under their names, once, and answers as it does.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { onTestFinished } from 'vitest'
+import { atTestEnd } from './at-test-end.ts'
 
 export interface BulkIndex {
   readonly url: string
@@ -42,7 +42,7 @@ export async function startBulkIndex(): Promise<BulkIndex> {
     return { errors: items.some((item) => JSON.stringify(item).includes('409')), items }
   }
   await once(server, 'listening')
-  onTestFinished(() => {
+  atTestEnd(() => {
     server.closeAllConnections()
     server.close()
   })

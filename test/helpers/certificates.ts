@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import { atTestEnd } from './at-test-end.ts'
 
 export const hasOpenssl = spawnSync('openssl', ['version']).status === 0
 
@@ -21,8 +21,8 @@ export interface Authority {
 const openssl = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'ignore' })
 const KEY = '-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'.split(' ')
 
-/** `whenDone`: `onTestFinished` for one test, `afterAll` for a file. */
-export function createAuthority(whenDone: (end: () => void) => void = onTestFinished): Authority {
+/** `whenDone`: `atTestEnd` for one test, `afterAll` for a file. */
+export function createAuthority(whenDone: (end: () => void) => void = atTestEnd): Authority {
   const folder = mkdtempSync(join(tmpdir(), 'logboom-certificates-'))
   whenDone(() => rmSync(folder, { recursive: true, force: true }))
   const [caFile, caKey] = [join(folder, 'ca.pem'), join(folder, 'ca-key.pem')]

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
-import { onTestFinished } from 'vitest'
+import { atTestEnd } from './at-test-end.ts'
 import { until } from './until.ts'
 
 const ANSWER_LIMIT_MS = 60_000
@@ -50,9 +50,13 @@ export async function openPage(path: string, width = 1000, height = 900): Promis
       `--window-size=${width},${height}`,
       `--user-data-dir=${profile}`
     ],
-    { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] }
+    // What it does not put into its profile stays there, too.
+    {
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+      env: { ...process.env, TMPDIR: profile }
+    }
   )
-  onTestFinished(async () => {
+  atTestEnd(async () => {
     const ended = once(browser, 'exit')
     browser.kill('SIGTERM')
     await ended

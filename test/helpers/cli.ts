@@ -2,7 +2,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { onTestFinished } from 'vitest'
+import { atTestEnd } from './at-test-end.ts'
 
 export const cliPath = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
@@ -20,7 +20,7 @@ export function startCli(
   env?: NodeJS.ProcessEnv
 ): ChildProcessWithoutNullStreams {
   const child = spawn(process.execPath, [cliPath, ...args], { cwd, env })
-  onTestFinished(async () => {
+  atTestEnd(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
     child.kill('SIGKILL')
     await once(child, 'exit')

@@ -1,23 +1,23 @@
 // Spools for tests: no notices on stderr, published only when asked, closed at the end.
-import { onTestFinished } from 'vitest'
 import { withInternals } from '../../src/core/sink/internals.ts'
 import type { SpoolOptions } from '../../src/core/spool/options.ts'
 import { Spool } from '../../src/core/spool/spool.ts'
 import { SpoolLines } from '../../src/core/spool/spool-lines.ts'
 import { type Disk, realDisk } from '../../src/io/disk.ts'
+import { atTestEnd } from './at-test-end.ts'
 
 const quiet = { fallback: false, flushInterval: 0, timeout: '60s' } as const
 
 export function createSpool(options: SpoolOptions, disk: Disk = realDisk): Spool {
   const spool = withInternals({ disk }, () => new Spool({ ...quiet, ...options }))
-  onTestFinished(() => spool.close().catch(() => {}))
+  atTestEnd(() => spool.close().catch(() => {}))
   return spool
 }
 
 /** The spool as transports have it. */
 export function createLines(options: SpoolOptions, disk: Disk = realDisk): SpoolLines {
   const lines = withInternals({ disk }, () => new SpoolLines({ ...quiet, ...options }))
-  onTestFinished(() => lines.close().catch(() => {}))
+  atTestEnd(() => lines.close().catch(() => {}))
   return lines
 }
 

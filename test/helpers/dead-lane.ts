@@ -1,19 +1,18 @@
 // Lanes that processes have left when they died, and the folders they are in.
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
 import { LaneFolder } from '../../src/core/lane/lane-folder.ts'
 import type { MappedRing } from '../../src/core/lane/mapped-ring.ts'
 import { LaneOwner, type RingSubject } from '../../src/core/lane/owner.ts'
 import { realDisk } from '../../src/io/disk.ts'
-import { createFolder } from './folder.ts'
-import { memoryFolder } from './lane.ts'
+import { atTestEnd } from './at-test-end.ts'
+import { createFolder, memoryRoot } from './folder.ts'
 
 /** One of the folders where sinks look for lanes, for this test alone. */
 export function usualLaneFolder(): LaneFolder {
-  const runtime = createFolder(memoryFolder)
+  const runtime = createFolder(memoryRoot)
   const before = process.env.XDG_RUNTIME_DIR
   process.env.XDG_RUNTIME_DIR = runtime
-  onTestFinished(() => {
+  atTestEnd(() => {
     if (before === undefined) delete process.env.XDG_RUNTIME_DIR
     else process.env.XDG_RUNTIME_DIR = before
   })
@@ -37,7 +36,7 @@ export function livingLane(folder: LaneFolder, subject: RingSubject, records: re
     ring.close()
     owner.close()
   }
-  onTestFinished(die)
+  atTestEnd(die)
   return { ring, die }
 }
 

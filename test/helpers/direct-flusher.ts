@@ -1,6 +1,5 @@
 // A flusher on the thread of the test, with a disk that can fail.
 import { randomUUID } from 'node:crypto'
-import { onTestFinished } from 'vitest'
 import { createJournal } from '../../src/core/direct-file/files/flush-journal.ts'
 import { Flusher } from '../../src/core/direct-file/flusher/flusher.ts'
 import type { FlusherMessage, FlusherOptions } from '../../src/core/direct-file/flusher/flusher-protocol.ts'
@@ -16,6 +15,7 @@ import { DirectWriter } from '../../src/core/direct-file/memory/writer.ts'
 import { parseDirectFileOptions } from '../../src/core/direct-file/options.ts'
 import type { Disk } from '../../src/io/disk.ts'
 import { realDisk } from '../../src/io/disk.ts'
+import { atTestEnd } from './at-test-end.ts'
 import { createFaultyDisk, type FaultyDisk } from './faulty-disk.ts'
 
 export interface FlusherUnderTest {
@@ -90,7 +90,7 @@ export function createFlusher(
       step(turns, () => Atomics.load(memory.words, control.state) === runState.closed)
     }
   }
-  onTestFinished(() => {
+  atTestEnd(() => {
     faulty.fault = () => undefined
     under.close()
   })

@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
 import { hasEngine as hasIt } from '../../scripts/engines/folder.mjs'
 import { commandOf, isListening } from '../../scripts/engines/start.mjs'
+import { atTestEnd } from './at-test-end.ts'
 import { until } from './until.ts'
 
 /** Those that are small and start at once belong to every run, where they are; the others to `npm run test:engines`. */
@@ -37,7 +37,7 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Called with what ends a server: `onTestFinished` for one test, `afterAll` for a file. */
+/** Called with what ends a server: `atTestEnd` for one test, `afterAll` for a file. */
 type WhenDone = (end: () => Promise<void>) => void
 
 interface EngineExtra {
@@ -85,17 +85,17 @@ const answers = async (url: string): Promise<boolean> => (await fetch(url)).stat
 /** An S3 server with the bucket `logs`, which takes any credentials. */
 export function startS3(extra: EngineExtra = {}): Promise<Engine> {
   const isReady = async (url: string) => (await fetch(url)) !== undefined
-  return startEngine('gofakes3', 'http', onTestFinished, isReady, extra)
+  return startEngine('gofakes3', 'http', atTestEnd, isReady, extra)
 }
 
 /** VictoriaLogs, which takes the requests of Elasticsearch, Loki and OpenTelemetry. */
 export function startVictoriaLogs(extra: EngineExtra = {}): Promise<Engine> {
-  return startEngine('victoria-logs', 'http', onTestFinished, answers, extra)
+  return startEngine('victoria-logs', 'http', atTestEnd, answers, extra)
 }
 
 /** NATS with JetStream and no streams. */
 export function startNats(extra: EngineExtra = {}): Promise<Engine> {
-  return startEngine('nats-server', 'nats', onTestFinished, undefined, extra)
+  return startEngine('nats-server', 'nats', atTestEnd, undefined, extra)
 }
 
 export function startOpenSearch(whenDone: WhenDone): Promise<Engine> {

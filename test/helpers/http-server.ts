@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import { onTestFinished } from 'vitest'
+import { atTestEnd } from './at-test-end.ts'
 
 export interface HttpAnswer {
   readonly status?: number
@@ -29,7 +29,7 @@ export async function startHttpServer(answer: Answer, tls?: { key: string; cert:
   const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  onTestFinished(() => {
+  atTestEnd(() => {
     server.closeAllConnections()
     server.close()
   })

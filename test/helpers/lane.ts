@@ -1,7 +1,6 @@
 // Rings for tests: of both backings, at any position, and as the bytes they are.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
 import { LaneFolder, type RingDescription } from '../../src/core/lane/lane-folder.ts'
 import type { MappedRing } from '../../src/core/lane/mapped-ring.ts'
 import { LaneOwner } from '../../src/core/lane/owner.ts'
@@ -10,7 +9,8 @@ import { SharedRing } from '../../src/core/lane/shared-ring.ts'
 import { DRAINED_AT, WRITTEN_AT } from '../../src/formats/lane.ts'
 import { parseRingName, type RingName } from '../../src/formats/lane-names.ts'
 import { realDisk } from '../../src/io/disk.ts'
-import { createFolder } from './folder.ts'
+import { atTestEnd } from './at-test-end.ts'
+import { createFolder, memoryRoot } from './folder.ts'
 
 export const description: RingDescription = {
   path: '/var/log/app.log',
@@ -23,10 +23,8 @@ export const description: RingDescription = {
 
 /** A private folder for rings, on a memory file system where there is one. */
 export function createLaneFolder(): LaneFolder {
-  return LaneFolder.open(realDisk, join(createFolder(memoryFolder), 'lane'))
+  return LaneFolder.open(realDisk, join(createFolder(memoryRoot), 'lane'))
 }
-
-export const memoryFolder = process.platform === 'linux' ? '/dev/shm' : undefined
 
 export interface Ends {
   readonly producer: Ring
@@ -41,7 +39,7 @@ export function sharedEnds(capacityBytes: number, position = 0): Ends {
   setPositions(Buffer.from(buffer), position)
   const producer = new SharedRing(buffer)
   const consumer = new SharedRing(buffer)
-  onTestFinished(() => producer.close())
+  atTestEnd(() => producer.close())
   return { producer, consumer, bytes: () => Buffer.from(new Uint8Array(buffer)) }
 }
 
@@ -61,7 +59,7 @@ export function mappedEnds(
   }
   const producer = folder.openRing(nameOf(created))!
   const consumer = folder.openRing(nameOf(created))!
-  onTestFinished(() => {
+  atTestEnd(() => {
     for (const end of [producer, consumer]) end.close()
     owner.close()
   })

@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import { atTestEnd } from './at-test-end.ts'
 
 /** Runs a command and gives what it printed; throws if it fails. */
 export function run(command: string, ...args: string[]): string {
@@ -24,7 +24,7 @@ export function run(command: string, ...args: string[]): string {
 function mount(args: string[], folder?: string): string {
   const target = folder ?? mkdtempSync(join(tmpdir(), 'logboom-mount-'))
   run('mount', ...args, target)
-  onTestFinished(() => {
+  atTestEnd(() => {
     run('umount', '-l', target)
     if (folder === undefined) rmSync(target, { recursive: true, force: true })
   })
@@ -69,7 +69,7 @@ export function mountTmpfs(size: string, folder?: string): string {
 /** An ext4 file system on a loop device; gives folder and device name. */
 export function mountExt4(mkfsOptions: string[]): { folder: string; device: string } {
   const image = join(mkdtempSync(join(tmpdir(), 'logboom-image-')), 'image')
-  onTestFinished(() => rmSync(join(image, '..'), { recursive: true, force: true }))
+  atTestEnd(() => rmSync(join(image, '..'), { recursive: true, force: true }))
   writeFileSync(image, '')
   truncateSync(image, 16 * 1024 * 1024)
   run('mkfs.ext4', '-q', '-m', '0', ...mkfsOptions, image)

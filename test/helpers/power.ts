@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, truncateSync, unlinkSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { onTestFinished } from 'vitest'
+import { atTestEnd } from './at-test-end.ts'
 import { type LoopKind, loopUnavailable, run, works } from './mount.ts'
 
 const source = fileURLToPath(new URL('shutdown.c', import.meta.url))
@@ -47,7 +47,7 @@ export function createPoweredDisk(kind: LoopKind): PoweredDisk {
     unlinkSync(probe)
   }
   on()
-  onTestFinished(() => {
+  atTestEnd(() => {
     works('umount', '-l', folder)
     rmSync(root, { recursive: true, force: true })
   })

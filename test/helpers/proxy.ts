@@ -1,7 +1,7 @@
 // A proxy between a client and a server on loopback, which does what networks do.
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
-import { onTestFinished } from 'vitest'
+import { atTestEnd } from './at-test-end.ts'
 
 /**
  * 'pass'; 'refuse' connections; 'slow': a few bytes at a time; 'cut' the request or the answer after some bytes; 'half-open': take
@@ -45,7 +45,7 @@ export async function startProxy(target: string): Promise<Proxy> {
     socket.on('close', () => open.delete(socket))
   }
   await once(server, 'listening')
-  onTestFinished(() => {
+  atTestEnd(() => {
     for (const socket of open) socket.destroy()
     server.close()
   })

@@ -1,8 +1,8 @@
 // A target in memory, and a shipper that ends with the test.
-import { onTestFinished } from 'vitest'
 import type { ShipperOptions } from '../../src/ship/options.ts'
 import { Shipper } from '../../src/ship/shipper.ts'
 import type { ShipBatch, ShipTarget } from '../../src/ship/target.ts'
+import { atTestEnd } from './at-test-end.ts'
 
 export interface Sent {
   sequence: number
@@ -43,6 +43,6 @@ export function createShipper(
   options: Partial<ShipperOptions> = {}
 ): Shipper {
   const shipper = new Shipper({ batchRecords: 10, follow: false, ...options, source, target })
-  onTestFinished(() => shipper.stop())
+  atTestEnd(() => shipper.stop())
   return shipper
 }

@@ -4,12 +4,13 @@ import { once } from 'node:events'
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { expect, onTestFinished } from 'vitest'
+import { expect } from 'vitest'
 import { RotatingFile } from '../../src/core/rotating-file/rotating-file.ts'
 import { readCheckpoint } from '../../src/ship/checkpoint.ts'
 import type { ShipperOptions } from '../../src/ship/options.ts'
 import { Shipper } from '../../src/ship/shipper.ts'
 import type { ShipTarget } from '../../src/ship/target.ts'
+import { atTestEnd } from './at-test-end.ts'
 import { createFolder } from './folder.ts'
 import { random } from './random.ts'
 import { built, startProcess } from './script.ts'
@@ -48,7 +49,7 @@ export interface WrittenLog {
 export function startWriting(): WrittenLog {
   const path = join(createFolder(), 'app')
   const log = new RotatingFile({ path, maxBytes: 6000, compress: 'gzip', fallback: false })
-  onTestFinished(() => log.close().catch(() => {}))
+  atTestEnd(() => log.close().catch(() => {}))
   let written = 0
   let isWriting = true
   const writing = (async () => {
@@ -113,7 +114,7 @@ export async function shipAll(
   options: Partial<ShipperOptions> = {}
 ): Promise<Shipper> {
   const shipper = new Shipper({ batchRecords: 50, ...options, source, target, follow: false })
-  onTestFinished(() => shipper.stop())
+  atTestEnd(() => shipper.stop())
   await shipper.run()
   return shipper
 }
@@ -126,7 +127,7 @@ export async function shipWhileServerDies(
 ): Promise<{ written: number; seen: string[] }> {
   const path = createLog(0)
   const shipper = new Shipper({ source: path, target, batchRecords: 10, batchAge: 10 })
-  onTestFinished(() => shipper.stop())
+  atTestEnd(() => shipper.stop())
   const seen: string[] = []
   shipper.on('degraded', () => seen.push('degraded')).on('recovered', () => seen.push('recovered'))
   const refused: unknown[] = []

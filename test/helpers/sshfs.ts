@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import { atTestEnd } from './at-test-end.ts'
 import { createFolder } from './folder.ts'
 import { works } from './mount.ts'
 import { until } from './until.ts'
@@ -43,7 +43,7 @@ async function mount(behind: string, at: string): Promise<void> {
     stdio: 'ignore',
     detached: true
   })
-  onTestFinished(() => {
+  atTestEnd(() => {
     works('umount', '-l', at)
     if (shell.pid !== undefined) process.kill(-shell.pid, 'SIGKILL')
   })

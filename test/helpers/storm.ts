@@ -6,11 +6,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { onTestFinished } from 'vitest'
 import { type Kind, sinks } from '../../src/core/registry.ts'
 import type { SinkKind } from '../../src/core/sink/sink-kind.ts'
 import { native } from '../../src/native/index.ts'
 import type { ReadOptions } from '../../src/readers/read-records.ts'
+import { atTestEnd } from './at-test-end.ts'
 import { collect } from './read.ts'
 import { hiddenNames, publishedText } from './spool.ts'
 import { until } from './until.ts'
@@ -145,7 +145,7 @@ export class StormWriter {
       this.stderr += data
     })
     this.exited = once(this.child, 'close').then(([code, signal]) => ({ code, signal }))
-    onTestFinished(async () => {
+    atTestEnd(async () => {
       this.child.kill('SIGCONT')
       this.child.kill('SIGKILL')
       await this.exited

@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync, writ
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { onTestFinished } from 'vitest'
+import { atTestEnd } from './at-test-end.ts'
 import { run, works } from './mount.ts'
 
 const source = fileURLToPath(new URL('syscall-faults.c', import.meta.url))
@@ -56,7 +56,7 @@ export class CallFaults {
     this.#fd = openSync(state, 'r+')
     this.heal()
     this.env = { LD_PRELOAD: library, FAULTS_STATE: state, FAULTS_FOLDER: folder }
-    onTestFinished(() => {
+    atTestEnd(() => {
       closeSync(this.#fd)
       rmSync(root, { recursive: true, force: true })
     })

@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as transports from 'logboom/winston'
-import { onTestFinished } from 'vitest'
 import winston from 'winston'
 import { native } from '../../src/native/index.ts'
 import { transportClass } from '../conformance/transport-class.ts'
+import { atTestEnd } from './at-test-end.ts'
 import { createFolder } from './folder.ts'
 
 export type RotatingFileOptions = Partial<transports.RotatingFileTransportOptions>
@@ -39,13 +39,13 @@ export function openKind(kind: string, options: object): AnyTransport {
 }
 
 export function closeAtEnd<T extends { close(): Promise<void> }>(transport: T): T {
-  onTestFinished(() => transport.close())
+  atTestEnd(() => transport.close())
   return transport
 }
 
 export function createLogger(options: winston.LoggerOptions): winston.Logger {
   const logger = winston.createLogger({ format: winston.format.json(), ...options })
-  onTestFinished(() => {
+  atTestEnd(() => {
     logger.close()
   })
   return logger

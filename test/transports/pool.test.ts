@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { native } from '../../src/native/index.ts'
 import { atTestEnd, together, togetherFor } from '../helpers/at-test-end.ts'
-import { createFolder } from '../helpers/folder.ts'
+import { createFolderOfDying } from '../helpers/folder.ts'
 import { runScript } from '../helpers/run-script.ts'
 import { startThread } from '../helpers/script.ts'
 import { sized } from '../helpers/sized.ts'
@@ -42,7 +42,7 @@ test.skipIf(!existsSync('/proc/self/task'))(
     for (let i = 0; i < ${transports}; i++) await open('t' + i)
     const after = measure()
     console.log(JSON.stringify(Object.fromEntries(Object.keys(after).map((name) => [name, after[name] - before[name]]))))`,
-      [createFolder()]
+      [createFolderOfDying()]
     )
     expect(stderr).toBe('')
     const more = JSON.parse(stdout)
@@ -55,7 +55,7 @@ test.skipIf(!existsSync('/proc/self/task'))(
 test.skipIf(!native.canLock)(
   'an output whose file is locked by somebody else holds up no other one',
   async () => {
-    const folder = createFolder()
+    const folder = createFolderOfDying()
     const stuck = join(folder, 'stuck.log')
     await startThread(`
     import { parentPort } from 'node:worker_threads'
@@ -98,7 +98,7 @@ describe.concurrent('the thread of many outputs', () => {
   ])(
     'that dies of one of them, %s which, goes on for all others, and only that one fails',
     togetherFor(async ([, when]) => {
-      const folder = createFolder()
+      const folder = createFolderOfDying()
       const hook = join(folder, 'hook.cjs')
       // Whoever opens that file dies of it.
       writeFileSync(
@@ -158,7 +158,7 @@ describe.concurrent('the thread of many outputs', () => {
   test.skipIf(!canMountMemory)(
     'does not wake an idle process, and neither does the process itself',
     together(async () => {
-      const path = join(createFolder(), 'app.log')
+      const path = join(createFolderOfDying(), 'app.log')
       const code = `
         import { workerStream } from 'logboom'
         const stream = workerStream('rotating-file', { path: process.argv[1], lock: ${native.canLock} })

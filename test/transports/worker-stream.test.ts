@@ -6,7 +6,7 @@ import { readRecords, workerStream } from 'logboom'
 import { describe, expect, it, onTestFinished, test } from 'vitest'
 import { native } from '../../src/native/index.ts'
 import { together, togetherFor } from '../helpers/at-test-end.ts'
-import { createFolder } from '../helpers/folder.ts'
+import { createFolderOfDying } from '../helpers/folder.ts'
 import { runScript } from '../helpers/run-script.ts'
 import { sized } from '../helpers/sized.ts'
 
@@ -39,7 +39,7 @@ describe.concurrent.each(lanes)('through %s', (lane) => {
   it(
     'fatals in the middle of bursts of several times the memory tear, lose and reorder nothing, and the process ends by itself',
     together(async () => {
-      const path = join(createFolder(), 'app.log')
+      const path = join(createFolderOfDying(), 'app.log')
       const records = sized(400_000, 60_000)
       const { code, stderr } = await runScript(
         script(`
@@ -62,7 +62,7 @@ describe.concurrent.each(lanes)('through %s', (lane) => {
   it(
     'a burst in one turn of the event loop is all there after the natural end',
     together(async () => {
-      const path = join(createFolder(), 'app.log')
+      const path = join(createFolderOfDying(), 'app.log')
       const records = sized(1_000_000, 100_000)
       const { code, stderr } = await runScript(
         script(`
@@ -78,7 +78,7 @@ describe.concurrent.each(lanes)('through %s', (lane) => {
   it(
     'records of any size keep their order, also those larger than the memory',
     together(async () => {
-      const path = join(createFolder(), 'app.log')
+      const path = join(createFolderOfDying(), 'app.log')
       const { code, stderr } = await runScript(
         script(`
         const stream = ${open}
@@ -97,7 +97,7 @@ describe.concurrent.each(lanes)('through %s', (lane) => {
   it(
     'what handlers of exit log is in the file, whenever they were registered',
     together(async () => {
-      const path = join(createFolder(), 'app.log')
+      const path = join(createFolderOfDying(), 'app.log')
       const { stderr } = await runScript(
         script(`
         let log = () => {}
@@ -117,7 +117,7 @@ describe.concurrent.each(lanes)('through %s', (lane) => {
   it(
     'ending it while the file cannot be written is no error, does not stop the event loop, and says how many records were not written',
     together(async () => {
-      const folder = join(createFolder(), 'logs')
+      const folder = join(createFolderOfDying(), 'logs')
       const result = await runScript(
         script(`
         const made = []
@@ -151,7 +151,7 @@ describe.concurrent.each(lanes)('through %s', (lane) => {
   it(
     'the exit with several outputs that cannot write takes a moment for all of them, and says how many records were not written',
     together(async () => {
-      const folder = join(createFolder(), 'logs')
+      const folder = join(createFolderOfDying(), 'logs')
       const result = await runScript(
         script(`
         const made = []
@@ -178,7 +178,7 @@ describe.concurrent.each(lanes)('through %s', (lane) => {
   test.for(['drop-newest', 'drop-oldest'])(
     '%s drops what finds no room, counts it exactly and says so in the log',
     togetherFor(async (overflow) => {
-      const folder = join(createFolder(), 'logs')
+      const folder = join(createFolderOfDying(), 'logs')
       const result = await runScript(
         script(`
         const file = join(path, 'app.log')
@@ -229,7 +229,7 @@ describe.concurrent.each(lanes)('through %s', (lane) => {
   it(
     'a thread that is terminated, or runs out of memory, is replaced, and no record is lost or written twice',
     together(async () => {
-      const path = join(createFolder(), 'app.log')
+      const path = join(createFolderOfDying(), 'app.log')
       const { code, stdout, stderr } = await runScript(
         `
       import { createRequire } from 'node:module'
@@ -278,7 +278,7 @@ describe.concurrent.each(lanes)('through %s', (lane) => {
 it.runIf(native.laneAvailable())(
   'what an output leaves in its lane is written by the next one of the log',
   async () => {
-    const folder = join(createFolder(), 'logs')
+    const folder = join(createFolderOfDying(), 'logs')
     const { code, stdout } = await runScript(
       script(`
       const open = () => logboom.workerStream('rotating-file', { path: join(path, 'app.log'), lock, fallback: false })
@@ -307,7 +307,7 @@ it.runIf(native.laneAvailable())(
 )
 
 it('answers any number of questions for statistics at once with one answer', async () => {
-  const stream = workerStream('rotating-file', { path: join(createFolder(), 'app.log'), lock })
+  const stream = workerStream('rotating-file', { path: join(createFolderOfDying(), 'app.log'), lock })
   onTestFinished(() => stream.close())
   const asked = Array.from({ length: 100 }, () => stream.stats())
   expect(new Set(asked).size).toBe(1)
@@ -315,7 +315,7 @@ it('answers any number of questions for statistics at once with one answer', asy
 })
 
 it('takes pieces of a text, whose last line it finishes at a flush and at the end', async () => {
-  const path = join(createFolder(), 'app.log')
+  const path = join(createFolderOfDying(), 'app.log')
   const stream = workerStream('rotating-file', { path, lock })
   stream.write('{"id"')
   stream.write(':0}\n{"id":1}\n{"id"')
@@ -385,7 +385,7 @@ it('takes bytes cut anywhere, also within a character, and refuses with one clea
 })
 
 it('resolves rotate and reopen when they are done', async () => {
-  const folder = createFolder()
+  const folder = createFolderOfDying()
   const stream = workerStream('rotating-file', { path: join(folder, 'app.log'), lock })
   onTestFinished(() => stream.close())
   stream.write('{"id":0}\n')

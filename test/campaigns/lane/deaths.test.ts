@@ -3,7 +3,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { createFolder } from '../../helpers/folder.ts'
+import { createFolder, memoryRoot } from '../../helpers/folder.ts'
 import { inMemoryGroup, noMemoryGroup } from '../../helpers/memory-group.ts'
 import { sized } from '../../helpers/sized.ts'
 import {
@@ -54,7 +54,7 @@ describe.skipIf(noLanes)('a process that dies by (needs the addon and /dev/shm)'
 
 async function dies(kind: LaneKind, death: Death): Promise<Awaited<LaneWriter['exited']>> {
   const folder = createFolder()
-  const laneDir = join(createFolder('/dev/shm'), 'lane')
+  const laneDir = join(createFolder(memoryRoot), 'lane')
   const lane = { dir: laneDir, maxBytes: 8 * 1024 * 1024 }
   const settings = {
     kind,

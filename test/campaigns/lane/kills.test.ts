@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { type Failpoint, failpoints, laneFailpoints } from '../../../src/io/failpoint.ts'
 import { togetherFor } from '../../helpers/at-test-end.ts'
 import { tally } from '../../helpers/counts.ts'
-import { createFolder } from '../../helpers/folder.ts'
+import { createFolder, memoryRoot } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
 import { sized } from '../../helpers/sized.ts'
 import { until } from '../../helpers/until.ts'
@@ -24,7 +24,7 @@ const kills = sized(500, 25)
 
 function settingsOf(kind: LaneKind): { folder: string; laneDir: string; settings: LaneWriterSettings } {
   const folder = createFolder()
-  const laneDir = join(createFolder('/dev/shm'), 'lane')
+  const laneDir = join(createFolder(memoryRoot), 'lane')
   const lane = { dir: laneDir, maxBytes: 256 * 1024 }
   return {
     folder,

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { tally } from '../../helpers/counts.ts'
-import { createFolder } from '../../helpers/folder.ts'
+import { createFolder, memoryRoot } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
 import { sized } from '../../helpers/sized.ts'
 import { until } from '../../helpers/until.ts'
@@ -24,7 +24,7 @@ const kills = sized(200, 4)
 
 function settingsOf(kind: LaneKind, more: Partial<LaneWriterSettings['options']> = {}) {
   const folder = createFolder()
-  const laneDir = join(createFolder('/dev/shm'), 'lane')
+  const laneDir = join(createFolder(memoryRoot), 'lane')
   const place =
     kind === 'direct-file' || kind === 'rotating-file'
       ? { path: join(folder, 'a.log') }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
-import { createFolder } from '../../helpers/folder.ts'
+import { createFolder, memoryRoot } from '../../helpers/folder.ts'
 import { built, startThread } from '../../helpers/script.ts'
 import { until } from '../../helpers/until.ts'
 import { faultsIn, LaneWriter, noLanes, readRecords } from './writers.ts'
@@ -13,7 +13,7 @@ import { faultsIn, LaneWriter, noLanes, readRecords } from './writers.ts'
 describe.skipIf(noLanes)('the owner of a lane (needs the addon and /dev/shm)', () => {
   test('that is stopped keeps it, however long, and goes on', { timeout: 60_000 }, async () => {
     const folder = createFolder()
-    const lane = { dir: join(createFolder('/dev/shm'), 'lane'), maxBytes: 256 * 1024 }
+    const lane = { dir: join(createFolder(memoryRoot), 'lane'), maxBytes: 256 * 1024 }
     const options = { path: join(folder, 'a.log'), lane, maxBytes: 1_000_000, flushInterval: 3_600_000 }
     const settings = { kind: 'rotating-file', options } as const
     const writer = new LaneWriter('w', folder, { ...settings, count: 500, death: 'idle' })
@@ -35,7 +35,7 @@ describe.skipIf(noLanes)('the owner of a lane (needs the addon and /dev/shm)', (
   test('a thread that is ended leaves it to the others of its process', async () => {
     const folder = createFolder()
     const path = join(folder, 'a.log')
-    const lane = { dir: join(createFolder('/dev/shm'), 'lane') }
+    const lane = { dir: join(createFolder(memoryRoot), 'lane') }
     const { worker } = await startThread(`
       import { parentPort } from 'node:worker_threads'
       import { RotatingFile } from ${built('index.js')}

@@ -10,12 +10,13 @@ import { sinks } from '../../../src/core/registry.ts'
 import type { SinkKind } from '../../../src/core/sink/sink-kind.ts'
 import { groupBackups } from '../../../src/formats/backup-name.ts'
 import { atTestEnd } from '../../helpers/at-test-end.ts'
+import { memoryRoot } from '../../helpers/folder.ts'
 import { collect } from '../../helpers/read.ts'
 
 const script = fileURLToPath(new URL('writer.mjs', import.meta.url))
 
 /** Lanes need the addon, and a memory file system to be fast in. */
-export const noLanes = !MappedRing.isAvailable || !existsSync('/dev/shm')
+export const noLanes = !MappedRing.isAvailable || memoryRoot === undefined
 
 export type LaneKind = 'rotating-file' | 'binary-file' | 'direct-file' | 'event-files' | 'wal'
 

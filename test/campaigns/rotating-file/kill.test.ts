@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { groupBackups } from '../../../src/formats/backup-name.ts'
 import { type Failpoint, failpoints } from '../../../src/io/failpoint.ts'
 import { tally } from '../../helpers/counts.ts'
-import { createFolder } from '../../helpers/folder.ts'
+import { createFolderOfDying } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
 import { sized } from '../../helpers/sized.ts'
 import { exact, verify } from '../../helpers/verify.ts'
@@ -26,7 +26,7 @@ async function end(writer: Writer): Promise<void> {
 
 describe.skipIf(noLocks)('writers killed at random (needs the locks of the addon)', () => {
   test(`${kills} kills lose no acknowledged record and leave no damage`, { timeout: 900_000 }, async () => {
-    const path = join(createFolder(), 'app.log')
+    const path = join(createFolderOfDying(), 'app.log')
     const hosts: WriterSettings['host'][] = ['class', 'pino', 'class', 'winston', 'class', 'class']
     const writers: Writer[] = []
     const alive: Writer[] = []
@@ -72,7 +72,7 @@ describe.skipIf(noLocks)('writers killed at random (needs the locks of the addon
   test.each([1, 100, 4095])(
     'a write cut short after %d bytes is taken back by the next writer, and counted',
     async (written) => {
-      const path = join(createFolder(), 'app.log')
+      const path = join(createFolderOfDying(), 'app.log')
       const settings: WriterSettings = {
         host: 'class',
         writer: 'a',
@@ -123,7 +123,7 @@ describe('each named step of a write, a rotation and a compression', () => {
   }
 
   test.each(failpoints)('a kill at `%s` loses nothing acknowledged', async (point) => {
-    const path = join(createFolder(), 'app.log')
+    const path = join(createFolderOfDying(), 'app.log')
     const env = { LOGBOOM_FAILPOINT: `${point}:kill:3` }
     const dead = startWriter({ ...settings, options: { path, ...options } }, { env })
     expect(await dead.exited).toMatchObject({ signal: 'SIGKILL' })
@@ -136,7 +136,7 @@ describe('each named step of a write, a rotation and a compression', () => {
   const failing: Failpoint[] = failpoints.filter((point) => point !== 'appended')
 
   test.each(failing)('an error at `%s` loses and repeats nothing', async (point) => {
-    const path = join(createFolder(), 'app.log')
+    const path = join(createFolderOfDying(), 'app.log')
     const env = { LOGBOOM_FAILPOINT: `${point}:error:3` }
     const writer = startWriter({ ...settings, options: { path, ...options, fallback: false } }, { env })
     await end(writer)

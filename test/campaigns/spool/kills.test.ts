@@ -2,7 +2,7 @@
 // the moment it appears.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, unlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -10,7 +10,7 @@ import { Spool } from '../../../src/core/spool/spool.ts'
 import { spoolFailpoints } from '../../../src/io/failpoint.ts'
 import { native } from '../../../src/native/index.ts'
 import { tally } from '../../helpers/counts.ts'
-import { createFolder, createMemoryFolder } from '../../helpers/folder.ts'
+import { createFolder, createMemoryFolder, memoryRoot } from '../../helpers/folder.ts'
 import { random, randomModule } from '../../helpers/random.ts'
 import { built } from '../../helpers/script.ts'
 import { sized } from '../../helpers/sized.ts'
@@ -170,8 +170,8 @@ describe.skipIf(!native.canLock)('needs kernel locks', () => {
     timeout: timeLimitMs(KILLS / 2)
   }, async (context) => {
     const path = createFolder()
-    if (!existsSync('/dev/shm')) context.skip('there is no /dev/shm')
-    await campaign(path, createFolder('/dev/shm'), KILLS / 2)
+    if (memoryRoot === undefined) context.skip('there is no /dev/shm')
+    await campaign(path, createFolder(memoryRoot), KILLS / 2)
   })
 
   test('lines that a transport acknowledged survive a kill, though they were not published yet', async () => {
@@ -201,7 +201,7 @@ describe.skipIf(!native.canLock)('needs kernel locks', () => {
     async (point, action) => {
       const moving = point === 'spool-copied' || point === 'spool-moved'
       const path = createFolder()
-      const temp = moving ? createFolder('/dev/shm') : path
+      const temp = moving ? createFolder(memoryRoot) : path
       const watcher = new Watcher(path)
       const writer = new Writer('w', writeForEver(path, temp, 'w'), {
         LOGBOOM_FAILPOINT: `${point}:${action}:7`

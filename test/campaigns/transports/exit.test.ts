@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { together, togetherFor } from '../../helpers/at-test-end.ts'
-import { createFolder } from '../../helpers/folder.ts'
+import { createFolderOfDying } from '../../helpers/folder.ts'
 import { startProcess } from '../../helpers/script.ts'
 import { exact, verify } from '../../helpers/verify.ts'
 import { noLocks, startWriter, type WriterSettings } from '../../helpers/writers.ts'
@@ -18,7 +18,7 @@ async function run(
   settings: Omit<WriterSettings, 'options' | 'writer'>,
   options: Partial<WriterSettings['options']>
 ) {
-  const path = join(createFolder(), 'app.log')
+  const path = join(createFolderOfDying(), 'app.log')
   const writer = startWriter({ ...settings, writer: 'a', options: { path, lock, ...options } })
   const exit = await writer.exited
   return { path, writer, exit, report: verify(path, { maxBytes: 50 * KIB, records: { a: settings.count! } }) }
@@ -102,7 +102,7 @@ describe.concurrent.each(hosts)('10 000 lines in one tick through %s are all on 
 })
 
 test('several outputs with flushOnSignal are all written before the signal ends the process', async () => {
-  const folder = createFolder()
+  const folder = createFolderOfDying()
   const child = await startProcess(`
     import { handleSignals, RotatingFile } from 'logboom'
     for (const name of ['a', 'b', 'c']) {
@@ -122,7 +122,7 @@ test('several outputs with flushOnSignal are all written before the signal ends 
 test.each(['class', 'pino', 'winston'] as const)(
   "what precedes a fatal record is on disk when a SIGKILL follows in the same tick, through %s with durability 'disk'",
   async (host) => {
-    const path = join(createFolder(), 'app.log')
+    const path = join(createFolderOfDying(), 'app.log')
     const writer = startWriter({
       host,
       writer: 'a',

@@ -12,7 +12,7 @@ import { groupBackups } from '../../../src/formats/backup-name.ts'
 import { native } from '../../../src/native/index.ts'
 import { atTestEnd } from '../../helpers/at-test-end.ts'
 import { tally } from '../../helpers/counts.ts'
-import { createFolder } from '../../helpers/folder.ts'
+import { createFolderOfDying } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
 import { sized } from '../../helpers/sized.ts'
 import { until } from '../../helpers/until.ts'
@@ -54,7 +54,7 @@ describe.skipIf(!native.laneAvailable())('killed at random moments', () => {
   test.each(hosts)(
     'what was logged through %s is in the log once',
     async (host) => {
-      const folder = createFolder()
+      const folder = createFolderOfDying()
       const path = join(folder, 'app.log')
       const logged = new Map<string, number>()
       for (let round = 0; round < rounds; round++) {

@@ -13,8 +13,8 @@ import { SharedRing } from '../../../src/core/lane/shared-ring.ts'
 import { checkWord, DATA_AT, recordType, TYPE_SHIFT, WHOLE } from '../../../src/formats/lane.ts'
 import { type RingName, ringName } from '../../../src/formats/lane-names.ts'
 import { realDisk } from '../../../src/io/disk.ts'
-import { createFolder } from '../../helpers/folder.ts'
-import { description, memoryFolder, nameOf, takeSome } from '../../helpers/lane.ts'
+import { createFolder, memoryRoot } from '../../helpers/folder.ts'
+import { description, nameOf, takeSome } from '../../helpers/lane.ts'
 import { sized } from '../../helpers/sized.ts'
 
 const HEADER_BYTES = 4096
@@ -23,7 +23,7 @@ const CAPACITY = 512
 /** A folder whose rings carry checksums, as on a disk, or not. */
 function createFolderOf(isChecked: boolean): LaneFolder {
   const disk = { ...realDisk, fileSystemType: () => (isChecked ? 0xef53 : 0x0102_1994) }
-  return LaneFolder.open(disk, join(createFolder(memoryFolder), 'lane'))
+  return LaneFolder.open(disk, join(createFolder(memoryRoot), 'lane'))
 }
 
 interface Sample {

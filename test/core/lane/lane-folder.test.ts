@@ -23,8 +23,8 @@ import { MappedRing } from '../../../src/core/lane/mapped-ring.ts'
 import { LaneOwner, sweepOwners } from '../../../src/core/lane/owner.ts'
 import { ringName } from '../../../src/formats/lane-names.ts'
 import { type Disk, realDisk } from '../../../src/io/disk.ts'
-import { createFolder } from '../../helpers/folder.ts'
-import { createLaneFolder, description, memoryFolder, nameOf, takeAll } from '../../helpers/lane.ts'
+import { createFolder, memoryRoot } from '../../helpers/folder.ts'
+import { createLaneFolder, description, nameOf, takeAll } from '../../helpers/lane.ts'
 import { built, startProcess, startThread } from '../../helpers/script.ts'
 import { until } from '../../helpers/until.ts'
 
@@ -56,9 +56,9 @@ describe.skipIf(!MappedRing.isAvailable)('a lane folder (needs the addon)', () =
   })
 
   test('knows whether it is on a memory file system; elsewhere records carry checksums', () => {
-    if (memoryFolder !== undefined) expect(createLaneFolder().isMemory).toBe(true)
+    if (memoryRoot !== undefined) expect(createLaneFolder().isMemory).toBe(true)
     const disk: Disk = { ...realDisk, fileSystemType: () => 0xef53 }
-    const folder = LaneFolder.open(disk, join(createFolder(memoryFolder), 'lane'))
+    const folder = LaneFolder.open(disk, join(createFolder(memoryRoot), 'lane'))
     expect(folder.isMemory).toBe(false)
     const owner = LaneOwner.create(folder)
     const ring = owner.createRing(subject, 4096)
@@ -96,7 +96,7 @@ describe.skipIf(!MappedRing.isAvailable)('a lane folder (needs the addon)', () =
       }
     }
   ])('is refused where it is $what', ({ make, code }) => {
-    const parent = createFolder(memoryFolder)
+    const parent = createFolder(memoryRoot)
     mkdirSync(join(parent, 'other'), { mode: 0o700 })
     make(join(parent, 'lane'), join(parent, 'other'))
     expect(() => LaneFolder.open(realDisk, join(parent, 'lane'))).toThrow(code)
@@ -115,7 +115,7 @@ describe.skipIf(!MappedRing.isAvailable)('a lane folder (needs the addon)', () =
     const refuse = () => {
       throw Object.assign(new Error(`${code}: refused`), { code })
     }
-    const path = join(createFolder(memoryFolder), 'lane')
+    const path = join(createFolder(memoryRoot), 'lane')
     for (const call of ['open', 'fallocate', 'write', 'chmod', 'renameNoReplace'] as const) {
       const whole = LaneFolder.open(realDisk, path)
       const owner = LaneOwner.create(whole)
@@ -133,7 +133,7 @@ describe.skipIf(!MappedRing.isAvailable)('a lane folder (needs the addon)', () =
     }
     const folder = LaneFolder.open(
       { ...realDisk, fallocate: unsupported },
-      join(createFolder(memoryFolder), 'lane')
+      join(createFolder(memoryRoot), 'lane')
     )
     const ring = LaneOwner.create(folder).createRing(subject, 1024 * 1024)
     const { size, blocks } = statSync(ring.path)

@@ -11,8 +11,8 @@ import { SharedRing } from '../../../src/core/lane/shared-ring.ts'
 import { LineQueue } from '../../../src/core/queue/line-queue.ts'
 import { FrameQueue, splitFrames } from '../../../src/core/queue/payload-queue.ts'
 import { createFaultyDisk } from '../../helpers/faulty-disk.ts'
-import { createFolder } from '../../helpers/folder.ts'
-import { description, memoryFolder, nameOf } from '../../helpers/lane.ts'
+import { createFolder, memoryRoot } from '../../helpers/folder.ts'
+import { description, nameOf } from '../../helpers/lane.ts'
 import { seed } from '../../helpers/random.ts'
 
 const place = { dev: 1n, ino: 2n }
@@ -204,7 +204,7 @@ test.skipIf(!MappedRing.isAvailable).each([
   'a record that went with the memory of its process and $outcome takes no other one with it (needs the addon)',
   ({ kept, lost }) => {
     const faulty = createFaultyDisk()
-    const folder = LaneFolder.open(faulty.disk, join(createFolder(memoryFolder), 'lane'))
+    const folder = LaneFolder.open(faulty.disk, join(createFolder(memoryRoot), 'lane'))
     const owner = LaneOwner.create(folder)
     const ring = owner.createRing(description, 4096)
     faulty.fault = (operation, _call, [path]) =>

@@ -14,8 +14,7 @@ import { Spool } from '../../../src/core/spool/spool.ts'
 import { groupBackups } from '../../../src/formats/backup-name.ts'
 import { native } from '../../../src/native/index.ts'
 import { createFaultyDisk, failNth } from '../../helpers/faulty-disk.ts'
-import { createFolder } from '../../helpers/folder.ts'
-import { memoryFolder } from '../../helpers/lane.ts'
+import { createFolder, memoryRoot } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
 import { until } from '../../helpers/until.ts'
 
@@ -26,7 +25,7 @@ let dir: string
 beforeEach(() => {
   logs = createFolder()
   path = join(logs, 'a.log')
-  dir = join(createFolder(memoryFolder), 'lane')
+  dir = join(createFolder(memoryRoot), 'lane')
 })
 
 function readLog(): string {

@@ -1,15 +1,14 @@
 // Temp files on another file system: files are copied, and any call of that may fail, once or for a while.
-import { existsSync, mkdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { native } from '../../../src/native/index.ts'
 import { createLines, createSpool } from '../../helpers/create-spool.ts'
 import { createFaultyDisk, type Fault, failNth, type Operation } from '../../helpers/faulty-disk.ts'
-import { createFolder } from '../../helpers/folder.ts'
+import { createFolder, memoryRoot } from '../../helpers/folder.ts'
 import { stride } from '../../helpers/sized.ts'
 import { hiddenNames, publishedText } from '../../helpers/spool.ts'
 
-const OTHER = '/dev/shm'
 const records = Array.from({ length: 30 }, (_, index) => `record ${index} ${'x'.repeat(index % 90)}\n`)
 const expected = records.join('').split('\n').sort()
 
@@ -34,7 +33,7 @@ const cases: [Operation, Fault][] = [
   ['fstat', 'EIO']
 ]
 
-describe.skipIf(!existsSync(OTHER))('any call may fail', () => {
+describe.skipIf(memoryRoot === undefined)('any call may fail', () => {
   test.each(cases)(
     '%s with %s: every record is published once',
     { timeout: 120_000 },
@@ -59,7 +58,7 @@ async function trial(
   nth: number,
   isLasting: boolean
 ): Promise<boolean> {
-  const [path, temp] = [createFolder(), createFolder(OTHER)]
+  const [path, temp] = [createFolder(), createFolder(memoryRoot)]
   const faulty = createFaultyDisk()
   const options = { path, temp, size: 500, workers: 2 }
   const create = kind === 'lines' ? createLines : createSpool
