@@ -28,10 +28,12 @@ process.env.LOGBOOM_SEED = seed
 
 export default defineConfig({
   test: {
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // What goes on is not ended for being slow: machines may be busy.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     pool: 'forks',
-    maxWorkers: 2,
+    // Twice as many as the smallest machines have cores: about half of the time of the suite is waiting.
+    maxWorkers: 4,
     // The build is loaded as users load it: rewritten by the runner, a module would be there twice.
     server: { deps: { external: [/\/dist\/.+\.c?js$/] } },
     globalSetup: ['test/helpers/global-setup.ts'],

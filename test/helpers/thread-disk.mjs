@@ -6,6 +6,8 @@ const FAULT = 3
 const HITS = 4
 const CALLS = 5
 
+const SLOW_MS = 200
+
 export function createDisk(realDisk, { words, operations, faults, match }) {
   const pathOf = new Map()
   const isMeant = (args) => {
@@ -26,7 +28,7 @@ export function createDisk(realDisk, { words, operations, faults, match }) {
       return run(...args)
     }
     if (fault === 'SLOW') {
-      Atomics.wait(words, HITS, Atomics.load(words, HITS), 500)
+      Atomics.wait(words, HITS, Atomics.load(words, HITS), SLOW_MS)
       return run(...args)
     }
     throw Object.assign(new Error(`${fault}: injected, ${operation}`), { code: fault })

@@ -12,7 +12,7 @@ const faults = [
   'EACCES',
   'EROFS',
   'EDQUOT',
-  // Waits until the fault is taken back; takes half a second; the thread ends before the call, and behind it.
+  // Waits until the fault is taken back; takes a fifth of a second; the thread ends before the call, and behind it.
   'HANG',
   'SLOW',
   'EXIT',

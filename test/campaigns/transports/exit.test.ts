@@ -6,11 +6,19 @@ import { describe, expect, test } from 'vitest'
 import { together, togetherFor } from '../../helpers/at-test-end.ts'
 import { createFolderOfDying } from '../../helpers/folder.ts'
 import { startProcess } from '../../helpers/script.ts'
+import { sized } from '../../helpers/sized.ts'
 import { exact, verify } from '../../helpers/verify.ts'
 import { noLocks, startWriter, type WriterSettings } from '../../helpers/writers.ts'
 
 const KIB = 1024
 const lock = !noLocks
+
+/** Rotated often, and several times what is held in memory: that is so of a smaller number, too. */
+const LINES = sized(10_000, 3_000)
+const BURST = sized(50_000, 20_000)
+const LARGE_LINES = sized(10_000, 4_000)
+/** Of 1000 bytes: more than fits into any of the buffers between logger and file. */
+const DROPPED_LINES = 10_000
 
 const hosts = ['class', 'pino', 'pino-targets', 'winston'] as const
 
@@ -25,13 +33,13 @@ async function run(
 }
 
 test.concurrent.for(hosts)(
-  'a burst of 50 000 lines in one tick stays within a limit of 50 KiB through %s',
+  `a burst of ${BURST} lines in one tick stays within a limit of 50 KiB through %s`,
   togetherFor(async (host) => {
-    const settings = { host, count: 50_000, oneTick: true, bytes: [40, 250] as [number, number] }
+    const settings = { host, count: BURST, oneTick: true, bytes: [40, 250] as [number, number] }
     const { report, exit, writer } = await run(settings, { maxBytes: 50 * KIB })
     expect(writer.stderr).toBe('')
     expect(exit).toEqual({ code: 0, signal: null })
-    expect(report).toMatchObject({ ...exact, records: 50_000 })
+    expect(report).toMatchObject({ ...exact, records: BURST })
   })
 )
 
@@ -44,10 +52,16 @@ test.concurrent.for([
   'a burst that %s may drop is on disk or counted, wherever between logger and file it is dropped, after the end by %s',
   togetherFor(async ([overflow, end]) => {
     for (const host of hosts) {
-      const settings = { host, count: 10_000, oneTick: true, bytes: [1_000, 1_000] as [number, number], end }
+      const settings = {
+        host,
+        count: DROPPED_LINES,
+        oneTick: true,
+        bytes: [1_000, 1_000] as [number, number],
+        end
+      }
       const { report, writer } = await run(settings, { maxBytes: 0, overflow, maxBufferBytes: '64k' })
       expect(report).toMatchObject({ duplicated: 0, damaged: [] })
-      expect(report.records + report.dropped, host).toBe(10_000)
+      expect(report.records + report.dropped, host).toBe(DROPPED_LINES)
       if (end === 'close') expect(writer.stats!.dropped, host).toBe(report.dropped)
       // The oldest are dropped by the sink, and only while it cannot write.
       if (host === 'winston' && overflow === 'drop-newest') expect(report.dropped).toBeGreaterThan(0)
@@ -67,29 +81,29 @@ const endings: Ending[] = [
   ['sigterm', { code: null, signal: 'SIGTERM' }]
 ]
 
-describe.concurrent.each(hosts)('10 000 lines in one tick through %s are all on disk', (host) => {
+describe.concurrent.each(hosts)(`${LINES} lines in one tick through %s are all on disk`, (host) => {
   test.for(endings)(
     'after the end by %s',
     togetherFor(async ([end, expectedExit]) => {
       const settings: WriterSettings = {
         host,
-        count: 10_000,
+        count: LINES,
         oneTick: true,
         end,
         flushOnSignal: 'SIGTERM'
       } as never
       const { exit, report } = await run(settings, { maxBytes: 50 * KIB })
       expect(exit).toEqual(expectedExit)
-      expect(report).toMatchObject({ ...exact, records: 10_000 })
+      expect(report).toMatchObject({ ...exact, records: LINES })
     })
   )
 
   test(
-    'after the end by process.exit, with 100 MB and a small buffer',
+    `after the end by process.exit, with ${LARGE_LINES / 100} MB and a small buffer`,
     together(async () => {
       const settings = {
         host,
-        count: 10_000,
+        count: LARGE_LINES,
         oneTick: true,
         bytes: [10_000, 10_000] as [number, number],
         end: 'exit' as const

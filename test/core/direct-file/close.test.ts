@@ -21,8 +21,8 @@ interface Subject {
 
 /** How long closing waits without progress: eight seconds would only be waited for. */
 const STALL_MS = 2_000
-/** Some calls of half a second each are made before a record is on disk. */
-const SLOW_STALL_MS = 6_000
+/** Some calls of a fifth of a second each are made before a record is on disk. */
+const SLOW_STALL_MS = 2_500
 const SLOW_RECORDS = 20
 
 const kinds: Record<string, (faults: ThreadFaults, directIO?: 'auto' | 'off', stallMs?: number) => Subject> =
@@ -86,7 +86,7 @@ describe.each(Object.entries(kinds))('%s', (_, open) => {
     const subject = open(faults, 'off', SLOW_STALL_MS)
     faults.fail('any', 'SLOW')
     const started = performance.now()
-    // Each call takes half a second, and there are more of them than fit in the time without progress that ends a wait.
+    // Each call takes a fifth of a second, and there are more of them than fit in the time without progress that ends a wait.
     for (let index = 0; index < SLOW_RECORDS; index++) subject.log('x'.repeat(1_100_000 + index))
     await subject.close()
     expect(performance.now() - started).toBeGreaterThan(SLOW_STALL_MS + 500)
