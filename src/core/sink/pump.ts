@@ -152,13 +152,16 @@ export class Pump {
     return this.#queue.queuedBytes + (this.#target.pending?.().bytes ?? 0)
   }
 
-  /** Called once, last in a sink's constructor. A refusal (`ERR_NOT_FILE`, …) is thrown; failing I/O is retried. */
-  open(): void {
+  /**
+   * Called once, last in a sink's constructor. A refusal (`ERR_NOT_FILE`, …) is thrown, unless it is one that `waits`; failing
+   * I/O is retried.
+   */
+  open(waits = false): void {
     try {
       this.#target.open?.()
       this.#life.become('open')
     } catch (error) {
-      if (error instanceof LogboomError) {
+      if (error instanceof LogboomError && !waits) {
         // What was opened on the way is not left open with nobody to close it.
         void this.#target.close()
         this.#queue.close?.()

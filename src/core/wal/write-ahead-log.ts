@@ -353,20 +353,17 @@ export class WriteAheadLog extends PumpedSink {
     return { target, pump }
   }
 
-  #openPump(): void {
+  /** `waits`: what refuses the log, such as another owner, may pass, and is asked again. */
+  #openPump(waits = false): void {
     if (this.#isPumpOpen) return
-    this.#pump.open()
+    this.#pump.open(waits)
     this.#isPumpOpen = true
     this.#startLane()
   }
 
   /** What keeps a log that was not started from being opened is no reason to refuse a line: it waits. */
   #openForWriting(): void {
-    try {
-      if (this.#closing === undefined) this.#openPump()
-    } catch {
-      // Said by 'degraded' when the line cannot be written.
-    }
+    if (this.#closing === undefined) this.#openPump(true)
   }
 
   #use(): RunningLog {
