@@ -195,6 +195,11 @@ export function systemCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
+/** Whether the code of a system error says that the process, or the system, has no descriptor left. */
+export function isOutOfDescriptors(code: string | undefined): boolean {
+  return code === 'EMFILE' || code === 'ENFILE'
+}
+
 /** The text of anything thrown. */
 export function errorMessage(error: unknown): string {
   try {

@@ -59,7 +59,16 @@ export class OpenFile {
 
   release(): void {
     this.#users--
-    if (this.#users > 0) return
+    if (this.#users === 0) this.#close()
+  }
+
+  /** For a process that exits: closes it at once, though whoever else uses it will not come to an end any more. */
+  end(): void {
+    if (this.#users > 0) this.#close()
+    this.#users = 0
+  }
+
+  #close(): void {
     native.forget(this.fd)
     closeQuietly(this.#disk, this.fd)
   }
@@ -170,9 +179,11 @@ export function cannotSync(error: unknown): boolean {
 
 /** Why there is none, behind the name of the file or folder. */
 export function whyNoSync(error: unknown): string {
-  return systemCode(error) === 'ERR_ACCESS_DENIED'
-    ? "cannot be synced, because Node's permission model refuses it without the addon (--allow-addons)"
-    : 'is on a file system that cannot sync it'
+  const code = systemCode(error)
+  if (code === 'ERR_ACCESS_DENIED')
+    return "cannot be synced, because Node's permission model refuses it without the addon (--allow-addons)"
+  if (code === 'EACCES') return 'cannot be synced, because this process may not open it'
+  return 'is on a file system that cannot sync it'
 }
 
 /** Makes the entries of a folder durable (fsync(2) of the folder itself). */

@@ -14,17 +14,31 @@ export interface Ended {
   readonly elapsedMs: number
 }
 
-/** `code` finds its arguments in `process.argv[1]` and so on. `wrapper`: a command that runs what follows it. */
+export interface RunOptions {
+  readonly env?: NodeJS.ProcessEnv
+  /** A program and its arguments that runs the script. */
+  readonly wrapper?: readonly string[]
+}
+
+/** `code` finds its arguments in `process.argv[1]` and so on. */
 export async function runScript(
   code: string,
   args: readonly string[] = [],
   nodeOptions: readonly string[] = [],
-  wrapper: readonly string[] = []
+  { env, wrapper = [] }: RunOptions = {}
 ): Promise<Ended> {
   const startMs = performance.now()
-  const node = [process.execPath, ...nodeOptions, '--input-type=module', '-e', code, '--', ...args]
-  const [command, ...rest] = [...wrapper, ...node]
-  const child = spawn(command, rest, { cwd: root })
+  const [program, ...rest] = [
+    ...wrapper,
+    process.execPath,
+    ...nodeOptions,
+    '--input-type=module',
+    '-e',
+    code,
+    '--',
+    ...args
+  ]
+  const child = spawn(program, rest, { cwd: root, env: { ...process.env, ...env } })
   atTestEnd(() => void child.kill('SIGKILL'))
   let stdout = ''
   let stderr = ''

@@ -78,7 +78,7 @@ describe
         sizes.forEach((bytes, id) => stream.write(record(id, bytes) + '\\n'))`),
           [path],
           [],
-          ownMemory('4m')
+          { wrapper: ownMemory('4m') }
         )
         expect(code, stderr).toBe(0)
         const read = (file: string): number[] =>
@@ -134,7 +134,7 @@ describe
         console.log(id)`,
           [path],
           [],
-          ownMemory('4m')
+          { wrapper: ownMemory('4m') }
         )
         expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
         const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1)
@@ -163,7 +163,7 @@ describe
         setTimeout(() => process.exit(), 100)`),
           [folder],
           [],
-          ownMemory('8m')
+          { wrapper: ownMemory('8m') }
         )
         expect(code, stderr).toBe(0)
         for (const subject of subjects) {
@@ -197,7 +197,7 @@ describe
         for (const { sink } of made) await sink.close()`),
           [folder],
           [],
-          ownMemory('8m')
+          { wrapper: ownMemory('8m') }
         )
         expect(code, stderr).toBe(0)
         for (const subject of withClass) {
@@ -233,7 +233,7 @@ describe
         process.exit(4)`),
           [folder],
           [],
-          ownMemory('4m')
+          { wrapper: ownMemory('4m') }
         )
         expect(code, stderr).toBe(4)
         expect(stderr).toMatch(/closed with 2 records \(8 bytes\) not written to .*a\.log.* stay in its lane/)

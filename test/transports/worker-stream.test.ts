@@ -330,7 +330,7 @@ it('takes pieces of a text, whose last line it finishes at a flush and at the en
 it.runIf(native.laneAvailable())(
   'a record for which there is no room until earlier ones are flushed has them flushed, and does not wait for the interval',
   async () => {
-    const folder = createFolder()
+    const folder = createFolderOfDying()
     const { code, stdout, stderr } = await runScript(
       script(`
       const options = { flushInterval: '1h', lane: { maxBytes: '64k' } }

@@ -64,13 +64,14 @@ export class BinaryFile extends SharedFileSink {
    * `ERR_ARGUMENT`, and `ERR_TOO_LARGE` above 4 294 967 295 bytes; never for I/O.
    */
   override write(payload: string | Uint8Array): boolean {
-    // A text cannot be that long, and the pump refuses what is no data.
-    const bytes = typeof payload === 'string' ? 0 : requireData('write', payload).length
+    const data = requireData('write', payload)
+    // A text cannot be that long.
+    const bytes = typeof data === 'string' ? 0 : data.length
     if (bytes > MAX_PAYLOAD_BYTES) {
       const message = `a payload of ${bytes} bytes is more than a record can hold (${MAX_PAYLOAD_BYTES})`
       throw new LogboomError('ERR_TOO_LARGE', message, { path: this.#account.path })
     }
-    return super.write(payload)
+    return this.writeData(data)
   }
 
   /**

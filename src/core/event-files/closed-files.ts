@@ -3,6 +3,7 @@ import { LogboomError, systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import { cannotSync, syncFolder } from '../../io/open-file.ts'
 import { closeQuietly } from '../../io/quietly.ts'
+import { isFolderGone, ShutFolder } from '../../io/shut-folder.ts'
 import { OPEN_TO_SYNC } from '../../io/steps.ts'
 import { DataSyncError, NotSyncableError } from '../sink/target.ts'
 import type { EventEntry } from './outputs.ts'
@@ -15,6 +16,7 @@ export class ClosedFiles {
   #lastClosing = 0
   /** The last closing that the folder's names are on disk for. */
   #syncedNames = 0
+  readonly #shut = new ShutFolder()
   #isEnded = false
 
   constructor(disk: Disk, folder: string) {
@@ -111,9 +113,10 @@ export class ClosedFiles {
     if (closing === this.#syncedNames) return
     try {
       syncFolder(this.#disk, this.#folder)
+      this.#shut.opened()
     } catch (error) {
-      // Many file systems cannot sync folders, and there is nothing to be gained by asking again.
-      if (!cannotSync(error)) throw error
+      // Many file systems cannot sync folders, and there is nothing to be gained by asking again. What is gone needs no sync.
+      if (!this.#shut.isUnsyncable(error) && !isFolderGone(this.#disk, this.#folder, error)) throw error
     }
     this.#syncedNames = closing
   }

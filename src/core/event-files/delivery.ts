@@ -1,7 +1,8 @@
 // Gives the records of an event to its file, or drops and counts them: what happens to events whose files cannot be
 // opened, cannot be written, or will never be written again.
-import { errorMessage, LogboomError, systemCode } from '../../base/errors.ts'
+import { errorMessage, isOutOfDescriptors, LogboomError, systemCode } from '../../base/errors.ts'
 import { checkedFor } from '../../base/options.ts'
+import { native } from '../../native/index.ts'
 import { fileKinds } from '../file-kinds.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import type { Overflow, WarningEvent } from '../sink/contract.ts'
@@ -59,9 +60,12 @@ export class Delivery {
     this.#news = news
     this.#hooks = hooks
     this.unsynced = new ClosedFiles(replaced.disk, options.folder)
-    // A file that is shared holds a lock file, too; a write-ahead log its folder's lock, a segment and the one prepared
-    // behind it. One descriptor is for the folder, which is synced now and then.
-    const descriptors = options.output === 'wal' ? 3 : options.checked.lock === false ? 1 : 2
+    // A file that is shared holds a lock file, too, and a sign of life where that is no kernel lock; a write-ahead log its
+    // folder's lock, a segment and the one prepared behind it. One descriptor is for the folder, which is synced now and
+    // then.
+    const { checked } = options
+    const perLock = checked.lock === false ? 0 : native.canLock ? 1 : 2
+    const descriptors = options.output === 'wal' ? 3 : 1 + perLock + (checked.statistics === true ? 1 : 0)
     this.files = new OpenFiles(
       {
         maxFiles: Math.max(1, Math.floor((options.own.maxOpenFiles - 1) / descriptors)),
@@ -109,7 +113,8 @@ export class Delivery {
     this.handOverAnyway(entry)
   }
 
-  handOverAnyway(entry: EventEntry): void {
+  /** Whatever the limit. `isHeld`: see `OpenFiles.shrink`. */
+  handOverAnyway(entry: EventEntry, isHeld = false): void {
     const file = this.failure === undefined ? this.open(entry) : undefined
     if (file === undefined) {
       if (this.failure !== undefined || this.#refusals.isFinal(entry)) this.dropWaiting(entry)
@@ -125,11 +130,14 @@ export class Delivery {
     )
     this.unsynced.delete(entry)
     this.#hooks.passed(entry)
-    file.writeNow()
+    file.writeNow(isHeld)
+    // Said by event only after the next ones have been opened in vain.
+    if (file.isLagging && isOutOfDescriptors(file.failureCode)) {
+      this.files.shrink(isHeld)
+      if (isHeld) file.tryNow()
+    }
     if (file.isLagging) {
       file.count()
-      // Said by event only after the next ones have been opened in vain.
-      if (isOutOfDescriptors(file.failureCode)) this.files.shrink()
       return
     }
     this.#tookAllAtMs = file.usedAtMs
@@ -316,8 +324,4 @@ export class Delivery {
     const code = error instanceof LogboomError ? error.code : (systemCode(error) ?? 'ERR_IO')
     this.#news.warning(code, `${path}: ${errorMessage(error)}`, path)
   }
-}
-
-function isOutOfDescriptors(code: string | undefined): boolean {
-  return code === 'EMFILE' || code === 'ENFILE'
 }

@@ -111,9 +111,9 @@ export class EventFile {
     else this.#sink.writeRecords(lines)
   }
 
-  /** Writes at once what can be written now. */
-  writeNow(): void {
-    if (this.queuedBytes > 0) this.#sink.writeNow()
+  /** Writes at once what can be written now. `isHeld`: see `Pump.writeNow`. */
+  writeNow(isHeld = false): void {
+    if (this.queuedBytes > 0) this.#sink.writeNow(isHeld)
     const now = monotonicMs()
     this.usedAtMs = now
     if (this.queuedBytes > 0) this.#laggingSinceMs ??= now
@@ -143,6 +143,11 @@ export class EventFile {
   close(hurry: boolean): Promise<void> {
     if (hurry) this.#sink.hurry()
     return this.#sink.close()
+  }
+
+  /** Closes it on this thread, if nothing is left to do for it but a sync; ends a close that is under way. */
+  closeNow(): boolean {
+    return this.#sink.closeNow()
   }
 
   /** Drops the oldest records of those it could not write yet. */

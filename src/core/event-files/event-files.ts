@@ -83,11 +83,7 @@ export class EventFiles extends PumpedSink {
    * `ERR_EVENT_NAME` for an empty name, `ERR_ARGUMENT` for data of another type, `ERR_CLOSED`.
    */
   log(event: string, data: string | Uint8Array): boolean {
-    const given = requireData('log', data)
-    this.#refuseClosed()
-    const entry = this.#events.entryOf(event)
-    if (given.length === 0) return true
-    return this.#add(entry, typeof given === 'string' ? Buffer.from(given) : given)
+    return this.logData(event, requireData('log', data))
   }
 
   /** Opens the file of `event` before its first record. Throws `ERR_EVENT_NAME`, `ERR_CLOSED`. */
@@ -134,6 +130,17 @@ export class EventFiles extends PumpedSink {
       stats.bytes += entry.written.bytes
     }
     return stats
+  }
+
+  /**
+   * `log`, when it is known that it is data.
+   * @internal
+   */
+  protected logData(event: string, data: string | Uint8Array): boolean {
+    this.#refuseClosed()
+    const entry = this.#events.entryOf(event)
+    if (data.length === 0) return true
+    return this.#add(entry, typeof data === 'string' ? Buffer.from(data) : data)
   }
 
   /** Whether `event` is in use. */

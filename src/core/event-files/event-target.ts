@@ -1,8 +1,10 @@
 // The target of the pump of event files: finds the event of each line and moves the line to the outputs.
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
+import { monotonicMs } from '../../base/clock.ts'
 import { LogboomError, systemCode } from '../../base/errors.ts'
 import { decodeLength, LENGTH_BYTES } from '../../formats/binary-file.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
+import { internals } from '../sink/internals.ts'
 import {
   DataSyncError,
   NotSyncableError,
@@ -35,6 +37,7 @@ export class EventTarget implements Target {
   readonly #isDurable: boolean
   /** What is written are records with their lengths before them, else lines. */
   readonly #isFramed: boolean
+  readonly #patienceMs = internals().stallMs
   #isClosed = false
 
   constructor(
@@ -123,13 +126,16 @@ export class EventTarget implements Target {
   }
 
   async sync(to: SyncLevel): Promise<void> {
+    let failingSinceMs: number | undefined
     while (!this.#isClosed) {
       try {
         await this.#outputs.flush(to)
         return
       } catch (error) {
         if (isFinal(error)) throw error
-        // Something passing, such as no descriptor for a file that was closed meanwhile.
+        // Something passing, such as no descriptor for a file that was closed meanwhile; but not for ever.
+        failingSinceMs ??= monotonicMs()
+        if (monotonicMs() - failingSinceMs >= this.#patienceMs) throw error
         await setTimeoutAsync(TRY_AGAIN_MS)
       }
     }

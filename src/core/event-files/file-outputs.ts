@@ -2,7 +2,7 @@
 // event by event, so that memory does not grow with their number and files need not be opened for every record.
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
 import { monotonicMs } from '../../base/clock.ts'
-import { LogboomError } from '../../base/errors.ts'
+import { isOutOfDescriptors, LogboomError, systemCode } from '../../base/errors.ts'
 import { sleep } from '../../base/sleep.ts'
 import { native } from '../../native/index.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
@@ -144,6 +144,8 @@ export class FileOutputs implements Outputs {
     this.#handOverNow(waitMs)
     let failure: unknown
     for (const file of [...this.#files.list]) {
+      // Closed for another one meanwhile.
+      if (file.closed !== undefined) continue
       if (file.queuedBytes === 0 && (to === 'os' || file.isSynced)) continue
       // Files that are in trouble may each block for the time of a lock.
       if (file.isLagging && monotonicMs() > untilMs) {
@@ -151,7 +153,7 @@ export class FileOutputs implements Outputs {
         continue
       }
       try {
-        file.flushSync(to)
+        this.#withDescriptors(() => file.flushSync(to))
       } catch (error) {
         this.#delivery.leftIfDead(file)
         failure ??= error
@@ -159,7 +161,7 @@ export class FileOutputs implements Outputs {
     }
     failure = this.#delivery.failure ?? failure
     if (failure !== undefined) throw failure
-    if (to === 'disk') this.#delivery.unsynced.syncNow()
+    if (to === 'disk') this.#withDescriptors(() => this.#delivery.unsynced.syncNow())
     if (this.#buffer.bytes > 0) throw this.#notNow()
   }
 
@@ -303,10 +305,22 @@ export class FileOutputs implements Outputs {
       if (monotonicMs() > untilMs) break
       if (this.#files.get(entry) === undefined) {
         // One process has a write-ahead log, and that may be this one still.
-        if (this.#options.output === 'wal' && this.#files.closingOf(entry) !== undefined) continue
+        if (this.#options.output === 'wal' && !this.#files.isReleased(entry)) continue
         this.#files.leaveNow()
       }
-      this.#delivery.handOverAnyway(entry)
+      this.#delivery.handOverAnyway(entry, true)
+    }
+  }
+
+  /** Does what may need a descriptor; if none is left, once more when files were closed for it. */
+  #withDescriptors(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      const code = error instanceof LogboomError ? (systemCode(error.cause) ?? error.code) : systemCode(error)
+      if (!isOutOfDescriptors(code)) throw error
+      this.#files.shrink(true)
+      work()
     }
   }
 

@@ -8,13 +8,12 @@ export class LoggerManager extends EventFiles {
   /** `log` for text. */
   logWithEvent(event: string, message: string): boolean {
     requireText('logWithEvent', message)
-    return this.log(event, message)
+    return this.logData(event, message)
   }
 
   /** `log` for bytes. */
   logBytesWithEvent(event: string, data: Uint8Array): boolean {
-    requireBytes('logBytesWithEvent', data)
-    return this.log(event, data)
+    return this.logData(event, requireBytes('logBytesWithEvent', data))
   }
 
   /** `open`. */

@@ -80,6 +80,11 @@ export class OpenFiles {
     return file
   }
 
+  /** Whether the file of an event, if one is being closed, is released now. */
+  isReleased(entry: EventEntry): boolean {
+    return this.#closingByTag[entry.tag]?.closeNow() !== false
+  }
+
   /** Begins to close a file for another one, if there is one to be closed. */
   leaveOne(roundStartedMs: number): void {
     // Each one on its way out is a place for one that waits.
@@ -95,24 +100,26 @@ export class OpenFiles {
     })
   }
 
-  /**
-   * The same for a caller who holds this thread. What is at rest is released at once, although its promise is only
-   * settled later; where nothing is, one more file is open for a while.
-   */
+  /** The same for a caller who holds this thread: where no file can be closed at once, one more is open for a while. */
   leaveNow(): void {
     if (this.#open.length < this.#maxFiles) return
     const leaving = this.#leastUseful(Number.POSITIVE_INFINITY)
-    if (leaving !== undefined) void this.close(leaving)
+    if (leaving !== undefined && !this.#closeNow(leaving)) void this.close(leaving)
   }
 
-  /** No more descriptors are to be had: fewer files from now on. */
-  shrink(): void {
+  /**
+   * No more descriptors are to be had: fewer files from now on. `isHeld`: the caller holds this thread, so that only files
+   * that are closed at once give any back.
+   */
+  shrink(isHeld = false): void {
+    if (isHeld) for (const file of this.#closing) file.closeNow()
     const working = this.#open.filter((file) => !file.isLagging)
     this.#maxFiles = Math.max(1, Math.min(this.#maxFiles, working.length + this.#closing.length - 2))
     const surplus = this.#open.length - this.#maxFiles
     if (surplus <= 0) return
-    for (const file of working.sort((a, b) => a.usedAtMs - b.usedAtMs).slice(0, surplus))
-      void this.close(file)
+    for (const file of working.sort((a, b) => a.usedAtMs - b.usedAtMs).slice(0, surplus)) {
+      if (!isHeld || !this.#closeNow(file)) void this.close(file)
+    }
   }
 
   /** Closes what was not used since `beforeMs`; where the limit had been lowered, tries a few more files again. */
@@ -169,11 +176,25 @@ export class OpenFiles {
     if (earlier !== undefined) await earlier
     // What it lost is said by event a tick later than its promise is settled.
     await new Promise((resolve) => setImmediate(resolve))
+    remove(this.#closing, file)
+    if (this.#closingByTag[tag] === file) this.#closingByTag[tag] = undefined
+    this.#left(file)
+  }
+
+  /** Closes a file on this thread; false if that would have to be waited for. */
+  #closeNow(file: EventFile): boolean {
+    if (!file.closeNow()) return false
+    file.closed = Promise.resolve()
+    this.#byTag[file.entry.tag] = undefined
+    remove(this.#open, file)
+    this.#left(file)
+    return true
+  }
+
+  #left(file: EventFile): void {
     file.count(this.#closedTotals)
     this.#closedBytes += file.bytesWritten
     if (!file.isSynced) this.#options.closedUnsynced(file)
-    remove(this.#closing, file)
-    if (this.#closingByTag[tag] === file) this.#closingByTag[tag] = undefined
     if (this.#newest === file) this.#newest = undefined
     for (const resolve of this.#onClosed.splice(0)) resolve()
   }

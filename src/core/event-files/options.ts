@@ -105,6 +105,7 @@ export interface CheckedChild extends CheckedOptions {
   readonly dirMode: number
   readonly mkdir: boolean
   readonly lock?: boolean
+  readonly statistics?: boolean
   readonly backupDir?: string | undefined
   readonly lane?: false | LaneOptions | undefined
 }

@@ -110,7 +110,9 @@ export class BackupWays {
     try {
       return this.#disk.readdir(this.folder)
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') return []
+      const code = systemCode(error)
+      // Where names may not be read the kernel still says which is taken.
+      if (code === 'ENOENT' || code === 'EACCES') return []
       throw error
     }
   }

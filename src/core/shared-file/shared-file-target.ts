@@ -317,6 +317,13 @@ export class SharedFileTarget implements Target {
     }
   }
 
+  closeNow(): boolean {
+    if (this.#upkeep.isWorking || !this.file.closeNow()) return false
+    this.#upkeep.stopNow()
+    this.#statistics?.close()
+    return true
+  }
+
   async close(): Promise<Dropped> {
     await this.#upkeep.stop()
     await this.file.close()

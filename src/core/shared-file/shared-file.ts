@@ -2,7 +2,7 @@
 // is still our file, repair what a dead writer left, append whole records, unlock (docs/design.md).
 import { constants } from 'node:fs'
 import { dirname } from 'node:path'
-import { systemCode } from '../../base/errors.ts'
+import { isOutOfDescriptors, systemCode } from '../../base/errors.ts'
 import { emptyLockState, type LockState } from '../../formats/lock-file.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
@@ -14,7 +14,9 @@ import {
   syncFolder,
   syncFolderAsync
 } from '../../io/open-file.ts'
+import { isFolderGone, ShutFolder } from '../../io/shut-folder.ts'
 import type { AppendJournal, AppendPlace, SettleLane } from '../lane/append-journal.ts'
+import { exitDeadline } from '../sink/at-exit.ts'
 import { DataSyncError } from '../sink/target.ts'
 import { createLock } from './create-lock.ts'
 import type { Lock } from './lock.ts'
@@ -80,6 +82,7 @@ export class SharedFile {
   #syncFailure: unknown
   /** A file was created or renamed since the folder was last synced. */
   #folderChanged = false
+  readonly #shut = new ShutFolder()
 
   constructor(
     disk: Disk,
@@ -139,7 +142,7 @@ export class SharedFile {
       this.#hooks.failed(error)
     }
     // Not before, because others wait for the lock.
-    while (this.#retired.size > MAX_RETIRED) this.#syncOldestRetired()
+    this.#syncRetired(MAX_RETIRED)
   }
 
   /**
@@ -242,13 +245,14 @@ export class SharedFile {
     if (!this.#folderChanged) return
     // What is created while the sync runs is not covered by it.
     this.#folderChanged = false
-    try {
-      for (const folder of this.#folders()) {
-        this.#counters.syncs++
+    for (const folder of this.#folders()) {
+      this.#counters.syncs++
+      try {
         await syncFolderAsync(this.#disk, folder)
+        this.#shut.opened()
+      } catch (error) {
+        this.#folderSyncFailed(folder, error)
       }
-    } catch (error) {
-      this.#folderSyncFailed(error)
     }
   }
 
@@ -257,13 +261,14 @@ export class SharedFile {
     this.#throwSyncFailure()
     if (!this.#folderChanged) return
     this.#folderChanged = false
-    try {
-      for (const folder of this.#folders()) {
-        this.#counters.syncs++
+    for (const folder of this.#folders()) {
+      this.#counters.syncs++
+      try {
         syncFolder(this.#disk, folder)
+        this.#shut.opened()
+      } catch (error) {
+        this.#folderSyncFailed(folder, error)
       }
-    } catch (error) {
-      this.#folderSyncFailed(error)
     }
   }
 
@@ -285,6 +290,24 @@ export class SharedFile {
     this.#lock?.close()
   }
 
+  /**
+   * The same on this thread; false, with nothing released, if a sync is under way or fails. While the process exits none
+   * that is under way comes to its end, or is waited for. The folder is left to the caller.
+   */
+  closeNow(): boolean {
+    if (this.#syncs.size > 0 && exitDeadline() === undefined) return false
+    try {
+      for (const file of this.#retirement === 'keep' ? this.#files() : this.#retired) this.#syncNow(file)
+    } catch (error) {
+      this.#syncFailure = error
+      return false
+    }
+    if (this.#file !== undefined) letGo(this.#file)
+    this.#file = undefined
+    this.#lock?.close()
+    return true
+  }
+
   /** Closes everything at once, with nothing written: the sink is refused. */
   abandon(): void {
     for (const file of this.#files()) file.release()
@@ -303,7 +326,7 @@ export class SharedFile {
     let found = this.#disk.lstat(this.path)
     if (this.#file === undefined || found === undefined || !this.#file.is(found)) {
       this.#retire()
-      this.#file = openFile(this.#disk, this.path, constants.O_RDWR | constants.O_APPEND, this.#options)
+      this.#file = this.#openPath()
       if (found === undefined) {
         this.#folderChanged = true
         failpoint('created')
@@ -314,6 +337,18 @@ export class SharedFile {
     this.mtimeMs = found.mtimeMs
     const { offset, length, writing } = this.#state
     this.clean = !writing && this.#isNoted() && found.size === offset + length
+  }
+
+  #openPath(): OpenFile {
+    const open = () => openFile(this.#disk, this.path, constants.O_RDWR | constants.O_APPEND, this.#options)
+    try {
+      return open()
+    } catch (error) {
+      // Those that were left hold descriptors until they are synced.
+      if (!isOutOfDescriptors(systemCode(error)) || this.#retired.size === 0) throw error
+      this.#syncRetired()
+      return open()
+    }
   }
 
   /** Whether the state speaks of the file at the path. */
@@ -417,14 +452,15 @@ export class SharedFile {
     if (this.#retirement === 'sync') setImmediate(() => this.#syncInBackground(file))
   }
 
-  #syncOldestRetired(): void {
+  /** Syncs on this thread the oldest of those that were left, but for so many, and closes them. */
+  #syncRetired(butFor = 0): void {
     for (const file of this.#retired) {
+      if (this.#retired.size <= butFor) return
       try {
         this.#syncNow(file)
       } catch (error) {
         this.#syncFailure = error
       }
-      return
     }
   }
 
@@ -480,7 +516,7 @@ export class SharedFile {
 
   /** Whether its sync succeeded or not: a second one would prove nothing. */
   #leave(file: OpenFile): void {
-    if (this.#retired.delete(file)) file.release()
+    if (this.#retired.delete(file)) letGo(file)
   }
 
   #files(): OpenFile[] {
@@ -499,14 +535,25 @@ export class SharedFile {
   }
 
   /** The data is on disk; only the name of a new file may be lost with the power. */
-  #folderSyncFailed(error: unknown): void {
-    if (cannotSync(error)) {
-      this.#hooks.cannotSync(dirname(this.path), error)
+  #folderSyncFailed(folder: string, error: unknown): void {
+    if (this.#shut.isUnsyncable(error)) {
+      this.#hooks.cannotSync(folder, error)
       return
+    }
+    if (isFolderGone(this.#disk, folder, error)) {
+      // Backups are gone with theirs, and what is in the file with its own.
+      if (folder !== dirname(this.path)) return
+      throw new DataSyncError(this.path, error)
     }
     this.#folderChanged = true
     throw error
   }
+}
+
+/** Syncs that are under way keep it open, but for a process that exits, in which they come to no end. */
+function letGo(file: OpenFile): void {
+  if (exitDeadline() === undefined) file.release()
+  else file.end()
 }
 
 function placeOf({ dev, ino, offset, length }: LockState): AppendPlace {

@@ -1,7 +1,7 @@
 // What happens to backups after a rotation, off the write path: leftovers of a crash are cleaned up, old backups
 // removed, new ones compressed. Every step can be repeated, so a crash at any point costs nothing but time.
 import { join } from 'node:path'
-import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as setTimeoutAsync } from 'node:timers/promises'
 import { monotonicMs } from '../../base/clock.ts'
 import { errorMessage, systemCode } from '../../base/errors.ts'
 import { withoutCompression } from '../../formats/backup-name.ts'
@@ -54,6 +54,7 @@ export class Upkeep {
   #running: Promise<void> | undefined
   #again = false
   #stopping = false
+  #isWorking = false
   /** Names of backups that were made because a sync failed: they push out no others. */
   readonly #spared = new Set<string>()
   #warnedOfClock = false
@@ -130,8 +131,21 @@ export class Upkeep {
     clearTimeout(timer)
   }
 
+  /** A round is under way. */
+  get isWorking(): boolean {
+    return this.#isWorking
+  }
+
+  /** The same at once, while no round is under way. */
+  stopNow(): void {
+    this.#again = false
+    void this.stop()
+  }
+
   async #run(): Promise<void> {
     const { disk, shared, lock, failed, now, isPaused } = this.#options
+    // Nobody who writes is to wait for it, and who closes a file as soon as it is written finds nothing begun.
+    await nextTurn()
     this.#abort ??= new AbortController()
     const { signal } = this.#abort
     while (this.#again && !signal.aborted) {
@@ -146,6 +160,7 @@ export class Upkeep {
           continue
         }
         this.#again = false
+        this.#isWorking = true
         const nowMs = now()
         const round = await keepUp(disk, this.#options, nowMs, signal, this.#spared, {
           isDiskFull: this.#takeDiskFull(),
@@ -166,6 +181,7 @@ export class Upkeep {
         if (!signal.aborted) failed(error)
         return
       } finally {
+        this.#isWorking = false
         held?.release()
       }
       if (shared) await this.#lookAgain(seen)

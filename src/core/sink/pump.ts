@@ -1,10 +1,11 @@
 // The engine of a sink: bounded queue, life cycle, overflow policy, retry after failure, flush levels, close. It moves
 // whole records from its queue to a target, and is the only one that says how far they have come (docs/design.md).
-import { argumentError, requireData } from '../../base/bytes.ts'
+import { argumentError } from '../../base/bytes.ts'
+import { monotonicMs } from '../../base/clock.ts'
 import { errorMessage, LogboomError } from '../../base/errors.ts'
 import type { Dropped, RecordQueue } from '../queue/byte-queue.ts'
 import type { Account } from './account.ts'
-import { addExitHandler, type ExitDeadline, removeExitHandler, writeAtExit } from './at-exit.ts'
+import { addExitHandler, type ExitDeadline, exitDeadline, removeExitHandler, writeAtExit } from './at-exit.ts'
 import type { Durability, FlushCallback, Overflow, SinkStats } from './contract.ts'
 import { Intake, sum } from './intake.ts'
 import { internals } from './internals.ts'
@@ -86,6 +87,9 @@ export class Pump {
   /** The most that was ever written; what has to be written again does not count twice. */
   #mostWritten = 0
   #stallMs = internals().stallMs
+  /** A flush to disk whose records are written waits no longer for a sync that fails. */
+  readonly #patienceMs = internals().stallMs
+  #syncFailingSinceMs: number | undefined
   #closed: Promise<void> | undefined
 
   constructor(account: Account, options: PumpOptions, queue: RecordQueue, target: Target) {
@@ -189,9 +193,11 @@ export class Pump {
     else if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
   }
 
-  /** Accepts any piece of the stream of records. False means: above the high-water mark, 'drain' follows. */
-  write(chunk: string | Uint8Array): boolean {
-    const data = requireData('write', chunk)
+  /**
+   * Accepts any piece of the stream of records; like all that take data here, it trusts that the sink has refused what is
+   * none. False means: above the high-water mark, 'drain' follows.
+   */
+  write(data: string | Uint8Array): boolean {
     this.#refuseClosed()
     this.#intake.accept(data)
     if (this.#queue.queuedBytes < this.#writeNowBytes) {
@@ -206,12 +212,11 @@ export class Pump {
   }
 
   /**
-   * Accepts `chunk` and writes at once, on this thread. True when everything accepted has reached the sink's
+   * Accepts `data` and writes at once, on this thread. True when everything accepted has reached the sink's
    * durability; false when it has not yet: 'drain' follows when it has. This is what transports use, because their
    * host takes the answer for the acknowledgement.
    */
-  commit(chunk: string | Uint8Array): boolean {
-    const data = requireData('commit', chunk)
+  commit(data: string | Uint8Array): boolean {
     this.#refuseClosed()
     this.#intake.accept(data)
     if (this.#options.durability === 'none') {
@@ -231,9 +236,8 @@ export class Pump {
 
   /** Accepts one whole line, given without its end, past an unfinished one, and writes at once. */
   writeWhole(line: string | Uint8Array): boolean {
-    const data = requireData('writeLine', line)
     this.#refuseClosed()
-    this.#intake.insert(Buffer.concat([Buffer.from(data as string), NEWLINE]))
+    this.#intake.insert(Buffer.concat([Buffer.from(line as string), NEWLINE]))
     if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
     writeAtExit(this)
     return this.#isWelcome()
@@ -293,6 +297,24 @@ export class Pump {
     return this.#closed
   }
 
+  /** See `Target.closeNow`; whoever has the sink sees to the names of its files. */
+  closeNow(): boolean {
+    if (this.#life.state === 'closing') return this.#target.closeNow?.() === true
+    const isClosing = this.#closed !== undefined && exitDeadline() === undefined
+    if (isClosing || this.#life.isOver || !this.#isIdle()) return false
+    if (this.#target.closeNow?.() !== true) return false
+    this.#closed ??= Promise.resolve()
+    this.#life.become('closing')
+    this.#clearFlush()
+    clearTimeout(this.#holdTimer)
+    this.#retry.clear()
+    this.#queue.release()
+    this.#queue.close?.()
+    this.#life.become('closed')
+    removeExitHandler(this)
+    return true
+  }
+
   /** `close` does not wait for what makes no progress: somebody else has waited before. */
   hurry(): void {
     this.#stallMs = 0
@@ -305,10 +327,13 @@ export class Pump {
     return { ...this.#account.counters, queuedBytes, state, lane }
   }
 
-  /** Writes every whole line at once; false if that is not possible now. */
-  writeNow(): boolean {
+  /**
+   * Writes every whole line at once; false if that is not possible now. `isHeld`: the caller holds this thread and asks for a
+   * sync himself, so that none is begun in the background.
+   */
+  writeNow(isHeld = false): boolean {
     if (this.#retry.isSet || !this.#pump(BUSY_WAIT_MS)) return false
-    this.#settled()
+    if (!isHeld) this.#settled()
     return true
   }
 
@@ -349,7 +374,8 @@ export class Pump {
       }
     } catch (error) {
       const lost = this.abandon()
-      if (lost.lines > 0 || lost.bytes > 0 || this.#queue.survives !== true) this.#reportLost(lost, error)
+      if (lost.lines > 0 || lost.bytes > 0) this.#reportLost(lost, error)
+      else if (this.#queue.survives !== true) this.#reportUnsynced(error)
     }
     this.#queue.exit?.()
   }
@@ -439,6 +465,7 @@ export class Pump {
     if (this.#holds && this.#level === 'os') this.#queue.release(total)
     if (to === 'disk') {
       this.#queue.release(total)
+      this.#syncFailingSinceMs = undefined
       if (isOver && this.#trouble.has('sync')) {
         this.#retry.worked()
         this.#trouble.end('sync')
@@ -494,8 +521,9 @@ export class Pump {
       return
     }
     if (this.#target.isStaging) {
-      // What it has written itself it can write no more, so a promise of 'disk' cannot be held.
-      if (error instanceof DataSyncError) this.#syncs.rejectAll(failure, 'disk')
+      // What it has written itself it can write no more, or not bring to the disk: a promise of that cannot be held.
+      this.#syncs.rejectAll(failure, 'disk')
+      if (this.#syncs.isAwaited) setImmediate(() => this.#syncs.syncSoon())
       return
     }
     const isDataLost = error instanceof DataSyncError
@@ -506,6 +534,10 @@ export class Pump {
     }
     if (this.#keeps || (!isDataLost && this.#syncs.isAwaited)) {
       this.#fail('sync', failure)
+      // It is tried again, and nobody waits for it for ever.
+      this.#syncFailingSinceMs ??= monotonicMs()
+      const isStalled = monotonicMs() - this.#syncFailingSinceMs >= this.#patienceMs
+      if (isStalled && !isDataLost) this.#syncs.rejectAll(failure, 'disk')
       return
     }
     // What was acknowledged at 'os' is not kept for writing again, so a promise of 'disk' cannot be held; writing
@@ -673,6 +705,12 @@ export class Pump {
     return this.#options.durability !== 'disk' || this.#syncs.isSynced('disk')
   }
 
+  /** Whether everything is written and nobody waits. While the process exits nothing that is under way comes to its end. */
+  #isIdle(): boolean {
+    if (this.#queue.hasLines || this.#queue.queuedBytes > 0 || this.#suspect.isPresent) return false
+    return exitDeadline() !== undefined || !(this.#retry.isSet || this.#syncs.isBusy)
+  }
+
   /** Grows with whatever gets done. */
   #progress(): number {
     return this.#mostWritten + this.#syncs.syncedTotal + (this.#target.pending?.().progress ?? 0)
@@ -686,6 +724,13 @@ export class Pump {
     const error = new LogboomError('ERR_LOST', message, { path, cause })
     this.#account.notice(error.message, true)
     return error
+  }
+
+  /** All records are in their file, and not known to be on disk. */
+  #reportUnsynced(cause: unknown): void {
+    const { path } = this.#account
+    const message = `what was written to ${path} last may not be on disk: ${errorMessage(cause)}`
+    this.#account.notice(new LogboomError('ERR_SYNC', message, { path, cause }).message, true)
   }
 }
 

@@ -1,5 +1,6 @@
 // The public face of a pump: what the six kinds of sink have in common, and nothing that users should not call.
 import { EventEmitter } from 'node:events'
+import { requireData } from '../../base/bytes.ts'
 import type { LogboomError } from '../../base/errors.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import { writeAtExit } from './at-exit.ts'
@@ -10,8 +11,8 @@ import type { Pump } from './pump.ts'
  * What transports and other sinks of this package use of a sink, beyond its public face.
  */
 export interface InternalSink extends Sink {
-  /** Like `write`, for a sink that writes to this one and takes care itself of the end of the process. */
-  accept(chunk: string | Uint8Array): boolean
+  /** Like `write`, for a sink that writes to this one: it gives data, and takes care itself of the end of the process. */
+  accept(data: string | Uint8Array): boolean
   /** See `Pump.commit`. */
   commit(chunk: string | Uint8Array): boolean
   /** See `Pump.flushLines`. */
@@ -19,11 +20,13 @@ export interface InternalSink extends Sink {
   /** See `Pump.writeRecords`. */
   writeRecords(lines: readonly Uint8Array[]): boolean
   /** See `Pump.writeNow`. */
-  writeNow(): boolean
+  writeNow(isHeld?: boolean): boolean
   /** See `Pump.pull`. */
   pull(isAwaited?: boolean): void
   /** See `Pump.hurry`. */
   hurry(): void
+  /** See `Target.closeNow`. */
+  closeNow(): boolean
   /** See `Pump.dropOldest`. */
   dropOldest(bytes: number): void
   /** See `Pump.abandon`. */
@@ -58,14 +61,22 @@ export abstract class PumpedSink extends EventEmitter<SinkEvents> implements Sin
   }
 
   write(chunk: string | Uint8Array): boolean {
-    const isWelcome = this.#pump!.write(chunk)
+    return this.writeData(requireData('write', chunk))
+  }
+
+  /**
+   * `write`, when it is known that it is data.
+   * @internal
+   */
+  protected writeData(data: string | Uint8Array): boolean {
+    const isWelcome = this.#pump!.write(data)
     writeAtExit(this.#pump!)
     return isWelcome
   }
 
   /** @internal */
-  accept(chunk: string | Uint8Array): boolean {
-    return this.#pump!.write(chunk)
+  accept(data: string | Uint8Array): boolean {
+    return this.#pump!.write(data)
   }
 
   flush(to?: Durability | FlushCallback): Promise<void> {
@@ -86,7 +97,7 @@ export abstract class PumpedSink extends EventEmitter<SinkEvents> implements Sin
 
   /** @internal */
   commit(chunk: string | Uint8Array): boolean {
-    return this.#pump!.commit(chunk)
+    return this.#pump!.commit(requireData('commit', chunk))
   }
 
   /** @internal */
@@ -100,8 +111,8 @@ export abstract class PumpedSink extends EventEmitter<SinkEvents> implements Sin
   }
 
   /** @internal */
-  writeNow(): boolean {
-    return this.#pump!.writeNow()
+  writeNow(isHeld = false): boolean {
+    return this.#pump!.writeNow(isHeld)
   }
 
   /** @internal */
@@ -112,6 +123,11 @@ export abstract class PumpedSink extends EventEmitter<SinkEvents> implements Sin
   /** @internal */
   hurry(): void {
     this.#pump!.hurry()
+  }
+
+  /** @internal */
+  closeNow(): boolean {
+    return this.#pump!.closeNow()
   }
 
   /** @internal */

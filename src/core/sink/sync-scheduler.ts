@@ -1,5 +1,6 @@
 // Those who wait for a flush, and the syncs that cover them: while one sync runs, what is written meanwhile collects
 // and is covered by the next (group commit).
+import { exitDeadline } from './at-exit.ts'
 import type { Durability } from './contract.ts'
 import { DataSyncError, type SyncLevel } from './target.ts'
 
@@ -58,6 +59,11 @@ export class SyncScheduler {
     return this.#synced.disk
   }
 
+  /** A sync is under way, or somebody waits for one. */
+  get isBusy(): boolean {
+    return this.#isSyncing || this.isAwaited
+  }
+
   /** Whether all that was written through the queue is known to be at `to`. */
   isSynced(to: SyncLevel): boolean {
     if (to === 'os' && this.#writingReaches === 'os') return true
@@ -76,9 +82,12 @@ export class SyncScheduler {
     if (this.#waiters.length > 0) this.syncSoon()
   }
 
-  /** Syncs in the background what is written, unless a sync is under way, which is then followed by another. */
+  /**
+   * Syncs in the background what is written, unless a sync is under way, which is then followed by another. While the
+   * process exits nobody would learn of its end, and it would hold descriptors.
+   */
   syncSoon(): void {
-    if (!this.#isSyncing) void this.#syncLoop()
+    if (!this.#isSyncing && exitDeadline() === undefined) void this.#syncLoop()
   }
 
   /** Syncs on this thread what is written. False if that failed. */

@@ -54,6 +54,11 @@ export interface Target {
   /** For a process that exits: gives up what a staging target holds and cannot write, and says how much that is. */
   abandon?(): Dropped
   /**
+   * `close` on this thread, while nothing is under way: where records are to be on disk the files are synced, though perhaps
+   * not their names. False, with nothing released, if it cannot be done. Also ends a `close` that would be waited for.
+   */
+  closeNow?(): boolean
+  /**
    * Releases every descriptor, lock and thread; nothing is written afterwards. Does not throw. Resolves with the
    * records it still held and could not write.
    */

@@ -2,6 +2,7 @@
 import { LogboomError } from '../../base/errors.ts'
 import { cannotSync } from '../../io/open-file.ts'
 import { closeQuietly } from '../../io/quietly.ts'
+import { isFolderGone } from '../../io/shut-folder.ts'
 import { fdatasync, OPEN_TO_SYNC, open, type Steps } from '../../io/steps.ts'
 import { NotSyncableError } from '../sink/target.ts'
 import { type SpoolFolders, syncNames } from './temp-file.ts'
@@ -40,7 +41,13 @@ export class PublishedFiles {
       throw new LogboomError('ERR_UNSUPPORTED', message, { path: this.#folders.target })
     }
     for (const path of paths) yield* this.#syncFile(path)
-    yield* syncNames(this.#folders, this.#folders.target)
+    const { disk, target } = this.#folders
+    try {
+      yield* syncNames(this.#folders, target)
+    } catch (error) {
+      // Removed with all that was published there, as any of the files may be.
+      if (!isFolderGone(disk, target, error)) throw error
+    }
     // Another run of this may have done the same meanwhile.
     const synced = new Set(paths)
     this.#unsynced = this.#unsynced.filter((path) => !synced.has(path))

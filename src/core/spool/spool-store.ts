@@ -5,6 +5,7 @@ import { errorMessage, systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import { once } from '../../io/file-mode.ts'
 import { cannotSync, makeFolders, whyNoSync } from '../../io/open-file.ts'
+import { ShutFolder } from '../../io/shut-folder.ts'
 import type { Steps } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
 import type { CommandRounds } from '../shared-file/command-rounds.ts'
@@ -70,6 +71,7 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     this.lost = lost
     this.prefix = options.prefix
     this.size = options.size
+    const [shutTarget, shutTemp] = [new ShutFolder(), new ShutFolder()]
     this.folders = {
       disk,
       temp: options.temp,
@@ -79,6 +81,7 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
       counters: account.counters,
       now: () => this.#clock.next(),
       copied: () => this.#copied(),
+      shut: (folder) => (folder === options.path ? shutTarget : shutTemp),
       cannotSync: (folder, error) => this.#cannotSync(folder, error),
       otherMode: once((code, message, path) => account.warn(code, message, path)),
       leftBehind: (path, error) =>

@@ -1,6 +1,7 @@
 // Records collected in buffers and published as unique, complete files for programs that collect them.
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
+import { monotonicMs } from '../../base/clock.ts'
 import { LogboomError } from '../../base/errors.ts'
 import { optionError } from '../../base/options.ts'
 import type { Disk } from '../../io/disk.ts'
@@ -241,11 +242,13 @@ export class Spool extends EventEmitter<SinkEvents> {
     if (to === 'disk') await this.#syncPublished()
   }
 
-  // That a folder cannot be opened says nothing about the disk and may pass: only that is asked again.
+  // That a folder cannot be opened says nothing about the disk and may pass: only that is asked again, but not for ever.
   async #syncPublished(): Promise<void> {
+    const untilMs = monotonicMs() + this.#stallMs
     const failed = (error: unknown): void => {
       if (error instanceof LogboomError || error instanceof FolderSyncError) throw this.#asSyncError(error)
       this.#health.failed('sync', error)
+      if (monotonicMs() >= untilMs) throw this.#asSyncError(error)
     }
     const work = async (): Promise<void> => {
       await run(this.#disk, this.#store.syncPublished(), () => true)

@@ -10,6 +10,7 @@ import { failpoint } from '../../io/failpoint.ts'
 import { giveMode, type ModeWarning } from '../../io/file-mode.ts'
 import { cannotSync } from '../../io/open-file.ts'
 import { closeQuietly, removeQuietly } from '../../io/quietly.ts'
+import type { ShutFolder } from '../../io/shut-folder.ts'
 import { FolderSyncError, fdatasync, open, read, type Steps, syncFolder, writeAll } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
 import { NotSyncableError } from '../sink/target.ts'
@@ -35,7 +36,9 @@ export interface SpoolFolders {
   now(): bigint
   /** `temp` is on another file system than `target`: files have to be copied. */
   copied(): void
-  /** The file system of `folder` cannot sync folders. */
+  /** Tells whether `folder` can be synced at all. */
+  shut(folder: string): ShutFolder
+  /** It cannot. */
   cannotSync(folder: string, error: unknown): void
   /** A file could not be given its permissions. */
   readonly otherMode: ModeWarning
@@ -250,9 +253,11 @@ export function* syncNames(folders: SpoolFolders, folder: string): Steps<void> {
   folders.counters.syncs++
   try {
     yield* syncFolder(folders.disk, folder)
+    folders.shut(folder).opened()
   } catch (error) {
-    if (!(error instanceof FolderSyncError && cannotSync(error.cause))) throw error
-    folders.cannotSync(folder, error.cause)
+    const cause = error instanceof FolderSyncError ? error.cause : error
+    if (!folders.shut(folder).isUnsyncable(cause)) throw error
+    folders.cannotSync(folder, cause)
   }
 }
 

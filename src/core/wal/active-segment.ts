@@ -4,6 +4,7 @@ import { monotonicMs } from '../../base/clock.ts'
 import { errorMessage, LogboomError } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
+import { exitDeadline } from '../sink/at-exit.ts'
 import { handoverName } from './handover.ts'
 import { beginNext, restore, type Standing, StraySegment, type Successor } from './next-segment.ts'
 import type { Segment } from './segment.ts'
@@ -209,6 +210,11 @@ export class ActiveSegment {
     this.#isLeft = !this.#life.isSound && this.#life.state !== 'lost'
     this.#life.become('failed')
     this.#removeRefused()
+  }
+
+  /** The same for a sound one, at once, whatever still uses it. */
+  closeNow(): void {
+    this.#segment.finish(exitDeadline() !== undefined)
   }
 
   /** Frees everything but what is prepared. */

@@ -5,6 +5,7 @@ import { MAX_INDEX, TERM } from '../../formats/wal.ts'
 import { CONF_STATE } from '../../formats/wal-encoder.ts'
 import type { Disk } from '../../io/disk.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
+import { exitDeadline } from '../sink/at-exit.ts'
 import { NotSyncableError, nothingDropped } from '../sink/target.ts'
 import { ActiveSegment, ioError, type Mark } from './active-segment.ts'
 import { Patience } from './patience.ts'
@@ -24,6 +25,8 @@ export class LogWriter {
   readonly #unsynced: Unsynced
   #running: Promise<void> | undefined
   #lost: Dropped = nothingDropped
+  /** Everything is released. */
+  #isClosed = false
 
   constructor(
     disk: Disk,
@@ -151,6 +154,8 @@ export class LogWriter {
     this.#patience.end()
     await this.#running?.catch(() => {})
     await this.supply.close()
+    if (this.#isClosed) return
+    this.#isClosed = true
     try {
       if (this.failure === undefined) this.syncNow()
     } catch (error) {
@@ -158,6 +163,24 @@ export class LogWriter {
     }
     this.#active.close()
     if (this.failure !== undefined && this.durableIndex < this.lastIndex) throw this.failure
+  }
+
+  /** See `Target.closeNow`. */
+  closeNow(): boolean {
+    if (this.#isClosed) return true
+    const isBusy = this.#running !== undefined || this.supply.isPreparing
+    if (this.failure !== undefined || !this.#active.isSound || (isBusy && exitDeadline() === undefined))
+      return false
+    try {
+      this.syncNow()
+    } catch {
+      return false
+    }
+    this.#isClosed = true
+    this.#patience.end()
+    this.supply.closeNow()
+    this.#active.closeNow()
+    return true
   }
 
   /** After a failure: what was appended and is in no file, because it was cut off or somebody took the file away. */

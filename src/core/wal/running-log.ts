@@ -46,6 +46,7 @@ export class RunningLog {
   readonly #identity: string | undefined
   readonly #finished: FinishedFiles
   #lock: FolderLock
+  #isReleased = false
 
   /** Opens the folder. Throws what `openLog` throws. */
   constructor(
@@ -106,6 +107,16 @@ export class RunningLog {
     })
   }
 
+  /** See `Target.closeNow`. */
+  closeNow(error: LogboomError): boolean {
+    if (!this.writer.closeNow()) return false
+    this.retention.close()
+    this.snapshots.close(error)
+    void this.#finished.stop()
+    this.#release()
+    return true
+  }
+
   /** Frees everything. Does not throw. Resolves with what was lost with a file that somebody took away. */
   async close(error: LogboomError): Promise<Dropped> {
     this.retention.close()
@@ -116,9 +127,15 @@ export class RunningLog {
       this.#account.warnOf(failure)
     }
     await this.#finished.stop()
+    this.#release()
+    return this.writer.lost
+  }
+
+  #release(): void {
+    if (this.#isReleased) return
+    this.#isReleased = true
     this.#note.close()
     this.#lock.release()
-    return this.writer.lost
   }
 
   #writerHooks(): WriterHooks {

@@ -55,7 +55,17 @@ export class SegmentSupply {
     if (ready !== undefined) this.discard(ready)
   }
 
-  /** Removes what was prepared, and prepares nothing more. */
+  get isPreparing(): boolean {
+    return this.#preparing !== undefined
+  }
+
+  /** Removes what was prepared, and prepares nothing more. What is being prepared is not waited for. */
+  closeNow(): void {
+    this.#closed = true
+    this.drop()
+  }
+
+  /** The same, with that. */
   async close(): Promise<void> {
     this.#closed = true
     await this.#preparing

@@ -266,22 +266,23 @@ export class Segment {
   }
 
   /** Cuts off the unused rest and closes. Does not wait for the disk: nothing is lost if the cut is. */
-  finish(): void {
+  finish(isAtOnce = false): void {
     try {
       this.#disk.truncate(this.#file.fd, this.used)
     } catch {
       // The rest stays, as zeros.
     }
-    this.close()
+    this.close(isAtOnce)
   }
 
-  /** Frees the lock, too. */
-  close(): void {
+  /** Frees the lock, too. `isAtOnce`: also what a sync under way still uses. */
+  close(isAtOnce = false): void {
     if (this.#isClosed) return
     this.#isClosed = true
     for (const file of [this.#syncFile, this.#file]) {
       try {
-        file?.release()
+        if (isAtOnce) file?.end()
+        else file?.release()
       } catch {
         // What matters was synced before; the descriptor is gone either way.
       }

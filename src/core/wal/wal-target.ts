@@ -178,6 +178,13 @@ export class WalTarget implements Target {
     return { bytes: this.commits.queuedBytes, progress: this.commits.progress + durable }
   }
 
+  closeNow(): boolean {
+    if (this.commits.queuedBytes > 0 || this.running?.closeNow(this.closedError()) === false) return false
+    this.#isClosed = true
+    clearTimeout(this.#syncTimer)
+    return true
+  }
+
   async close(): Promise<Dropped> {
     this.#isClosed = true
     clearTimeout(this.#syncTimer)

@@ -247,6 +247,13 @@ export class WriteAheadLog extends PumpedSink {
   }
 
   /** @internal */
+  override closeNow(): boolean {
+    if (this.#consumers.size > 0 || !super.closeNow()) return false
+    this.#closing ??= Promise.resolve()
+    return true
+  }
+
+  /** @internal */
   override hurry(): void {
     super.hurry()
     this.#target.hurry()

@@ -22,7 +22,7 @@ export class BackupNames {
     const folder = dirname(this.#path)
     const base = basename(this.#path)
     const newest = this.#newest ??
-      groupBackups(base, this.#disk.readdir(folder)).at(-1) ?? { stamp: 0, number: -1 }
+      groupBackups(base, this.#namesIn(folder)).at(-1) ?? { stamp: 0, number: -1 }
     const stamp = Math.max(Math.floor(Date.now() / 1000), newest.stamp)
     const first = stamp === newest.stamp ? newest.number + 1 : 0
     for (let number = first; number < first + MAX_TAKEN; number++) {
@@ -37,5 +37,15 @@ export class BackupNames {
       return to
     }
     throw new Error(`${this.#path}: all backup names of this second are taken`)
+  }
+
+  /** Where names may not be read the kernel still says which is taken. */
+  #namesIn(folder: string): string[] {
+    try {
+      return this.#disk.readdir(folder)
+    } catch (error) {
+      if (systemCode(error) === 'EACCES') return []
+      throw error
+    }
   }
 }

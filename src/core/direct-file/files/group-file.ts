@@ -2,7 +2,7 @@
 // by file in memory; at most so many files are open at a time. What is wrong with one file concerns that file alone.
 
 import { monotonicMs } from '../../../base/clock.ts'
-import { errorMessage, LogboomError, systemCode } from '../../../base/errors.ts'
+import { errorMessage, isOutOfDescriptors, LogboomError, systemCode } from '../../../base/errors.ts'
 import type { Disk } from '../../../io/disk.ts'
 import { NotSyncableError } from '../../sink/target.ts'
 import type { FlushAccount } from './flush-account.ts'
@@ -272,8 +272,7 @@ export class GroupFile implements FlushTarget {
       this.#use(tag, member)
       work()
     } catch (error) {
-      const code = systemCode(error)
-      if ((code !== 'EMFILE' && code !== 'ENFILE') || this.#open.size < 2) return error
+      if (!isOutOfDescriptors(systemCode(error)) || this.#open.size < 2) return error
       // Fewer files have to do.
       this.#maxOpenFiles = Math.max(1, this.#open.size >> 1)
       while (this.#open.size > this.#maxOpenFiles) this.#closeOldest()

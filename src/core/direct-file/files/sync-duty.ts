@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { errorMessage } from '../../../base/errors.ts'
 import type { Disk } from '../../../io/disk.ts'
 import { cannotSync, syncFolder } from '../../../io/open-file.ts'
+import { ShutFolder } from '../../../io/shut-folder.ts'
 import { NotSyncableError } from '../../sink/target.ts'
 import type { FrameFileOptions } from './flush-target.ts'
 
@@ -14,6 +15,7 @@ export class SyncDuty {
   #syncs: boolean
   /** The folder may not have the file's name on disk: it was made, or an earlier one renamed. */
   #isFolderDirty = false
+  readonly #shut = new ShutFolder()
 
   constructor(
     disk: Disk,
@@ -43,8 +45,9 @@ export class SyncDuty {
     if (!this.#isFolderDirty || !this.#syncs) return
     try {
       syncFolder(this.#disk, dirname(this.#path))
+      this.#shut.opened()
     } catch (error) {
-      if (!cannotSync(error)) throw error
+      if (!this.#shut.isUnsyncable(error)) throw error
       this.#requireSync(fd)
       if (this.#syncs) this.#say(`its folder cannot be synced: ${errorMessage(error)}`)
     }
