@@ -1,6 +1,5 @@
 // Text lines in one file that any number of processes and threads share, rotated exactly.
 import { resolve } from 'node:path'
-import { requireData } from '../../base/bytes.ts'
 import { openQueue } from '../lane/open-queue.ts'
 import { LineQueue } from '../queue/line-queue.ts'
 import { SharedFileSink } from '../shared-file/shared-file-sink.ts'
@@ -73,7 +72,7 @@ export class RotatingFile extends SharedFileSink {
 
   /** Writes `line` (without its newline) at once, past the buffer: ahead of an unfinished line, behind whole ones. */
   writeLine(line: string | Uint8Array): boolean {
-    return this.pump.writeWhole(requireData('writeLine', line))
+    return this.pump.writeWhole(line)
   }
 
   override close(): Promise<void> {

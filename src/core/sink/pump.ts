@@ -1,6 +1,6 @@
 // The engine of a sink: bounded queue, life cycle, overflow policy, retry after failure, flush levels, close. It moves
 // whole records from its queue to a target, and is the only one that says how far they have come (docs/design.md).
-import { argumentError } from '../../base/bytes.ts'
+import { argumentError, requireData } from '../../base/bytes.ts'
 import { monotonicMs } from '../../base/clock.ts'
 import { errorMessage, LogboomError } from '../../base/errors.ts'
 import type { Dropped, RecordQueue } from '../queue/byte-queue.ts'
@@ -193,11 +193,13 @@ export class Pump {
     else if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
   }
 
-  /**
-   * Accepts any piece of the stream of records; like all that take data here, it trusts that the sink has refused what is
-   * none. False means: above the high-water mark, 'drain' follows.
-   */
-  write(data: string | Uint8Array): boolean {
+  /** Accepts any piece of the stream of records. False means: above the high-water mark, 'drain' follows. */
+  write(chunk: string | Uint8Array): boolean {
+    return this.accept(requireData('write', chunk))
+  }
+
+  /** The same for a caller who knows that it is data. */
+  accept(data: string | Uint8Array): boolean {
     this.#refuseClosed()
     this.#intake.accept(data)
     if (this.#queue.queuedBytes < this.#writeNowBytes) {
@@ -212,11 +214,12 @@ export class Pump {
   }
 
   /**
-   * Accepts `data` and writes at once, on this thread. True when everything accepted has reached the sink's
+   * Accepts `chunk` and writes at once, on this thread. True when everything accepted has reached the sink's
    * durability; false when it has not yet: 'drain' follows when it has. This is what transports use, because their
    * host takes the answer for the acknowledgement.
    */
-  commit(data: string | Uint8Array): boolean {
+  commit(chunk: string | Uint8Array): boolean {
+    const data = requireData('commit', chunk)
     this.#refuseClosed()
     this.#intake.accept(data)
     if (this.#options.durability === 'none') {
@@ -236,8 +239,9 @@ export class Pump {
 
   /** Accepts one whole line, given without its end, past an unfinished one, and writes at once. */
   writeWhole(line: string | Uint8Array): boolean {
+    const data = requireData('writeLine', line)
     this.#refuseClosed()
-    this.#intake.insert(Buffer.concat([Buffer.from(line as string), NEWLINE]))
+    this.#intake.insert(Buffer.concat([Buffer.from(data as string), NEWLINE]))
     if (!this.#retry.isSet) this.#pumpAndSettle(BUSY_WAIT_MS)
     writeAtExit(this)
     return this.#isWelcome()

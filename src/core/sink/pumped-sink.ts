@@ -1,6 +1,5 @@
 // The public face of a pump: what the six kinds of sink have in common, and nothing that users should not call.
 import { EventEmitter } from 'node:events'
-import { requireData } from '../../base/bytes.ts'
 import type { LogboomError } from '../../base/errors.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
 import { writeAtExit } from './at-exit.ts'
@@ -61,7 +60,9 @@ export abstract class PumpedSink extends EventEmitter<SinkEvents> implements Sin
   }
 
   write(chunk: string | Uint8Array): boolean {
-    return this.writeData(requireData('write', chunk))
+    const isWelcome = this.#pump!.write(chunk)
+    writeAtExit(this.#pump!)
+    return isWelcome
   }
 
   /**
@@ -69,14 +70,14 @@ export abstract class PumpedSink extends EventEmitter<SinkEvents> implements Sin
    * @internal
    */
   protected writeData(data: string | Uint8Array): boolean {
-    const isWelcome = this.#pump!.write(data)
+    const isWelcome = this.#pump!.accept(data)
     writeAtExit(this.#pump!)
     return isWelcome
   }
 
   /** @internal */
   accept(data: string | Uint8Array): boolean {
-    return this.#pump!.write(data)
+    return this.#pump!.accept(data)
   }
 
   flush(to?: Durability | FlushCallback): Promise<void> {
@@ -97,7 +98,7 @@ export abstract class PumpedSink extends EventEmitter<SinkEvents> implements Sin
 
   /** @internal */
   commit(chunk: string | Uint8Array): boolean {
-    return this.#pump!.commit(requireData('commit', chunk))
+    return this.#pump!.commit(chunk)
   }
 
   /** @internal */
