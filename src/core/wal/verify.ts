@@ -165,7 +165,8 @@ async function verifySegment(
   try {
     await readOn()
     // The last segment may be being written: what was only half there is looked at again.
-    for (let turn = 0; last && replay.damage !== undefined && turn < SETTLE_TURNS; turn++) {
+    const isHalf = (): boolean => replay.damage !== undefined || incompleteBatch(replay) !== undefined
+    for (let turn = 0; last && isHalf() && turn < SETTLE_TURNS; turn++) {
       await sleep(SETTLE_MS)
       if (signal?.aborted === true || !reader.resume()) break
       await readOn()
@@ -173,7 +174,26 @@ async function verifySegment(
   } finally {
     reader.close()
   }
+<<<<<<< HEAD
   const damage = replay.damage === undefined ? [] : [replay.damage]
   const entries = replay.entries - before
   return { segment, bytes: reader.size, entries, firstIndex: replay.firstInSegment, damage, replay }
+=======
+  const found = replay.damage ?? (last ? incompleteBatch(replay) : undefined)
+  const damage = found === undefined ? [] : [found]
+  return { segment, bytes: reader.size, entries: replay.entries - before, firstIndex, damage, replay }
+>>>>>>> f44842b (wal: verify says no to a batch that was not finished, as opening cuts it off; damage of any kind anywhere, for logs of small segments)
+}
+
+/** Entries at the end whose batch has no mark, which opening cuts off. Of other programs they are nothing unusual. */
+function incompleteBatch({
+  marked,
+  foreign,
+  lastIndex,
+  commit,
+  committed
+}: WalReplay): WalDamage | undefined {
+  if (!marked || foreign || lastIndex <= commit || committed === undefined) return undefined
+  const reason = `entries ${commit + 1n} to ${lastIndex} are the beginning of a batch that was not finished`
+  return { kind: 'torn', file: committed.segment.name, offset: committed.offset, reason }
 }
