@@ -37,17 +37,19 @@ export class EventTarget implements Target {
   readonly #isDurable: boolean
   /** What is written are records with their lengths before them, else lines. */
   readonly #isFramed: boolean
+  readonly #folder: string
   readonly #patienceMs = internals().stallMs
   #isClosed = false
 
   constructor(
-    { own, checked }: ParsedEventFilesOptions,
+    { own, checked, folder }: ParsedEventFilesOptions,
     events: EventTable,
     outputs: Outputs,
     isNotice: (line: Uint8Array) => boolean,
     isFramed: boolean
   ) {
     this.#isFramed = isFramed
+    this.#folder = folder
     this.#isNotice = isNotice
     this.#lines = new LineEvents(own.eventKey)
     this.#isDurable = checked.durability === 'disk'
@@ -139,6 +141,9 @@ export class EventTarget implements Target {
         await setTimeoutAsync(TRY_AGAIN_MS)
       }
     }
+    throw new LogboomError('ERR_CLOSED', `files in ${this.#folder} were closed before they were flushed`, {
+      path: this.#folder
+    })
   }
 
   syncNow(to: SyncLevel, waitMs: number): void {

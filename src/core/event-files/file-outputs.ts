@@ -182,6 +182,7 @@ export class FileOutputs implements Outputs {
   async close(): Promise<Dropped> {
     this.#isClosed = true
     this.#delivery.end()
+    this.#delivery.unsynced.end()
     clearInterval(this.#idleTimer)
     clearTimeout(this.#timer)
     await this.#round

@@ -238,7 +238,11 @@ export class SharedFile {
   }
 
   /** Makes the present file, those left before and the folder durable. */
-  async sync(): Promise<void> {
+  sync(): Promise<void> {
+    return this.#underWay(this.#syncAll())
+  }
+
+  async #syncAll(): Promise<void> {
     const results = await Promise.allSettled(this.#files().map((file) => this.#sync(file)))
     for (const result of results) if (result.status === 'rejected') throw result.reason
     this.#throwSyncFailure()
@@ -475,7 +479,10 @@ export class SharedFile {
   }
 
   #sync(file: OpenFile): Promise<void> {
-    const sync = this.#syncAndLeave(file)
+    return this.#underWay(this.#syncAndLeave(file))
+  }
+
+  #underWay(sync: Promise<void>): Promise<void> {
     const done = (): boolean => this.#syncs.delete(sync)
     this.#syncs.add(sync)
     sync.then(done, done)

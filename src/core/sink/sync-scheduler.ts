@@ -36,6 +36,8 @@ export class SyncScheduler {
   /** The level that a sync of nobody in particular is for. */
   readonly #ownLevel: SyncLevel
   #waiters: Waiter[] = []
+  /** Those whom the sync under way covers. */
+  #underWay: readonly Waiter[] = []
   /** Written marks up to which everything is at these levels. */
   readonly #synced = { os: 0, disk: 0 }
   #isSyncing = false
@@ -112,6 +114,8 @@ export class SyncScheduler {
 
   rejectAll(error: Error, to?: SyncLevel): void {
     for (const { reject } of this.#take((waiter) => to === undefined || waiter.to === to)) reject(error)
+    // A sync that a disk holds up answers nobody any more.
+    if (to === undefined) for (const { reject } of this.#underWay) reject(error)
   }
 
   #take(isMeant: (waiter: Waiter) => boolean): Waiter[] {
@@ -139,6 +143,7 @@ export class SyncScheduler {
   /** One sync of everything written so far. False if it proved nothing. */
   async #syncOnce(): Promise<boolean> {
     const covered = this.#host.hasQueued ? [] : this.#take(() => true)
+    this.#underWay = covered
     const to = covered.some((waiter) => waiter.to === 'disk') ? 'disk' : this.#ownLevel
     const total = this.#host.writtenTotal
     const failures = this.#failures
