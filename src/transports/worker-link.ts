@@ -308,9 +308,22 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
       return true
     }
     const isWelcome = this.#intake.take(text, lines)
-    if (exitDeadline() === undefined) return isWelcome
-    this.exitNow()
+    const deadline = exitDeadline()
+    if (deadline === undefined) return isWelcome
+    if (!this.#writeLate(deadline)) this.exitNow()
     return true
+  }
+
+  /** While the process exits: the sink is not closed again after each record, for there may be many. */
+  #writeLate({ patience }: ExitDeadline): boolean {
+    if (this.isDegraded) return false
+    this.#words.setMode('run')
+    if (!this.#intake.move(true)) return false
+    const flush = this.#words.ask()
+    this.#worker.ringNow()
+    if (!this.#words.block(() => this.#words.isDone(flush), patience)) return false
+    this.#worker.receiveNow()
+    return this.#flushes.failureOf(flush) === undefined
   }
 
   async #end(): Promise<void> {
