@@ -473,7 +473,7 @@ test.each([
   ['rotateEvery', '7 days', "'7d'"],
   ['timeZone', true, "'UTC'"],
   ['timeZone', 'localtime', "'local'"],
-  ['timeZone', '+02:00', "'Etc/GMT-2'"],
+  ['timeZone', 'UTC+02:00', "'Etc/GMT-2'"],
   ['lock', 'false', 'false'],
   ['lock', 1, 'true']
 ])('a foreign value is told ours: %s %j is %s', (name, value, ours) => {
