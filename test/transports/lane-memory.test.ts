@@ -314,7 +314,7 @@ describe
         console.log(JSON.stringify({ told, lanes: lanes.map(({ lane }) => lane), written }))`),
           [folder],
           [],
-          wrapper
+          { wrapper }
         )
         expect(code, stderr).toBe(0)
         const { told, lanes, written } = JSON.parse(stdout)

@@ -367,7 +367,7 @@ it.runIf(native.laneAvailable())(
 )
 
 it('takes bytes cut anywhere, also within a character, and refuses with one clear error what is neither text nor bytes', async () => {
-  const path = join(createFolder(), 'app.log')
+  const path = join(createFolderOfDying(), 'app.log')
   const stream = workerStream('rotating-file', { path, lock })
   const bytes = Buffer.from('{"id":0,"text":"é€😀"}\n{"id":1,"text":"ß"}\n{"id":2,"text":"ü')
   for (let at = 0; at < bytes.length; at++) stream.write(bytes.subarray(at, at + 1))

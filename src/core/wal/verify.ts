@@ -174,15 +174,10 @@ async function verifySegment(
   } finally {
     reader.close()
   }
-<<<<<<< HEAD
-  const damage = replay.damage === undefined ? [] : [replay.damage]
-  const entries = replay.entries - before
-  return { segment, bytes: reader.size, entries, firstIndex: replay.firstInSegment, damage, replay }
-=======
   const found = replay.damage ?? (last ? incompleteBatch(replay) : undefined)
   const damage = found === undefined ? [] : [found]
-  return { segment, bytes: reader.size, entries: replay.entries - before, firstIndex, damage, replay }
->>>>>>> f44842b (wal: verify says no to a batch that was not finished, as opening cuts it off; damage of any kind anywhere, for logs of small segments)
+  const entries = replay.entries - before
+  return { segment, bytes: reader.size, entries, firstIndex: replay.firstInSegment, damage, replay }
 }
 
 /** Entries at the end whose batch has no mark, which opening cuts off. Of other programs they are nothing unusual. */
