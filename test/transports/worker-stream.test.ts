@@ -6,7 +6,7 @@ import { readRecords, workerStream } from 'logboom'
 import { describe, expect, it, onTestFinished, test } from 'vitest'
 import { native } from '../../src/native/index.ts'
 import { together, togetherFor } from '../helpers/at-test-end.ts'
-import { createFolder, createFolderOfDying } from '../helpers/folder.ts'
+import { createFolderOfDying } from '../helpers/folder.ts'
 import { runScript } from '../helpers/run-script.ts'
 import { sized } from '../helpers/sized.ts'
 
