@@ -47,7 +47,10 @@ export async function createTopic(engine: KafkaAddress, partitions = 1): Promise
   const topic = `logs-${topics++}`
   const admin = kafkaOf(engine).admin()
   await admin.connect()
-  await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions }] })
+  // The records of tests have times of years ago, by which the broker would remove them a little later.
+  const configEntries = [{ name: 'retention.ms', value: '-1' }]
+  const topics = [{ topic, numPartitions: partitions, configEntries }]
+  await admin.createTopics({ waitForLeaders: true, topics })
   await admin.disconnect()
   return topic
 }

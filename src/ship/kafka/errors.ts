@@ -7,8 +7,8 @@ import { FencedError } from './client.ts'
 /** INVALID_PRODUCER_EPOCH, PRODUCER_FENCED. */
 const FENCED = [47, 90]
 /**
- * MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE, INVALID_TIMESTAMP. Not INVALID_RECORD: brokers also answer it when a transaction
- * is not in the state they expect, which passes, and then it would be good records that are put aside.
+ * MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE, INVALID_TIMESTAMP. Not INVALID_RECORD: of what a shipper sends a broker says so
+ * only by rules that somebody gave the topic, who can change them; and waiting loses nothing.
  */
 const REFUSED = [10, 18, 32]
 const MAX_DEPTH = 8

@@ -15,7 +15,7 @@ test('what an error of Kafka means is found however deep a client has wrapped it
   expect(kafkaError(new AggregateError([new Error('why')], 'failed 4 times')).message).toBe('kafka: why')
 })
 
-test('a transaction in the wrong state, which brokers call an invalid record, puts no record aside', () => {
+test('neither a transaction in the wrong state nor a rule of the topic puts a record aside', () => {
   for (const code of [87, 48, 3, 51]) {
     const error = sendError(Object.assign(new Error('x'), { code }))
     expect(error).not.toBeInstanceOf(RefusedError)
