@@ -50,7 +50,8 @@ export async function createTopic(engine: KafkaAddress, partitions = 1): Promise
   // The records of tests have times of years ago, by which the broker would remove them a little later.
   const configEntries = [{ name: 'retention.ms', value: '-1' }]
   const topics = [{ topic, numPartitions: partitions, configEntries }]
-  await admin.createTopics({ waitForLeaders: true, topics })
+  const wanted = { topic, numPartitions: partitions, configEntries }
+  await admin.createTopics({ waitForLeaders: true, topics: [wanted] })
   await admin.disconnect()
   return topic
 }
