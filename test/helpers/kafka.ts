@@ -49,7 +49,6 @@ export async function createTopic(engine: KafkaAddress, partitions = 1): Promise
   await admin.connect()
   // The records of tests have times of years ago, by which the broker would remove them a little later.
   const configEntries = [{ name: 'retention.ms', value: '-1' }]
-  const topics = [{ topic, numPartitions: partitions, configEntries }]
   const wanted = { topic, numPartitions: partitions, configEntries }
   await admin.createTopics({ waitForLeaders: true, topics: [wanted] })
   await admin.disconnect()
