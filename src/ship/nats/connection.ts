@@ -120,8 +120,9 @@ function authenticationOf(
   if (credentials === undefined) return {}
   if ('token' in credentials) return { token: credentials.token }
   const encoder = new TextEncoder()
+  // The client finds the last line only by its end.
   if ('creds' in credentials)
-    return { authenticator: nats.credsAuthenticator(encoder.encode(credentials.creds)) }
+    return { authenticator: nats.credsAuthenticator(encoder.encode(`${credentials.creds}\n`)) }
   if ('nkey' in credentials)
     return { authenticator: nats.nkeyAuthenticator(encoder.encode(credentials.nkey)) }
   return { user: credentials.user, pass: credentials.password }
