@@ -51,8 +51,12 @@ async function failureOf(target: ShipTarget): Promise<string> {
 
 describe.skipIf(!hasOpenssl || !native.canLock)('TLS (skipped without openssl)', () => {
   let authority: Authority
+  const ends: (() => void)[] = []
   beforeAll(() => {
-    authority = createAuthority(afterAll)
+    authority = createAuthority((end) => ends.push(end))
+  })
+  afterAll(() => {
+    for (const end of ends) end()
   })
 
   async function startServer(
