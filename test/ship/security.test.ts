@@ -235,7 +235,7 @@ describe.skipIf(!native.canLock)('secrets', () => {
   }
   const words = [...Object.values(secrets).slice(2), 'p4ssw0rd-of-user', 'dXNlcjpw', 'tenant-k3y-123']
 
-  test.each(sized(['elasticsearch', 'loki', 'otlp', 's3'], ['elasticsearch', 's3']))(
+  test.each(sized(['elasticsearch', 'loki', 'otlp', 's3'], ['elasticsearch']))(
     '%s: a store that repeats what it was sent makes them known to nobody',
     async (to) => {
       // It refuses the record, too, so that the reason is kept in a file.
