@@ -31,6 +31,7 @@ const isFewBytes = (value: unknown): boolean =>
 
 /** Rows are looked at in order. */
 export const foreignOptions: readonly ForeignOption[] = [
+  { names: ['path'], ours: ['dir'] },
   {
     names: ['fd', 'destination', 'dest'],
     ours: ['path', 'dir'],

@@ -401,7 +401,7 @@ describe('an unknown option is told what was meant', () => {
     ['encoding', 'no such option here: text is UTF-8'],
     ['eol', 'an option of the winston transports'],
     ['append', "the like of it is 'truncateOnStart', an option of rotating-file and binary-file"],
-    ['postrotate', "the like of it is 'onFinished'"],
+    ['keepFree', "the like of it is 'minFreeBytes'"],
     ['cron', "the like of it is 'rotateAt', an option of rotating-file"],
     ['fileNamePattern', "the like of it is 'backupName'"],
     ['teeToStdout', 'no such option here: a second output'],
@@ -507,6 +507,17 @@ test('which kinds have an option is known of each that not nearly all have', () 
   const told = [...owners].filter(([name, { length }]) => length < 5 && name !== 'dir')
   const expected = told.map(([name, all]) => [name, all.join(', ').replace(/, ([^,]+)$/, ' and $1')])
   expect(Object.fromEntries(kindsOfOptions)).toEqual(Object.fromEntries(expected))
+})
+
+test("the path of a log that is a folder is its 'dir'", () => {
+  expect(() => sinks.wal.check({ path: '/x/wal' })).toThrow(/unknown option 'path'; did you mean 'dir'/)
+})
+
+test('what other packages call a command for each finished file is known to every kind', () => {
+  for (const { check } of Object.values(sinks)) {
+    const create = () => check({ postrotate: 'true' })
+    expect(create).toThrow(/unknown option 'postrotate'; did you mean 'onFinished'/)
+  }
 })
 
 test('permissions of 0 are refused: nobody could read the files', () => {
