@@ -60,18 +60,22 @@ describe.skipIf(!hasEngine('kafka') || !native.canLock)(
     let engine: Engine
     let proxy: KafkaProxy
     let inner = 0
+    const ends: (() => Promise<void>)[] = []
+    afterAll(async () => {
+      for (const end of ends) await end()
+    })
     beforeAll(async () => {
       inner = await freePort()
       proxy = await startKafkaProxy(() => inner)
       // What connects by the proxy is told to come by it again.
-      engine = await startKafka(afterAll, {
+      engine = await startKafka((end) => ends.push(end), {
         extra: (port, secondPort) => ({
           listeners: `PLAINTEXT://127.0.0.1:${port},PROXY://127.0.0.1:${inner},CONTROLLER://127.0.0.1:${secondPort}`,
           'advertised.listeners': `PLAINTEXT://127.0.0.1:${port},PROXY://127.0.0.1:${proxy.port}`,
           'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,PROXY:PLAINTEXT,CONTROLLER:PLAINTEXT'
         })
       })
-      afterAll(() => proxy.close())
+      ends.push(() => proxy.close())
     }, 120_000)
 
     test.each(kafkaClients)(

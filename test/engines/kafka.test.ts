@@ -33,8 +33,12 @@ describe.skipIf(!hasEngine('kafka') || !native.canLock)(
   'Kafka (skipped except by npm run test:engines)',
   () => {
     let engine: Engine
+    const ends: (() => Promise<void>)[] = []
+    afterAll(async () => {
+      for (const end of ends) await end()
+    })
     beforeAll(async () => {
-      engine = await startKafka(afterAll)
+      engine = await startKafka((end) => ends.push(end))
     }, 120_000)
 
     describe.each(kafkaClients)('with $name', ({ create, code }) => {

@@ -30,8 +30,12 @@ describe.skipIf(!hasEngine('opensearch') || !native.canLock)(
   () => {
     let engine: Engine
     let indexes = 0
+    const ends: (() => Promise<void>)[] = []
+    afterAll(async () => {
+      for (const end of ends) await end()
+    })
     beforeAll(async () => {
-      engine = await startOpenSearch(afterAll)
+      engine = await startOpenSearch((end) => ends.push(end))
     }, 180_000)
 
     const newIndex = () => `logs-${indexes++}`

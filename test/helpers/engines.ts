@@ -38,7 +38,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** Called with what ends a server: `atTestEnd` for one test, `afterAll` for a file. */
-type WhenDone = (end: () => Promise<void>) => void
+type WhenDone = (end: () => Promise<void>) => unknown
 
 interface EngineExtra {
   /** Where its data are. */
