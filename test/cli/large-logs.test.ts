@@ -26,7 +26,7 @@ const openHook = `import fs from 'node:fs'
     syncBuiltinESMExports()`
 
 test(`the last minutes and the last records of ${sized('10 GB', '40 MB')} of backups`, {
-  timeout: 900_000
+  timeout: 3_600_000
 }, () => {
   const folder = createFolder()
   const path = join(folder, 'app.log')
@@ -79,7 +79,7 @@ test(`the last minutes and the last records of ${sized('10 GB', '40 MB')} of bac
 })
 
 test(`a report of ${sized('1 GB', '20 MB')} is one pass within bounds, and its figures are those of a bare loop`, {
-  timeout: 900_000
+  timeout: 3_600_000
 }, () => {
   const path = join(createFolder(), 'app.log')
   const wanted = sized(1_000, 20) * 1_000_000
