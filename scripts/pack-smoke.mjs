@@ -33,7 +33,7 @@ function run(command, args, cwd) {
 const allowed = [
   /^dist\/(.+\.(js|d\.ts)|cjs\/package\.json)$/,
   /^prebuilds\/[a-z0-9]+-[a-z0-9]+(-musl)?\/logboom\.node$/,
-  /^docs\/.+\.(md|svg)$/,
+  /^docs\/.+\.(md|svg|png)$/,
   /^docs\/monitoring\/.+\.(yml|json)$/,
   /^(completions\/_?logboom(\.bash|\.fish)?|man\/logboom\.1)$/,
   /^bench\/results\/.+\.(md|svg)$/,
