@@ -218,7 +218,17 @@ test('those who wait for one level can be told that it will not come, the others
   expect(await outcomes(os, disk)).toEqual(['waits', 'rejected'])
   syncs.written()
   expect(host.begun).toEqual(['os'])
-  syncs.rejectAll(dataSyncError())
+  syncs.rejectAll(dataSyncError(), 'disk')
   host.running[0].end()
   expect(await outcomes(os)).toEqual(['done'])
+})
+
+test('who waits for a sync that is under way is told, too, when nobody can be answered any more', async () => {
+  const { host, syncs } = create('none')
+  const os = syncs.add('os')
+  syncs.written()
+  expect(host.begun).toEqual(['os'])
+  syncs.rejectAll(dataSyncError())
+  expect(await outcomes(os)).toEqual(['rejected'])
+  host.running[0].end()
 })
