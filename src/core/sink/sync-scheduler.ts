@@ -61,6 +61,11 @@ export class SyncScheduler {
     return this.#synced.disk
   }
 
+  /** Somebody waits for the sync that is under way. */
+  get isAwaitedNow(): boolean {
+    return this.#underWay.length > 0
+  }
+
   /** A sync is under way, or somebody waits for one. */
   get isBusy(): boolean {
     return this.#isSyncing || this.isAwaited
@@ -154,6 +159,8 @@ export class SyncScheduler {
       this.#waiters.unshift(...covered)
       this.#failed(error)
       return false
+    } finally {
+      this.#underWay = []
     }
     if (failures !== this.#failures) {
       this.#waiters.unshift(...covered)

@@ -49,7 +49,7 @@ describe.skipIf(!works('prlimit', '--version'))('with few descriptors (needs prl
       // All of them in the long run; else each end is met, and each output.
       for (const [title, end, times] of isLong
         ? ends
-        : [ends[(index + (backend === 'addon' ? 0 : 2)) % ends.length]]) {
+        : [ends[(index + (backend === 'addon' ? 0 : 1)) % ends.length]]) {
         for (const durability of isLong ? (['os', 'disk'] as const) : (['os'] as const)) {
           const name = `${title} writes all to ${output} ${JSON.stringify(more)}, ${durability}, with the ${backend}`
           test(name, { timeout: 60_000 }, async () => {
