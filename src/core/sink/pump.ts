@@ -686,9 +686,7 @@ export class Pump {
     this.#queue.close?.()
     this.#life.become('closed')
     removeExitHandler(this)
-    // A sync that came to its end with the target has still to tell so.
-    if (this.#syncs.isAwaitedNow) await new Promise((resolve) => setImmediate(resolve))
-    this.#syncs.rejectAll(this.#closedError())
+    await this.#syncs.close(this.#closedError())
     this.#account.drop(unwritten)
     this.#account.reportDrops()
     const lost = sum(this.#intake.givenUp, unwritten)

@@ -61,11 +61,6 @@ export class SyncScheduler {
     return this.#synced.disk
   }
 
-  /** Somebody waits for the sync that is under way. */
-  get isAwaitedNow(): boolean {
-    return this.#underWay.length > 0
-  }
-
   /** A sync is under way, or somebody waits for one. */
   get isBusy(): boolean {
     return this.#isSyncing || this.isAwaited
@@ -119,8 +114,13 @@ export class SyncScheduler {
 
   rejectAll(error: Error, to?: SyncLevel): void {
     for (const { reject } of this.#take((waiter) => to === undefined || waiter.to === to)) reject(error)
-    // A sync that a disk holds up answers nobody any more.
-    if (to === undefined) for (const { reject } of this.#underWay) reject(error)
+  }
+
+  /** Nobody is answered any more. A sync that came to its end with its target tells so first; one that a disk holds up does not. */
+  async close(error: Error): Promise<void> {
+    if (this.#underWay.length > 0) await new Promise((resolve) => setImmediate(resolve))
+    this.rejectAll(error)
+    for (const { reject } of this.#underWay) reject(error)
   }
 
   #take(isMeant: (waiter: Waiter) => boolean): Waiter[] {
