@@ -45,8 +45,7 @@ describe.each([
       const { status, stderr, text } = run(block, env)
       expect(status, stderr).toBe(0)
       expect(text).toContain('hello')
-      // Without the addon there are two things to be told: there is no lane, and the file has one writer.
-      expect(stderr.split('\n').length).toBeLessThanOrEqual(3)
+      expect(stderr.split('\n').length).toBeLessThanOrEqual(2)
     }
   )
 })

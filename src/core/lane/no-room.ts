@@ -1,6 +1,7 @@
 // What is told when a lane cannot keep what it is there for: once for a while, however often it happens.
 import { monotonicMs } from '../../base/clock.ts'
 import { errorMessage, type LogboomError, systemCode } from '../../base/errors.ts'
+import { native } from '../../native/index.ts'
 
 const INTERVAL_MS = 10_000
 /** Of reasons that were told. */
@@ -15,7 +16,8 @@ export function noLane(path: string, failure: unknown): string {
  * however many logs have none, and only where there could have been one.
  */
 export function isNews({ code, cause }: LogboomError): boolean {
-  if (code === 'ERR_UNSUPPORTED' && process.platform !== 'linux') return false
+  // What is missing with the addon is told by whoever misses more than that.
+  if (code === 'ERR_UNSUPPORTED' && (process.platform !== 'linux' || native.backend !== 'addon')) return false
   const reason = `${code} ${systemCode(cause)}`
   if (told.has(reason)) return false
   told.add(reason)
