@@ -174,12 +174,18 @@ export class LinkIntake {
     const dropsOldest = this.#options.overflow === 'drop-oldest'
     if (isDegraded && !dropsOldest) return false
     if (this.#slowSignal === signal || this.#stuckSignal === signal) return false
-    const discardBytes = Math.max(text.length, this.#ring.capacityBytes / 8)
+    // Little by little, because what is dropped before the disk comes back cannot be had again.
+    const boundBytes = Math.min(this.#ring.capacityBytes, this.#options.maxBufferBytes)
+    const discardBytes = Math.max(text.length, Math.ceil(boundBytes / 8))
     const append = (): boolean => {
+      if (this.move() && this.#append(text)) return true
+      // Looked at again behind the wishes, for there may have been room just before them.
       if (dropsOldest && this.#words.isDegraded) this.#words.discard(discardBytes)
       this.#words.want('room')
       this.#worker.ringNow()
-      return this.move() && this.#append(text)
+      if (!(this.move() && this.#append(text))) return false
+      this.#words.discard(0)
+      return true
     }
     if (this.#words.block(append, dropsOldest ? DROPPING_PATIENCE : ROOM_PATIENCE)) return true
     this.#slowSignal = this.#words.signal

@@ -105,7 +105,8 @@ export class Output {
     const isMissing = this.#sink === undefined && this.#ring.written > this.#ring.drained
     if (isMissing && this.#refusal === undefined) this.#openSink()
     const discardBytes = Atomics.exchange(this.#words, word.discard, 0)
-    if (discardBytes > 0) this.#sink?.dropOldest(discardBytes)
+    // A sink that has begun to write again makes room by that.
+    if (discardBytes > 0 && this.#sink?.stats().state === 'degraded') this.#sink.dropOldest(discardBytes)
     // Without room for the next record nothing new comes, so what would be written in a while is written now.
     const isAwaited = (Atomics.load(this.#words, word.wants) & wanted.room) !== 0
     if (bytes > 0 || isAwaited) this.#sink?.pull(isAwaited)
