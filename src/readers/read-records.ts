@@ -1,5 +1,6 @@
 // readRecords: the records of any log as an async iterable.
 import * as v from 'valibot'
+import { abortWith } from '../base/abort-with.ts'
 import { requireText } from '../base/bytes.ts'
 import {
   flag,
@@ -111,11 +112,10 @@ export class RecordReader implements AsyncIterableIterator<LogRecord> {
   constructor(path: string, options: ReadOptions) {
     requireText('readRecords', path)
     const { format, signal, from: given, ...rest } = parseOptions('readRecords', readOptions, options)
-    const signals = signal === undefined ? [this.#stop.signal] : [this.#stop.signal, signal]
     const from = readFrom(given)
     this.#cursors = new ReadCursors(from)
-    const context = createContext({ ...rest, from, signal: AbortSignal.any(signals), report: this.#report })
-    this.#batches = readBatches(path, format, context)
+    const context = createContext({ ...rest, from, signal: this.#stop.signal, report: this.#report })
+    this.#batches = stoppedBy(this.#stop, signal, readBatches(path, format, context))
   }
 
   [Symbol.asyncIterator](): this {
@@ -181,5 +181,19 @@ export class RecordReader implements AsyncIterableIterator<LogRecord> {
     }
     advancing.then(settled, settled)
     return advancing
+  }
+}
+
+/** Batches whose reading `signal` stops. Linked only while they are read: a signal may outlive many readers. */
+async function* stoppedBy(
+  stop: AbortController,
+  signal: AbortSignal | undefined,
+  batches: AsyncGenerator<RecordBatch, void, undefined>
+): AsyncGenerator<RecordBatch, void, undefined> {
+  const unlink = signal === undefined ? undefined : abortWith(stop, signal)
+  try {
+    yield* batches
+  } finally {
+    unlink?.()
   }
 }

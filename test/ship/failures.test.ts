@@ -3,6 +3,7 @@ import { appendFileSync, existsSync, readFileSync, statSync, truncateSync, write
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { abortWith } from '../../src/base/abort-with.ts'
 import { RotatingFile } from '../../src/core/rotating-file/rotating-file.ts'
 import { native } from '../../src/native/index.ts'
 import { readCheckpoint } from '../../src/ship/checkpoint.ts'
@@ -33,7 +34,15 @@ describe.skipIf(!native.canLock)('the network', () => {
       const target = createElasticsearchTarget({ url: proxy.url })
       const { send } = target
       // Half a minute is what a request is given; nobody waits for it here.
-      target.send = (batch, signal) => send(batch, AbortSignal.any([signal, AbortSignal.timeout(2_000)]))
+      target.send = (batch, signal) => {
+        const attempt = new AbortController()
+        const timer = setTimeout(() => attempt.abort(new Error('no answer')), 2_000)
+        const unlink = abortWith(attempt, signal)
+        return send(batch, attempt.signal).finally(() => {
+          clearTimeout(timer)
+          unlink()
+        })
+      }
       proxy.mode = mode
       proxy.cutBytes = mode === 'cut-answer' ? 1 : 5_000
       const shipper = createShipper(path, target, { batchRecords: 200 })

@@ -1,20 +1,26 @@
 // Several streams of batches as one, in the order in which batches arrive. Each source waits until its batch has
 // been used, so memory is bounded by one batch per source.
+import { abortWith } from '../../base/abort-with.ts'
 import type { RecordBatch } from '../reader.ts'
 
 type Arrival = { batch: RecordBatch; used: () => void } | { error: unknown } | 'ended'
 
 export class BatchMerger {
-  /** To be given to the sources: aborts with the outer signal, and when nobody reads any more. */
-  readonly signal: AbortSignal
   readonly #stop = new AbortController()
+  readonly #unlink: () => void
   readonly #arrivals: Arrival[] = []
   readonly #pumps = new Set<Promise<void>>()
   #open = true
+  #isOver = false
   #wake: (() => void) | undefined
 
   constructor(signal: AbortSignal) {
-    this.signal = AbortSignal.any([signal, this.#stop.signal])
+    this.#unlink = abortWith(this.#stop, signal)
+  }
+
+  /** To be given to the sources: aborts with the outer signal, and when nobody reads any more. */
+  get signal(): AbortSignal {
+    return this.#stop.signal
   }
 
   /** Adds a source. `event` is set on its batches. */
@@ -61,6 +67,8 @@ export class BatchMerger {
         }
       }
     } finally {
+      this.#isOver = true
+      this.#unlink()
       this.#stop.abort()
       for (const arrival of this.#arrivals)
         if (typeof arrival === 'object' && 'used' in arrival) arrival.used()
@@ -75,10 +83,10 @@ export class BatchMerger {
 
   async #pump(batches: AsyncGenerator<RecordBatch, void, undefined>, event?: string): Promise<void> {
     for await (const batch of batches) {
-      if (this.#stop.signal.aborted) return
+      if (this.#isOver) return
       if (event !== undefined) batch.event = event
       await new Promise<void>((used) => this.#arrive({ batch, used }))
-      if (this.#stop.signal.aborted) return
+      if (this.#isOver) return
     }
   }
 }

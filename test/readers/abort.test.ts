@@ -1,0 +1,55 @@
+// A signal ends reading, whoever else knows of it, and is left alone afterwards.
+
+import { getEventListeners } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { readRecords } from '../../src/readers/read-records.ts'
+import { createFolder } from '../helpers/folder.ts'
+import { runScript } from '../helpers/run-script.ts'
+
+function createLogs() {
+  const folder = createFolder()
+  mkdirSync(join(folder, 'logs'))
+  const path = join(folder, 'logs', 'app.log')
+  writeFileSync(path, 'one\ntwo\n')
+  return [path, join(folder, 'logs')]
+}
+
+test.each(['a file', 'a folder'])('of a timeout that nobody else holds ends following %s', async (what) => {
+  const [file, folder] = createLogs()
+  const code = `import { readRecords } from 'logboom'
+    const collect = setInterval(() => globalThis.gc(), 20)
+    const start = () => readRecords(process.argv[1], { follow: true, signal: AbortSignal.timeout(500) })
+    for await (const { data } of start()) process.stdout.write(data)
+    clearInterval(collect)`
+  const path = what === 'a file' ? file : folder
+  expect(await runScript(code, [path], ['--expose-gc'])).toMatchObject({
+    code: 0,
+    stdout: 'onetwo',
+    stderr: ''
+  })
+})
+
+test.each(['a file', 'a folder'])('that aborted before ends reading %s at once', async (what) => {
+  const [file, folder] = createLogs()
+  const signal = AbortSignal.abort()
+  const seen: string[] = []
+  for await (const { data } of readRecords(what === 'a file' ? file : folder, { follow: true, signal }))
+    seen.push(data.toString())
+  expect(seen.length).toBeLessThanOrEqual(2)
+})
+
+test.each(['to the end', 'until a break', 'not at all'])(
+  'that lives on keeps no reader that was read %s',
+  async (how) => {
+    const [file, folder] = createLogs()
+    const { signal } = new AbortController()
+    for (const path of [file, folder]) {
+      const reader = readRecords(path, { signal })
+      if (how === 'not at all') await reader.return()
+      else for await (const _ of reader) if (how === 'until a break') break
+    }
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+  }
+)
