@@ -12,12 +12,12 @@ const ways = [
   (path) => mkdirSync(path),
   (path) => writeFileSync(path, 'not yours\n', { flag: 'wx', mode: 0o666 })
 ]
-process.stdout.write('ready\n')
 let taken = 0
 process.on('SIGTERM', () => {
   for (const name of names) remove(name)
   process.stdout.write(`${taken}\n`, () => process.exit(0))
 })
+process.stdout.write('ready\n')
 
 function remove(path) {
   try {

@@ -71,6 +71,7 @@ async function attack(kind: StormKind): Promise<void> {
   neighbour.stdout.on('data', (data) => {
     told += data
   })
+  await until(() => told.startsWith('ready'), { timeoutMs: END_MS, what: 'the neighbour has come' })
   await delay(ATTACK_MS)
   neighbour.kill('SIGTERM')
   await once(neighbour, 'close')
