@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { sleep as sleepSync } from '../../src/base/sleep.ts'
 import { atTestEnd } from './at-test-end.ts'
 
 /** Runs a command and gives what it printed; throws if it fails. */
@@ -21,9 +22,9 @@ export function run(command: string, ...args: string[]): string {
 }
 
 /** Mounts something on a new folder and gives the folder, or on `folder` itself. */
-function mount(args: string[], folder?: string): string {
+function mount(how: (target: string) => void, folder?: string): string {
   const target = folder ?? mkdtempSync(join(tmpdir(), 'logboom-mount-'))
-  run('mount', ...args, target)
+  how(target)
   atTestEnd(() => {
     run('umount', '-l', target)
     if (folder === undefined) rmSync(target, { recursive: true, force: true })
@@ -63,7 +64,24 @@ function isMountable(): boolean {
 }
 
 export function mountTmpfs(size: string, folder?: string): string {
-  return mount(['-t', 'tmpfs', '-o', `size=${size}`, 'none'], folder)
+  return mount((target) => run('mount', '-t', 'tmpfs', '-o', `size=${size}`, 'none', target), folder)
+}
+
+/**
+ * Mounts an image. Two that look for a free loop device at the same moment may find the same one, and one of them is told
+ * that it is busy: it looks again.
+ */
+export function mountImage(image: string, folder: string, options = 'loop'): void {
+  for (let turn = 1; ; turn++) {
+    try {
+      run('mount', '-o', options, image, folder)
+      return
+    } catch (error) {
+      if (turn === 20 || !/loop device|busy/i.test(String((error as { stderr?: unknown }).stderr)))
+        throw error
+      sleepSync(turn * 10)
+    }
+  }
 }
 
 /** An ext4 file system on a loop device; gives folder and device name. */
@@ -73,7 +91,7 @@ export function mountExt4(mkfsOptions: string[]): { folder: string; device: stri
   writeFileSync(image, '')
   truncateSync(image, 16 * 1024 * 1024)
   run('mkfs.ext4', '-q', '-m', '0', ...mkfsOptions, image)
-  const folder = mount(['-o', 'loop,errors=remount-ro', image])
+  const folder = mount((target) => mountImage(image, target, 'loop,errors=remount-ro'))
   return { folder, device: run('findmnt', '-no', 'SOURCE', folder).replace('/dev/', '') }
 }
 

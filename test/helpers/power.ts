@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { atTestEnd } from './at-test-end.ts'
-import { type LoopKind, loopUnavailable, run, works } from './mount.ts'
+import { type LoopKind, loopUnavailable, mountImage, run, works } from './mount.ts'
 
 const source = fileURLToPath(new URL('shutdown.c', import.meta.url))
 
@@ -40,7 +40,7 @@ export function createPoweredDisk(kind: LoopKind): PoweredDisk {
   run(`mkfs.${kind}`, '-q', kinds[kind].force, image)
   run('mkdir', folder)
   const on = (): void => {
-    run('mount', '-o', 'loop', image, folder)
+    mountImage(image, folder)
     // What is mounted is the one that was cut if somebody else still holds it.
     const probe = join(folder, '.probe')
     writeFileSync(probe, '')
