@@ -21,12 +21,14 @@ test.each(['a file', 'a folder'])('of a timeout that nobody else holds ends foll
   const code = `import { readRecords } from 'logboom'
     const collect = setInterval(() => globalThis.gc(), 20)
     const start = () => readRecords(process.argv[1], { follow: true, signal: AbortSignal.timeout(500) })
-    for await (const { data } of start()) process.stdout.write(data)
+    const before = performance.now()
+    for await (const record of start());
+    console.log(performance.now() - before >= 499 ? 'in time' : 'early')
     clearInterval(collect)`
   const path = what === 'a file' ? file : folder
   expect(await runScript(code, [path], ['--expose-gc'])).toMatchObject({
     code: 0,
-    stdout: 'onetwo',
+    stdout: 'in time\n',
     stderr: ''
   })
 })
