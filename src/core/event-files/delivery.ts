@@ -161,8 +161,7 @@ export class Delivery {
     try {
       await file.flush(to)
     } catch (error) {
-      this.leftIfDead(file)
-      if (file.closed === undefined && !file.isDead) throw error
+      if (file.closed === undefined && !this.leftIfDead(file)) throw error
       // Its records are written or counted as dropped when it is closed.
       await this.files.close(file, true)
     }

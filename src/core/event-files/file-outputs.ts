@@ -153,9 +153,12 @@ export class FileOutputs implements Outputs {
         continue
       }
       try {
-        this.#withDescriptors(() => file.flushSync(to))
+        this.#withDescriptors(() => {
+          // It may be the one that was closed for descriptors.
+          if (file.closed === undefined) file.flushSync(to)
+        })
       } catch (error) {
-        this.#delivery.leftIfDead(file)
+        if (file.closed === undefined) this.#delivery.leftIfDead(file)
         failure ??= error
       }
     }

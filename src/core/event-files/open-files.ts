@@ -22,6 +22,8 @@ export class OpenFiles {
   // other and what was in them until the next full collection.
   readonly #open: EventFile[] = []
   readonly #closing: EventFile[] = []
+  /** Of files that were closed on this thread: a sync that was under way ends. */
+  readonly #ending = new Set<Promise<void>>()
   /** The open file of each event, and the last one that is being closed, by its tag. */
   readonly #byTag: (EventFile | undefined)[] = []
   readonly #closingByTag: (EventFile | undefined)[] = []
@@ -114,7 +116,9 @@ export class OpenFiles {
   shrink(isHeld = false): void {
     if (isHeld) for (const file of this.#closing) file.closeNow()
     const working = this.#open.filter((file) => !file.isLagging)
-    this.#maxFiles = Math.max(1, Math.min(this.#maxFiles, working.length + this.#closing.length - 2))
+    // Those on their way out give back as much, but not to somebody who cannot wait for it.
+    const leaving = isHeld ? 0 : this.#closing.length
+    this.#maxFiles = Math.max(1, Math.min(this.#maxFiles, working.length + leaving - 2))
     const surplus = this.#open.length - this.#maxFiles
     if (surplus <= 0) return
     for (const file of working.sort((a, b) => a.usedAtMs - b.usedAtMs).slice(0, surplus)) {
@@ -138,6 +142,7 @@ export class OpenFiles {
   /** Closes all of them, without waiting for what is in trouble. */
   async closeAll(): Promise<void> {
     await Promise.all([
+      ...this.#ending,
       ...this.#closing.map(({ closed }) => closed),
       ...[...this.#open].map((file) => this.close(file, true))
     ])
@@ -185,6 +190,9 @@ export class OpenFiles {
   #closeNow(file: EventFile): boolean {
     if (!file.closeNow()) return false
     file.closed = Promise.resolve()
+    const ended = file.close(false)
+    this.#ending.add(ended)
+    void ended.finally(() => this.#ending.delete(ended))
     this.#byTag[file.entry.tag] = undefined
     remove(this.#open, file)
     this.#left(file)

@@ -80,6 +80,13 @@ export class RotatingFile extends SharedFileSink {
     return super.close()
   }
 
+  /** @internal */
+  override closeNow(): boolean {
+    if (!super.closeNow()) return false
+    clearTimeout(this.#periodTimer)
+    return true
+  }
+
   /** An idle file is rotated when its period ends, too. */
   #watchPeriod(): void {
     if (this.#periods === undefined || this.pump.isClosing) return

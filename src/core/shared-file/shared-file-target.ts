@@ -318,8 +318,7 @@ export class SharedFileTarget implements Target {
   }
 
   closeNow(): boolean {
-    if (this.#upkeep.isWorking || !this.file.closeNow()) return false
-    this.#upkeep.stopNow()
+    if (!this.#upkeep.stopNow() || !this.file.closeNow()) return false
     this.#statistics?.close()
     return true
   }

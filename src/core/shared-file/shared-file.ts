@@ -295,11 +295,10 @@ export class SharedFile {
   }
 
   /**
-   * The same on this thread; false, with nothing released, if a sync is under way or fails. While the process exits none
-   * that is under way comes to its end, or is waited for. The folder is left to the caller.
+   * The same on this thread; false, with nothing released, if a sync fails. One under way keeps its file open for as long as
+   * it takes, but nothing waits for it, and while the process exits not even that. The folder is left to the caller.
    */
   closeNow(): boolean {
-    if (this.#syncs.size > 0 && exitDeadline() === undefined) return false
     try {
       for (const file of this.#retirement === 'keep' ? this.#files() : this.#retired) this.#syncNow(file)
     } catch (error) {

@@ -8,6 +8,7 @@ import { withoutCompression } from '../../formats/backup-name.ts'
 import type { Disk } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
 import { syncFolderIfPossible } from '../../io/open-file.ts'
+import { exitDeadline } from '../sink/at-exit.ts'
 import type { RemovalReason } from '../sink/contract.ts'
 import type { BackupFiles, BackupGrammar } from './backup-grammar.ts'
 import {
@@ -131,15 +132,18 @@ export class Upkeep {
     clearTimeout(timer)
   }
 
-  /** A round is under way. */
-  get isWorking(): boolean {
-    return this.#isWorking
-  }
-
-  /** The same at once, while no round is under way. */
-  stopNow(): void {
+  /**
+   * The same at once; false if a round is under way that has to come to its end. One that only removes does nothing more
+   * after this. While the process exits none goes on.
+   */
+  stopNow(): boolean {
+    const { compress, finisher } = this.#options
+    const mustEnd = this.#isWorking && (compress !== false || finisher.hasCommand)
+    if (mustEnd && exitDeadline() === undefined) return false
     this.#again = false
+    this.#abort?.abort()
     void this.stop()
+    return true
   }
 
   async #run(): Promise<void> {
@@ -295,6 +299,8 @@ export async function keepUp(
   finisher.begin()
   // Consumers have their files beside the log, which its backups need not be.
   const logNames = options.logFolder === folder ? names : await namesIn(disk, options.logFolder)
+  // The lock may be gone with the sink, which waits for no listing.
+  signal.throwIfAborted()
   const surplus = surplusOf(disk, options, logNames, backups, nowMs, spared, care)
   const failures: unknown[] = []
   const tryToRemove = (name: string): boolean => {

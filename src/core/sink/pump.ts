@@ -303,19 +303,21 @@ export class Pump {
 
   /** See `Target.closeNow`; whoever has the sink sees to the names of its files. */
   closeNow(): boolean {
+    if (this.isClosed) return true
     if (this.#life.state === 'closing') return this.#target.closeNow?.() === true
-    const isClosing = this.#closed !== undefined && exitDeadline() === undefined
-    if (isClosing || this.#life.isOver || !this.#isIdle()) return false
+    if (this.#life.isOver || !this.#isIdle()) return false
     if (this.#target.closeNow?.() !== true) return false
-    this.#closed ??= Promise.resolve()
     this.#life.become('closing')
     this.#clearFlush()
     clearTimeout(this.#holdTimer)
     this.#retry.clear()
     this.#queue.release()
     this.#queue.close?.()
+    this.#syncs.end()
     this.#life.become('closed')
     removeExitHandler(this)
+    // A sync under way may still hold its file.
+    this.#closed ??= this.#target.close().then(() => this.#syncs.close(this.#closedError()))
     return true
   }
 
@@ -466,6 +468,7 @@ export class Pump {
   }
 
   #synced(to: SyncLevel, total: number, isOver: boolean): void {
+    if (this.isClosed) return
     if (this.#holds && this.#level === 'os') this.#queue.release(total)
     if (to === 'disk') {
       this.#queue.release(total)
@@ -511,6 +514,11 @@ export class Pump {
 
   // What was not acknowledged in a file whose data sync failed is written again to the next one.
   #syncFailed(error: unknown): void {
+    if (this.isClosed) {
+      // Of a sync that was under way when it was closed with another one: one of the two may have been told for both.
+      this.#account.warnOf(error)
+      return
+    }
     if (error instanceof PermanentError) {
       this.failForGood(error)
       // The sink may have failed before, while those whom this sync covers were not among those who wait.
@@ -677,6 +685,19 @@ export class Pump {
       await settledWhileProgress(this.flushLines(), () => this.#progress(), this.#stallMs)
     }
     const { failure } = this.#trouble
+    // Unless somebody who held this thread has closed it meanwhile.
+    const unwritten = this.isClosed ? await this.#target.close() : await this.#release()
+    await this.#syncs.close(this.#closedError())
+    this.#account.drop(unwritten)
+    this.#account.reportDrops()
+    const lost = sum(this.#intake.givenUp, unwritten)
+    if (lost.lines === 0) return
+    // Those who listen hear of it before those who wait.
+    await new Promise((resolve) => process.nextTick(resolve))
+    throw this.#reportLost(lost, failure)
+  }
+
+  async #release(): Promise<Dropped> {
     this.#life.become('closing')
     this.#clearFlush()
     clearTimeout(this.#holdTimer)
@@ -686,14 +707,7 @@ export class Pump {
     this.#queue.close?.()
     this.#life.become('closed')
     removeExitHandler(this)
-    await this.#syncs.close(this.#closedError())
-    this.#account.drop(unwritten)
-    this.#account.reportDrops()
-    const lost = sum(this.#intake.givenUp, unwritten)
-    if (lost.lines === 0) return
-    // Those who listen hear of it before those who wait.
-    await new Promise((resolve) => process.nextTick(resolve))
-    throw this.#reportLost(lost, failure)
+    return unwritten
   }
 
   /** Whether everything accepted has reached the sink's durability. */
@@ -709,10 +723,13 @@ export class Pump {
     return this.#options.durability !== 'disk' || this.#syncs.isSynced('disk')
   }
 
-  /** Whether everything is written and nobody waits. While the process exits nothing that is under way comes to its end. */
+  /**
+   * Whether everything is written, and nothing that failed is to be tried again. While the process exits nothing that is under
+   * way comes to its end.
+   */
   #isIdle(): boolean {
     if (this.#queue.hasLines || this.#queue.queuedBytes > 0 || this.#suspect.isPresent) return false
-    return exitDeadline() !== undefined || !(this.#retry.isSet || this.#syncs.isBusy)
+    return exitDeadline() !== undefined || !this.#retry.isSet
   }
 
   /** Grows with whatever gets done. */

@@ -41,6 +41,7 @@ export class SyncScheduler {
   /** Written marks up to which everything is at these levels. */
   readonly #synced = { os: 0, disk: 0 }
   #isSyncing = false
+  #isOver = false
   /** Counts failed syncs that lost data: a sync that began before one of them proves nothing. */
   #failures = 0
   /** Counts all that failed: success of a sync that began before one of them does not show that it was the last. */
@@ -59,11 +60,6 @@ export class SyncScheduler {
   /** How far syncs have come; grows with each that proves something. */
   get syncedTotal(): number {
     return this.#synced.disk
-  }
-
-  /** A sync is under way, or somebody waits for one. */
-  get isBusy(): boolean {
-    return this.#isSyncing || this.isAwaited
   }
 
   /** Whether all that was written through the queue is known to be at `to`. */
@@ -116,6 +112,11 @@ export class SyncScheduler {
     for (const { reject } of this.#take((waiter) => to === undefined || waiter.to === to)) reject(error)
   }
 
+  /** The target is closed: no other sync is begun. */
+  end(): void {
+    this.#isOver = true
+  }
+
   /** Nobody is answered any more. A sync that came to its end with its target tells so first; one that a disk holds up does not. */
   async close(error: Error): Promise<void> {
     if (this.#underWay.length > 0) await new Promise((resolve) => setImmediate(resolve))
@@ -133,6 +134,7 @@ export class SyncScheduler {
     this.#isSyncing = true
     try {
       while (await this.#syncOnce()) {
+        if (this.#isOver) break
         if (this.#host.hasQueued || !(this.isAwaited || this.#isBehind() || this.#host.isOwed())) break
       }
     } finally {

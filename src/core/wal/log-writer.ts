@@ -168,9 +168,9 @@ export class LogWriter {
   /** See `Target.closeNow`. */
   closeNow(): boolean {
     if (this.#isClosed) return true
-    const isBusy = this.#running !== undefined || this.supply.isPreparing
-    if (this.failure !== undefined || !this.#active.isSound || (isBusy && exitDeadline() === undefined))
-      return false
+    // A sync under way keeps its own descriptor, and finds that there is nothing left to be done.
+    const isBusy = this.supply.isPreparing && exitDeadline() === undefined
+    if (this.failure !== undefined || !this.#active.isSound || isBusy) return false
     try {
       this.syncNow()
     } catch {

@@ -249,7 +249,7 @@ export class WriteAheadLog extends PumpedSink {
   /** @internal */
   override closeNow(): boolean {
     if (this.#consumers.size > 0 || !super.closeNow()) return false
-    this.#closing ??= Promise.resolve()
+    this.#closing ??= super.close()
     return true
   }
 
