@@ -9,6 +9,7 @@ import { native } from '../../../src/native/index.ts'
 import { readRecords } from '../../../src/readers/read-records.ts'
 import { createFaultyDisk, type Fault, type FaultyDisk } from '../../helpers/faulty-disk.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { openBelow } from '../../helpers/open-below.ts'
 
 const outputs = ['rotating-file', 'binary-file', 'wal'] as const
 type Output = (typeof outputs)[number]
@@ -74,17 +75,6 @@ function failEvent(faulty: FaultyDisk, event: string, fault: Fault): void {
   const isOurs = (argument: unknown): boolean =>
     typeof argument === 'string' && new RegExp(`^\\.?${event}(\\.|$)`).test(basename(argument))
   faulty.fault = (operation, _call, args) => (operation === 'open' && args.some(isOurs) ? fault : undefined)
-}
-
-function openBelow(dir: string): string[] {
-  return readdirSync('/proc/self/fd').flatMap((fd) => {
-    try {
-      const path = readlinkSync(`/proc/self/fd/${fd}`)
-      return path.startsWith(dir) ? [path] : []
-    } catch {
-      return []
-    }
-  })
 }
 
 test.each(outputs)(
