@@ -26,6 +26,8 @@ export interface QueueSubject {
   readonly memory: RecordQueue
   readonly format: LaneFormat
   readonly rules: LaneRules
+  /** Called before the first record of a ring that was taken over is written. */
+  readonly beforeAdopted?: () => void
 }
 
 export interface OpenedQueue {
@@ -56,7 +58,10 @@ export function openQueue(subject: QueueSubject): OpenedQueue {
         if (source !== own?.source) adopter.leave(source)
         else account.warn('ERR_CORRUPT', `the lane of ${account.path} is damaged: what is in it is lost`)
       },
-      begins: (source) => adopter.begin(source),
+      begins(source) {
+        subject.beforeAdopted?.()
+        adopter.begin(source)
+      },
       emptied: (source) => adopter.finish(source),
       closed() {
         adopter.close()

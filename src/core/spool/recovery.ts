@@ -15,7 +15,7 @@ import {
 } from '../../formats/spool.ts'
 import type { Disk, FileStat } from '../../io/disk.ts'
 import { closeQuietly } from '../../io/quietly.ts'
-import { read, run, type Steps } from '../../io/steps.ts'
+import { read, type Steps } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
 import { type DeadManifest, SpoolManifest } from './manifest.ts'
 import { tempRefusal } from './ownership.ts'
@@ -37,15 +37,15 @@ export interface RecoveryHost {
 }
 
 /** Looks once for manifests whose spools are dead and that were to publish where we do. */
-export async function recover(host: RecoveryHost): Promise<void> {
+export function* recover(host: RecoveryHost): Steps<void> {
   const { disk, temp } = host.folders
-  for (const name of await disk.readdirAsync(temp)) {
+  for (const name of disk.readdir(temp)) {
     const instance = parseManifestName(name)
     if (instance === undefined || host.isOwn(instance)) continue
     try {
       const path = join(temp, name)
       const dead = SpoolManifest.takeOver(disk, path, instance, (reason) => host.refused(path, reason))
-      if (dead !== undefined) await settle(host, dead)
+      if (dead !== undefined) yield* settle(host, dead)
     } catch (error) {
       const code = systemCode(error) ?? 'ERR_IO'
       // Gone: somebody else was faster. Not permitted: the spool of another user, who has to recover it.
@@ -55,7 +55,7 @@ export async function recover(host: RecoveryHost): Promise<void> {
   }
 }
 
-async function settle(host: RecoveryHost, dead: DeadManifest): Promise<void> {
+function* settle(host: RecoveryHost, dead: DeadManifest): Steps<void> {
   const { disk, temp, target } = host.folders
   const { manifest, header } = dead
   if (header !== undefined && !isOurs(host.folders, header)) {
@@ -67,7 +67,7 @@ async function settle(host: RecoveryHost, dead: DeadManifest): Promise<void> {
   try {
     const places: [number, string][] = [[PLACE_TEMP, temp]]
     if (!isSameFolder(disk, temp, target)) places.push([PLACE_TARGET, target])
-    const superseded = header === undefined ? new Set<number>() : await findSuperseded(disk, dead, places)
+    const superseded = header === undefined ? new Set<number>() : yield* findSuperseded(disk, dead, places)
     for (const [place, folder] of places) {
       for (const name of disk.readdir(folder)) {
         if (parseTempName(name)?.instance !== manifest.instance) continue
@@ -77,7 +77,7 @@ async function settle(host: RecoveryHost, dead: DeadManifest): Promise<void> {
         }
         if (header === undefined)
           setAside(host, join(folder, name), `the manifest ${manifest.instance} is damaged`)
-        else await settleFile(host, folders, dead, join(folder, name), name, place)
+        else yield* settleFile(host, folders, dead, join(folder, name), name, place)
       }
     }
     done = true
@@ -92,11 +92,11 @@ async function settle(host: RecoveryHost, dead: DeadManifest): Promise<void> {
  * could remove them: the two slots of the worker then speak of one each. Where the new file is not whole, the old one
  * counts; and where it is gone, nobody knows whether it was published or lost with its name.
  */
-async function findSuperseded(
+function* findSuperseded(
   disk: Disk,
   dead: DeadManifest,
   places: readonly [number, string][]
-): Promise<Set<number>> {
+): Steps<Set<number>> {
   const superseded = new Set<number>()
   for (const slots of dead.slots) {
     const [newest, ...older] = slots.toSorted((a, b) => b.generation - a.generation)
@@ -112,7 +112,7 @@ async function findSuperseded(
     if (path === undefined || stat === undefined || tempRefusal(stat) !== undefined) continue
     const fd = openForWriting(disk, path)
     try {
-      const isWhole = await run(disk, matches(fd, newest, stat.size), () => true)
+      const isWhole = yield* matches(fd, newest, stat.size)
       if (isWhole) for (const { file } of older) if (file !== newest.file) superseded.add(file)
     } finally {
       closeQuietly(disk, fd)
@@ -121,14 +121,14 @@ async function findSuperseded(
   return superseded
 }
 
-async function settleFile(
+function* settleFile(
   host: RecoveryHost,
   folders: SpoolFolders,
   dead: DeadManifest,
   path: string,
   name: string,
   place: number
-): Promise<void> {
+): Steps<void> {
   const { disk } = folders
   const parsed = parseTempName(name) as TempName
   const worker = dead.slots.findIndex((slots) => slots.some((slot) => slot.file === parsed.file))
@@ -149,7 +149,7 @@ async function settleFile(
   const fd = openForWriting(disk, path)
   const file = new TempFile({ ...parsed, worker, number: parsed.file }, path, place, fd)
   try {
-    await run(disk, publishFile(host, folders, dead.manifest, file, slots, stat.size), () => true)
+    yield* publishFile(host, folders, dead.manifest, file, slots, stat.size)
   } finally {
     file.close(disk)
   }

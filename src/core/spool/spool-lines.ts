@@ -44,7 +44,9 @@ export class SpoolLines extends PumpedSink {
       input: { ...input, dir: undefined, path: options.path, temp: options.temp },
       memory: new LineQueue(),
       format: { unit: 'text' },
-      rules: { settles: false, keeps: options.durability === 'disk', isStaging: false }
+      rules: { settles: false, keeps: options.durability === 'disk', isStaging: false },
+      // Logged before that, and files are read in the order of their publication.
+      beforeAdopted: () => this.#target.recoverNow()
     })
     this.attach(new Pump(this.#account, { ...options, flushInterval, maxBufferBytes }, queue, this.#target))
     this.pump.open()

@@ -1,12 +1,13 @@
 // What the workers of one spool share: folders, manifest, names, recovery, and what of the published files is durable.
 import { randomBytes } from 'node:crypto'
 import { basename } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { errorMessage, systemCode } from '../../base/errors.ts'
 import type { Disk } from '../../io/disk.ts'
 import { once } from '../../io/file-mode.ts'
 import { cannotSync, makeFolders, whyNoSync } from '../../io/open-file.ts'
 import { ShutFolder } from '../../io/shut-folder.ts'
-import type { Steps } from '../../io/steps.ts'
+import { run, runNow, type Steps } from '../../io/steps.ts'
 import { native } from '../../native/index.ts'
 import type { CommandRounds } from '../shared-file/command-rounds.ts'
 import type { Account } from '../sink/account.ts'
@@ -123,15 +124,33 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
   }
 
   recoverSoon(): void {
-    if (this.#isClosed) return
-    this.#recovering ??= recover(this)
-      .catch((error) => {
-        const code = systemCode(error) ?? 'ERR_IO'
-        this.#sayOnce(code, `recovery in ${this.folders.temp}: ${errorMessage(error)}`, this.folders.temp)
-      })
-      .finally(() => {
-        this.#recovering = undefined
-      })
+    if (!this.#isClosed) this.#recovering ??= this.#recover()
+  }
+
+  /** The same at once, for who is about to write what the dead have logged behind that. */
+  recoverNow(): void {
+    if (this.#isClosed || !native.canLock) return
+    try {
+      runNow(this.#disk, recover(this))
+    } catch (error) {
+      this.#sayWhyNot(error)
+    }
+  }
+
+  async #recover(): Promise<void> {
+    // Not before `recoverNow` had its turn, for which what is being recovered here would be in other hands.
+    await nextTurn()
+    try {
+      await run(this.#disk, recover(this), () => true)
+    } catch (error) {
+      this.#sayWhyNot(error)
+    }
+    this.#recovering = undefined
+  }
+
+  #sayWhyNot(error: unknown): void {
+    const { temp } = this.folders
+    this.#sayOnce(systemCode(error) ?? 'ERR_IO', `recovery in ${temp}: ${errorMessage(error)}`, temp)
   }
 
   manifest(): SpoolManifest | undefined {

@@ -101,6 +101,11 @@ export class SpoolTarget implements Target {
     }
   }
 
+  /** Publishes what dead spools have left in temp files. Does not throw. */
+  recoverNow(): void {
+    this.#store.recoverNow()
+  }
+
   /** Whether every line written is in a published file. */
   get isPublished(): boolean {
     return this.#workers.every((worker) => worker.pendingBytes === 0)

@@ -1,5 +1,14 @@
 // What dead processes have left in their lanes is written by whoever opens the log, and by those who have it open.
-import { existsSync, readdirSync, readFileSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { basename, join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
@@ -16,6 +25,8 @@ import { deadLane, livingLane, usualLaneFolder } from '../../helpers/dead-lane.t
 import { createFaultyDisk, failNth } from '../../helpers/faulty-disk.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { collect } from '../../helpers/read.ts'
+import { built, startProcess } from '../../helpers/script.ts'
+import { publishedNames } from '../../helpers/spool.ts'
 import { until } from '../../helpers/until.ts'
 
 describe.skipIf(!MappedRing.isAvailable)('lanes of the dead (need the addon)', () => {
@@ -278,4 +289,50 @@ describe.skipIf(!MappedRing.isAvailable)('lanes of the dead (need the addon)', (
       expect(lines.toSorted()).toEqual(['{"a":1}', '{"a":2}', '{"a":3}'])
     }
   )
+
+  // Published files are read in the order of their publication, whoever has filled them.
+  describe('of a spool are published behind what is in the temporary files of the dead', () => {
+    const line = (id: number): string => `${JSON.stringify({ id })}\n`
+    const laneOf = (from: number, to: number): string[] =>
+      Array.from({ length: to - from }, (_, index) => line(from + index))
+
+    /** Leaves records in a temporary file. */
+    async function dieInSpool(from: number, to: number): Promise<void> {
+      const child = await startProcess(`
+        import { sinks } from ${built('core/registry.js')}
+        const sink = sinks.spool.create(${JSON.stringify({ path: logs, flushInterval: '1h' })})
+        for (let id = ${from}; id < ${to}; id++) sink.write(JSON.stringify({ id }) + '\\n')
+        console.log('ready')
+        setInterval(() => {}, 1_000)`)
+      const bytes = laneOf(from, to).join('').length
+      const names = (): string[] => readdirSync(logs)
+      await until(() => names().some((name) => statSync(join(logs, name)).size === bytes))
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+      expect(publishedNames(logs)).toEqual([])
+    }
+    const ids = async (): Promise<number[]> => (await collect(logs)).lines.map((text) => JSON.parse(text).id)
+
+    test('by the next one', async () => {
+      await dieInSpool(0, 100)
+      deadLane(folder, { path: logs, kind: 'spool', options: { path: logs } }, laneOf(100, 200))
+      const sink = (sinks.spool as SinkKind).create({ path: logs, size: 500 } as never)
+      await sink.close()
+      expect(await ids()).toEqual(Array.from({ length: 200 }, (_, id) => id))
+    })
+
+    test('by one that has the folder open', async () => {
+      const sink = (sinks.spool as SinkKind).create({
+        path: logs,
+        size: 500,
+        lane: { dir: folder.path }
+      } as never)
+      await sink.flush()
+      await dieInSpool(0, 100)
+      deadLane(folder, { path: logs, kind: 'spool', options: { path: logs } }, laneOf(100, 200))
+      await until(() => sink.stats().recovered === 100)
+      await sink.close()
+      expect(await ids()).toEqual(Array.from({ length: 200 }, (_, id) => id))
+    })
+  })
 })
