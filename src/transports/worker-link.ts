@@ -30,7 +30,7 @@ import { fromPlain, Questions } from './pool/questions.ts'
 import type { PoolOutput } from './pool/thread-host.ts'
 
 /** How long `flushSync` blocks. */
-const FLUSH_PATIENCE: Patience = { totalMs: 10_000, stallMs: 5_000, degradedMs: 500 }
+const FLUSH_PATIENCE: Patience = { totalMs: 10_000, stallMs: 5_000, startMs: 10_000, degradedMs: 500 }
 /** `end` gives up after that without progress. */
 const END_STALL_MS = 10_000
 const END_DEGRADED_MS = 5_000
@@ -285,6 +285,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     const isCounted = this.#words.block(() => this.#words.isDone(flush), {
       totalMs: waitMs,
       stallMs: waitMs,
+      startMs: waitMs,
       degradedMs: waitMs
     })
     this.#worker.receiveNow()
@@ -315,13 +316,14 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   }
 
   /** While the process exits: the sink is not closed again after each record, for there may be many. */
-  #writeLate({ patience }: ExitDeadline): boolean {
+  #writeLate(deadline: ExitDeadline): boolean {
     if (this.isDegraded) return false
     this.#words.setMode('run')
     if (!this.#intake.move(true)) return false
     const flush = this.#words.ask()
     this.#worker.ringNow()
-    if (!this.#words.block(() => this.#words.isDone(flush), patience)) return false
+    if (!this.#words.block(() => this.#words.isDone(flush), deadline.patience)) return false
+    deadline.progressed()
     this.#worker.receiveNow()
     return this.#flushes.failureOf(flush) === undefined
   }

@@ -3,7 +3,7 @@ import { monotonicMs } from '../../base/clock.ts'
 
 /** What can be written is waited for so long while nothing gets done, … */
 const STALL_MS = 5_000
-/** … and so long in any case. */
+/** … and so long in any case, also for a thread that has not begun: on a busy machine its start takes seconds. */
 const TOTAL_MS = 10_000
 /** What is known to be unable to write is given so long, all of it together. */
 const DEGRADED_MS = 500
@@ -21,18 +21,29 @@ export interface ExitHandler {
 export interface ExitPatience {
   readonly totalMs: number
   readonly stallMs: number
+  readonly startMs: number
   readonly degradedMs: number
 }
 
 export class ExitDeadline {
   readonly #startMs = monotonicMs()
+  /** When something was written last. */
+  #progressMs = this.#startMs
+
+  /** An output has written what it had. */
+  progressed(): void {
+    this.#progressMs = monotonicMs()
+  }
 
   /** How long the next one may wait. */
   get patience(): ExitPatience {
-    const passedMs = monotonicMs() - this.#startMs
+    const nowMs = monotonicMs()
+    const passedMs = nowMs - this.#startMs
+    const totalMs = Math.max(LEAST_MS, TOTAL_MS - passedMs)
     return {
-      totalMs: Math.max(LEAST_MS, TOTAL_MS - passedMs),
-      stallMs: Math.max(LEAST_MS, STALL_MS - passedMs),
+      totalMs,
+      stallMs: Math.max(LEAST_MS, STALL_MS - (nowMs - this.#progressMs)),
+      startMs: totalMs,
       degradedMs: Math.max(LEAST_MS, DEGRADED_MS - passedMs)
     }
   }

@@ -45,7 +45,11 @@ export function removeOutput(output: ExitingOutput): void {
 export function exitAll(all: readonly ExitingOutput[], deadline: ExitDeadline): void {
   const degraded = all.filter(({ isDegraded }) => isDegraded)
   const healthy = all.filter((output) => !degraded.includes(output))
-  const unfinished = [...healthy, ...degraded].filter((output) => !output.awaitExit(deadline.patience))
+  const unfinished: ExitingOutput[] = []
+  for (const output of [...healthy, ...degraded]) {
+    if (output.awaitExit(deadline.patience)) deadline.progressed()
+    else unfinished.push(output)
+  }
   for (const output of unfinished) output.giveUp()
   const endMs = monotonicMs() + COUNT_MS
   for (const output of unfinished) output.reportLost(Math.max(0, endMs - monotonicMs()))

@@ -11,6 +11,8 @@ export interface Patience {
   readonly totalMs: number
   /** And at most so long while nothing gets done. */
   readonly stallMs: number
+  /** The same for one whose thread has not begun: on a busy machine its start takes seconds. */
+  readonly startMs: number
   /** The same for an output that is known to be unable to write. */
   readonly degradedMs: number
 }
@@ -66,6 +68,12 @@ export class OutputWords {
     Atomics.store(this.#words, word.state, outputState.starting)
   }
 
+  #stallMs({ startMs, degradedMs, stallMs }: Patience): number {
+    const state = Atomics.load(this.#words, word.state)
+    if (state === outputState.starting) return startMs
+    return state === outputState.degraded ? degradedMs : stallMs
+  }
+
   /** Blocks until `condition` holds; false if patience ended before. */
   block(condition: () => boolean, patience: Patience): boolean {
     const startMs = monotonicMs()
@@ -74,7 +82,7 @@ export class OutputWords {
     for (;;) {
       if (condition()) return true
       const nowMs = monotonicMs()
-      const stallMs = this.isDegraded ? patience.degradedMs : patience.stallMs
+      const stallMs = this.#stallMs(patience)
       const leftMs = Math.min(startMs + patience.totalMs, progressMs + stallMs) - nowMs
       if (leftMs <= 0) return false
       Atomics.wait(this.#words, word.signal, signal, Math.min(leftMs, SLICE_MS))
