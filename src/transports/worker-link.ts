@@ -79,6 +79,8 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   #wasOpened = false
   #ended: Promise<void> | undefined
   #exitFlush: number | undefined
+  /** What could not be written when the process, or the output, ended was told. */
+  #isGivenUp = false
   /** The thread has closed the sink. */
   #isFree = false
   #lastStats: SinkStats | undefined
@@ -275,6 +277,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   }
 
   giveUp(): void {
+    this.#isGivenUp = true
     this.#words.setMode('giveUp')
     this.#exitFlush = this.#words.ask()
     this.#worker.ringNow()
@@ -308,11 +311,27 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
       this.#report.notice(`${this.#gone().message}, and what is logged to it is dropped`)
       return true
     }
+    if (this.#isGivenUp) {
+      this.#keepLate(text, lines)
+      return true
+    }
     const isWelcome = this.#intake.take(text, lines)
     const deadline = exitDeadline()
     if (deadline === undefined) return isWelcome
     if (!this.#writeLate(deadline)) this.exitNow()
     return true
+  }
+
+  /** The process exits, and nothing can be written: nobody is to wait for that once more with each record. */
+  #keepLate(text: string, lines: number | undefined): void {
+    if (this.#ring.survives && this.#ring.append(text)) {
+      this.#report.tell(this.#ring)
+      return
+    }
+    const lost = { lines: lines ?? this.#report.countRecords(text), bytes: Buffer.byteLength(text) }
+    this.#intake.drop(lost)
+    this.#report.lose(lost)
+    this.#report.tell(this.#ring)
   }
 
   /** While the process exits: the sink is not closed again after each record, for there may be many. */
@@ -322,7 +341,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     if (!this.#intake.move(true)) return false
     const flush = this.#words.ask()
     this.#worker.ringNow()
-    if (!this.#words.block(() => this.#words.isDone(flush), deadline.patience)) return false
+    if (!this.#words.block(() => this.#words.isDone(flush), deadline.latePatience)) return false
     deadline.progressed()
     this.#worker.receiveNow()
     return this.#flushes.failureOf(flush) === undefined

@@ -1,6 +1,6 @@
 // The stream whose sink runs in a thread of the pool: bursts, synchronous flushes in the middle of them, the ends of a process,
 // trouble with the file and with the thread.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readRecords, workerStream } from 'logboom'
 import { describe, expect, it, onTestFinished, test } from 'vitest'
@@ -203,6 +203,42 @@ describe.concurrent.each(lanes)('through %s', (lane) => {
       expect(Date.now() - Number(result.stdout)).toBeLessThan(5_000)
       expect(result.code).toBe(3)
       expect(result.stderr.match(/closed with 5 records \(25 bytes\) .*ERR_LOST/g)).toHaveLength(4)
+    })
+  )
+
+  it(
+    'what handlers of exit log while the file cannot be written is kept in the lane, or told as lost, and nobody waits for each record',
+    together(async () => {
+      const folder = join(createFolderOfDying(), 'logs')
+      const open = `logboom.workerStream('rotating-file', { path: join(path, 'app.log'), lock, lane: ${laneOption(lane)} })`
+      const result = await runScript(
+        script(`
+        const stream = ${open}
+        stream.write('{"id":0}\\n')
+        await stream.flush()
+        fs.renameSync(path, path + '-away')
+        fs.writeFileSync(path, '')
+        for (let id = 1; id < 5; id++) stream.write(JSON.stringify({ id }) + '\\n')
+        await sleep(300)
+        process.on('exit', () => {
+          const startMs = performance.now()
+          for (let id = 5; id < 305; id++) stream.write(JSON.stringify({ id }) + '\\n')
+          fs.writeSync(1, String(performance.now() - startMs))
+        })
+        process.exit()`),
+        [folder]
+      )
+      expect(Number(result.stdout)).toBeLessThan(5_000)
+      const told = [...result.stderr.matchAll(/closed with (\d+) records/g)].map(([, lines]) => Number(lines))
+      rmSync(folder)
+      renameSync(`${folder}-away`, folder)
+      if (lane === 'a lane' && native.laneAvailable()) {
+        expect(told).toEqual([4])
+        await runScript(script(`const stream = ${open}; await stream.flush(); await stream.close()`), [
+          folder
+        ])
+        expect(idsIn(join(folder, 'app.log'))).toEqual(count(305))
+      } else expect(told.reduce((sum, lines) => sum + lines)).toBe(304)
     })
   )
 

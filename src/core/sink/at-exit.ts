@@ -35,6 +35,14 @@ export class ExitDeadline {
     this.#progressMs = monotonicMs()
   }
 
+  /**
+   * How long a record that was logged meanwhile may wait. There may be any number of them, each of which takes its time:
+   * only what stands still is given up.
+   */
+  get latePatience(): ExitPatience {
+    return { ...this.patience, totalMs: Number.POSITIVE_INFINITY }
+  }
+
   /** How long the next one may wait. */
   get patience(): ExitPatience {
     const nowMs = monotonicMs()
