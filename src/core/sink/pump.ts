@@ -373,7 +373,12 @@ export class Pump {
 
   /** For the exit hook: writes what can be written and says what could not. */
   exitNow(deadline: ExitDeadline): void {
-    if (this.#life.isOver) return
+    if (!this.#life.isOver) this.#finishNow(deadline)
+    // Also of one that is closing, which does not come to its end any more.
+    this.#queue.exit?.()
+  }
+
+  #finishNow(deadline: ExitDeadline): void {
     try {
       if (this.#queue.bytes > 0 || (this.#target.pending?.().bytes ?? 0) > 0) {
         this.#flushNow(this.#level, Math.min(STALL_TIMEOUT_MS, deadline.patience.totalMs))
@@ -383,7 +388,6 @@ export class Pump {
       if (lost.lines > 0 || lost.bytes > 0) this.#reportLost(lost, error)
       else if (this.#queue.survives !== true) this.#reportUnsynced(error)
     }
-    this.#queue.exit?.()
   }
 
   /** Drops records that wait to be written, the oldest ones, until `bytes` are free or none is left. */

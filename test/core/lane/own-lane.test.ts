@@ -16,6 +16,7 @@ import { native } from '../../../src/native/index.ts'
 import { createFaultyDisk, failNth } from '../../helpers/faulty-disk.ts'
 import { createFolder, memoryRoot } from '../../helpers/folder.ts'
 import { random } from '../../helpers/random.ts'
+import { runScript } from '../../helpers/run-script.ts'
 import { until } from '../../helpers/until.ts'
 
 const lock = native.canLock
@@ -267,6 +268,19 @@ describe.skipIf(!MappedRing.isAvailable)('a lane of its own (needs the addon)', 
       () => new EventFiles({ dir: folder, output: 'rotating-file', maxBytes: -1, lane: { dir } })
     ).toThrow('ERR_OPTION')
     expect(existsSync(dir) && readdirSync(dir)).toEqual([])
+  })
+
+  test('of a sink that is just closing when the process exits is not left behind, as nothing is in it', async () => {
+    const script = `
+      import { RotatingFile } from 'logboom'
+      const file = new RotatingFile(${JSON.stringify({ path, lane: { dir }, lock })})
+      file.write('one\\n')
+      await file.flush()
+      void file.close()
+      process.exit()`
+    expect(await runScript(script)).toMatchObject({ code: 0, stderr: '' })
+    expect(readLog()).toBe('one\n')
+    expect(readdirSync(dir)).toEqual([])
   })
 
   test('many sinks of a thread have lanes in one folder, each its own', async () => {
