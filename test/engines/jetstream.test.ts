@@ -11,6 +11,7 @@ import { createJetStreamTarget } from '../../src/ship/targets/jetstream.ts'
 import { runCli } from '../helpers/cli.ts'
 import { type Engine, hasEngine, startNats } from '../helpers/engines.ts'
 import { createFolder } from '../helpers/folder.ts'
+import { canMount, mountExt4 } from '../helpers/mount.ts'
 import {
   checkpointOf,
   createLog,
@@ -20,6 +21,7 @@ import {
   shipAll,
   shipperCode,
   shipTwiceAtOnce,
+  shipWhileDiskIsFull,
   shipWhileServerDies,
   startWriting
 } from '../helpers/shipping.ts'
@@ -30,6 +32,7 @@ const subject = 'logs.web1.app'
 const kills = sized(100, 4)
 /** So short that it tells nothing from one run to the next: what is there once is not so because of it. */
 const WINDOW_MS = 100
+const DISK_BYTES = 64 * 1024 * 1024
 
 async function managerOf({ url }: Engine) {
   const connection = await connect({ servers: url.slice('nats://'.length) })
@@ -92,6 +95,22 @@ describe.skipIf(!hasEngine('nats-server') || !native.canLock)(
       expect(seen.slice(0, 2)).toEqual(['degraded', 'recovered'])
       expect(await recordsIn(engine)).toEqual(linesUpTo(written))
     })
+
+    test.skipIf(!canMount)(
+      "the server's disk is full for a while: the shipper waits for it, nothing is missing or there twice (skipped without mkfs.ext4)",
+      { timeout: 300_000 },
+      async () => {
+        const { folder } = mountExt4([], DISK_BYTES)
+        const engine = await startNats({ folder })
+        await createStream(engine, { allow_atomic: true })
+        // JetStream is switched off by a full disk, until the server is started again.
+        const written = await shipWhileDiskIsFull(targetOf(engine), folder, async () => {
+          await engine.kill()
+          await engine.start()
+        })
+        expect(await recordsIn(engine)).toEqual(linesUpTo(written))
+      }
+    )
 
     test('two shippers at once, each with a checkpoint: one of them is told, and every record is there once', async () => {
       const engine = await startNats()

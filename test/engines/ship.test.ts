@@ -1,28 +1,37 @@
 // Shipping to real servers: killed on either side again and again, and counted by reading the server.
-import { appendFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { AwsClient } from 'aws4fetch'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { RotatingFile } from '../../src/core/rotating-file/rotating-file.ts'
 import { WriteAheadLog } from '../../src/core/wal/write-ahead-log.ts'
 import { native } from '../../src/native/index.ts'
 import { readCheckpoint } from '../../src/ship/checkpoint.ts'
-import { Shipper } from '../../src/ship/shipper.ts'
 import { createElasticsearchTarget } from '../../src/ship/targets/elasticsearch.ts'
 import { createLokiTarget } from '../../src/ship/targets/loki.ts'
 import { createOtlpTarget } from '../../src/ship/targets/otlp.ts'
 import { createS3Target } from '../../src/ship/targets/s3.ts'
 import { type Engine, hasEngine, startS3, startVictoriaLogs } from '../helpers/engines.ts'
 import { createFolder } from '../helpers/folder.ts'
+import { canMount, mountExt4 } from '../helpers/mount.ts'
 import { random } from '../helpers/random.ts'
 import { built, startProcess } from '../helpers/script.ts'
-import { checkpointOf, killAgainAndAgain } from '../helpers/shipping.ts'
+import {
+  checkpointOf,
+  killAgainAndAgain,
+  line,
+  linesUpTo,
+  shipAll,
+  shipWhileDiskIsFull,
+  shipWhileServerDies,
+  startWriting
+} from '../helpers/shipping.ts'
 import { sized } from '../helpers/sized.ts'
 import { until } from '../helpers/until.ts'
 
 const credentials = { accessKeyId: 'key', secretAccessKey: 'secret' }
 const kills = sized(100, 6)
+const DISK_BYTES = 64 * 1024 * 1024
 
 /** The records of all objects, in the order of their names. */
 async function recordsIn(url: string): Promise<string[]> {
@@ -58,8 +67,6 @@ function shipCode(kind: 's3' | 'elasticsearch' | 'loki' | 'otlp', url: string, s
     await shipper.run()`
 }
 
-const line = (i: number) => JSON.stringify({ time: 1_700_000_000_000 + i, n: i, msg: `record ${i}` })
-
 describe.skipIf(!hasEngine('gofakes3') || !native.canLock)(
   'S3 (skipped where scripts/engines.mjs did not get gofakes3)',
   () => {
@@ -67,23 +74,11 @@ describe.skipIf(!hasEngine('gofakes3') || !native.canLock)(
       timeout: 600_000
     }, async () => {
       const { url } = await startS3()
-      const path = join(createFolder(), 'app')
-      const log = new RotatingFile({ path, maxBytes: 4000, compress: 'gzip', fallback: false })
-      onTestFinished(() => log.close().catch(() => {}))
-      let written = 0
-      let isWriting = true
-      const writing = (async () => {
-        for (; isWriting; await new Promise((resolve) => setTimeout(resolve, 5)))
-          for (let i = 0; i < 5; i++) log.writeLine(line(written++))
-      })()
-      await killAgainAndAgain(shipCode('s3', `${url}/logs`, path), kills, checkpointOf(path, 's3'))
-      isWriting = false
-      await writing
-      await log.close()
-      const target = await createS3Target({ url: `${url}/logs`, credentials })
-      const shipper = new Shipper({ source: path, target, follow: false })
-      await shipper.run()
-      expect(await recordsIn(url)).toEqual(Array.from({ length: written }, (_, i) => line(i)))
+      const log = startWriting()
+      await killAgainAndAgain(shipCode('s3', `${url}/logs`, log.path), kills, checkpointOf(log.path, 's3'))
+      const written = await log.stop()
+      const shipper = await shipAll(log.path, await createS3Target({ url: `${url}/logs`, credentials }))
+      expect(await recordsIn(url)).toEqual(linesUpTo(written))
       expect(shipper.stats().records).toBeLessThan(written)
     })
 
@@ -91,27 +86,23 @@ describe.skipIf(!hasEngine('gofakes3') || !native.canLock)(
       timeout: 120_000
     }, async () => {
       const engine = await startS3()
-      const path = join(createFolder(), 'app')
-      writeFileSync(path, '')
       const target = await createS3Target({ url: `${engine.url}/logs`, credentials })
-      const shipper = new Shipper({ source: path, target, batchRecords: 10, batchAge: 10 })
-      const seen: string[] = []
-      shipper.on('degraded', () => seen.push('degraded')).on('recovered', () => seen.push('recovered'))
-      const running = shipper.run()
-      let written = 0
-      for (let kill = 0; kill < sized(10, 2); kill++) {
-        for (let i = 0; i < 50; i++) appendFileSync(path, `${line(written++)}\n`)
-        await engine.kill()
-        for (let i = 0; i < 50; i++) appendFileSync(path, `${line(written++)}\n`)
-        await until(() => seen.length % 2 === 1, { timeoutMs: 20_000 })
-        await engine.start()
-        await until(() => shipper.stats().records === written, { timeoutMs: 60_000 })
-      }
-      await shipper.stop()
-      await running
+      const { written, seen } = await shipWhileServerDies(target, engine, sized(10, 2))
       expect(seen.slice(0, 2)).toEqual(['degraded', 'recovered'])
-      expect(await recordsIn(engine.url)).toEqual(Array.from({ length: written }, (_, i) => line(i)))
+      expect(await recordsIn(engine.url)).toEqual(linesUpTo(written))
     })
+
+    test.skipIf(!canMount)(
+      "the server's disk is full for a while: the shipper waits for it, nothing is missing or there twice (skipped without mkfs.ext4)",
+      { timeout: 300_000 },
+      async () => {
+        const { folder } = mountExt4([], DISK_BYTES)
+        const { url } = await startS3({ folder })
+        const target = await createS3Target({ url: `${url}/logs`, credentials })
+        const written = await shipWhileDiskIsFull(target, folder)
+        expect(await recordsIn(url)).toEqual(linesUpTo(written))
+      }
+    )
 
     test('an object of other records in the place of a batch is an error, and stays', async () => {
       const { url } = await startS3()
@@ -148,15 +139,28 @@ describe.skipIf(!hasEngine('victoria-logs') || !native.canLock)(
       const found = (await response.text()).split('\n').filter((text) => text !== '')
       return found.map((text) => Number(JSON.parse(text).n))
     }
+    /** Each once at least: what was not acknowledged is sent again. */
+    async function expectNumbers(engine: Engine, count: number): Promise<void> {
+      const found = async () => new Set(await numbersIn(engine))
+      await until(async () => (await found()).size === count, { timeoutMs: 30_000, what: `${count} records` })
+      const expected = Array.from({ length: count }, (_, i) => i)
+      expect([...(await found())].sort((a, b) => a - b)).toEqual(expected)
+    }
+    const kinds = ['elasticsearch', 'loki', 'otlp'] as const
+    const create = {
+      elasticsearch: createElasticsearchTarget,
+      loki: createLokiTarget,
+      otlp: createOtlpTarget
+    }
     const places = {
       elasticsearch: '/insert/elasticsearch/_bulk?_time_field=@timestamp&_msg_field=msg',
       loki: '/insert/loki/api/v1/push',
       otlp: '/insert/opentelemetry/v1/logs'
     }
 
-    test.each(['elasticsearch', 'loki', 'otlp'] as const)(
+    test.each(kinds)(
       `${'%s'}: shipper killed ${kills} times, every record is there`,
-      { timeout: 600_000 },
+      { timeout: 1_200_000 },
       async (kind) => {
         const engine = await startVictoriaLogs()
         const url = `${engine.url}${places[kind]}`
@@ -178,22 +182,28 @@ describe.skipIf(!hasEngine('victoria-logs') || !native.canLock)(
           child.kill('SIGKILL')
           await new Promise((resolve) => child.once('exit', resolve))
         }
-        const create = {
-          elasticsearch: createElasticsearchTarget,
-          loki: createLokiTarget,
-          otlp: createOtlpTarget
-        }
-        const target = create[kind]({ url })
-        const shipper = new Shipper({ source: walDir, target, follow: false })
-        await shipper.run()
-        const expected = Array.from({ length: written }, (_, i) => i)
-        await until(async () => new Set(await numbersIn(engine)).size === written, { timeoutMs: 30_000 })
-        expect([...new Set(await numbersIn(engine))].sort((a, b) => a - b)).toEqual(expected)
+        const shipper = await shipAll(walDir, create[kind]({ url }))
+        await expectNumbers(engine, written)
         expect(readCheckpoint(shipper.checkpointPath)).toMatchObject({
           records: written,
           pending: []
         })
       }
     )
+
+    describe.skipIf(!canMount)('on a small disk (skipped without mkfs.ext4)', () => {
+      test.each(kinds)(
+        '%s: full for a while, the shipper waits for it, and every record is there',
+        {
+          timeout: 300_000
+        },
+        async (kind) => {
+          const { folder } = mountExt4([], DISK_BYTES)
+          const engine = await startVictoriaLogs({ folder })
+          const target = create[kind]({ url: `${engine.url}${places[kind]}` })
+          await expectNumbers(engine, await shipWhileDiskIsFull(target, folder))
+        }
+      )
+    })
   }
 )

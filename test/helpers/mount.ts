@@ -85,11 +85,14 @@ export function mountImage(image: string, folder: string, options = 'loop'): voi
 }
 
 /** An ext4 file system on a loop device; gives folder and device name. */
-export function mountExt4(mkfsOptions: string[]): { folder: string; device: string } {
+export function mountExt4(
+  mkfsOptions: string[],
+  bytes = 16 * 1024 * 1024
+): { folder: string; device: string } {
   const image = join(mkdtempSync(join(tmpdir(), 'logboom-image-')), 'image')
   atTestEnd(() => rmSync(join(image, '..'), { recursive: true, force: true }))
   writeFileSync(image, '')
-  truncateSync(image, 16 * 1024 * 1024)
+  truncateSync(image, bytes)
   run('mkfs.ext4', '-q', '-m', '0', ...mkfsOptions, image)
   const folder = mount((target) => mountImage(image, target, 'loop,errors=remount-ro'))
   return { folder, device: run('findmnt', '-no', 'SOURCE', folder).replace('/dev/', '') }

@@ -12,6 +12,7 @@ import { Shipper } from '../../src/ship/shipper.ts'
 import type { ShipTarget } from '../../src/ship/target.ts'
 import { atTestEnd } from './at-test-end.ts'
 import { createFolder } from './folder.ts'
+import { fill } from './mount.ts'
 import { random } from './random.ts'
 import { built, startProcess } from './script.ts'
 import { until } from './until.ts'
@@ -150,6 +151,52 @@ export async function shipWhileServerDies(
   await running
   expect(refused).toEqual([])
   return { written, seen }
+}
+
+/**
+ * The server's file system, `folder`, is full for a while and lines come; then there is room again, and `serve` does what the
+ * server needs to use it. Resolves with the number of lines when all are acknowledged.
+ */
+export async function shipWhileDiskIsFull(
+  target: ShipTarget,
+  folder: string,
+  serve: () => Promise<void> = async () => {}
+): Promise<number> {
+  const path = createLog(0)
+  const shipper = new Shipper({ source: path, target, batchRecords: 10, batchAge: 10 })
+  atTestEnd(() => shipper.stop())
+  const seen: string[] = []
+  shipper.on('degraded', () => seen.push('degraded')).on('recovered', () => seen.push('recovered'))
+  shipper.on('rejected', (refusals) => seen.push(...refusals.map(({ reason }) => reason)))
+  const running = shipper.run()
+  let written = 0
+  const write = () => {
+    for (let i = 0; i < 50; i++) appendFileSync(path, `${line(written++)}\n`)
+  }
+  const isShipped = () => shipper.stats().records === written
+  write()
+  await until(isShipped, { timeoutMs: 60_000, what: 'all shipped' })
+  const empty = fill(folder)
+  // Some go into what the server has in memory, or has reserved.
+  for (let i = 0; i < MAX_ROUNDS && seen.length === 0; i++) {
+    write()
+    await delay(ROUND_MS)
+  }
+  expect(seen).toEqual(['degraded'])
+  write()
+  await delay(2000)
+  expect(isShipped()).toBe(false)
+  empty()
+  await serve()
+  await until(isShipped, { timeoutMs: 120_000, what: 'all shipped' })
+  write()
+  await until(isShipped, { timeoutMs: 60_000, what: 'all shipped' })
+  await shipper.stop()
+  await running
+  expect(seen[0]).toBe('degraded')
+  expect(seen.at(-1)).toBe('recovered')
+  expect(new Set(seen).size).toBe(2)
+  return written
 }
 
 /** Two processes at once; resolves with the codes of the errors that ended them, or undefined for one that goes on. */
