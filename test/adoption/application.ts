@@ -24,6 +24,12 @@ export interface Application {
 
 let packed: string | undefined
 
+const folders: string[] = []
+// Asked for when the file is loaded: what a test asks for does not happen.
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+})
+
 /** The package as `npm pack` makes it; once for all tests of a file. */
 export function tarball(): string {
   if (packed !== undefined) return packed
@@ -53,7 +59,7 @@ export function installed(packages: string[], type?: 'commonjs' | 'module'): App
 
 function temporaryFolder(name: string): string {
   const folder = mkdtempSync(join(tmpdir(), `logboom-${name}-`))
-  afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
+  folders.push(folder)
   return folder
 }
 

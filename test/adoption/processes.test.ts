@@ -1,7 +1,7 @@
 // The recipes for what starts, restarts and stops processes: done as the page says, under load.
 import { appendFileSync, chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { until } from '../helpers/until.ts'
 import { follow, MAX_BYTES, type Recipe } from './recipe.ts'
 import { ask, expectOnce, freePort, load, loadUntilStopped, readLog, type Server, started } from './server.ts'
@@ -25,7 +25,7 @@ test('PM2: reload, kill and stop under load lose and repeat nothing', { timeout:
   const processes = (): { pid: number; pm2_env: { status: string } }[] => {
     return JSON.parse(recipe.tool('pm2', ['jlist'], env))
   }
-  afterAll(() => void recipe.run('node_modules/.bin/pm2', ['kill'], env))
+  onTestFinished(() => void recipe.run('node_modules/.bin/pm2', ['kill'], env))
   recipe.shell(/pm2 start/, env)
   await until(async () => (await ask(port, '/users/0')) === 200, WAIT)
   const { stop } = loadUntilStopped(port)

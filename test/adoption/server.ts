@@ -6,7 +6,7 @@ import { Agent, get } from 'node:http'
 import { createServer } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { afterAll, expect } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { until } from '../helpers/until.ts'
 import type { Application } from './application.ts'
 
@@ -36,7 +36,7 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Starts a command in a group of its own, and waits until it answers. What is left of it is ended after the tests. */
+/** Starts a command in a group of its own, and waits until it answers. What is left of it is ended after the test. */
 export async function started(
   { folder, env: own }: Application,
   command: string,
@@ -61,7 +61,7 @@ export async function started(
       // Gone already.
     }
   }
-  afterAll(() => kill('SIGKILL'))
+  onTestFinished(() => kill('SIGKILL'))
   const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null
   await until(
     async () => {
