@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { native } from '../../src/native/index.ts'
 import { readCheckpoint } from '../../src/ship/checkpoint.ts'
 import { Shipper } from '../../src/ship/shipper.ts'
+import type { ShipTarget } from '../../src/ship/target.ts'
 import { createJetStreamTarget } from '../../src/ship/targets/jetstream.ts'
 import { runCli } from '../helpers/cli.ts'
 import { type Engine, hasEngine, startNats } from '../helpers/engines.ts'
@@ -131,6 +132,38 @@ describe.skipIf(!hasEngine('nats-server') || !native.canLock)(
       await shipAll(path, targetOf(engine), { checkpoint: checkpoints[ended.indexOf(undefined)] })
       expect(await recordsIn(engine)).toEqual(linesUpTo(written))
     })
+
+    test.each([0, 2])(
+      'what a shipper that was killed behind %i records had sent arrives late: its successor goes on behind it',
+      async (before) => {
+        const engine = await startNats()
+        await createStream(engine)
+        const log = { stream: 'a'.repeat(16), log: 'app', event: undefined }
+        const { signal } = new AbortController()
+        const send = (target: ShipTarget, from: number, to: number) => {
+          const records = linesUpTo(to).map((text, number) => ({
+            data: Buffer.from(text),
+            number,
+            timeMs: 0
+          }))
+          const place = { after: null, sequence: 0, firstNumber: 0, rangeHash: 'a'.repeat(16) }
+          return target.send({ ...log, ...place, areLines: true, records: records.slice(from) }, signal)
+        }
+        const [killed, successor] = [targetOf(engine), targetOf(engine)]
+        onTestFinished(async () => {
+          for (const target of [killed, successor]) await target.close?.()
+        })
+        await killed.takeOver?.(log, signal)
+        if (before > 0) await send(killed, 0, before)
+        await successor.takeOver?.(log, signal)
+        await send(killed, before, before + 3)
+        expect(await send(successor, before, before + 5)).toEqual([])
+        expect(await recordsIn(engine)).toEqual(linesUpTo(before + 5))
+        // And one that lives is told.
+        await expect(send(killed, before + 3, before + 6)).rejects.toThrow(/ERR_LOCKED/)
+        expect(await recordsIn(engine)).toEqual(linesUpTo(before + 5))
+      }
+    )
 
     test('a checkpoint that is lost, or of yesterday, is found in the stream', async () => {
       const engine = await startNats()

@@ -52,6 +52,8 @@ class JetStreamTarget implements ShipTarget {
   #jetStream: JetStream | undefined
   /** The last message of the subject, as far as this shipper knows: its sequence, and of which record it is. */
   #last: { readonly seq: number; readonly stream: string | undefined; readonly number: number } | undefined
+  /** Of this run: what is another shipper's behind its messages was sent while this one was at work. */
+  #hasPublished = false
 
   constructor(options: JetStreamOptions, servers: Servers) {
     this.#options = options
@@ -61,6 +63,7 @@ class JetStreamTarget implements ShipTarget {
   async takeOver(source: ShipSource, signal: AbortSignal): Promise<HeldPosition | undefined> {
     await this.close()
     this.#last = undefined
+    this.#hasPublished = false
     const { position } = await this.#connect(source, signal)
     if (position === undefined) return undefined
     const { stream, after, records, batches } = position
@@ -90,7 +93,10 @@ class JetStreamTarget implements ShipTarget {
     await jetStream?.close()
   }
 
-  /** The last message of the subject, which may be this shipper's, or nobody's; of another shipper only at first. */
+  /**
+   * The last message of the subject, which may be this shipper's, or nobody's; of another shipper only as long as this one has
+   * published nothing: what a shipper that was killed had sent may reach the stream after its successor has asked for the last.
+   */
   async #connect(
     { event }: ShipSource,
     signal: AbortSignal
@@ -106,7 +112,8 @@ class JetStreamTarget implements ShipTarget {
     }
     const seq = found?.seq ?? 0
     const isAsBefore = this.#last === undefined || this.#last.seq === seq
-    if (!isAsBefore && position !== undefined && position.shipper !== this.#shipper)
+    const mayBeAnothers = isAsBefore || !this.#hasPublished
+    if (!mayBeAnothers && position !== undefined && position.shipper !== this.#shipper)
       throw otherShipper(subject)
     this.#last = {
       seq,
@@ -150,6 +157,7 @@ class JetStreamTarget implements ShipTarget {
       // One that was taken before and is not there any more does not move the end of the subject.
       const seq = answer.isDuplicate ? lastSeq : answer.seq
       this.#last = { seq, stream: batch.stream, number: records[records.length - 1].number }
+      this.#hasPublished = true
       return []
     } catch (error) {
       if (!(error instanceof PublishError)) throw error
