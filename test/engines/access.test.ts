@@ -19,6 +19,7 @@ import { type Engine, freePort, hasEngine, startKafka, startNats } from '../help
 import { createFolder } from '../helpers/folder.ts'
 import { createTopic, recordsIn } from '../helpers/kafka.ts'
 import { createOperator, createUserKey } from '../helpers/nats-operator.ts'
+import { startProxy } from '../helpers/proxy.ts'
 import { createShipper } from '../helpers/ship-target.ts'
 import { createLog, linesUpTo, shipAll } from '../helpers/shipping.ts'
 import { until } from '../helpers/until.ts'
@@ -271,6 +272,33 @@ describe.skipIf(!hasEngine('kafka') || !hasOpenssl || !native.canLock)(
       await expect(defaultKafkaClient({ url: 'kafka://127.0.0.1:9', tls })).rejects.toThrow(
         /kafkas.*ERR_OPTION/
       )
+    })
+
+    test('a broker that takes six seconds for each connection is waited for', {
+      timeout: 300_000
+    }, async () => {
+      const authority = createAuthority()
+      const server = authority.create('server')
+      const keystore = fileWith(readFileSync(server.keyFile, 'utf8') + readFileSync(server.certFile, 'utf8'))
+      const inner = await freePort()
+      const proxy = await startProxy(`http://127.0.0.1:${inner}`)
+      proxy.mode = 'late'
+      const { port: outer } = new URL(proxy.url)
+      const engine = await startKafka(onTestFinished, {
+        extra: (port, secondPort) => ({
+          listeners: `PLAINTEXT://127.0.0.1:${port},SAFE://127.0.0.1:${inner},CONTROLLER://127.0.0.1:${secondPort}`,
+          'advertised.listeners': `PLAINTEXT://127.0.0.1:${port},SAFE://127.0.0.1:${outer}`,
+          'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,SAFE:SSL,CONTROLLER:PLAINTEXT',
+          'listener.name.safe.ssl.keystore.type': 'PEM',
+          'listener.name.safe.ssl.keystore.location': keystore
+        })
+      })
+      const { caFile } = authority
+      const client = await defaultKafkaClient({ url: `kafkas://127.0.0.1:${outer}`, tls: { caFile } })
+      const topic = await createTopic(engine)
+      const { retries } = (await shipAll(createLog(3), createKafkaTarget({ client, topic }))).stats()
+      expect(retries).toBe(0)
+      expect(await recordsIn(engine, topic)).toEqual(linesUpTo(3))
     })
   }
 )

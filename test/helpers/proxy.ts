@@ -5,12 +5,13 @@ import { atTestEnd } from './at-test-end.ts'
 
 /**
  * 'pass'; 'refuse' connections; 'slow': a few bytes at a time; 'cut' the request or the answer after some bytes; 'half-open': take
- * everything and never answer.
+ * everything and never answer; 'late': the first answer comes after some seconds.
  */
-export type ProxyMode = 'pass' | 'refuse' | 'slow' | 'cut-request' | 'cut-answer' | 'half-open'
+export type ProxyMode = 'pass' | 'refuse' | 'slow' | 'cut-request' | 'cut-answer' | 'half-open' | 'late'
 
 const SLOW_BYTES = 2_000
 const SLOW_MS = 5
+const LATE_MS = 6_000
 
 export interface Proxy {
   readonly url: string
@@ -36,6 +37,10 @@ export async function startProxy(target: string): Promise<Proxy> {
     keep(server)
     client.on('close', () => server.destroy())
     server.on('close', () => client.destroy())
+    if (mode === 'late') {
+      server.pause()
+      setTimeout(() => server.resume(), LATE_MS)
+    }
     pass(client, server, mode === 'cut-request' ? cutBytes : undefined, mode === 'slow')
     pass(server, client, mode === 'cut-answer' ? cutBytes : undefined, mode === 'slow')
   }).listen(0, '127.0.0.1')

@@ -42,6 +42,8 @@ export class FencedError extends Error {}
 /** Of a transaction. A suspended shipper that holds one up for longer is fenced. */
 export const TRANSACTION_TIMEOUT_MS = 60_000
 export const REQUEST_TIMEOUT_MS = 30_000
+/** With TLS and SASL, from far away or on a busy machine; by themselves the clients wait one second, and five. */
+export const CONNECT_TIMEOUT_MS = 30_000
 export const CLIENT_ID = 'logboom-ship'
 
 export const saslMechanisms = ['plain', 'scram-sha-256', 'scram-sha-512'] as const

@@ -3,7 +3,7 @@ import { LogboomError } from '../../base/errors.ts'
 import { importOptional } from '../optional-package.ts'
 import { parseServers } from '../servers.ts'
 import { readTls, type TlsContent, type TlsFiles } from '../tls-files.ts'
-import { CLIENT_ID, type KafkaClient, type KafkaSasl } from './client.ts'
+import { CLIENT_ID, CONNECT_TIMEOUT_MS, type KafkaClient, type KafkaSasl } from './client.ts'
 import { kafkaJs } from './kafkajs.ts'
 import { platformaticKafka } from './platformatic.ts'
 
@@ -33,6 +33,8 @@ export async function defaultKafkaClient({ url, sasl, tls }: KafkaServers): Prom
   const kafka = new Kafka({
     clientId: CLIENT_ID,
     brokers: [...brokers],
+    connectionTimeout: CONNECT_TIMEOUT_MS,
+    authenticationTimeout: CONNECT_TIMEOUT_MS,
     ssl: isTls ? sslOf(certificates) : false,
     // What fails is told by the shipper.
     logLevel: logLevel.NOTHING,

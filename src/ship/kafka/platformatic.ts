@@ -4,6 +4,7 @@ import type { Admin, Producer } from '@platformatic/kafka'
 import { importOptional, optionalPackage } from '../optional-package.ts'
 import {
   CLIENT_ID,
+  CONNECT_TIMEOUT_MS,
   type KafkaCheckpoint,
   type KafkaClient,
   type KafkaRecord,
@@ -43,6 +44,7 @@ export function platformaticKafka({ brokers, tls, sasl }: PlatformaticKafkaOptio
         clientId: CLIENT_ID,
         bootstrapBrokers: [...brokers],
         retries: RETRIES,
+        connectTimeout: CONNECT_TIMEOUT_MS,
         requestTimeout: REQUEST_TIMEOUT_MS,
         ...(tls !== undefined && { tls }),
         ...(sasl !== undefined && { sasl: saslOf(sasl) })
