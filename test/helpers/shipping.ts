@@ -154,14 +154,10 @@ export async function shipWhileServerDies(
 }
 
 /**
- * The server's file system, `folder`, is full for a while and lines come; then there is room again, and `serve` does what the
- * server needs to use it. Resolves with the number of lines when all are acknowledged.
+ * The server's file system, `folder`, is full for a while and lines come; then there is room again. Resolves with the number of
+ * lines when all are acknowledged.
  */
-export async function shipWhileDiskIsFull(
-  target: ShipTarget,
-  folder: string,
-  serve: () => Promise<void> = async () => {}
-): Promise<number> {
+export async function shipWhileDiskIsFull(target: ShipTarget, folder: string): Promise<number> {
   const path = createLog(0)
   const shipper = new Shipper({ source: path, target, batchRecords: 10, batchAge: 10 })
   atTestEnd(() => shipper.stop())
@@ -187,7 +183,6 @@ export async function shipWhileDiskIsFull(
   await delay(2000)
   expect(isShipped()).toBe(false)
   empty()
-  await serve()
   await until(isShipped, { timeoutMs: 120_000, what: 'all shipped' })
   write()
   await until(isShipped, { timeoutMs: 60_000, what: 'all shipped' })
