@@ -1,5 +1,5 @@
 // One explicit state, changed in one place that knows what may follow what.
-import assert from 'node:assert'
+import { assert } from './assert.ts'
 
 export class StateMachine<State extends string> {
   readonly #name: string

@@ -31,7 +31,7 @@
 //              checksum, bits 3..34 of the position XOR the word before XOR 0x626d6f62
 //   8     n    payload
 //   8+n        zeros up to the next multiple of 8, at least one
-import assert from 'node:assert'
+import { assert } from '../base/assert.ts'
 import { native } from '../native/index.ts'
 
 const MAGIC = Buffer.from('LBRING1\n')

@@ -27,7 +27,7 @@
 // (`upkeepSlot`). Each user of these locks holds one byte more as long as it has the file open (`firstUserSlot`), for
 // those to see who cannot take locks. These in turn note their claim here, for everybody to see who reads the state
 // anyway; only the owner of the claim writes there.
-import assert from 'node:assert'
+import { assert } from '../base/assert.ts'
 import { native } from '../native/index.ts'
 import { MAX_BACKUP_NUMBER, MAX_BACKUP_STAMP } from './backup-name.ts'
 

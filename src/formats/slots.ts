@@ -8,7 +8,7 @@
 //   24   n bytes  content: JSON
 //
 // What follows in a slot is what was there before.
-import assert from 'node:assert'
+import { assert } from '../base/assert.ts'
 import { native } from '../native/index.ts'
 
 const MAGIC = Buffer.from('LBSLOT1\n')

@@ -19,7 +19,7 @@
 // 508   u32 LE   CRC-32C of bytes 0..507
 //
 // A record lies in one page, so a kill cannot tear it; a reader who meets one that is being written reads it again.
-import assert from 'node:assert'
+import { assert } from '../base/assert.ts'
 import { native } from '../native/index.ts'
 
 export const statisticsBytes = 512

@@ -1,6 +1,7 @@
 // Records read from a ring at once, and a cursor in them: from bytes of the file back to places in the ring.
-import assert from 'node:assert'
+
 import { constants } from 'node:buffer'
+import { assert } from '../../base/assert.ts'
 import { recordBytes } from '../../formats/lane.ts'
 import type { LaneCodec, RawCursor, RawRecords } from './lane-codec.ts'
 import type { Ring } from './ring.ts'

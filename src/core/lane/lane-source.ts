@@ -1,6 +1,6 @@
 // The consumer's end of one ring: how far its records are in a file, and what is noted in the ring about that, so that
 // whoever goes on after a death neither repeats nor leaves out one.
-import assert from 'node:assert'
+import { assert } from '../../base/assert.ts'
 import type { LaneId } from '../../formats/lock-file.ts'
 import type { AppendPlace, NotedFiles } from './append-journal.ts'
 import { LaneBatch, type LanePoint, READ_BYTES } from './lane-batch.ts'

@@ -1,5 +1,5 @@
 // What both backings of a ring do alike: records too large for it, reading past them, and the notes.
-import assert from 'node:assert'
+import { assert } from '../../base/assert.ts'
 import { requireData } from '../../base/bytes.ts'
 import { LogboomError } from '../../base/errors.ts'
 import {

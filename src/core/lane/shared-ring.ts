@@ -1,6 +1,7 @@
 // A ring in shared memory: for two threads of one process, in JavaScript alone. It ends with the process.
-import assert from 'node:assert'
+
 import { endianness, tmpdir } from 'node:os'
+import { assert } from '../../base/assert.ts'
 import {
   arePositions,
   checkWord,

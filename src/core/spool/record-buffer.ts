@@ -1,7 +1,8 @@
 // The pre-allocated memory of a worker: the end of its file, as records come in. It mirrors the file, so a write that
 // failed, was short or was overtaken is simply done again at the same place. No I/O.
-import assert from 'node:assert'
+
 import { isUint8Array } from 'node:util/types'
+import { assert } from '../../base/assert.ts'
 import { writeUtf8 } from '../../formats/utf8.ts'
 import { native } from '../../native/index.ts'
 import type { Content } from './temp-file.ts'

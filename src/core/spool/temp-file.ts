@@ -1,8 +1,9 @@
 // A temp file of a spool and its way into the folder where readers look: complete, with its final permission,
 // under a name nobody has. Writer and recovery publish through the same steps.
-import assert from 'node:assert'
+
 import { constants } from 'node:fs'
 import { join, sep } from 'node:path'
+import { assert } from '../../base/assert.ts'
 import { errorMessage, systemCode } from '../../base/errors.ts'
 import { PLACE_TARGET, PLACE_TEMP, publishedName, tempName } from '../../formats/spool.ts'
 import type { Disk } from '../../io/disk.ts'

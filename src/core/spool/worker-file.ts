@@ -1,6 +1,6 @@
 // The temp file of a worker: what of the buffer is in it, how far the manifest speaks for it, how far it is durable. All
 // work is steps, to be repeated after a failure.
-import assert from 'node:assert'
+import { assert } from '../../base/assert.ts'
 import { failpoint } from '../../io/failpoint.ts'
 import { fdatasync, type Steps, writeAll } from '../../io/steps.ts'
 import { isAt, isKnownAt } from './file-state.ts'

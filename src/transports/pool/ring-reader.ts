@@ -1,5 +1,5 @@
 // The reading end of a growing ring: its chain of rings as one.
-import assert from 'node:assert'
+import { assert, fail } from '../../base/assert.ts'
 import type { AppendNote, Ring, RingRead } from '../../core/lane/ring.ts'
 import { SharedRing } from '../../core/lane/shared-ring.ts'
 
@@ -46,7 +46,7 @@ export class RingReader implements Ring {
   }
 
   append(): never {
-    assert.fail('a reader appends nothing')
+    fail('a reader appends nothing')
   }
 
   read(from: number, target: Uint8Array, ends: Uint32Array): RingRead {
