@@ -9,7 +9,7 @@ import { secretsIn, withoutSecrets } from './secrets.ts'
 import { RefusedError, RetryLaterError } from './target.ts'
 import type { TlsFiles } from './tls-files.ts'
 
-const compress = promisify(gzip)
+const compress = (data: string | Uint8Array): Promise<Buffer> => promisify(gzip)(data)
 const MAX_SHOWN = 300
 /** "Not like this": nothing about the way there, and nothing that anybody could mend in the target. */
 const REFUSALS = [400, 413, 415, 422]

@@ -12,10 +12,11 @@ export type Compression = 'gzip' | 'brotli' | 'zstd'
 const CHUNK_BYTES = 256 * 1024
 
 /** zstd came with Node 22.15 and 23.8; the types of Node 20 do not have it. */
-const { createZstdCompress, createZstdDecompress } = zlib as {
+interface Zstd {
   createZstdCompress?: () => Transform
   createZstdDecompress?: () => Transform
 }
+const zstd = () => zlib as Zstd
 
 export const compressionSuffix: Record<Compression, BackupCompression> = {
   gzip: 'gz',
@@ -24,11 +25,12 @@ export const compressionSuffix: Record<Compression, BackupCompression> = {
 }
 
 export function canCompress(method: Compression): boolean {
-  return method !== 'zstd' || createZstdCompress !== undefined
+  return method !== 'zstd' || zstd().createZstdCompress !== undefined
 }
 
 function createCompressor(method: Compression): Transform {
   if (method === 'gzip') return zlib.createGzip({ chunkSize: CHUNK_BYTES })
+  const { createZstdCompress } = zstd()
   if (method === 'zstd' && createZstdCompress !== undefined) return createZstdCompress()
   // Quality 11, the default, takes minutes for a hundred megabytes; 5 is about as small as gzip -9 and faster.
   return zlib.createBrotliCompress({
@@ -125,6 +127,7 @@ export async function isCompressedCopy(
 function createDecompressor(name: string): Transform {
   if (name.endsWith('.gz')) return zlib.createGunzip()
   if (name.endsWith('.br')) return zlib.createBrotliDecompress()
+  const { createZstdDecompress } = zstd()
   if (createZstdDecompress !== undefined) return createZstdDecompress()
   throw new Error('no zstd in this Node')
 }

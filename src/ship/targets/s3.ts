@@ -11,7 +11,7 @@ import { importOptional, optionalPackage } from '../optional-package.ts'
 import type { Refusal, ShipBatch, ShipTarget } from '../target.ts'
 import type { TlsFiles } from '../tls-files.ts'
 
-const compress = promisify(gzip)
+const compress = (data: Uint8Array): Promise<Buffer> => promisify(gzip)(data)
 const HASH_HEADER = 'x-amz-meta-logboom-sha256'
 const SEQUENCE_DIGITS = 12
 
