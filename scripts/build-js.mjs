@@ -2,7 +2,7 @@
 // sources would cost an import a quarter of a second, and a descriptor for each file that is read at the same time,
 // which a process with a low limit does not have. Entries keep the path of their source; what they share is in chunks.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, posix } from 'node:path'
+import { basename, dirname, join, posix } from 'node:path'
 import { rolldown } from 'rolldown'
 
 const root = dirname(import.meta.dirname)
@@ -30,7 +30,7 @@ const internal = [
   'core/wal/write-ahead-log',
   'io/disk',
   'native/index',
-  'readers/read-records',
+  'readers/read-options',
   'ship/options',
   'transports/pino/pino-options',
   'transports/pool/pool-thread',
@@ -46,19 +46,56 @@ const bundled = ['valibot']
 const earlyBuiltins = ['buffer', 'events', 'fs', 'path', 'url', 'util'].map((name) => `node:${name}`)
 const lateDependencies = ['croner', 'sonic-boom', 'thread-stream']
 
+/**
+ * Modules of a class or function that is published, and little else: what they work with is loaded when one of them is
+ * first used, all of it at once, so that nothing is left to load in the middle of the work. `import` loads only these.
+ */
+const faces = [
+  'core/binary-file/binary-file',
+  'core/direct-file/direct-file',
+  'core/event-files/event-files',
+  'core/event-files/logger-manager',
+  'core/rotating-file/rotating-file',
+  'core/shared-file/shared-file-sink',
+  'core/signals',
+  'core/sink/pumped-sink',
+  'core/spool/spool',
+  'core/wal/wal-consumer',
+  'core/wal/write-ahead-log',
+  'readers/read-records',
+  'ship/folder-shipper',
+  'ship/kafka/client',
+  'ship/kafka/kafkajs',
+  'ship/kafka/platformatic',
+  'ship/shipper',
+  'ship/target',
+  'ship/targets/elasticsearch',
+  'ship/targets/jetstream',
+  'ship/targets/kafka',
+  'ship/targets/loki',
+  'ship/targets/otlp',
+  'ship/targets/s3',
+  'transports/pino/target',
+  'transports/worker-stream'
+]
+
 const names = [...new Set([...published, ...internal])]
 const dist = join(root, 'dist')
 /** Where files are CommonJS, as the package.json there says. */
 const cjs = join(dist, 'cjs')
 
+const source = (name) => join(root, 'src', `${name}.ts`)
+const faceSources = new Set(faces.map(source))
+
 const bundle = await rolldown({
-  input: Object.fromEntries(names.map((name) => [name, join(root, 'src', `${name}.ts`)])),
+  input: Object.fromEntries([...names, ...faces].map((name) => [name, source(name)])),
+  preserveEntrySignatures: 'allow-extension',
   platform: 'node',
   external: (id) => !id.startsWith('.') && !id.startsWith('/') && !bundled.includes(id),
   // Only CommonJS knows where a module of it is (src/base/package-root.ts).
   transform: { define: { 'import.meta.url': 'undefined' } },
   treeshake: true,
-  plugins: [{ name: 'late-builtins', renderChunk: (code) => loadLate(code) }]
+  plugins: [{ name: 'late', renderChunk: (code, { moduleIds }) => loadLate(code, moduleIds) }]
 })
 // CommonJS is what every loader can load: Jest, hooks on `require`, older embedders. So that is the build, and what
 // `import` loads are names for it: one copy of each class, whichever way a program gets it.
@@ -69,6 +106,10 @@ const { output } = await bundle.write({
   entryFileNames: '[name].js',
   chunkFileNames: 'chunks/[name]-[hash].js',
   // They are in the sources; here they would be a quarter of what is read at each start.
+  codeSplitting: {
+    includeDependenciesRecursively: false,
+    groups: [{ name: faceName, debugName: 'faces', test: (id) => faceSources.has(id) }]
+  },
   comments: { legal: true, annotation: true, jsdoc: false }
 })
 await bundle.close()
@@ -101,11 +142,38 @@ function filesOf(...endings) {
   return files.filter((file) => endings.some((ending) => file.endsWith(ending)))
 }
 
+/** Faces of shipping are few lines each. */
+function faceName(id) {
+  return id.startsWith(join(root, 'src/ship/')) ? 'ship-faces' : `${basename(id, '.ts')}-face`
+}
+
+function loadLate(code, moduleIds) {
+  const isFace = moduleIds.length > 0 && moduleIds.every((id) => faceSources.has(id))
+  // No source is imported for what its evaluation does (`sideEffects` of package.json).
+  const own = code.replace(/^require\("\.[^"]+"\);\n/gm, '')
+  return loadBuiltinsLate(isFace ? loadPartsLate(own) : own)
+}
+
+/** `code` of a face with all that it imports loaded at the first use of any, but for what its classes extend. */
+function loadPartsLate(code) {
+  const parts = new Map()
+  const kept = code.replace(/^const (require_[\w$]+) = (require\("\.[^"]+"\));\n/gm, (line, name, load) => {
+    if (code.includes(`extends ${name}.`)) return line
+    parts.set(name, load)
+    return ''
+  })
+  const list = [...parts].map(([name, load]) => `${name}: ${load}`).join(', ')
+  const uses = kept.replace(/(?<![\w$])(require_[\w$]+)\./g, (use, name) => {
+    return parts.has(name) ? `parts$.late.${use}` : use
+  })
+  return `${late('parts$', `{ ${list} }`)}${uses}`
+}
+
 /**
- * `code` with the parts of Node and the dependencies loaded when they are first used. Those of Node by `process`, because
+ * `code` with parts of Node, and some dependencies, loaded when they are first used. Those of Node by `process`, because
  * that works for ever, in whatever state the process is: a test runner refuses a late `require`.
  */
-function loadLate(code) {
+function loadBuiltinsLate(code) {
   let text = code
   for (const [line, name, id] of code.matchAll(/^let (\w+) = require\("([^"]+)"\);\n/gm)) {
     const isOfNode = id.startsWith('node:')
@@ -113,14 +181,18 @@ function loadLate(code) {
     const interop = new RegExp(`^${name} = (\\w+\\.__toESM)\\(${name}, 1\\);\n`, 'm').exec(text)
     const own = isOfNode ? `process.getBuiltinModule("${id}")` : `require("${id}")`
     const loaded = interop === null || isOfNode ? own : `${interop[1]}(${own}, 1)`
-    const declaration = `{ get late() { return Object.defineProperty(this, "late", { value: ${loaded} }).late; } }`
     const at = text.indexOf(line)
     const rest = text.slice(at + line.length).replace(interop?.[0] ?? '', '')
     // What is imported by `default` is the part of Node itself, too.
     const use = new RegExp(`\\b${name}\\b(?!\\$)${isOfNode ? '(\\.default\\b)?' : ''}`, 'g')
-    text = `${text.slice(0, at)}const ${name} = ${declaration};\n${rest.replace(use, `${name}.late`)}`
+    text = `${text.slice(0, at)}${late(name, loaded)}${rest.replace(use, `${name}.late`)}`
   }
   return text
+}
+
+/** Declares `name` so that `name.late` is what `expression` gives, evaluated at the first use. */
+function late(name, expression) {
+  return `const ${name} = { get late() { return Object.defineProperty(this, "late", { value: ${expression} }).late; } };\n`
 }
 
 /** The CommonJS module `name`, seen from the ES module of that name. */

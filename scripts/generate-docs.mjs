@@ -9,7 +9,7 @@ import { bashCompletion, fishCompletion, zshCompletion } from '../dist/cli/compl
 import { commandHelp, generalHelp } from '../dist/cli/help.js'
 import { manPage } from '../dist/cli/man-page.js'
 import { sinks } from '../dist/core/registry.js'
-import { readOptions } from '../dist/readers/read-records.js'
+import { readOptions } from '../dist/readers/read-options.js'
 import { shipperOptions } from '../dist/ship/options.js'
 import { pinoOptions } from '../dist/transports/pino/pino-options.js'
 import { transportOptions } from '../dist/transports/winston/transport-options.js'

@@ -31,24 +31,16 @@ export type {
 } from './core/sink/contract.ts'
 export type { SpoolOptions } from './core/spool/options.ts'
 export { Spool, type SpoolStats } from './core/spool/spool.ts'
+export type { ConsumerOptions, FollowOptions, TakeOptions } from './core/wal/consumer-options.ts'
 export type { Entry as WalEntry } from './core/wal/entries.ts'
 export type { WriteAheadLogOptions } from './core/wal/options.ts'
 export type { Snapshot as WalSnapshot } from './core/wal/snapshots.ts'
 export type { WalReport } from './core/wal/verify.ts'
-export {
-  type ConsumerOptions,
-  type FollowOptions,
-  type TakeOptions,
-  WalConsumer
-} from './core/wal/wal-consumer.ts'
+export { WalConsumer } from './core/wal/wal-consumer.ts'
 export { WriteAheadLog } from './core/wal/write-ahead-log.ts'
 export type { IndexRange as WalIndexRange } from './core/wal/writer-contract.ts'
-export {
-  type ReadOptions,
-  type ReadStats,
-  type RecordReader,
-  readRecords
-} from './readers/read-records.ts'
+export type { ReadOptions } from './readers/read-options.ts'
+export { type ReadStats, type RecordReader, readRecords } from './readers/read-records.ts'
 export type { Damage, LogRecord, OnCorrupt, ReadFrom } from './readers/reader.ts'
 export type { RepairedSegment as WalRepairedSegment } from './repair/wal.ts'
 export {

@@ -1,6 +1,6 @@
 // Collects what readRecords returns, and the error it ends with.
-import type { ReadOptions, ReadStats } from '../../src/readers/read-records.ts'
-import { readRecords } from '../../src/readers/read-records.ts'
+import type { ReadOptions } from '../../src/readers/read-options.ts'
+import { type ReadStats, readRecords } from '../../src/readers/read-records.ts'
 import type { LogRecord } from '../../src/readers/reader.ts'
 
 export interface Collected {

@@ -20,7 +20,8 @@ import { RotatingFile } from '../../src/core/rotating-file/rotating-file.ts'
 import { Spool } from '../../src/core/spool/spool.ts'
 import { WriteAheadLog } from '../../src/core/wal/write-ahead-log.ts'
 import { native } from '../../src/native/index.ts'
-import { type ReadOptions, readRecords } from '../../src/readers/read-records.ts'
+import type { ReadOptions } from '../../src/readers/read-options.ts'
+import { readRecords } from '../../src/readers/read-records.ts'
 import { createFolder } from '../helpers/folder.ts'
 
 const lock = native.canLock

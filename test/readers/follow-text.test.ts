@@ -17,7 +17,7 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { formatBackupName } from '../../src/formats/backup-name.ts'
 import { native } from '../../src/native/index.ts'
-import type { ReadOptions } from '../../src/readers/read-records.ts'
+import type { ReadOptions } from '../../src/readers/read-options.ts'
 import { readRecords } from '../../src/readers/read-records.ts'
 import { createFolder } from '../helpers/folder.ts'
 

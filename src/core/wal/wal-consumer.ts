@@ -2,22 +2,21 @@
 // acknowledges as far as it is done with them. It writes nothing but its own small file.
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import * as v from 'valibot'
 import { requireText } from '../../base/bytes.ts'
 import { LogboomError } from '../../base/errors.ts'
-import {
-  count,
-  type OptionsInput,
-  oneOf,
-  option,
-  optionalOption,
-  parseOptions,
-  size
-} from '../../base/options.ts'
+import { parseOptions } from '../../base/options.ts'
 import { CONSUMERS_FOLDER, isConsumerName } from '../../formats/consumer-file.ts'
 import { type Disk, realDisk } from '../../io/disk.ts'
 import { native } from '../../native/index.ts'
 import { ConsumerFile, type ConsumerFileOptions } from './consumer-file.ts'
+import {
+  type ConsumerOptions,
+  type FollowOptions,
+  followOptions,
+  openOptions,
+  type TakeOptions,
+  takeOptions
+} from './consumer-options.ts'
 import { ConsumerReading, type DurableHost, positionAt } from './consumer-reading.ts'
 import { Consumers } from './consumers.ts'
 import type { Entry } from './entries.ts'
@@ -25,30 +24,6 @@ import { identityIn } from './identity.ts'
 import { findSnapDir, listSnapshots } from './snapshot-files.ts'
 
 const MAX_TURNS = 100
-
-const openOptions = {
-  from: option("'start', 'end'", oneOf(['start', 'end']), 'start', 'Where a consumer that is new begins.')
-}
-const positive = v.pipe(
-  count,
-  v.check((value) => value > 0, 'must be at least 1')
-)
-const takeOptions = {
-  maxEntries: option('count', positive, 1000, 'At most so many entries.'),
-  maxBytes: option('size', size, '1m', 'At most so many bytes, but for a single entry that is larger.')
-}
-const followOptions = {
-  ...takeOptions,
-  signal: optionalOption(
-    'AbortSignal',
-    v.instance(AbortSignal, 'must be an AbortSignal'),
-    'Ends it, without an error.'
-  )
-}
-
-export type ConsumerOptions = OptionsInput<typeof openOptions>
-export type TakeOptions = OptionsInput<typeof takeOptions>
-export type FollowOptions = OptionsInput<typeof followOptions>
 
 /** What the log gives its consumers in its own process. */
 export interface ConsumerHost extends DurableHost {
