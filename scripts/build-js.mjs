@@ -76,6 +76,10 @@ const faces = [
   'ship/targets/otlp',
   'ship/targets/s3',
   'transports/pino/target',
+  'transports/winston/index',
+  'transports/winston/log-stream',
+  'transports/winston/query',
+  'transports/winston/sink-transport',
   'transports/worker-stream'
 ]
 
@@ -158,7 +162,7 @@ function loadLate(code, moduleIds) {
 function loadPartsLate(code) {
   const parts = new Map()
   const kept = code.replace(/^const (require_[\w$]+) = (require\("\.[^"]+"\));\n/gm, (line, name, load) => {
-    if (code.includes(`extends ${name}.`)) return line
+    if (code.includes(`extends ${name}.`) || name === 'require_rolldown_runtime') return line
     parts.set(name, load)
     return ''
   })
