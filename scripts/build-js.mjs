@@ -118,6 +118,10 @@ const { output } = await bundle.write({
 })
 await bundle.close()
 const written = new Set(output.map(({ fileName }) => `cjs/${fileName}`))
+for (const name of bundled) {
+  const licence = readdirSync(join(root, 'node_modules', name)).find((file) => /^licen[cs]e/i.test(file))
+  write(`cjs/chunks/${name}-licence.md`, readFileSync(join(root, 'node_modules', name, licence), 'utf8'))
+}
 write('cjs/package.json', '{ "type": "commonjs" }\n')
 for (const { isEntry, name, exports } of output) {
   if (isEntry === true) write(`${name}.js`, moduleOf(name, exports))
