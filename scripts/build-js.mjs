@@ -83,6 +83,9 @@ const faces = [
   'transports/worker-stream'
 ]
 
+/** Of these each import is loaded by itself, when it is first used. */
+const lists = ['core/file-kinds', 'core/registry']
+
 const names = [...new Set([...published, ...internal])]
 const dist = join(root, 'dist')
 /** Where files are CommonJS, as the package.json there says. */
@@ -90,9 +93,14 @@ const cjs = join(dist, 'cjs')
 
 const source = (name) => join(root, 'src', `${name}.ts`)
 const faceSources = new Set(faces.map(source))
+const listSources = new Set(lists.map(source))
+
+/** How rolldown imports from another of its files, and how it speaks of what is there. */
+const PART = /^const (require_[\w$]+) = (require\("\.[^"]+"\));\n/gm
+const USE = /(?<![\w$])(require_[\w$]+)\./g
 
 const bundle = await rolldown({
-  input: Object.fromEntries([...names, ...faces].map((name) => [name, source(name)])),
+  input: Object.fromEntries([...names, ...faces, ...lists].map((name) => [name, source(name)])),
   preserveEntrySignatures: 'allow-extension',
   platform: 'node',
   external: (id) => !id.startsWith('.') && !id.startsWith('/') && !bundled.includes(id),
@@ -112,7 +120,7 @@ const { output } = await bundle.write({
   // They are in the sources; here they would be a quarter of what is read at each start.
   codeSplitting: {
     includeDependenciesRecursively: false,
-    groups: [{ name: faceName, debugName: 'faces', test: (id) => faceSources.has(id) }]
+    groups: [{ name: faceName, debugName: 'faces', test: (id) => faceSources.has(id) || listSources.has(id) }]
   },
   comments: { legal: true, annotation: true, jsdoc: false }
 })
@@ -156,22 +164,23 @@ function faceName(id) {
 }
 
 function loadLate(code, moduleIds) {
-  const isFace = moduleIds.length > 0 && moduleIds.every((id) => faceSources.has(id))
+  const are = (sources) => moduleIds.length > 0 && moduleIds.every((id) => sources.has(id))
   // No source is imported for what its evaluation does (`sideEffects` of package.json).
   const own = code.replace(/^require\("\.[^"]+"\);\n/gm, '')
-  return loadBuiltinsLate(isFace ? loadPartsLate(own) : own)
+  if (are(listSources)) return own.replace(PART, (_, name, load) => late(name, load)).replace(USE, '$1.late.')
+  return loadBuiltinsLate(are(faceSources) ? loadPartsLate(own) : own)
 }
 
 /** `code` of a face with all that it imports loaded at the first use of any, but for what its classes extend. */
 function loadPartsLate(code) {
   const parts = new Map()
-  const kept = code.replace(/^const (require_[\w$]+) = (require\("\.[^"]+"\));\n/gm, (line, name, load) => {
+  const kept = code.replace(PART, (line, name, load) => {
     if (code.includes(`extends ${name}.`) || name === 'require_rolldown_runtime') return line
     parts.set(name, load)
     return ''
   })
   const list = [...parts].map(([name, load]) => `${name}: ${load}`).join(', ')
-  const uses = kept.replace(/(?<![\w$])(require_[\w$]+)\./g, (use, name) => {
+  const uses = kept.replace(USE, (use, name) => {
     return parts.has(name) ? `parts$.late.${use}` : use
   })
   return `${late('parts$', `{ ${list} }`)}${uses}`

@@ -1,4 +1,5 @@
-// The sinks that write one log each. Event routing makes its outputs of them; the list of all sinks is registry.ts.
+// The sinks that write one log each, by getters as in registry.ts, the list of all sinks. Event routing makes its outputs
+// of them.
 import { binaryFile } from './binary-file/kind.ts'
 import { directFile } from './direct-file/kind.ts'
 import { rotatingFile } from './rotating-file/kind.ts'
@@ -8,9 +9,19 @@ import { spool } from './spool/kind.ts'
 import { wal } from './wal/kind.ts'
 
 export const fileKinds = {
-  'rotating-file': rotatingFile,
-  'direct-file': directFile,
-  spool,
-  'binary-file': binaryFile,
-  wal
+  get 'rotating-file'() {
+    return rotatingFile
+  },
+  get 'direct-file'() {
+    return directFile
+  },
+  get spool() {
+    return spool
+  },
+  get 'binary-file'() {
+    return binaryFile
+  },
+  get wal() {
+    return wal
+  }
 } satisfies Record<FileKind, SinkKind>

@@ -1,10 +1,29 @@
-// The only list of sinks: the CLI and the docs go through it. A pino target imports just its own kind, because what
-// a worker loads delays its start.
+// The only list of sinks: the CLI and the docs go through it. By getters, so that the build can load each kind when it is
+// asked for: what a process loads delays its start. A pino target imports just its own kind.
 import { eventFiles } from './event-files/kind.ts'
 import { fileKinds } from './file-kinds.ts'
 import type { SinkKind } from './sink/sink-kind.ts'
 
-export const sinks = { ...fileKinds, 'event-files': eventFiles } satisfies Record<string, SinkKind>
+export const sinks = {
+  get 'rotating-file'() {
+    return fileKinds['rotating-file']
+  },
+  get 'direct-file'() {
+    return fileKinds['direct-file']
+  },
+  get spool() {
+    return fileKinds.spool
+  },
+  get 'binary-file'() {
+    return fileKinds['binary-file']
+  },
+  get wal() {
+    return fileKinds.wal
+  },
+  get 'event-files'() {
+    return eventFiles
+  }
+} satisfies Record<string, SinkKind>
 
 export type Kind = keyof typeof sinks
 

@@ -38,7 +38,7 @@ test.each(['logboom', 'logboom/winston', 'logboom/metrics'])(
   }
 )
 
-const sinks = {
+const sinks: Record<string, string> = {
   'RotatingFile, with rotation and compression': `
     const sink = new RotatingFile({ path: folder + '/a.log', maxBytes: 200, maxBackups: 3, compress: 'gzip' })
     made()
@@ -61,20 +61,18 @@ const sinks = {
     made()
     for (let i = 0; i < 20; i++) sink.write('a record')
     await sink.flush()`,
-  'EventFiles, of rotating files': `
-    const sink = new EventFiles({ dir: folder + '/events', output: 'rotating-file', maxBytes: 200 })
-    made()
-    for (let i = 0; i < 20; i++) sink.log('an event', 'a line of text\\n')
-    await sink.flush()`,
-  'EventFiles, of direct files': `
-    const sink = new EventFiles({ dir: folder + '/events', output: 'direct-file' })
-    made()
-    sink.log('an event', 'a record')
-    await sink.flush()`,
   WriteAheadLog: `
     const sink = new WriteAheadLog({ dir: folder + '/wal' })
     made()
     await sink.log(['a record'])`
+}
+
+for (const output of ['rotating-file', 'direct-file', 'binary-file', 'wal']) {
+  sinks[`EventFiles of the kind ${output}`] = `
+    const sink = new EventFiles({ dir: folder + '/events', output: '${output}', maxBytes: '1m' })
+    made()
+    for (let i = 0; i < 20; i++) sink.log('an event', 'a line of text')
+    await sink.flush()`
 }
 
 test.each(Object.entries(sinks))('%s has loaded all its files when it is made', async (_, work) => {

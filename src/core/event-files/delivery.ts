@@ -8,6 +8,7 @@ import type { Dropped } from '../queue/byte-queue.ts'
 import type { Overflow, WarningEvent } from '../sink/contract.ts'
 import { type Internals, withInternals } from '../sink/internals.ts'
 import type { InternalSink } from '../sink/pumped-sink.ts'
+import type { SinkKind } from '../sink/sink-kind.ts'
 import { nothingDropped, PermanentError, type SyncLevel } from '../sink/target.ts'
 import { ClosedFiles } from './closed-files.ts'
 import { EventBuffer } from './event-buffer.ts'
@@ -36,6 +37,8 @@ export class Delivery {
   /** Why no file can be written any more. */
   failure: PermanentError | undefined
   readonly #options: ParsedEventFilesOptions
+  /** Looked up before there is an event, which then needs no file of the package any more. */
+  readonly #kind: SinkKind
   readonly #internals: Internals
   readonly #news: OutputNews
   readonly #hooks: DeliveryHooks
@@ -57,6 +60,7 @@ export class Delivery {
   constructor(options: ParsedEventFilesOptions, replaced: Internals, news: OutputNews, hooks: DeliveryHooks) {
     this.#options = options
     this.#internals = replaced
+    this.#kind = fileKinds[options.output]
     this.#news = news
     this.#hooks = hooks
     this.unsynced = new ClosedFiles(replaced.disk, options.folder)
@@ -224,7 +228,7 @@ export class Delivery {
     }
     const replaced = { ...this.#internals, looksForLanes: false }
     const sink: InternalSink = withInternals(replaced, () =>
-      fileKinds[output].create(checkedFor(checked, place) as never)
+      this.#kind.create(checkedFor(checked, place) as never)
     )
     this.#opened.add(entry.tag)
     return sink
