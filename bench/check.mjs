@@ -14,7 +14,7 @@ const MOST_RATIO = 1.15
 const LOOKS = [3, 6, 10, 16]
 const RUN_LIMIT_MS = 60_000
 /** Of the whole check, the older build included. */
-const LIMIT_MS = 75_000
+const LIMIT_MS = 60_000
 /** What the builds are made of. */
 const BUILT = ['src', 'scripts', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']
 
@@ -46,7 +46,8 @@ let status = 0
 try {
   const fault = buildBefore()
   if (fault !== undefined) console.log(`skipped: ${flags.base} cannot be built here: ${fault}`)
-  else for (const name of names) if (!compare(name)) status = 1
+  else
+    for (const [done, name] of names.entries()) if (!compare(name, shareMs(names.length - done))) status = 1
 } finally {
   rmSync(parent, { recursive: true, force: true })
 }
@@ -76,39 +77,40 @@ function copyAddon() {
   cpSync(join(root, 'build/native'), join(before, 'build/native'), { recursive: true })
 }
 
-/** False when the load is dearer now. One that the older build cannot run is passed over, and that is said. */
-function compare(name) {
+/** What each of `count` loads may take, of the time that is left. */
+function shareMs(count) {
+  return Math.max(0, startMs + LIMIT_MS - performance.now()) / count
+}
+
+/**
+ * False when the load is dearer now. One that the older build cannot run is passed over, and one that seems dearer when
+ * its time, `limitMs`, is over is not decided; that is said.
+ */
+function compare(name, limitMs) {
+  if (limitMs === 0) return say(name, 'not tried: the time is over')
+  const endMs = performance.now() + limitMs
   const least = { before: Number.POSITIVE_INFINITY, now: Number.POSITIVE_INFINITY }
-  let said = ''
-  for (let round = 1; round <= LOOKS.at(-1); round++) {
+  for (let round = 1; ; round++) {
     for (const side of round % 2 === 0 ? ['before', 'now'] : ['now', 'before']) {
-      if (performance.now() - startMs > LIMIT_MS) {
-        say(name, `not decided: ${LIMIT_MS / 1000} s are over${said}`)
-        return true
-      }
       const cpuMs = measure(name, side)
-      if (cpuMs === undefined && side === 'before') {
-        say(name, 'skipped: the older build cannot run it')
-        return true
-      }
+      if (cpuMs === undefined && side === 'before') return say(name, 'skipped: the older build cannot run it')
       if (cpuMs === undefined) throw new Error(`the load ${name} failed`)
       least[side] = Math.min(least[side], cpuMs)
     }
     const ratio = least.now / least.before
-    const figures = `${least.before.toFixed(0)} → ${least.now.toFixed(0)} ms of CPU, ${ratio.toFixed(2)}×`
-    said = `; so far ${figures}`
-    if (!LOOKS.includes(round)) continue
-    if (ratio <= MOST_RATIO) {
-      say(name, `${figures}, least of ${round} alternating runs`)
-      return true
-    }
-    if (round === LOOKS.at(-1)) say(name, `FAILED: ${figures}, least of ${round} alternating runs`)
+    const isOver = performance.now() > endMs
+    if (!isOver && !LOOKS.includes(round)) continue
+    const ms = `${least.before.toFixed(0)} → ${least.now.toFixed(0)} ms of CPU`
+    const figures = `${ms}, ${ratio.toFixed(2)}×, least of ${round} alternating runs`
+    if (ratio <= MOST_RATIO) return say(name, figures)
+    if (round === LOOKS.at(-1)) return !say(name, `FAILED: ${figures}`)
+    if (isOver) return say(name, `not decided in ${(limitMs / 1000).toFixed(0)} s: ${figures}`)
   }
-  return false
 }
 
 function say(name, text) {
   console.log(`${name.padEnd(16)} ${text}`)
+  return true
 }
 
 function measure(name, side) {
