@@ -44,7 +44,7 @@ const bundled = ['valibot']
 
 /** Parts of Node that its start has loaded before us. Others cost up to 10 ms of CPU, for what most programs never do. */
 const earlyBuiltins = ['buffer', 'events', 'fs', 'path', 'url', 'util'].map((name) => `node:${name}`)
-const lateDependencies = ['croner', 'sonic-boom', 'thread-stream']
+const lateDependencies = ['croner', 'thread-stream']
 
 /**
  * Modules of a class or function that is published, and little else: what they work with is loaded when one of them is

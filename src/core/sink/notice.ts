@@ -1,24 +1,20 @@
 // The last resort of a logger that cannot log: a rate-limited line on stderr.
-import { writeSync } from 'node:fs'
+import sonicBoom from 'sonic-boom'
+
 import { monotonicMs } from '../../base/clock.ts'
 
 const INTERVAL_MS = 10_000
-const STDERR = 2
-/** Kept for a stderr that takes nothing at the moment. */
-const MAX_WAITING_BYTES = 65_536
 
-let waiting = Buffer.alloc(0)
+let stream: sonicBoom.SonicBoom | undefined
 
 // Not process.stderr: in a worker that goes through the main thread, which may be ending. A stderr that is closed or a
-// full pipe is no reason to wait or to fail; there is nowhere left to say so. The next notice tries what waits once more.
-function toStderr(line: string): void {
-  const bytes = Buffer.from(line)
-  if (waiting.length + bytes.length <= MAX_WAITING_BYTES) waiting = Buffer.concat([waiting, bytes])
-  try {
-    while (waiting.length > 0) waiting = waiting.subarray(writeSync(STDERR, waiting))
-  } catch {
-    // Closed, or full.
+// full pipe is no reason to wait or to fail; there is nowhere left to say so.
+function stderr(): sonicBoom.SonicBoom {
+  if (stream === undefined) {
+    stream = new sonicBoom.SonicBoom({ fd: 2, sync: true, maxLength: 65_536, retryEAGAIN: () => false })
+    stream.on('error', () => {})
   }
+  return stream
 }
 
 export class Notice {
@@ -41,6 +37,6 @@ export class Notice {
     const more = this.#suppressed > 0 ? ` (${this.#suppressed} more notices not shown)` : ''
     this.#nextAtMs = now + INTERVAL_MS
     this.#suppressed = 0
-    toStderr(`logboom: ${message}${more}\n`)
+    stderr().write(`logboom: ${message}${more}\n`)
   }
 }
