@@ -32,6 +32,8 @@ const HEADER_BYTES = 4096
 const HEADER_CRC_AT = 4092
 const PATH_AT = 36
 export const SLOT_BYTES = 512
+/** Of each worker, written in turns. */
+export const SLOTS = 2
 const SLOT_CRC_AT = 44
 /** The number of a temp file is 8 hex digits of its name. */
 const MAX_FILE = 0xffff_ffff
@@ -105,12 +107,12 @@ export interface ManifestSlot {
 }
 
 export function manifestBytes(workers: number): number {
-  return HEADER_BYTES + workers * 2 * SLOT_BYTES
+  return HEADER_BYTES + workers * SLOTS * SLOT_BYTES
 }
 
 /** Where the slot of `generation` of a worker is in the manifest. */
 export function slotOffset(worker: number, generation: number): number {
-  return HEADER_BYTES + (worker * 2 + (generation & 1)) * SLOT_BYTES
+  return HEADER_BYTES + (worker * SLOTS + (generation % SLOTS)) * SLOT_BYTES
 }
 
 export function encodeManifestHeader(header: ManifestHeader): Buffer {

@@ -19,6 +19,8 @@ export interface Subject {
   read(folder: string): string[]
   /** The records that would survive the death of the process, where that is more than `read` gives. */
   readStored?(folder: string): string[]
+  /** Has what a closed sink left behind brought to where readers look, by the next one. */
+  recover?(folder: string): Promise<void>
   /** The text of record `index`, without its line end. */
   line(index: number): string
   /** Operations that sync beside those that are called so: writes of files that are opened with O_DSYNC. */

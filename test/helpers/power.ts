@@ -8,9 +8,10 @@ import { type LoopKind, loopUnavailable, mountImage, run, works } from './mount.
 
 const source = fileURLToPath(new URL('shutdown.c', import.meta.url))
 
-const kinds: Record<LoopKind, { force: string; bytes: number }> = {
-  ext4: { force: '-F', bytes: 256 << 20 },
-  xfs: { force: '-f', bytes: 512 << 20 }
+const kinds: Record<LoopKind, { force: string; bytes: number; mount: string }> = {
+  ext4: { force: '-F', bytes: 256 << 20, mount: 'loop' },
+  // XFS mounts no copy of what is still mounted unless it is told not to look.
+  xfs: { force: '-f', bytes: 512 << 20, mount: 'loop,nouuid' }
 }
 
 /** Why power cannot be cut here, or undefined. */
@@ -40,7 +41,7 @@ export function createPoweredDisk(kind: LoopKind): PoweredDisk {
   run(`mkfs.${kind}`, '-q', kinds[kind].force, image)
   run('mkdir', folder)
   const on = (): void => {
-    mountImage(image, folder)
+    mountImage(image, folder, kinds[kind].mount)
     // What is mounted is the one that was cut if somebody else still holds it.
     const probe = join(folder, '.probe')
     writeFileSync(probe, '')

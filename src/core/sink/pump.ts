@@ -91,6 +91,8 @@ export class Pump {
   readonly #patienceMs = internals().stallMs
   #syncFailingSinceMs: number | undefined
   #closed: Promise<void> | undefined
+  /** By `closeNow`. */
+  #isClosedNow = false
 
   constructor(account: Account, options: PumpOptions, queue: RecordQueue, target: Target) {
     this.#account = account
@@ -314,6 +316,7 @@ export class Pump {
     this.#queue.release()
     this.#queue.close?.()
     this.#syncs.end()
+    this.#isClosedNow = true
     this.#life.become('closed')
     removeExitHandler(this)
     // A sync under way may still hold its file.
@@ -472,7 +475,7 @@ export class Pump {
   }
 
   #synced(to: SyncLevel, total: number, isOver: boolean): void {
-    if (this.isClosed) return
+    if (this.#isClosedNow) return
     if (this.#holds && this.#level === 'os') this.#queue.release(total)
     if (to === 'disk') {
       this.#queue.release(total)
@@ -518,9 +521,10 @@ export class Pump {
 
   // What was not acknowledged in a file whose data sync failed is written again to the next one.
   #syncFailed(error: unknown): void {
-    if (this.isClosed) {
-      // Of a sync that was under way when it was closed with another one: one of the two may have been told for both.
-      this.#account.warnOf(error)
+    if (this.#life.state === 'closing' || this.isClosed) {
+      // One that was under way when everything was synced and closed at once: it may have been told what the other was not.
+      if (this.#isClosedNow) this.#account.warnOf(error)
+      this.#syncs.rejectAll(this.#asFailure(error))
       return
     }
     if (error instanceof PermanentError) {

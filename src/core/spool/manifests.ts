@@ -9,13 +9,21 @@ export class Manifests {
   readonly #options: ParsedSpoolOptions
   readonly #disk: Disk
   readonly #account: Account
+  readonly #hasLeft: (instance: string) => boolean
   #current: SpoolManifest | undefined
   /** Those that somebody removed, or that are not trusted any more, while files they speak of were open. */
   #old: SpoolManifest[] = []
   /** The one that each worker's temp file has. */
   readonly #used: (SpoolManifest | undefined)[] = []
 
-  constructor(options: ParsedSpoolOptions, disk: Disk, account: Account) {
+  /** `hasLeft`: whether files of an instance are left that only its manifest tells others to remove. */
+  constructor(
+    options: ParsedSpoolOptions,
+    disk: Disk,
+    account: Account,
+    hasLeft: (instance: string) => boolean
+  ) {
+    this.#hasLeft = hasLeft
     this.#options = options
     this.#disk = disk
     this.#account = account
@@ -76,7 +84,8 @@ export class Manifests {
 
   #remove(manifest: SpoolManifest): void {
     try {
-      manifest.remove()
+      if (this.#hasLeft(manifest.instance)) manifest.leave()
+      else manifest.remove()
     } catch (error) {
       // Whoever finds it later finds that nothing is left to recover.
       const code = systemCode(error) ?? 'ERR_IO'

@@ -26,6 +26,8 @@ const MAX_BROKEN = 100
 
 export interface RecoveryHost {
   readonly folders: SpoolFolders
+  /** Whether files of an instance could not be removed, and cannot be now. */
+  hasLeft(instance: string): boolean
   /** Instances that live in this very spool. */
   isOwn(instance: string): boolean
   recoveredFile(from: string, to: string, content: Content): void
@@ -82,7 +84,7 @@ function* settle(host: RecoveryHost, dead: DeadManifest): Steps<void> {
     }
     done = true
   } finally {
-    if (done) manifest.remove()
+    if (done && !host.hasLeft(manifest.instance)) manifest.remove()
     else manifest.leave()
   }
 }

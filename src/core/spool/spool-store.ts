@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { basename } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { errorMessage, systemCode } from '../../base/errors.ts'
+import { parseTempName } from '../../formats/spool.ts'
 import type { Disk } from '../../io/disk.ts'
 import { once } from '../../io/file-mode.ts'
 import { cannotSync, makeFolders, whyNoSync } from '../../io/open-file.ts'
@@ -15,6 +16,7 @@ import { NotSyncableError } from '../sink/target.ts'
 import type { SpoolManifest } from './manifest.ts'
 import { Manifests } from './manifests.ts'
 import type { ParsedSpoolOptions } from './options.ts'
+import { tempRefusal } from './ownership.ts'
 import { createPublishedCommands, isOfPrefix } from './published-commands.ts'
 import { PublishedFiles } from './published-files.ts'
 import { type RecoveryHost, recover } from './recovery.ts'
@@ -59,6 +61,8 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
   #isCopying = false
   /** A sync in the folder of the temp files has succeeded. */
   #isSyncable = false
+  /** Files that nobody needs and that could not be removed. */
+  readonly #left = new Set<string>()
   readonly #said = new Set<string>()
   /** Whether it was said that the folder cannot be synced at the moment. */
   #isUnsyncedSaid = false
@@ -68,7 +72,7 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
     this.#disk = disk
     this.#account = account
     this.#clock = new SpoolClock(now)
-    this.#manifests = new Manifests(options, disk, account)
+    this.#manifests = new Manifests(options, disk, account, (instance) => this.hasLeft(instance))
     this.lost = lost
     this.prefix = options.prefix
     this.size = options.size
@@ -85,8 +89,10 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
       shut: (folder) => (folder === options.path ? shutTarget : shutTemp),
       cannotSync: (folder, error) => this.#cannotSync(folder, error),
       otherMode: once((code, message, path) => account.warn(code, message, path)),
-      leftBehind: (path, error) =>
+      leftBehind: (path, error) => {
+        this.#left.add(path)
         account.warn('ERR_IO', `cannot remove ${path}: ${errorMessage(error)}`, path)
+      }
     }
     this.#published = new PublishedFiles(this.folders)
     this.#commands = createPublishedCommands(options, disk, account)
@@ -179,6 +185,25 @@ export class SpoolStore implements WorkerHost, RecoveryHost {
 
   nextNumber(): number {
     return this.#number++
+  }
+
+  hasLeft(instance: string): boolean {
+    for (const path of this.#left) {
+      if (parseTempName(basename(path))?.instance !== instance) continue
+      if (!this.#removeLeft(path)) return true
+      this.#left.delete(path)
+    }
+    return false
+  }
+
+  #removeLeft(path: string): boolean {
+    try {
+      const there = this.#disk.lstat(path)
+      if (there !== undefined && tempRefusal(there) === undefined) this.#disk.unlink(path)
+      return true
+    } catch {
+      return false
+    }
   }
 
   isOwn(instance: string): boolean {

@@ -35,6 +35,7 @@ export class SpoolTarget implements Target {
   readonly #lost: Dropped = { lines: 0, bytes: 0 }
   #current = 0
   #hasFailed = false
+  #isClosed = false
   /** What `close` left in temp files may not be on disk. */
   #isTempUnsynced = false
   #timer: NodeJS.Timeout | undefined
@@ -84,9 +85,10 @@ export class SpoolTarget implements Target {
   async sync(to: SyncLevel): Promise<void> {
     if (to === 'os') return
     try {
-      for (const worker of this.#workers) await makeDurable(worker)
-      await run(this.#disk, this.#store.syncPublished(), () => true)
+      for (const worker of this.#workers) await makeDurable(worker, () => !this.#isClosed)
+      await run(this.#disk, this.#store.syncPublished(), () => !this.#isClosed)
     } catch (error) {
+      if (this.#isClosed) throw this.#closedError()
       throw this.#asFailure(error)
     }
   }
@@ -145,8 +147,11 @@ export class SpoolTarget implements Target {
 
   /** What cannot be published stays in its temp file, for the next spool. */
   async close(): Promise<Dropped> {
+    // A sync under way begins nothing more.
+    this.#isClosed = true
     clearTimeout(this.#timer)
     this.tryPublishAll()
+    for (const worker of this.#workers) worker.discardNow()
     try {
       runNow(this.#disk, this.#store.syncPublished())
     } catch {
@@ -225,6 +230,11 @@ export class SpoolTarget implements Target {
     return new LogboomError('ERR_SYNC', error.message, { path: this.#account.path, cause: error.cause })
   }
 
+  #closedError(): LogboomError {
+    const { path } = this.#account
+    return new LogboomError('ERR_CLOSED', `the sink of ${path} was closed before it was flushed`, { path })
+  }
+
   #lose(records: number, bytes: number, reason: string): void {
     this.#lost.lines += records
     this.#lost.bytes += bytes
@@ -233,13 +243,13 @@ export class SpoolTarget implements Target {
 }
 
 /** Makes durable what a worker holds, also if a publication overtakes that: it may have failed. */
-async function makeDurable(worker: SpoolWorker): Promise<void> {
+async function makeDurable(worker: SpoolWorker, isOpen: () => boolean): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     try {
       await worker.run(worker.stage(true))
       return
     } catch (error) {
-      if (!(error instanceof Superseded) || attempt === OVERTAKEN_ATTEMPTS) throw error
+      if (!(error instanceof Superseded) || attempt === OVERTAKEN_ATTEMPTS || !isOpen()) throw error
     }
   }
 }

@@ -194,6 +194,13 @@ export class SpoolWorker {
     runNow(this.#host.folders.disk, this.publish())
   }
 
+  /** Removes a temp file in which nothing is complete. */
+  discardNow(): void {
+    if (this.pendingRecords > 0 || !this.hasTemp || this.#life.state === 'aside') return
+    this.#epoch++
+    this.#file.discard()
+  }
+
   /** Gives up: what is not published stays in the temp file as far as it came. */
   abandon(): void {
     this.#epoch++

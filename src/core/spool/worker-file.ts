@@ -1,6 +1,7 @@
 // The temp file of a worker: what of the buffer is in it, how far the manifest speaks for it, how far it is durable. All
 // work is steps, to be repeated after a failure.
 import { assert } from '../../base/assert.ts'
+import { PLACE_TEMP, SLOTS } from '../../formats/spool.ts'
 import { failpoint } from '../../io/failpoint.ts'
 import { fdatasync, type Steps, writeAll } from '../../io/steps.ts'
 import { isAt, isKnownAt } from './file-state.ts'
@@ -31,6 +32,8 @@ export class WorkerFile {
   #durable = 0
   /** The file holds bytes of a record that was given up. */
   #hasRest = false
+  /** An earlier file with the same records could not be removed, and the manifest may speak for that, too. */
+  #hasRival = false
   /** How far any attempt has come with this content; only grows. */
   #reached = 0
 
@@ -99,6 +102,7 @@ export class WorkerFile {
     const { folders } = this.#host
     const from = temp.path
     try {
+      if (this.#hasRival) yield* this.#disownRival(temp)
       const to = yield* temp.publish(folders, this.#manifest, this.#buffer.content(), this.#hasRest)
       return { from, to }
     } catch (error) {
@@ -123,7 +127,7 @@ export class WorkerFile {
   /** Removes what is left of a file without complete records. */
   discard(): void {
     if (this.#temp === undefined) return
-    this.#drop(this.#temp)
+    if (!this.#drop(this.#temp)) this.#disown(this.#manifest)
     this.#reset()
     this.#life.become('buffered')
   }
@@ -202,9 +206,12 @@ export class WorkerFile {
     } finally {
       // Also where the run was ended from outside: one of the two is of no use any more.
       const isDone = this.#temp === fresh
-      this.#drop(isDone ? old : fresh)
+      const isGone = this.#drop(isDone ? old : fresh)
       if (!isDone) this.#manifest = before
+      this.#hasRival ||= !isGone
     }
+    // That one may be another spool's to look after in a moment.
+    if (this.#hasRival && before !== this.#manifest) this.#disown(before)
     this.#host.usesManifest(this.#index, this.#manifest)
     this.#written = content.end
     this.#durable = 0
@@ -236,14 +243,42 @@ export class WorkerFile {
     }
   }
 
-  #drop(temp: TempFile): void {
+  /**
+   * Takes care that what is in another file is not published, too, once this one has its name: both notes of the worker speak
+   * for this one then, so that recovery removes the other. Not before it is as durable as it has to be.
+   */
+  *#disownRival(temp: TempFile): Steps<void> {
+    if (this.#manifest !== undefined) {
+      const { durable } = this.#host.folders
+      if (durable) yield* this.#sync(temp)
+      this.#cover(temp)
+      if (durable) yield* this.#syncManifest(this.#manifest)
+    }
+    this.#hasRival = false
+  }
+
+  /** Has a manifest speak for no file of this worker, as far as it can be written. */
+  #disown(manifest: SpoolManifest | undefined): void {
+    const none = { end: 0, records: 0, crc: 0, place: PLACE_TEMP, file: this.#host.nextNumber() }
+    try {
+      for (let slot = 0; slot < SLOTS; slot++) manifest?.save(this.#index, none)
+    } catch {
+      // It is on a disk that takes neither a note nor a removal.
+    }
+  }
+
+  /** False if the file is still there. */
+  #drop(temp: TempFile): boolean {
     const { disk } = this.#host.folders
+    let isGone = true
     try {
       if (this.#isOurs(temp)) removeTemp(disk, temp.path)
     } catch (error) {
+      isGone = false
       this.#host.folders.leftBehind(temp.path, error)
     }
     this.#retire(temp)
+    return isGone
   }
 
   /**
@@ -268,6 +303,6 @@ export class WorkerFile {
     this.#temp = undefined
     this.#host.usesManifest(this.#index, undefined)
     this.#written = this.#covered = this.#durable = this.#reached = 0
-    this.#hasRest = false
+    this.#hasRest = this.#hasRival = false
   }
 }

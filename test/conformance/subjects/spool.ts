@@ -1,7 +1,10 @@
 // Spools in the conformance suite: through the registry, where each line is one record.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { SpoolLines } from '../../../src/core/spool/spool-lines.ts'
+import { native } from '../../../src/native/index.ts'
 import { hiddenNames, publishedNames } from '../../helpers/spool.ts'
+import { until } from '../../helpers/until.ts'
 import { record, type Subject } from '../subject.ts'
 
 export const spool: Subject = {
@@ -9,6 +12,15 @@ export const spool: Subject = {
   options: (folder) => ({ path: join(folder, 'spool'), size: 2_000 }),
   read: (folder) => readPublished(join(folder, 'spool')),
   readStored: (folder) => [...readPublished(join(folder, 'spool')), ...readTemp(join(folder, 'spool'))],
+  async recover(folder) {
+    const next = new SpoolLines({ path: join(folder, 'spool'), fallback: false })
+    // Without the addon nobody recovers anything.
+    if (native.canLock) {
+      const isLeft = (): boolean => hiddenNames(join(folder, 'spool')).some((name) => name.endsWith('.tmp'))
+      await until(() => !isLeft(), { what: 'everything is recovered' })
+    }
+    await next.close()
+  },
   line: record,
   syncs: ['publishFile'],
   stagingBytes: 0,

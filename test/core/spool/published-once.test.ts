@@ -300,3 +300,41 @@ describe.skipIf(!native.canLock)('recovery (needs kernel locks)', () => {
     expect(readFileSync(join(path, `${temp}.broken`), 'utf8')).toBe('kept before')
   })
 })
+
+test.skipIf(!native.canLock)(
+  'a temp file that was copied and could not be removed is neither published a second time nor left for good',
+  async () => {
+    const path = createFolder()
+    const faulty = createFaultyDisk()
+    const lines = createLines({ path, size: 2000 }, faulty.disk)
+    faulty.fault = (operation) => (operation === 'unlink' ? 'EIO' : undefined)
+    for (const record of records.slice(0, 20)) lines.write(record)
+    // Closing overtakes the sync, and what that may still write to must not be published.
+    const flushed = lines.flush('disk').catch(() => {})
+    await lines.close()
+    await flushed
+    expect(lines.stats()).toMatchObject({ records: 20, dropped: 0 })
+    expect(hiddenNames(path).filter((name) => name.endsWith('.tmp'))).toHaveLength(1)
+    const next = createLines({ path }, realDisk)
+    await expect.poll(() => hiddenNames(path)).toHaveLength(0)
+    await next.close()
+    expect(sorted(publishedText(path))).toEqual(sorted(records.slice(0, 20).join('')))
+  }
+)
+
+test('a flush under way at close() opens and writes nothing after it, and says that the sink was closed', async () => {
+  const path = createFolder()
+  const faulty = createFaultyDisk()
+  const lines = createLines({ path, size: 200 }, faulty.disk)
+  for (const record of records) lines.write(record)
+  const flushed = lines.flush('disk').then(
+    () => 'flushed',
+    (error) => error.code
+  )
+  await lines.close()
+  const opened = faulty.calls.get('openAsync')
+  expect(await flushed).toMatch(/^(flushed|ERR_CLOSED)$/)
+  await delay(200)
+  expect(faulty.calls.get('openAsync')).toBe(opened)
+  expect(publishedText(path)).toBe(records.join(''))
+})
