@@ -1,6 +1,7 @@
 // What a file of length-prefixed records is to its target: it ends with the record that makes it reach `maxBytes`, and
 // becomes the backup with the next number.
 import { basename, dirname, join } from 'node:path'
+import { systemCode } from '../../base/errors.ts'
 import { MAX_BACKUP_NUMBER } from '../../formats/backup-name.ts'
 import { completeEnd, decodeLength, LENGTH_BYTES, wholeEnd } from '../../formats/binary-file.ts'
 import { formatNumberedName, numberedBackups } from '../../formats/numbered-name.ts'
@@ -12,6 +13,8 @@ import type { ReadAt, SharedFile } from '../shared-file/shared-file.ts'
 import type { BackupCandidate, FileRules } from '../shared-file/shared-file-target.ts'
 
 const SCAN_BYTES = 256 * 1024
+/** So many backups in a row may have been removed. */
+const MOST_MISSING = 1_000
 
 export interface PayloadRulesHost {
   readonly disk: Disk
@@ -93,6 +96,17 @@ export class PayloadRules implements FileRules {
   }
 
   #lastNumber(): number {
-    return numberedBackups(this.#base, this.#host.disk.readdir(this.backupFolder)).at(-1)?.number ?? -1
+    const { disk } = this.#host
+    try {
+      return numberedBackups(this.#base, disk.readdir(this.backupFolder)).at(-1)?.number ?? -1
+    } catch (error) {
+      if (systemCode(error) !== 'EACCES') throw error
+    }
+    // Names may not be read there, but asked for one by one.
+    let last = -1
+    for (let number = 0; number <= last + MOST_MISSING; number++) {
+      if (disk.exists(this.#candidate(number, 0).path)) last = number
+    }
+    return last
   }
 }
