@@ -1,6 +1,6 @@
 // The stream whose sink runs in a thread of the pool: bursts, synchronous flushes in the middle of them, the ends of a process,
 // trouble with the file and with the thread.
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { readRecords, workerStream } from 'logboom'
 import { describe, expect, it, onTestFinished, test } from 'vitest'
@@ -112,36 +112,6 @@ describe.concurrent.each(lanes)('through %s', (lane) => {
       )
       expect(stderr).toBe('')
       expect(idsIn(path)).toEqual(count(150))
-    })
-  )
-
-  it(
-    'what is logged before the exit of the process and in its handlers is in the file, though the thread takes seconds to start',
-    together(async () => {
-      const folder = createFolderOfDying()
-      const path = join(folder, 'app.log')
-      const slow = join(folder, 'slow.cjs')
-      writeFileSync(slow, 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 6_500)')
-      const { code, stderr } = await runScript(
-        `
-      import { createRequire } from 'node:module'
-      const threads = createRequire(import.meta.url)('node:worker_threads')
-      const [path, slow] = process.argv.slice(1)
-      const { Worker } = threads
-      threads.Worker = class extends Worker {
-        constructor(file, options) {
-          super(file, { ...options, execArgv: ['--require', slow] })
-        }
-      }
-      const { workerStream } = await import('logboom')
-      const stream = workerStream('rotating-file', { path, lock: ${lock}, lane: ${laneOption(lane)} })
-      for (let id = 0; id < 50; id++) stream.write(JSON.stringify({ id }) + '\\n')
-      process.on('exit', () => { for (let id = 50; id < 100; id++) stream.write(JSON.stringify({ id }) + '\\n') })
-      process.exit(7)`,
-        [path, slow]
-      )
-      expect({ code, stderr }).toEqual({ code: 7, stderr: '' })
-      expect(idsIn(path)).toEqual(count(100))
     })
   )
 
