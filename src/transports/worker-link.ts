@@ -79,8 +79,8 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   #wasOpened = false
   #ended: Promise<void> | undefined
   #exitFlush: number | undefined
-  /** What could not be written when the process, or the output, ended was told. */
-  #isGivenUp = false
+  /** What the thread had done when it was told what could not be written. */
+  #givenUpSignal: number | undefined
   /** The thread has closed the sink. */
   #isFree = false
   #lastStats: SinkStats | undefined
@@ -277,7 +277,6 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   }
 
   giveUp(): void {
-    this.#isGivenUp = true
     this.#words.setMode('giveUp')
     this.#exitFlush = this.#words.ask()
     this.#worker.ringNow()
@@ -299,6 +298,13 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     this.#intake.drop(own)
     this.#report.lose(own)
     this.#report.tell(this.#ring)
+    this.#givenUpSignal = this.#words.signal
+  }
+
+  /** It was given up, and nothing has been done since. */
+  get #isHopeless(): boolean {
+    if (this.#givenUpSignal === undefined) return false
+    return this.isDegraded || this.#givenUpSignal === this.#words.signal
   }
 
   get #isOver(): boolean {
@@ -311,7 +317,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
       this.#report.notice(`${this.#gone().message}, and what is logged to it is dropped`)
       return true
     }
-    if (this.#isGivenUp) {
+    if (this.#isHopeless) {
       this.#keepLate(text, lines)
       return true
     }

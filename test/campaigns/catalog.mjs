@@ -74,6 +74,7 @@ export const campaigns = {
     what: 'every way a process can end, with records in memory',
     files: [
       `${here}/transports/exit.test.ts`,
+      `${here}/transports/exit-kinds.test.ts`,
       `${here}/lane/deaths.test.ts`,
       'test/conformance/process-ends.test.ts'
     ]
