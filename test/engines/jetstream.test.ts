@@ -74,7 +74,7 @@ describe.skipIf(!hasEngine('nats-server') || !native.canLock)(
   () => {
     test.each([true, false])(
       `atomic batches: %s; killed ${kills} times while the log rotates, every record is there once, in order`,
-      { timeout: 600_000 },
+      { timeout: 1_800_000 },
       async (isAtomic) => {
         const engine = await startNats()
         await createStream(engine, { allow_atomic: isAtomic })

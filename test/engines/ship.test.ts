@@ -71,7 +71,7 @@ describe.skipIf(!hasEngine('gofakes3') || !native.canLock)(
   'S3 (skipped where scripts/engines.mjs did not get gofakes3)',
   () => {
     test(`killed ${kills} times while the log rotates: every record is there once, in order`, {
-      timeout: 600_000
+      timeout: 1_800_000
     }, async () => {
       const { url } = await startS3()
       const log = startWriting()

@@ -34,11 +34,15 @@ function messageOf(error: unknown): string {
   return `kafka: ${deepestMessage(error)}`
 }
 
-/** kafkajs has them in `code`, @platformatic/kafka in `apiCode`; both wrap errors in others. */
+/**
+ * kafkajs has them in `code`, those that are newer than it (above 88) in the text only, and @platformatic/kafka in `apiCode`; both
+ * wrap errors in others.
+ */
 function* codesIn(error: unknown, depth: number): Generator<number, void, undefined> {
   if (typeof error !== 'object' || error === null || depth > MAX_DEPTH) return
-  const { code, apiCode, cause, originalError, errors } = error as Record<string, unknown>
+  const { code, apiCode, type, message, cause, originalError, errors } = error as Record<string, unknown>
   for (const each of [code, apiCode]) if (typeof each === 'number') yield each
+  if (type === 'KAFKAJS_UNKNOWN_ERROR_CODE') yield Number(/\d+$/.exec(String(message))?.[0])
   for (const inner of [cause, originalError, ...(Array.isArray(errors) ? errors : [])])
     yield* codesIn(inner, depth + 1)
 }

@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { expect, test } from 'vitest'
 import { FencedError } from '../../../src/ship/kafka/client.ts'
 import { kafkaError, sendError } from '../../../src/ship/kafka/errors.ts'
@@ -13,6 +14,14 @@ test('what an error of Kafka means is found however deep a client has wrapped it
   }
   for (const code of [10, 18, 32]) expect(sendError(withCode(code))).toBeInstanceOf(RefusedError)
   expect(kafkaError(new AggregateError([new Error('why')], 'failed 4 times')).message).toBe('kafka: why')
+})
+
+test('a code that is newer than kafkajs is found in its text', () => {
+  const { createErrorFromCode } = createRequire(import.meta.url)('kafkajs/src/protocol/error.js')
+  expect(kafkaError(createErrorFromCode(90))).toBeInstanceOf(FencedError)
+  expect(kafkaError(createErrorFromCode(47))).toBeInstanceOf(FencedError)
+  for (const code of [-1, 89, 91, 190])
+    expect(kafkaError(createErrorFromCode(code))).not.toBeInstanceOf(FencedError)
 })
 
 test('neither a transaction in the wrong state nor a rule of the topic puts a record aside', () => {
