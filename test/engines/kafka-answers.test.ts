@@ -85,7 +85,7 @@ describe.skipIf(!hasEngine('kafka') || !native.canLock)(
       },
       async ({ create }) => {
         const topic = await createTopic(engine)
-        const path = createLog(1)
+        const path = createLog(0)
         let left: Step[] = []
         proxy.fault = (api) => {
           if (left[0]?.api !== api) return undefined
@@ -95,7 +95,7 @@ describe.skipIf(!hasEngine('kafka') || !native.canLock)(
         const fences: string[] = []
         const start = () => {
           const target = createKafkaTarget({ client: create(proxy), topic, transactionalId: topic })
-          const shipper = new Shipper({ source: path, target, batchRecords: 5, batchAge: 10 })
+          const shipper = new Shipper({ source: path, target, batchRecords: 5, batchAge: 10_000 })
           shipper.on('rejected', (refusals) => refused.push(...refusals.map(({ reason }) => reason)))
           const running = shipper.run()
           // Who is told that it is fenced ends, and is started again by whoever watches over it.
@@ -110,10 +110,12 @@ describe.skipIf(!hasEngine('kafka') || !native.canLock)(
           proxy.fault = () => undefined
           await current.stop()
         })
-        let written = 1
+        let written = 0
         for (const steps of sequences()) {
           left = [...steps]
-          for (let i = 0; i < 5; i++) appendFileSync(path, `${line(written++)}\n`)
+          // At once, and so one batch: of a single record the same answers may be a refusal.
+          const lines = Array.from({ length: 5 }, () => `${line(written++)}\n`)
+          appendFileSync(path, lines.join(''))
           const what = JSON.stringify(steps)
           const isThere = () =>
             left.length === 0 && readCheckpoint(current.checkpointPath).records === written
