@@ -24,6 +24,8 @@ export const ownFolders: RunFolders = {
 }
 // What `os.tmpdir()` gives, here and in the processes that are started from here.
 for (const name of ['TMPDIR', 'TMP', 'TEMP']) process.env[name] = ownFolders.temporary
+// What npm and others keep there of their own code since Node.js 22 is nothing that a test has left.
+process.env.NODE_DISABLE_COMPILE_CACHE = '1'
 
 function makeOwn(parent: string): string {
   const folder = mkdtempSync(join(parent, 'f'))
