@@ -37,7 +37,7 @@ describe.concurrent('at the end of a process', () => {
     allAtOnce(`what was logged in the last moment is in the files after ${end}:`, TIMEOUT_MS, (subject) =>
       withProcess(subject, end, async ({ folder, exited, told }) => {
         expect(await exited, told()).toBe(end === 'an uncaught exception' ? 1 : 0)
-        expect(numbersIn(subject, folder)).toEqual(all)
+        expect(numbersIn(subject, folder), told()).toEqual(all)
       })
     )
   }
@@ -45,7 +45,7 @@ describe.concurrent('at the end of a process', () => {
   allAtOnce('what a later handler of exit logs is in the files, too:', TIMEOUT_MS, (subject) =>
     withProcess(subject, 'a handler of exit', async ({ folder, exited, told }) => {
       expect(await exited, told()).toBe(0)
-      expect(numbersIn(subject, folder)).toEqual(all)
+      expect(numbersIn(subject, folder), told()).toEqual(all)
     })
   )
 
@@ -59,7 +59,7 @@ describe.concurrent('at the end of a process', () => {
         await delay(STOPPED_MS)
         child.kill('SIGCONT')
         expect(await exited, told()).toBe(7)
-        expect(numbersIn(subject, folder)).toEqual(all)
+        expect(numbersIn(subject, folder), told()).toEqual(all)
       })
   )
 
