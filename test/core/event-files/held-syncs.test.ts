@@ -83,7 +83,9 @@ describe.skipIf(process.platform !== 'linux')('with few descriptors, all of them
         for (let event = 0; event < EVENTS; event++) sink.log(`e${event}`, `${time} of e${event}`)
       }
       log(0)
-      await until(() => gate.held >= 3, { what: 'some are held up' })
+      // How many stay open long enough to list their backups is a matter of which turn their events come in.
+      const few = operation === 'readdirAsync' ? 1 : 3
+      await until(() => gate.held >= few, { what: 'some are held up' })
       log(1)
       sink.flushSync('disk')
       const { lines, error } = await collect(dir)
