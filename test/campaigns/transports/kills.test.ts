@@ -123,7 +123,7 @@ describe.skipIf(!native.laneAvailable())('killed at random moments', () => {
         expect(ids, writer).toEqual(Array.from({ length: ids.length }, (_, id) => id))
       }
     },
-    60_000 + rounds * 5_000
+    60_000 + rounds * 20_000
   )
 })
 
