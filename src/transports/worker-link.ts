@@ -81,6 +81,8 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   #exitFlush: number | undefined
   /** What the thread had done when it was told what could not be written. */
   #givenUpSignal: number | undefined
+  /** It could not write then. */
+  #wasDegraded = false
   /** The thread has closed the sink. */
   #isFree = false
   #lastStats: SinkStats | undefined
@@ -299,12 +301,13 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     this.#report.lose(own)
     this.#report.tell(this.#ring)
     this.#givenUpSignal = this.#words.signal
+    this.#wasDegraded = this.isDegraded
   }
 
   /** It was given up, and nothing has been done since. */
   get #isHopeless(): boolean {
-    if (this.#givenUpSignal === undefined) return false
-    return this.isDegraded || this.#givenUpSignal === this.#words.signal
+    // A thread that could not write may open the log again only to find the same.
+    return this.#wasDegraded || this.#givenUpSignal === this.#words.signal
   }
 
   get #isOver(): boolean {
