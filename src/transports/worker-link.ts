@@ -403,7 +403,9 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   #closed(end: OutputEnd): void {
     this.#lastStats = end.stats
     this.#isFree = true
-    this.#report.ended(end)
+    // Later than somebody waits for it, everything was told already.
+    if (this.#state === 'ended') this.#letRingGo()
+    else this.#report.ended(end)
   }
 
   /** Nothing can be written any more. `isRunning`: the application could not know, and is not to end by it. */
@@ -436,8 +438,13 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     this.#flushes.rejectAll(gone)
     this.#questions.rejectAll(gone)
     removeOutput(this)
+    // What is left in the ring is for the next output of the log, which finds it once the thread has let go of it, too.
+    if (this.#isFree || state === 'failed' || !this.#ring.survives) this.#letRingGo()
+  }
+
+  #letRingGo(): void {
     this.#worker.remove(this)
-    this.#ring.close(this.#isFree || state === 'failed')
+    this.#ring.close(this.#isFree || this.#state === 'failed')
   }
 
   /** Events are never emitted within a call of the application. */

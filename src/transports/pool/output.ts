@@ -101,8 +101,9 @@ export class Output {
     const asked = this.#asked
     // Looked at behind the question, so that everything before it is seen.
     const bytes = this.#ring.look()
-    // It may be closed, because the process ends, and still something was logged.
-    const isMissing = this.#sink === undefined && this.#ring.written > this.#ring.drained
+    // It may be closed, because the process ends, and still something was logged. What an end has left in the ring is for others.
+    const isWanted = this.#mode === outputMode.run && this.#ring.written > this.#ring.drained
+    const isMissing = this.#sink === undefined && isWanted
     if (isMissing && this.#refusal === undefined) this.#openSink()
     const discardBytes = Atomics.exchange(this.#words, word.discard, 0)
     // A sink that has begun to write again makes room by that.
