@@ -39,9 +39,6 @@ const internal = [
 
 const commandName = 'cli/main'
 
-/** A dependency of which we use a tenth is built in. Declarations still speak of it. */
-const bundled = ['valibot']
-
 /** Parts of Node that its start has loaded before us. Others cost up to 10 ms of CPU, for what most programs never do. */
 const earlyBuiltins = ['buffer', 'events', 'fs', 'path', 'url', 'util'].map((name) => `node:${name}`)
 const lateDependencies = ['croner', 'thread-stream']
@@ -103,7 +100,7 @@ const bundle = await rolldown({
   input: Object.fromEntries([...names, ...faces, ...lists].map((name) => [name, source(name)])),
   preserveEntrySignatures: 'allow-extension',
   platform: 'node',
-  external: (id) => !id.startsWith('.') && !id.startsWith('/') && !bundled.includes(id),
+  external: (id) => !id.startsWith('.') && !id.startsWith('/'),
   // Only CommonJS knows where a module of it is (src/base/package-root.ts).
   transform: { define: { 'import.meta.url': 'undefined' } },
   treeshake: true,
@@ -126,10 +123,6 @@ const { output } = await bundle.write({
 })
 await bundle.close()
 const written = new Set(output.map(({ fileName }) => `cjs/${fileName}`))
-for (const name of bundled) {
-  const licence = readdirSync(join(root, 'node_modules', name)).find((file) => /^licen[cs]e/i.test(file))
-  write(`cjs/chunks/${name}-licence.md`, readFileSync(join(root, 'node_modules', name, licence), 'utf8'))
-}
 write('cjs/package.json', '{ "type": "commonjs" }\n')
 for (const { isEntry, name, exports } of output) {
   if (isEntry === true) write(`${name}.js`, moduleOf(name, exports))

@@ -31,7 +31,7 @@ function run(command, args, cwd) {
 }
 
 const allowed = [
-  /^dist\/(.+\.(js|d\.ts)|cjs\/package\.json|cjs\/chunks\/valibot-licence\.md)$/,
+  /^dist\/(.+\.(js|d\.ts)|cjs\/package\.json)$/,
   /^prebuilds\/[a-z0-9]+-[a-z0-9]+(-musl)?\/logboom\.node$/,
   /^docs\/.+\.(md|svg|png)$/,
   /^docs\/monitoring\/.+\.(yml|json)$/,
