@@ -114,11 +114,11 @@ const { output } = await bundle.write({
   exports: 'named',
   entryFileNames: '[name].js',
   chunkFileNames: 'chunks/[name]-[hash].js',
-  // They are in the sources; here they would be a quarter of what is read at each start.
   codeSplitting: {
     includeDependenciesRecursively: false,
     groups: [{ name: faceName, debugName: 'faces', test: (id) => faceSources.has(id) || listSources.has(id) }]
   },
+  // They are in the sources; here they would be a quarter of what is read at each start.
   comments: { legal: true, annotation: true, jsdoc: false }
 })
 await bundle.close()

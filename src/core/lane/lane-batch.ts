@@ -1,5 +1,4 @@
 // Records read from a ring at once, and a cursor in them: from bytes of the file back to places in the ring.
-
 import { constants } from 'node:buffer'
 import { assert } from '../../base/assert.ts'
 import { recordBytes } from '../../formats/lane.ts'

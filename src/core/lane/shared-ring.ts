@@ -1,5 +1,4 @@
 // A ring in shared memory: for two threads of one process, in JavaScript alone. It ends with the process.
-
 import { endianness, tmpdir } from 'node:os'
 import { assert } from '../../base/assert.ts'
 import {

@@ -318,7 +318,9 @@ export class SharedFileTarget implements Target {
   }
 
   closeNow(): boolean {
-    if (!this.#upkeep.stopNow() || !this.file.closeNow()) return false
+    // Upkeep goes on where the file does.
+    if (this.#upkeep.mustEnd || !this.file.closeNow()) return false
+    this.#upkeep.stopNow()
     this.#statistics?.close()
     return true
   }

@@ -132,18 +132,17 @@ export class Upkeep {
     clearTimeout(timer)
   }
 
-  /**
-   * The same at once; false if a round is under way that has to come to its end. One that only removes does nothing more
-   * after this. While the process exits none goes on.
-   */
-  stopNow(): boolean {
+  /** A round is under way that has to come to its end. While the process exits none does. */
+  get mustEnd(): boolean {
     const { compress, finisher } = this.#options
-    const mustEnd = this.#isWorking && (compress !== false || finisher.hasCommand)
-    if (mustEnd && exitDeadline() === undefined) return false
+    return this.#isWorking && (compress !== false || finisher.hasCommand) && exitDeadline() === undefined
+  }
+
+  /** The same at once, unless a round must come to its end. One that only removes does nothing more after this. */
+  stopNow(): void {
     this.#again = false
     this.#abort?.abort()
     void this.stop()
-    return true
   }
 
   async #run(): Promise<void> {

@@ -1,6 +1,5 @@
 // The manifest of one open spool: proof of life for others (its kernel lock) and, for each worker, how much of the
 // temp file is complete. What the bytes mean is in formats/spool.ts.
-
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { join } from 'node:path'

@@ -1,6 +1,5 @@
 // The pre-allocated memory of a worker: the end of its file, as records come in. It mirrors the file, so a write that
 // failed, was short or was overtaken is simply done again at the same place. No I/O.
-
 import { isUint8Array } from 'node:util/types'
 import { assert } from '../../base/assert.ts'
 import { writeUtf8 } from '../../formats/utf8.ts'

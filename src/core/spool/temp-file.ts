@@ -1,6 +1,5 @@
 // A temp file of a spool and its way into the folder where readers look: complete, with its final permission,
 // under a name nobody has. Writer and recovery publish through the same steps.
-
 import { constants } from 'node:fs'
 import { join, sep } from 'node:path'
 import { assert } from '../../base/assert.ts'

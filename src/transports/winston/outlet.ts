@@ -1,7 +1,6 @@
 // The worker of a transport, which may end and come again: opened at the start or with the first record, ended when the
 // last logger lets go of the transport, opened anew when one takes it up. One worker at a time, so that the records of
 // the next come behind those of the last.
-
 import { EventEmitter } from 'node:events'
 import { assert } from '../../base/assert.ts'
 import { LogboomError } from '../../base/errors.ts'
