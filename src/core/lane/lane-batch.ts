@@ -17,6 +17,11 @@ export interface LanePoint {
   readonly skip: number
 }
 
+export interface Counted {
+  readonly records: number
+  readonly bytes: number
+}
+
 /** Memory that records are read to. */
 class Room {
   #bytes: Buffer | undefined
@@ -67,11 +72,24 @@ export class LaneBatch {
     return this.#raw.count === 0
   }
 
-  /** Records from the cursor on, and the bytes of their payloads. */
-  get size(): { records: number; bytes: number } {
-    if (this.isEmpty) return { records: 0, bytes: 0 }
-    const records = this.#codec.count(this.#raw, this.#cursor)
-    return { records, bytes: this.#raw.bytes.length - this.#cursor.at }
+  /** Records from the cursor to `end`, and the bytes of their payloads. */
+  countTo(end: LanePoint): Counted {
+    const { record, at } = this.#cursor
+    const { count, bytes } = this.#raw
+    // The first record that begins at `end` or behind it; what of it is before `end.skip` counts, too.
+    let low = record
+    let high = count
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#placeOf(middle, record) < end.from) low = middle + 1
+      else high = middle
+    }
+    const isWithin = end.skip > 0 && low < count && this.#placeOf(low, record) === end.from
+    const ends = this.#raw.ends.slice(0, isWithin ? low + 1 : low)
+    if (isWithin) ends[low] = Math.min(ends[low], this.#startOf(low) + end.skip)
+    if (ends.length === 0) return { records: 0, bytes: 0 }
+    const records = this.#codec.count({ bytes, ends, count: ends.length }, this.#cursor)
+    return { records, bytes: Math.max(0, ends[ends.length - 1] - at) }
   }
 
   /** Records that were passed over since it was asked last, because they could not be read. */

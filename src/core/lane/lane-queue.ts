@@ -83,6 +83,7 @@ export class LaneQueue implements RecordQueue, AppendJournal {
     this.#own = own
     this.takesLines = memory.takesLines
     this.#lines = own?.isFilledHere === true && memory.takesLines ? new LineQueue() : undefined
+    if (rules.isStaging) own?.source.stage()
     if (own?.source.isUnsettled === true && !rules.settles) own.source.forgetNote()
     if (own !== undefined) this.#arriving.add(own.source)
     if (own?.source.isUnsettled === false) this.#arrive(own.source)
@@ -90,6 +91,7 @@ export class LaneQueue implements RecordQueue, AppendJournal {
 
   /** Takes over the ring of a dead writer. */
   adopt(source: LaneSource): void {
+    if (this.#rules.isStaging) source.stage()
     this.#adopted.push(source)
     this.#arriving.add(source)
     if (!source.isUnsettled) this.#arrive(source)
@@ -255,6 +257,18 @@ export class LaneQueue implements RecordQueue, AppendJournal {
     if (dropped.bytes > 0) own.source.release(own.source.point)
     const left = bytes - dropped.bytes
     return left > 0 ? sum(dropped, this.#memory.dropOldest(left)) : dropped
+  }
+
+  /** Of rings that outlive the process: what a staging target has taken is in them until it is released. */
+  get heldSafely(): Dropped {
+    let safe = none
+    if (!this.#rules.isStaging) return safe
+    for (const source of new Set(this.#kept.map((kept) => kept.source))) {
+      if (source === undefined || (source === this.#own?.source && !this.#own.survives)) continue
+      const { records, bytes } = source.countKept()
+      safe = sum(safe, { lines: records, bytes })
+    }
+    return safe
   }
 
   clear(): Dropped {

@@ -3,7 +3,7 @@
 import { assert } from '../../base/assert.ts'
 import type { LaneId } from '../../formats/lock-file.ts'
 import type { AppendPlace, NotedFiles } from './append-journal.ts'
-import { LaneBatch, type LanePoint, READ_BYTES } from './lane-batch.ts'
+import { type Counted, LaneBatch, type LanePoint, READ_BYTES } from './lane-batch.ts'
 import { LaneCodec, type LaneFormat } from './lane-codec.ts'
 import type { AppendNote, Ring } from './ring.ts'
 
@@ -20,6 +20,8 @@ export class LaneSource {
   /** A dead writer's append whose outcome is not known yet. */
   #unsettled: AppendNote | undefined
   #hasNote: boolean
+  /** Whether what was taken is in the memory of this process until it is released. */
+  #isStaged = false
   /** The end of the ring, where nobody else moves it. */
   #written: number | undefined
   /** Whether appends of the batch were noted one by one. */
@@ -44,6 +46,14 @@ export class LaneSource {
   /** Whether it must be found out first what became of an append. */
   get isUnsettled(): boolean {
     return this.#unsettled !== undefined
+  }
+
+  /**
+   * What is taken from now on is in no file until it is released: a note is never ahead of that, or a death would lose
+   * what lies between.
+   */
+  stage(): void {
+    this.#isStaged = true
   }
 
   get #end(): number {
@@ -120,13 +130,13 @@ export class LaneSource {
   consume(fileBytes: number): void {
     if (this.#isJournaled) return
     this.#point = this.#batch.move(fileBytes)
-    // Without a note all before `drained` is written; a place within a record has to be noted.
-    if (this.#point.skip > 0 || this.#hasNote) this.#note()
+    if (!this.#isStaged) this.#noteIfNeeded(this.#point)
   }
 
   /** What was written before `point` need not be written again. */
   release(point: LanePoint): void {
     this.#released = point
+    if (this.#isStaged) this.#noteIfNeeded(point)
     if (point.from > this.ring.drained) this.ring.release(point.from)
   }
 
@@ -216,14 +226,23 @@ export class LaneSource {
     if (this.#readNote() !== undefined) this.#settled()
   }
 
-  /** Waiting records and their bytes, counted without being taken. */
-  count(): { records: number; bytes: number } {
+  /** Records that are in no file and their bytes, counted without being taken. */
+  count(): Counted {
+    return this.#countBetween(this.#isStaged ? this.#released : this.#point, { from: this.#end, skip: 0 })
+  }
+
+  /** The same of those that were taken and not released. */
+  countKept(): Counted {
+    return this.#countBetween(this.#released, this.#point)
+  }
+
+  #countBetween(start: LanePoint, end: LanePoint): Counted {
     const batch = new LaneBatch(this.ring, this.#codec)
     const total = { records: 0, bytes: 0 }
-    let point = this.#point
-    while (this.#end > point.from) {
+    let point = start
+    while (isBefore(point, end)) {
       batch.load(point, READ_BYTES, 'aside')
-      const { records, bytes } = batch.size
+      const { records, bytes } = batch.countTo(end)
       const { from } = point
       total.records += records
       total.bytes += bytes
@@ -249,10 +268,19 @@ export class LaneSource {
     this.#note()
   }
 
-  #note(): void {
-    this.#hasNote = true
-    this.ring.note({ ...this.#point, bytes: 0, dev: 0n, ino: 0n, offset: 0n })
+  /** Without a note all before `drained` is written; a place within a record has to be noted. */
+  #noteIfNeeded(point: LanePoint): void {
+    if (point.skip > 0 || this.#hasNote) this.#note(point)
   }
+
+  #note(point = this.#isStaged ? this.#released : this.#point): void {
+    this.#hasNote = true
+    this.ring.note({ ...point, bytes: 0, dev: 0n, ino: 0n, offset: 0n })
+  }
+}
+
+function isBefore(a: LanePoint, b: LanePoint): boolean {
+  return a.from < b.from || (a.from === b.from && a.skip < b.skip)
 }
 
 function sameBytes(a: Buffer, b: Buffer, count: number): number {

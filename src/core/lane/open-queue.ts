@@ -1,10 +1,11 @@
 // Chooses the queue of a sink: in memory alone, or over rings, its own one and those of the dead.
 import { LogboomError } from '../../base/errors.ts'
 import { cloneableOptions } from '../../base/options.ts'
-import type { RecordQueue } from '../queue/byte-queue.ts'
+import type { Dropped, RecordQueue } from '../queue/byte-queue.ts'
 import type { Account } from '../sink/account.ts'
 import type { LaneOptions } from '../sink/common-options.ts'
 import { type GivenLane, internals, takeLane } from '../sink/internals.ts'
+import { nothingDropped } from '../sink/target.ts'
 import { LaneAdopter } from './adopter.ts'
 import type { LaneFormat } from './lane-codec.ts'
 import { LaneQueue, type LaneRules, type QueueLane } from './lane-queue.ts'
@@ -48,6 +49,17 @@ export function openQueue(subject: QueueSubject): OpenedQueue {
   const dir = typeof subject.lane === 'object' ? subject.lane.dir : undefined
   const adopter = new LaneAdopter({ account, kind, dir, own: own?.source.id, unit: format.unit })
   const look = new LaneLook()
+  let isTold = false
+  const tellLeft = (how: 'closed' | 'ended'): void => {
+    const left = own instanceof OwnLane && !isTold ? leftIn(own) : nothingDropped
+    if (left.lines <= 0) return
+    isTold = true
+    const what = `${left.lines} records (${left.bytes} bytes)`
+    account.notice(
+      `${account.path} was ${how} with ${what} in its lane; who opens the log next writes them`,
+      true
+    )
+  }
   if (own === undefined && !(internals().looksForLanes && adopter.hasOthers(look))) {
     return { queue: memory, lane: undefined, maxBufferBytes, start: () => {} }
   }
@@ -65,10 +77,12 @@ export function openQueue(subject: QueueSubject): OpenedQueue {
       emptied: (source) => adopter.finish(source),
       closed() {
         adopter.close()
-        if (own instanceof OwnLane) closeOwn(account, own)
+        tellLeft('closed')
+        if (own instanceof OwnLane) own.close()
         else if (own !== undefined) removeSource(own.source)
       },
       exited() {
+        tellLeft('ended')
         if (own instanceof OwnLane) own.exit()
       }
     },
@@ -108,16 +122,10 @@ function createOwn({ account, kind, input, lane, format }: QueueSubject): OwnLan
   }
 }
 
-function closeOwn(account: Account, own: OwnLane): void {
-  const isLeft = own.source.hasRecords
-  const left = isLeft ? own.source.count() : { records: 0, bytes: 0 }
+/** What is in the ring and in no file, and is not lost with the process. */
+function leftIn(own: OwnLane): Dropped {
+  if (!own.survives || own.isEmpty) return nothingDropped
   const { mortal } = own
-  own.close()
-  const records = left.records - mortal.lines
-  if (records <= 0) return
-  const what = `${records} records (${left.bytes - mortal.bytes} bytes)`
-  account.notice(
-    `${account.path} was closed with ${what} in its lane; who opens the log next writes them`,
-    true
-  )
+  const { records, bytes } = own.source.count()
+  return { lines: records - mortal.lines, bytes: bytes - mortal.bytes }
 }

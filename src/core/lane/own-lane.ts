@@ -37,6 +37,11 @@ export class OwnLane {
     return !this.#ring.isGone
   }
 
+  get isEmpty(): boolean {
+    const { ring } = this.#ring
+    return ring.drained === ring.written
+  }
+
   /** What waits in it and ends with the process all the same: large records for which there was no room. */
   get mortal(): Dropped {
     const { ring } = this.#ring

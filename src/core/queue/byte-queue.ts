@@ -31,6 +31,8 @@ export interface RecordQueue {
    * writes it: with more kept bytes than this, room becomes scarce.
    */
   readonly mostHeldBytes?: number
+  /** Of what a staging target has taken: what it need not write, because it outlives the process here. */
+  readonly heldSafely?: Dropped
   /** A mark for `release`: everything written so far. */
   readonly writtenTotal: number
   /** Bytes that `push` adds to those of the chunk itself, at most. */

@@ -93,6 +93,7 @@ export class Pump {
   #closed: Promise<void> | undefined
   /** By `closeNow`. */
   #isClosedNow = false
+  #isAbandoned = false
 
   constructor(account: Account, options: PumpOptions, queue: RecordQueue, target: Target) {
     this.#account = account
@@ -400,7 +401,10 @@ export class Pump {
 
   /** For a process that exits: gives up what is not written, and counts it. */
   abandon(): Dropped {
-    const lost = sum(this.#queue.clear(), this.#target.abandon?.() ?? nothingDropped)
+    this.#isAbandoned = true
+    const safe = this.#queue.heldSafely ?? nothingDropped
+    const queued = this.#queue.clear()
+    const lost = sum(queued, without(this.#target.abandon?.() ?? nothingDropped, safe))
     this.#account.drop(lost)
     return lost
   }
@@ -710,8 +714,12 @@ export class Pump {
     this.#clearFlush()
     clearTimeout(this.#holdTimer)
     this.#retry.clear()
+    const safe = this.#queue.heldSafely ?? nothingDropped
     const queued = this.#queue.clear()
-    const unwritten = sum(queued, await this.#target.close())
+    const left = await this.#target.close()
+    const unwritten = sum(queued, without(left, safe))
+    // What was given up before is in no file, so it stays where it is held.
+    if (this.#holds && this.#level === 'os' && left.lines === 0 && !this.#isAbandoned) this.#queue.release()
     this.#queue.close?.()
     this.#life.become('closed')
     removeExitHandler(this)
@@ -766,4 +774,10 @@ export class Pump {
 function requireLevel(to: unknown): void {
   if (to === 'none' || to === 'os' || to === 'disk') return
   throw argumentError('flush', "'none', 'os' or 'disk'", to)
+}
+
+/** Of what a staging target could not write, what is not `safe` in a lane. It may have written some of that. */
+function without(unwritten: Dropped, safe: Dropped): Dropped {
+  const lines = Math.max(0, unwritten.lines - safe.lines)
+  return { lines, bytes: lines === 0 ? 0 : Math.max(0, unwritten.bytes - safe.bytes) }
 }
