@@ -28,6 +28,8 @@ export interface FlusherUnderTest {
   /** Asks for a flush and tries `turns` times; true if it was carried out. */
   flush(turns?: number): boolean
   rotate(): void
+  /** The flusher ends where it is, and another goes on with the same memory. */
+  restart(): void
   close(turns?: number): void
 }
 
@@ -55,15 +57,17 @@ export function createFlusher(
     journal: createJournal(1),
     mustSync: parsed.durability === 'disk'
   }
-  const flusher = new Flusher(
-    memory,
-    flusherOptions,
-    { ...faultyMethods(faulty.disk), ...replaced },
-    {
-      send: (message) => messages.push(message),
-      receive: () => undefined
-    }
-  )
+  const start = (isRestart: boolean): Flusher =>
+    new Flusher(
+      memory,
+      { ...flusherOptions, isRestart },
+      { ...faultyMethods(faulty.disk), ...replaced },
+      {
+        send: (message) => messages.push(message),
+        receive: () => undefined
+      }
+    )
+  let flusher = start(false)
   Atomics.store(memory.words, control.state, runState.open)
   Atomics.store(memory.words, control.thread, threadState.running)
   const step = (turns: number, done: () => boolean): boolean => {
@@ -83,6 +87,9 @@ export function createFlusher(
     rotate() {
       Atomics.add(memory.words, control.rotateAsked, 1)
       under.flush()
+    },
+    restart() {
+      flusher = start(true)
     },
     close(turns = 20) {
       if (Atomics.load(memory.words, control.state) === runState.closed) return

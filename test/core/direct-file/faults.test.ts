@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { control, runState, slot } from '../../../src/core/direct-file/memory/shared-memory.ts'
+import { control, runState, slot, statistic } from '../../../src/core/direct-file/memory/shared-memory.ts'
 import { DirectWriter } from '../../../src/core/direct-file/memory/writer.ts'
 import { directFiles, readDirectFile } from '../../helpers/direct-file-reader.ts'
 import { createFlusher, type FlusherUnderTest } from '../../helpers/direct-flusher.ts'
@@ -274,6 +274,56 @@ describe('copies in progress', () => {
     const { texts, damage } = readLog(path)
     expect(texts).toEqual(['first', 'second', 'third', 'late', 'round 0', 'round 1', 'round 2', 'round 3'])
     expect(damage).toBe(0)
+  })
+
+  describe('when the flusher ends in the middle of a list', () => {
+    const text = (name: string, index: number): string => `${name} ${index} ${'x'.repeat(10_000)}`
+    const names = (texts: readonly string[]): string[] => texts.map((each) => each.split(' x')[0])
+    const options = { flushTimeout: 1, maxBytes: '128k' }
+    const readAll = (path: string): string[] => names(readLog(path).texts)
+
+    test('the next one writes the rest of the same list, and what was late for it with the one behind', () => {
+      const path = join(createFolder(), 'list.log')
+      const under = createFlusher(path, options)
+      const copy = startCopy(under, text('late', 0))
+      for (let index = 0; index < 16; index++) under.writer.log(text('a', index))
+      failNth(under.faulty, 'writev', 2, 'EIO', true)
+      expect(under.flush()).toBe(false)
+      expect(under.memory.statistics[statistic.records]).toBeGreaterThan(0)
+      copy.finish()
+      under.faulty.fault = () => undefined
+      under.restart()
+      expect(under.flush()).toBe(true)
+      expect(under.flush()).toBe(true)
+      under.close()
+      expect(readAll(path)).toEqual([...Array.from({ length: 16 }, (_, index) => `a ${index}`), 'late 0'])
+      expect(under.memory.statistics[statistic.records]).toBe(17)
+    })
+
+    test('what was late before is in the list once more, in its place, whatever was logged meanwhile', () => {
+      const path = join(createFolder(), 'list.log')
+      const under = createFlusher(path, options)
+      const copies = [startCopy(under, text('late', 0)), startCopy(under, text('late', 1))]
+      under.writer.log(text('a', 0))
+      expect(under.flush()).toBe(true)
+      copies[1].finish()
+      failNth(under.faulty, 'writev', 2, 'EIO', true)
+      for (let index = 1; index < 16; index++) under.writer.log(text('a', index))
+      expect(under.flush()).toBe(false)
+      copies[0].finish()
+      // Into whatever shard is open by now.
+      for (let index = 16; index < 24; index++) under.writer.log(text('a', index))
+      under.faulty.fault = () => undefined
+      under.restart()
+      expect(under.flush()).toBe(true)
+      expect(under.flush()).toBe(true)
+      under.close()
+      const rest = Array.from({ length: 23 }, (_, index) => `a ${index + 1}`)
+      const found = readAll(path)
+      expect(found.filter((name) => name !== 'late 0')).toEqual(['a 0', 'late 1', ...rest])
+      expect(found.indexOf('late 0')).toBeGreaterThan(2)
+      expect(under.memory.statistics[statistic.records]).toBe(26)
+    })
   })
 
   test('one too large for a shard that is late has its record, too', () => {

@@ -20,10 +20,15 @@ export function takeOver(
   if (found === undefined) return
   const { seal, endsAt } = found
   if (seal !== undefined && seal.sequence === BigInt(journal.sequence + 1)) {
-    const records = Number(seal.records)
-    const bytes = endsAt - Number(seal.flushOffset)
-    journal.endFlush(endsAt, bytes, records)
-    account.countFlush(records, bytes, 0, Number(seal.dropped))
+    const { flushOffset, records, dropped } = seal
+    journal.endFlush({
+      start: Number(flushOffset),
+      end: endsAt,
+      records: Number(records),
+      dropped: Number(dropped),
+      ms: 0
+    })
+    account.progress()
   } else cutTail(disk, path, size, options)
 }
 

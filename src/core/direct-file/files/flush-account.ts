@@ -10,11 +10,6 @@ export class FlushAccount {
     this.#statistics = statistics
   }
 
-  /** Records on disk. */
-  get records(): number {
-    return this.#statistics[statistic.records]
-  }
-
   countWrite(): void {
     this.#statistics[statistic.writes]++
   }
@@ -29,18 +24,6 @@ export class FlushAccount {
 
   countError(): void {
     this.#statistics[statistic.flushErrors]++
-  }
-
-  /** A flush is on disk: `bytes` of file for `records`, after `ms` of writing; its seal tells of `dropped`. */
-  countFlush(records: number, bytes: number, ms: number, dropped: number): void {
-    const statistics = this.#statistics
-    if (!Number.isSafeInteger(records) || records < 0) throw new Error(`${records} is no number of records`)
-    statistics[statistic.records] += records
-    statistics[statistic.bytesWritten] += bytes
-    statistics[statistic.sealedDropped] += dropped
-    statistics[statistic.writeMs] += ms
-    statistics[statistic.longestWriteMs] = Math.max(statistics[statistic.longestWriteMs], ms)
-    this.progress()
   }
 
   /** Accepted records were given up. */

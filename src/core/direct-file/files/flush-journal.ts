@@ -4,6 +4,7 @@
 // A round is one list of records, from its collection until all of it is settled. A flusher that resumes a round gets
 // the same list again, and each file says how many records of it are in the file already.
 import { randomBytes } from 'node:crypto'
+import { statistic } from '../memory/shared-memory.ts'
 
 const HEADER = { round: 1, epoch: 2 } as const
 const HEADER_FIELDS = 4
@@ -43,6 +44,18 @@ export function fileTotals(buffer: SharedArrayBuffer, number: number): FileTotal
   }
 }
 
+/** A flush that is on disk. */
+export interface EndedFlush {
+  /** Where it begins and ends in the file. */
+  readonly start: number
+  readonly end: number
+  readonly records: number
+  /** Drops that its seal tells of. */
+  readonly dropped: number
+  /** How long it was written. */
+  readonly ms: number
+}
+
 /** A list of late copies alone belongs to no epoch. */
 export const LATE_ROUND = -0.5
 const NO_ROUND = -1.5
@@ -59,13 +72,18 @@ export class FlushJournal {
   /** In the seals of all its files. */
   readonly writerId: bigint
   readonly #fields: Float64Array
+  readonly #statistics: Float64Array
   readonly #files: number
   /** The next list is one that an earlier flusher began to write. */
   #isResuming: boolean
   #resumedRound: number | undefined
 
-  /** `flushed` is the epoch that is to be written next; `isRestart` if another flusher worked on it. */
-  constructor(buffer: SharedArrayBuffer, isRestart: boolean, flushed: number) {
+  /**
+   * `flushed` is the epoch that is to be written next; `isRestart` if another flusher worked on it. `statistics` are those of
+   * all files together.
+   */
+  constructor(buffer: SharedArrayBuffer, isRestart: boolean, flushed: number, statistics: Float64Array) {
+    this.#statistics = statistics
     this.writerId = new BigUint64Array(buffer, 0, 1)[0]
     this.#fields = new Float64Array(buffer)
     this.#files = (this.#fields.length - HEADER_FIELDS) / FILE_FIELDS
@@ -74,13 +92,15 @@ export class FlushJournal {
     if (this.#isResuming) this.#resumedRound = this.#fields[HEADER.round]
   }
 
-  /** A list was collected, of `epoch` or `LATE_ROUND`. */
-  begin(epoch: number): void {
-    if (this.#isResuming) {
-      this.#isResuming = false
-      return
-    }
-    this.#fields[HEADER.round]++
+  /** The next list has to be the one that an earlier flusher began to write. */
+  get isResuming(): boolean {
+    return this.#isResuming
+  }
+
+  /** A list was collected, of `epoch` or `LATE_ROUND`. `isMore`: behind what is left of the last one, in its round. */
+  begin(epoch: number, isMore = false): void {
+    if (!this.#isResuming && !isMore) this.#fields[HEADER.round]++
+    this.#isResuming = false
     this.#fields[HEADER.epoch] = epoch
   }
 
@@ -92,18 +112,20 @@ export class FlushJournal {
   file(number: number): FileJournal {
     if (number >= this.#files) throw new Error(`file ${number} of a journal of ${this.#files}`)
     const isResumed = this.#resumedRound === this.#fields[HEADER.round]
-    return new FileJournal(this.#fields, HEADER_FIELDS + number * FILE_FIELDS, isResumed)
+    return new FileJournal(this.#fields, HEADER_FIELDS + number * FILE_FIELDS, isResumed, this.#statistics)
   }
 }
 
 export class FileJournal {
   readonly #fields: Float64Array
   readonly #at: number
+  readonly #statistics: Float64Array
   /** Records of the present round that are in the file although they come again. */
   #toSkip: number | undefined
 
-  constructor(fields: Float64Array, at: number, isResumed: boolean) {
+  constructor(fields: Float64Array, at: number, isResumed: boolean, statistics: Float64Array) {
     this.#fields = fields
+    this.#statistics = statistics
     this.#at = at
     this.#toSkip = isResumed ? undefined : 0
   }
@@ -132,20 +154,27 @@ export class FileJournal {
     this.#fields[this.#at + FILE.counts] = counts ? 1 : 0
   }
 
-  /** It is on disk up to `size`: so many bytes, with a seal for so many records. */
-  endFlush(size: number, bytes: number, records: number): void {
+  // No call and no loop, where V8 could end the thread: all of it is counted, or nothing.
+  endFlush({ start, end, records, dropped, ms }: EndedFlush): void {
     const fields = this.#fields
+    const statistics = this.#statistics
     const at = this.#at
     const round = fields[HEADER.round]
+    const longestMs = statistics[statistic.longestWriteMs]
     if (fields[at + FILE.counts] === 1) {
       if (fields[at + FILE.round] !== round) fields[at + FILE.roundRecords] = 0
       fields[at + FILE.round] = round
       fields[at + FILE.roundRecords] += records
     }
     fields[at + FILE.records] += records
-    fields[at + FILE.bytes] += bytes
-    fields[at + FILE.size] = size
+    fields[at + FILE.bytes] += end - start
+    fields[at + FILE.size] = end
     fields[at + FILE.sequence]++
+    statistics[statistic.records] += records
+    statistics[statistic.bytesWritten] += end - start
+    statistics[statistic.sealedDropped] += dropped
+    statistics[statistic.writeMs] += ms
+    statistics[statistic.longestWriteMs] = ms > longestMs ? ms : longestMs
   }
 
   countRotation(): void {

@@ -15,6 +15,7 @@ import type { Disk } from '../../../io/disk.ts'
 import { native } from '../../../native/index.ts'
 import { privatePages } from '../memory/page-memory.ts'
 import type { FlushAccount } from './flush-account.ts'
+import type { EndedFlush } from './flush-journal.ts'
 import { type FlushItem, type FrameBlock, isLarge } from './flush-target.ts'
 import { MAX_PIECES, PieceWriter, type Place } from './piece-writer.ts'
 
@@ -26,7 +27,6 @@ const HASHED_WRITE_BYTES = 1 << 20
 /** Writes the flushes of one flusher, of whatever file; there is one at a time. */
 export class FlushWriter {
   readonly #pieces: PieceWriter
-  readonly #account: FlushAccount
   /** In every seal. */
   readonly writerId: bigint
   readonly #tail = privatePages(2 * PAGE_BYTES)
@@ -36,14 +36,13 @@ export class FlushWriter {
   constructor(disk: Disk, account: FlushAccount, writerId: bigint) {
     this.writerId = writerId
     this.#pieces = new PieceWriter(disk, account)
-    this.#account = account
   }
 
   /**
-   * Writes `items` and their seal, with `sequence` and `dropped` in it. Returns where the next flush begins. Throws
-   * `FlushFailure`; what is behind `place.start` then has to be taken back.
+   * Writes `items` and their seal, with `sequence` and `dropped` in it. Throws `FlushFailure`; what is behind `place.start`
+   * then has to be taken back.
    */
-  write(items: readonly FlushItem[], place: Place, sequence: bigint, dropped: number): number {
+  write(items: readonly FlushItem[], place: Place, sequence: bigint, dropped: number): EndedFlush {
     const startedMs = monotonicMs()
     this.#place = place
     this.#pieces.begin(place)
@@ -119,8 +118,7 @@ export class FlushWriter {
     const end = start + frames + gapBytes + SEAL_BYTES
     if (end !== this.#pieces.at) throw new Error(`a flush ends at ${this.#pieces.at}, not at ${end}`)
     this.#pieces.end()
-    this.#account.countFlush(records, end - start, monotonicMs() - startedMs, dropped)
-    return end
+    return { start, end, records, dropped, ms: monotonicMs() - startedMs }
   }
 
   /** Counts the entries of an item that nobody counted; what does not add up cannot be written. */

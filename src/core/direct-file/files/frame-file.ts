@@ -10,7 +10,7 @@ import { DirectOpener, fillUp, inspect } from './direct-open.ts'
 import { salvage, skipRecords, splitBlock } from './entry-blocks.ts'
 import { takeOver } from './file-tail.ts'
 import type { FlushAccount } from './flush-account.ts'
-import type { FileJournal } from './flush-journal.ts'
+import type { EndedFlush, FileJournal } from './flush-journal.ts'
 import { type FlushItem, type FrameFileOptions, isLarge, type TargetNews } from './flush-target.ts'
 import { BrokenBlock, type FlushWriter } from './flush-writer.ts'
 import { FlushFailure, type Reach } from './piece-writer.ts'
@@ -282,21 +282,20 @@ export class FrameFile {
   /** False if it has to be tried in another way, at once. */
   #writeFlush(items: readonly FlushItem[], count: number, isRound: boolean): boolean {
     const { isDirect, alignment } = this.#opener
-    const start = this.#size
     const place = {
       fd: this.#file!.fd,
       path: this.#path,
-      start,
+      start: this.#size,
       alignment,
       isDirect,
       syncs: this.#duty.syncs,
       reach: this.#reach
     }
-    const before = this.#account.records
     this.#journal.beginFlush(isRound)
+    let flush: EndedFlush
     try {
       const sequence = BigInt(this.#journal.sequence + 1)
-      this.#size = this.#writer.write(items.slice(0, count), place, sequence, this.#dropped)
+      flush = this.#writer.write(items.slice(0, count), place, sequence, this.#dropped)
     } catch (error) {
       this.#failed(error)
       if (error instanceof BrokenBlock) {
@@ -315,7 +314,9 @@ export class FrameFile {
       }
       throw error.error
     }
-    this.#journal.endFlush(this.#size, this.#size - start, this.#account.records - before)
+    this.#journal.endFlush(flush)
+    this.#account.progress()
+    this.#size = flush.end
     this.#dropped = 0
     this.#reserve.extend(this.#file!.fd, this.#size)
     return true

@@ -65,7 +65,7 @@ export class Flusher {
     const { isRestart = false, kept = [] } = options
     this.#large = new LargeRecords(memory, kept)
     const flushed = Atomics.load(words, control.flushed)
-    this.#journal = new FlushJournal(options.journal, isRestart, flushed)
+    this.#journal = new FlushJournal(options.journal, isRestart, flushed, memory.statistics)
     const news: TargetNews = {
       rotated: (event, isQuarantine) => port.send({ type: 'rotated', ...event, isQuarantine }),
       warning: (code, message, path) => port.send({ type: 'warning', code, message, path }),
@@ -94,7 +94,8 @@ export class Flusher {
       memory,
       options.flushTimeoutMs,
       (id, kib) => this.#large.take(id, kib),
-      isRestart
+      isRestart,
+      this.#journal.isResuming
     )
     this.#rotations = 0
     this.#reopens = 0
@@ -264,7 +265,7 @@ export class Flusher {
       const { items, lost, missing } = this.#collector.collectLate()
       this.#memory.statistics[statistic.goneDropped] += lost
       this.#countLost(missing)
-      if (this.#items.length === 0 && items.length > 0) this.#journal.begin(LATE_ROUND)
+      if (items.length > 0) this.#journal.begin(LATE_ROUND, this.#items.length > 0)
       this.#items.push(...items)
     }
     this.#countDropped()
@@ -299,7 +300,7 @@ export class Flusher {
       statistics[statistic.goneDropped] += lost
       this.#countLost(missing)
       // What is left in the list is of late copies, and part of the round now.
-      if (this.#items.length === 0) this.#journal.begin(epoch)
+      this.#journal.begin(epoch, this.#items.length > 0)
       this.#items.push(...items)
       this.#itemsEpoch = epoch
     }

@@ -6,13 +6,15 @@ import { sleep } from '../../../base/sleep.ts'
 import { decodeU32, ENTRY_HEADER_BYTES, FRAME_HEADER_BYTES } from '../../../formats/direct-file.ts'
 import { native } from '../../../native/index.ts'
 import type { FlushItem } from '../files/flush-target.ts'
-import { findLate, forgetLate, type LateCopy, lookAt, noteLate } from '../memory/late-copies.ts'
+import { findLate, forgetLate, type LateCopy, lookAt, noteLate, noteListed } from '../memory/late-copies.ts'
 import { CopyArena } from '../memory/page-memory.ts'
 import {
   control,
   deadWriter,
+  EPOCH_MASK,
   LARGE_FLAG,
   MAX_WRITERS,
+  OFFSET_BITS,
   OFFSET_MASK,
   openWord,
   SEALED,
@@ -50,8 +52,10 @@ export class ShardCollector {
   readonly #takeLarge: TakeLarge
   /** Copies that were late for their flush; their shards stay out of use until they are complete. */
   #holes: LateCopy[] = []
-  /** Late copies that are collected and not yet written. */
+  /** Late copies that are collected and not yet written, in the order of the list; their shards are out of use, too. */
   readonly #settling: LateCopy[] = []
+  /** Those that an earlier flusher had in the list that it began to write: the first list has the same, in their order. */
+  #listed: LateCopy[] | undefined
   /** For what cannot be written from where it lies. */
   readonly #arena: CopyArena
   /** What was collected from which shard. */
@@ -60,18 +64,31 @@ export class ShardCollector {
   /** The next set may have been taken out of use by a flusher that ended before it was written. */
   #isRestart: boolean
 
-  constructor(memory: SharedMemory, timeoutMs: number, takeLarge: TakeLarge, isRestart = false) {
+  /** `isResuming`: the first list has to be the one that an earlier flusher began to write. */
+  constructor(
+    memory: SharedMemory,
+    timeoutMs: number,
+    takeLarge: TakeLarge,
+    isRestart = false,
+    isResuming = false
+  ) {
     this.#memory = memory
     this.#timeoutMs = timeoutMs
     this.#takeLarge = takeLarge
     this.#arena = new CopyArena(memory.handle.shape.shardBytes)
     this.#isRestart = isRestart
-    if (isRestart) this.#holes = findLate(memory, monotonicMs())
+    if (!isRestart) return
+    const found = findLate(memory, monotonicMs())
+    const isListed = ({ order }: { readonly order: number }): boolean => isResuming && order > 0
+    this.#holes = found.filter((each) => !isListed(each)).map(({ copy }) => copy)
+    if (!isResuming) return
+    const listed = found.filter(isListed).toSorted((a, b) => a.order - b.order)
+    this.#listed = listed.map(({ copy }) => copy)
   }
 
   /** Whether copies were late that are to be written when they are complete. */
   get hasLate(): boolean {
-    return this.#holes.length > 0
+    return this.#holes.length > 0 || (this.#listed?.length ?? 0) > 0
   }
 
   /** Closes the shards of `epoch` to writers and collects their records, after those that were late before. */
@@ -80,9 +97,12 @@ export class ShardCollector {
     const used = this.#seal(set)
     this.#isRestart = false
     const late = this.#await(set)
-    // Of the same set before an earlier flusher ended.
-    const known = [...this.#holes]
+    // Of the same set before an earlier flusher ended. What is late for this list cannot be in it.
+    const known = this.#holes.filter((copy) => this.#isOf(epoch, copy))
+    const earlier = this.#holes.filter((copy) => !known.includes(copy))
+    this.#holes = earlier
     const collected = this.collectLate()
+    this.#holes.push(...known)
     for (const [shard, bytes] of used.entries()) {
       if (bytes > FRAME_HEADER_BYTES) this.#collectShard(set, shard, bytes, [...known, ...late], collected)
     }
@@ -94,27 +114,45 @@ export class ShardCollector {
   /** Records that were late for an earlier flush and are complete now. */
   collectLate(): Collected {
     const collected: Collected = { items: [], lost: 0, missing: 0 }
+    const listed = this.#listed
+    if (listed !== undefined) {
+      this.#listed = undefined
+      for (const copy of listed) this.#collectCopy(copy, collected)
+      return collected
+    }
     const waiting: LateCopy[] = []
     const nowMs = monotonicMs()
     if (this.#holes.length > 0) noteDeadWriters(this.#memory)
+    const gone: LateCopy[] = []
     for (const copy of this.#holes) {
       const verdict = this.#look(copy)
-      if (verdict === 'copying' && nowMs - copy.sinceMs < PRESUMED_DEAD_MS) {
-        waiting.push(copy)
-        continue
-      }
-      this.#settling.push(copy)
-      if (verdict === 'complete') {
-        this.#collectPieces(copy.shardId, copy.offset, copy.offset + copy.bytes, [], collected)
-      } else {
-        this.#giveUp(copy.writer)
-        collected.lost++
-      }
+      if (verdict === 'complete') this.#collectCopy(copy, collected)
+      else if (verdict === 'copying' && nowMs - copy.sinceMs < PRESUMED_DEAD_MS) waiting.push(copy)
+      else gone.push(copy)
     }
-    const freed = this.#holes.filter((copy) => !waiting.includes(copy))
     this.#holes = waiting
-    for (const { shardId } of freed) this.#reopenLate(shardId)
+    for (const copy of gone) {
+      // First: what is given up would pass for a complete record.
+      forgetLate(this.#memory, copy)
+      this.#giveUp(copy.writer)
+      collected.lost++
+      this.#reopenLate(copy.shardId)
+    }
     return collected
+  }
+
+  #collectCopy(copy: LateCopy, collected: Collected): void {
+    this.#settling.push(copy)
+    noteListed(this.#memory, copy, this.#settling.length)
+    this.#collectPieces(copy.shardId, copy.offset, copy.offset + copy.bytes, [], collected)
+  }
+
+  /** Whether the shard of `copy` has not been written since it was filled in `epoch`. */
+  #isOf(epoch: number, { shardId }: LateCopy): boolean {
+    const { words, handle } = this.#memory
+    const set = Math.floor(shardId / handle.shape.shards)
+    const word = Atomics.load(words, this.#memory.shardWord(set, shardId % handle.shape.shards))
+    return (epoch & 1) === set && ((word >>> OFFSET_BITS) & EPOCH_MASK) === (epoch & EPOCH_MASK)
   }
 
   /** What was collected has been written. */
@@ -124,7 +162,10 @@ export class ShardCollector {
         this.#memory.statistics[statistic.shardRecords + shard] += records ?? 0
       }
     }
-    for (const copy of this.#settling.splice(0)) forgetLate(this.#memory, copy)
+    const written = this.#settling.splice(0)
+    for (const copy of written) forgetLate(this.#memory, copy)
+    // Not before: until it is written it is in the shard for a flusher that has to go on.
+    for (const { shardId } of written) this.#reopenLate(shardId)
     this.#arena.reset()
   }
 
@@ -232,7 +273,8 @@ export class ShardCollector {
 
   #isHeld(set: number, shard: number): boolean {
     const shardId = set * this.#memory.handle.shape.shards + shard
-    return this.#holes.some((hole) => hole.shardId === shardId)
+    const isThere = (copy: LateCopy): boolean => copy.shardId === shardId
+    return this.#holes.some(isThere) || this.#settling.some(isThere)
   }
 
   #reopenLate(shardId: number): void {

@@ -12,6 +12,12 @@ export interface LateCopy {
   readonly sinceMs: number
 }
 
+/** A copy that was late, and is in the list of records to be written: the how manieth of those. */
+export interface ListedCopy {
+  readonly copy: LateCopy
+  readonly order: number
+}
+
 /** Notes `copy`; a writer has one at a time, as it goes on only when its last one is complete and collected. */
 export function noteLate(memory: SharedMemory, copy: LateCopy): void {
   const { words } = memory
@@ -19,7 +25,13 @@ export function noteLate(memory: SharedMemory, copy: LateCopy): void {
   words[line + slot.lateShard] = copy.shardId
   words[line + slot.lateOffset] = copy.offset
   words[line + slot.lateBytes] = copy.bytes
+  words[line + slot.lateOrder] = 0
   Atomics.store(words, line + slot.lateSequence, copy.sequence)
+}
+
+/** The copy is in the list now, at place `order` (from 1), or in none (0). */
+export function noteListed(memory: SharedMemory, { writer }: LateCopy, order: number): void {
+  Atomics.store(memory.words, memory.writerLine(writer) + slot.lateOrder, order)
 }
 
 /** The copy is written, or given up. */
@@ -29,21 +41,22 @@ export function forgetLate(memory: SharedMemory, { writer, sequence }: LateCopy)
 }
 
 /** What an earlier flusher noted. */
-export function findLate(memory: SharedMemory, sinceMs: number): LateCopy[] {
+export function findLate(memory: SharedMemory, sinceMs: number): ListedCopy[] {
   const { words } = memory
-  const found: LateCopy[] = []
+  const found: ListedCopy[] = []
   for (let writer = 0; writer < MAX_WRITERS; writer++) {
     const line = memory.writerLine(writer)
     const sequence = Atomics.load(words, line + slot.lateSequence)
     if (sequence === 0) continue
-    found.push({
+    const copy = {
       writer,
       sequence,
       shardId: words[line + slot.lateShard],
       offset: words[line + slot.lateOffset],
       bytes: words[line + slot.lateBytes],
       sinceMs
-    })
+    }
+    found.push({ copy, order: words[line + slot.lateOrder] })
   }
   return found
 }

@@ -117,6 +117,8 @@ export const slot = {
   bytes: 4,
   /** The system's number of the writer's thread, where its end has to be looked for; else 0. */
   systemThread: 5,
+  /** Which of the late copies it is that are in the list of the flusher; 0: it is not in it. */
+  lateOrder: 6,
   /** Float64 indexes within the line: accepted records, dropped records. */
   records: 4,
   dropped: 5,
