@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { BinaryFile, DirectFile, EventFiles, RotatingFile, WriteAheadLog } from 'logboom'
 import { createRandom } from '../../helpers/random.mjs'
 
-const { kind, name, options, oracle, bytes, burst, count, death } = JSON.parse(process.argv[2])
+const { kind, name, options, oracle, bytes, burst, lines = 1, count, death } = JSON.parse(process.argv[2])
 const random = createRandom(name)
 const counted = Buffer.alloc(8)
 const oracleFd = openSync(oracle, 'w', 0o600)
@@ -24,10 +24,15 @@ for (const event of ['warning', 'degraded', 'dropped', 'recovered-lane']) {
 }
 
 let logged = 0
-function log() {
-  const text = `${name} ${logged} ${'x'.repeat(bytes[0] + Math.floor(random() ** 3 * (bytes[1] - bytes[0])))}`
-  sink.write(isText ? `${text}\n` : `${text}\n.`)
-  counted.writeBigUInt64LE(BigInt(++logged))
+function log(records) {
+  let chunk = ''
+  for (let i = 0; i < records; i++) {
+    const text = `${name} ${logged + i} ${'x'.repeat(bytes[0] + Math.floor(random() ** 3 * (bytes[1] - bytes[0])))}`
+    chunk += isText ? `${text}\n` : `${text}\n.`
+  }
+  sink.write(chunk)
+  logged += records
+  counted.writeBigUInt64LE(BigInt(logged))
   writeSync(oracleFd, counted, 0, 8, 0)
 }
 
@@ -57,7 +62,11 @@ const deaths = {
 
 while (count === undefined || logged < count) {
   const most = Math.min(Math.ceil(random() * burst), (count ?? Number.POSITIVE_INFINITY) - logged)
-  for (let i = 0; i < most; i++) log()
+  for (let left = most; left > 0; ) {
+    const records = lines === 1 ? 1 : Math.ceil(random() * Math.min(lines, left))
+    log(records)
+    left -= records
+  }
   if (logged !== count) await nextTurn()
 }
 if (death !== undefined) {
