@@ -50,7 +50,7 @@ export function openQueue(subject: QueueSubject): OpenedQueue {
   const adopter = new LaneAdopter({ account, kind, dir, own: own?.source.id, unit: format.unit })
   const look = new LaneLook()
   let isTold = false
-  const tellLeft = (how: 'closed' | 'ended'): void => {
+  const tellLeft = (how: string): void => {
     const left = own instanceof OwnLane && !isTold ? leftIn(own) : nothingDropped
     if (left.lines <= 0) return
     isTold = true
@@ -82,7 +82,7 @@ export function openQueue(subject: QueueSubject): OpenedQueue {
         else if (own !== undefined) removeSource(own.source)
       },
       exited() {
-        tellLeft('ended')
+        tellLeft('left at the exit of the process')
         if (own instanceof OwnLane) own.exit()
       }
     },

@@ -283,6 +283,32 @@ describe.skipIf(!MappedRing.isAvailable)('a lane of its own (needs the addon)', 
     expect(readdirSync(dir)).toEqual([])
   })
 
+  test('at the exit of the process it is told once how much is left in it, late records with it, and none of it is lost', async () => {
+    const options = { path, lock: false, lane: { dir } }
+    const script = `
+      import { RotatingFile } from 'logboom'
+      import { withInternals } from './dist/core/sink/internals.js'
+      import { realDisk } from './dist/io/disk.js'
+      const write = () => { throw Object.assign(new Error('no room'), { code: 'ENOSPC' }) }
+      const disk = { ...realDisk, write, writev: write }
+      const file = withInternals({ disk }, () => new RotatingFile(${JSON.stringify(options)}))
+      for (let i = 0; i < 100; i++) file.write(i + '\\n')
+      process.on('exit', () => file.write('late\\n'))`
+    const { code, stderr } = await runScript(script)
+    expect(code).toBe(0)
+    const told = stderr.split('\n').filter((line) => line.includes('in its lane'))
+    expect(told).toHaveLength(1)
+    expect(told[0]).toMatch(/was left at the exit of the process with 100 records \(290 bytes\) in its lane/)
+    expect(stderr).not.toContain('ERR_LOST')
+    const next = new RotatingFile(options)
+    await next.close()
+    expect(readLog().split('\n').slice(0, -1)).toEqual([
+      ...Array.from({ length: 100 }, (_, i) => String(i)),
+      'late'
+    ])
+    expect(readdirSync(dir)).toEqual([])
+  })
+
   test('many sinks of a thread have lanes in one folder, each its own', async () => {
     const files = Array.from(
       { length: 20 },
