@@ -1,5 +1,5 @@
 // Room in file names: what is put before and behind the name of a log must still be a name that file systems accept.
-import { basename, dirname } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { LogboomError } from './errors.ts'
 
 /** Longest file name, in bytes: that of Linux's file systems; others allow no less. */
@@ -25,9 +25,11 @@ export function requireNameRoom(
     const rule = `names a file of ${bytes} bytes; the most is ${most}, as its backups and its lock file have longer names`
     throw new LogboomError('ERR_OPTION', `${kind}: option '${option}' ${rule}`, { path })
   }
+  // The folder of the process counts, too.
+  const whole = resolve(path)
   const isTooDeep =
-    Buffer.byteLength(path) > MAX_PATH_BYTES - extraBytes ||
-    dirname(path)
+    Buffer.byteLength(whole) > MAX_PATH_BYTES - extraBytes ||
+    dirname(whole)
       .split('/')
       .some((name) => Buffer.byteLength(name) > MAX_NAME_BYTES)
   if (!isTooDeep) return

@@ -1,5 +1,5 @@
 // Options of the rotating-file sink.
-import { basename } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import * as v from 'valibot'
 import { MAX_NAME_BYTES, requireNameRoom } from '../../base/file-name.ts'
 import {
@@ -135,6 +135,7 @@ export function parseRotatingFileOptions(input: unknown): ParsedRotatingFileOpti
   checkUpkeepOptions('rotating-file', options)
   requireNameRoom('rotating-file', 'path', options.path)
   if (options.backupName !== undefined) checkBackupName(options.path, options.backupName)
+  if (options.backupDir !== undefined) checkBackupDir(options.backupDir)
   if (options.maxBufferBytes === 0) throw refuse('maxBufferBytes', 'must be at least 1')
   if (typeof options.prefix === 'string' ? options.prefix.includes('\n') : options.prefix?.includes(10)) {
     throw refuse('prefix', 'must not contain a newline')
@@ -159,4 +160,11 @@ function checkBackupName(path: string, backupName: string): void {
   const pattern = new BackupPattern(backupName, basename(path))
   if (pattern.maxBytes <= MAX_NAME_BYTES - COMPRESSING_BYTES) return
   throw optionError('rotating-file', 'backupName', 'gives names that are longer than 255 bytes', backupName)
+}
+
+/** The names of backups have room in any folder; their paths need not. */
+function checkBackupDir(backupDir: string): void {
+  const name = 'backup'
+  const path = join(resolve(backupDir), name)
+  requireNameRoom('rotating-file', 'backupDir', path, MAX_NAME_BYTES - name.length)
 }
