@@ -9,6 +9,8 @@ import { encodeRecord, maxRecordBytes } from '../../src/formats/binary-file.ts'
 import { runCli } from '../helpers/cli.ts'
 import { buildDirectFile } from '../helpers/direct-file-bytes.ts'
 import { createFolder } from '../helpers/folder.ts'
+import { runScript } from '../helpers/run-script.ts'
+import { built } from '../helpers/script.ts'
 
 const golden = new URL('../fixtures/golden/', import.meta.url)
 
@@ -64,6 +66,18 @@ describe('names and messages', () => {
       // A line end in a name makes no line.
       expect(`${stdout}${stderr}`).not.toMatch(/^line/m)
     }
+  })
+
+  test('of notices of sinks are shown without them, too', async () => {
+    const path = join(createFolder(), EVIL, 'app.log')
+    const code = `import { RotatingFile } from ${built('index.js')}
+      const file = new RotatingFile({ path: process.argv[1], mkdir: false })
+      file.on('degraded', () => process.kill(process.pid, 'SIGKILL'))
+      file.write('line\\n')`
+    const { stderr } = await runScript(code, [path])
+    expect(stderr).toContain('app.log')
+    expect(stderr).not.toMatch(ACTING)
+    expect(stderr).not.toMatch(/^line/m)
   })
 
   test('--json has them as they are', async () => {

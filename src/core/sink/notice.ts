@@ -2,6 +2,7 @@
 import sonicBoom from 'sonic-boom'
 
 import { monotonicMs } from '../../base/clock.ts'
+import { printable } from '../../base/printable.ts'
 
 const INTERVAL_MS = 10_000
 
@@ -37,6 +38,7 @@ export class Notice {
     const more = this.#suppressed > 0 ? ` (${this.#suppressed} more notices not shown)` : ''
     this.#nextAtMs = now + INTERVAL_MS
     this.#suppressed = 0
-    stderr().write(`logboom: ${message}${more}\n`)
+    // Names of files, and what a command has said, may hold what acts on a terminal.
+    stderr().write(`logboom: ${printable(message)}${more}\n`)
   }
 }
