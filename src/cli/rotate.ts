@@ -6,9 +6,9 @@ import { errorMessage, LogboomError } from '../base/errors.ts'
 import { printable } from '../base/printable.ts'
 import { RotatingFile } from '../core/rotating-file/rotating-file.ts'
 import { lockFileName } from '../formats/lock-file.ts'
-import { notedWays } from '../readers/engine/backup-ways.ts'
 import { notFound } from '../readers/engine/context.ts'
 import { isMissing, readError } from '../readers/engine/open-file.ts'
+import { notedWay } from './adopt/new-names.ts'
 import { type Command, complain, type ExitCode, exitCodes, UsageError, wholeNumber } from './command.ts'
 import { keepOwner } from './keep-owner.ts'
 import { Output } from './output.ts'
@@ -53,7 +53,7 @@ async function rotateNow(path: string, timeoutMs: number) {
   })
   const mode = (before.mode & 0o777).toString(8).padStart(3, '0')
   // Called as the writers call theirs.
-  const { dir, name } = (await notedWays(path)).at(-1) ?? {}
+  const { dir, name } = notedWay(path)
   const file = new RotatingFile({
     path,
     ...(name === undefined ? {} : { backupName: name }),

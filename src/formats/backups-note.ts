@@ -34,6 +34,11 @@ export function encodeBackupsNote(ways: readonly BackupWay[]): string {
   return `${[HEAD, ...ways.map(({ dir, name }) => JSON.stringify({ dir, name }))].join('\n')}\n`
 }
 
+/** Whether `text` is that of a note, or the beginning of one: what is neither is somebody else's. */
+export function isBackupsNote(text: string): boolean {
+  return text.startsWith(`${HEAD}\n`) || HEAD.startsWith(text)
+}
+
 /** The ways in a note; lines that cannot be read are left out, and none are in what is no note. */
 export function decodeBackupsNote(text: string): BackupWay[] {
   const [head, ...lines] = text.split('\n')

@@ -1,5 +1,5 @@
 // The names that taken over files get: those that the writers of the log give its backups, in the folder where these are.
-import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { LogboomError, systemCode } from '../../base/errors.ts'
 import { BackupWays, type BackupWaysOptions } from '../../core/rotating-file/backup-ways.ts'
@@ -91,6 +91,16 @@ export function waysNoted(path: string): BackupWay[] {
 }
 
 /**
+ * How the latest writer of the log at `path` has called backups. Throws `ERR_OWNER` where somebody else's note leads to a folder
+ * that is not theirs.
+ */
+export function notedWay(path: string): BackupWay {
+  const way = waysNoted(path).at(-1) ?? {}
+  requireOwn(path, way)
+  return way
+}
+
+/**
  * How backups of the log at `path` are to be called: as the options of its writers say, else as these have noted. Throws
  * `ERR_OPTION`; and `ERR_OWNER` where somebody else's note leads to a folder that is not theirs.
  */
@@ -99,9 +109,7 @@ export function wayOf(
   given: { name?: string | undefined; dir?: string | undefined }
 ): BackupWay {
   if (given.name === undefined && given.dir === undefined) {
-    const way = waysNoted(path).at(-1) ?? {}
-    requireOwn(path, way)
-    return way
+    return notedWay(path)
   }
   const backupDir = given.dir === undefined ? {} : { backupDir: given.dir }
   const backupName = given.name === undefined ? {} : { backupName: given.name }
@@ -121,14 +129,23 @@ export function writersWays(path: string, { dir, name }: BackupWay): BackupWays 
   return new BackupWays(realDisk, path, { ...options, backupDir, backupName: name })
 }
 
-/** Else a user could have root move files to where only root may. */
+/**
+ * Else a user could have root move files to where only root may. A link in the way is followed, as the move would follow it,
+ * and a folder that is missing would be made in the nearest one that is there.
+ */
 function requireOwn(path: string, { dir }: BackupWay): void {
   if (dir === undefined) return
   const { uid } = lstatSync(notePath(path))
+  if (!isForeign(uid)) return
   const folder = resolve(dirname(path), dir)
-  const found = lstatSync(folder, { throwIfNoEntry: false })
-  if (!isForeign(uid) || found === undefined || found.uid === uid) return
-  const message = `${notePath(path)}, by another user (uid ${uid}), says that backups are in ${folder}, which is not theirs; if that is right, say it by --backup-dir`
+  let there = folder
+  let found = statSync(there, { throwIfNoEntry: false })
+  while (found === undefined && there !== dirname(there)) {
+    there = dirname(there)
+    found = statSync(there, { throwIfNoEntry: false })
+  }
+  if (found?.uid === uid) return
+  const message = `${notePath(path)}, by another user (uid ${uid}), says that backups are in ${folder}, which is not theirs`
   throw new LogboomError('ERR_OWNER', message, { path })
 }
 

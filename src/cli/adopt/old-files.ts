@@ -186,18 +186,18 @@ const READABLE: ReadonlySet<string> = new Set(['', '.gz', '.br', '.zst'])
 /** By what is in it: some packages compress and keep the name. Undefined if the name says something else. */
 function compressionOf(path: string, packed: string, size: bigint): BackupCompression | undefined {
   if (size === 0n) return packed === '' ? '' : undefined
-  const magic = firstBytes(path).toString('hex')
+  const magic = firstBytes(path, MAGIC_BYTES).toString('hex')
   const content = magic.startsWith('1f8b08') ? 'gz' : magic === '28b52ffd' ? 'zst' : ''
   if (packed === '') return content
   if (packed === '.br') return content === '' ? 'br' : undefined
   return packed === `.${content}` ? content : undefined
 }
 
-function firstBytes(path: string): Buffer {
-  const bytes = Buffer.alloc(MAGIC_BYTES)
+function firstBytes(path: string, length: number): Buffer {
+  const bytes = Buffer.alloc(length)
   const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   try {
-    return bytes.subarray(0, readSync(fd, bytes, 0, MAGIC_BYTES, 0))
+    return bytes.subarray(0, readSync(fd, bytes, 0, length, 0))
   } finally {
     closeSync(fd)
   }
@@ -233,7 +233,7 @@ function logState(path: string): FoundFiles['log'] {
 function writtenByUs(path: string): bigint | undefined {
   const lock = join(dirname(path), lockFileName(basename(path)))
   if (lstatSync(lock, { throwIfNoEntry: false })?.isFile() !== true) return undefined
-  const state = decodeLockState(readFileSync(lock).subarray(0, lockStateBytes))
+  const state = decodeLockState(firstBytes(lock, lockStateBytes))
   return state === undefined || state.pid === 0 ? undefined : state.ino
 }
 

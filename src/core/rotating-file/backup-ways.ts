@@ -10,6 +10,7 @@ import {
   backupsNoteName,
   decodeBackupsNote,
   encodeBackupsNote,
+  isBackupsNote,
   MAX_BACKUPS_NOTE_BYTES
 } from '../../formats/backups-note.ts'
 import { mergeWays } from '../../formats/merge-ways.ts'
@@ -158,7 +159,13 @@ export class BackupWays {
       for (let count = -1; at < bytes.length && count !== 0; at += count) {
         count = disk.read(file.fd, bytes, at, bytes.length - at, at)
       }
-      return decodeBackupsNote(bytes.toString('utf8', 0, at))
+      const text = bytes.toString('utf8', 0, at)
+      // It would be replaced.
+      if (!isBackupsNote(text)) {
+        const message = `${this.#notePath} is no note of backups and is left alone`
+        throw new LogboomError('ERR_NOT_FILE', message, { path: this.#notePath })
+      }
+      return decodeBackupsNote(text)
     } finally {
       file.release()
     }

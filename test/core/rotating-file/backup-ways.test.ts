@@ -1,7 +1,18 @@
 // Backups with names and in folders of the user's choice: made, kept, removed, and found by everything that reads logs.
-import { mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  lchownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync
+} from 'node:fs'
 import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { wayOf } from '../../../src/cli/adopt/new-names.ts'
 import { LoggerManager } from '../../../src/core/event-files/logger-manager.ts'
 import type { RotatingFileOptions } from '../../../src/core/rotating-file/options.ts'
 import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
@@ -201,6 +212,21 @@ describe('backupDir', () => {
     expect(found).toEqual({ a: lines(0, 3), 'a-2026-01-01.0': lines(0, 3) })
   })
 
+  test.each([
+    ['a folder name that no file system takes', (folder: string) => join(folder, 'b'.repeat(256))],
+    ['a path that has no room for names', (folder: string) => join(folder, `${'b'.repeat(200)}/`.repeat(20))]
+  ])('with %s is refused', (_, dirIn) => {
+    const folder = createFolder()
+    const options = {
+      path: join(folder, 'app.log'),
+      backupDir: dirIn(folder),
+      lock,
+      fallback: false
+    } as const
+    expect(() => new RotatingFile(options)).toThrow(/ERR_OPTION/)
+    expect(visible(folder)).toEqual([])
+  })
+
   test('that is a file is refused', () => {
     const folder = createFolder()
     writeFileSync(join(folder, 'old'), '')
@@ -286,5 +312,57 @@ describe.skipIf(noLocks)('of several writers (needs the locks of the addon)', ()
     expect([of('a'), of('b')]).toEqual([100, 100])
     for (const [writer, count] of Object.entries(acked)) expect(of(writer)).toBeGreaterThanOrEqual(count)
     expect(readFileSync(join(folder, '.app.log.backups'), 'utf8')).toContain('"dir":"old"')
+  })
+})
+
+test('a file of somebody else in the place of the note is refused and left alone', () => {
+  const folder = createFolder()
+  const note = join(folder, '.app.log.backups')
+  writeFileSync(note, 'somebody else needs this\n')
+  const options = { path: join(folder, 'app.log'), backupName: pattern, lock, fallback: false } as const
+  expect(() => new RotatingFile(options)).toThrow('ERR_NOT_FILE')
+  expect(readFileSync(note, 'utf8')).toBe('somebody else needs this\n')
+})
+
+describe.skipIf(process.getuid?.() !== 0)("another user's note", () => {
+  const NOBODY = 65_534
+
+  function plant(dirIn: (folder: string, root: string) => string): { path: string; root: string } {
+    const folder = createFolder()
+    const root = createFolder()
+    const path = join(folder, 'app.log')
+    writeFileSync(path, 'a line\n')
+    const note = join(folder, '.app.log.backups')
+    writeFileSync(note, `logboom backups 1\n${JSON.stringify({ dir: dirIn(folder, root) })}\n`)
+    for (const each of [folder, path, note]) chownSync(each, NOBODY, NOBODY)
+    return { path, root }
+  }
+
+  test.each<[string, (folder: string, root: string) => string]>([
+    ['to a folder of root', (_, root) => root],
+    [
+      'to a folder of root, by a link of theirs',
+      (folder, root) => {
+        symlinkSync(root, join(folder, 'link'))
+        lchownSync(join(folder, 'link'), NOBODY, NOBODY)
+        return 'link'
+      }
+    ],
+    ['to a folder that would be made in one of root', (_, root) => join(root, 'new/deep')]
+  ])('leads rotate nowhere: %s', async (_, dirIn) => {
+    const { path, root } = plant(dirIn)
+    const { code, stderr } = await runCli(['rotate', path])
+    expect(code).toBe(3)
+    expect(stderr).toContain('which is not theirs')
+    expect(readdirSync(root)).toEqual([])
+    expect(readFileSync(path, 'utf8')).toBe('a line\n')
+    expect(() => wayOf(path, {})).toThrow('ERR_OWNER')
+  })
+
+  test('is followed to a folder of theirs', async () => {
+    const { path, root } = plant((_, root) => root)
+    chownSync(root, NOBODY, NOBODY)
+    expect((await runCli(['rotate', path])).code).toBe(0)
+    expect(readdirSync(root)).toHaveLength(1)
   })
 })
