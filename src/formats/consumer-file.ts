@@ -66,6 +66,12 @@ export function decodeConsumerFile(bytes: Buffer): ConsumerState | undefined {
   return first.sequence > second.sequence ? first : second
 }
 
+/** Whether `bytes`, fewer than there are in a file, are what was written of one: what is not is somebody else's. */
+export function isBegun(bytes: Buffer): boolean {
+  const length = Math.min(bytes.length, MAGIC.length)
+  return bytes.subarray(0, length).equals(MAGIC.subarray(0, length)) || bytes.every((byte) => byte === 0)
+}
+
 function decodeSlot(bytes: Buffer): ConsumerState | undefined {
   if (bytes.length < CRC_AT + 4 || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return undefined
   if (bytes.readUInt32LE(CRC_AT) !== native.crc32c(bytes, 0, 0, CRC_AT)) return undefined

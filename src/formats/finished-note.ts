@@ -10,6 +10,7 @@ export interface FinishedNote {
   readonly done: Set<string>
 }
 
+const KIND = 'logboom finished '
 const HEAD = /^logboom finished 1 (\d{1,15})$/
 
 export function finishedNoteName(base: string): string {
@@ -23,6 +24,14 @@ export function encodeFinishedNote({ waitMs, done }: FinishedNote): string {
 
 export function encodeFinishedName(name: string): string {
   return `${JSON.stringify(name)}\n`
+}
+
+/**
+ * Whether `text` is that of a note, also of another version, or what a power cut leaves of one, a beginning or zeros: what is
+ * neither is somebody else's.
+ */
+export function isFinishedNote(text: string): boolean {
+  return text.startsWith(KIND) || KIND.startsWith(text) || text.startsWith('\0')
 }
 
 /** Undefined if `text` is no such note; names that cannot be read are left out, so that their command runs again. */

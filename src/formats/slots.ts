@@ -50,6 +50,20 @@ export function decodeSlots(bytes: Buffer, slotBytes: number): Slot | undefined 
   return first.sequence > second.sequence ? first : second
 }
 
+/**
+ * Whether `bytes`, those of a whole file, are slots of ours, however damaged, or room for them: what is neither is somebody
+ * else's.
+ */
+export function areSlots(bytes: Buffer, slotBytes: number): boolean {
+  for (let at = 0; at < bytes.length; at += slotBytes) {
+    const slot = bytes.subarray(at, at + slotBytes)
+    const length = Math.min(slot.length, MAGIC.length)
+    const isOurs = slot.subarray(0, length).equals(MAGIC.subarray(0, length))
+    if (!isOurs && slot.some((byte) => byte !== 0)) return false
+  }
+  return true
+}
+
 function decodeSlot(bytes: Buffer): Slot | undefined {
   if (bytes.length < CONTENT_AT || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return undefined
   const length = bytes.readUInt32LE(LENGTH_AT)

@@ -9,7 +9,7 @@ import { errorMessage, LogboomError, systemCode } from '../base/errors.ts'
 import { encodeSlot } from '../formats/slots.ts'
 import { type Disk, realDisk } from '../io/disk.ts'
 import { type OpenFile, openFile, syncFolderIfPossible } from '../io/open-file.ts'
-import { closeQuietly } from '../io/quietly.ts'
+import { closeQuietly, removeQuietly } from '../io/quietly.ts'
 import { writeAll } from '../io/write-all.ts'
 import { native } from '../native/index.ts'
 import { SlotPair } from './slot-file.ts'
@@ -140,7 +140,9 @@ function create(disk: Disk, path: string): void {
   const state = { version: 1, stream, cursor: null, records: 0, batches: 0, pending: [], done: [] }
   const temporary = `${path}.tmp`
   try {
-    const file = openFile(disk, temporary, constants.O_RDWR | constants.O_TRUNC, ACCESS)
+    // What lies there may be another name of a file of somebody else.
+    removeQuietly(disk, temporary)
+    const file = openFile(disk, temporary, constants.O_RDWR | constants.O_EXCL, ACCESS)
     try {
       // All of its room, so that it can be overwritten when the disk is full.
       const bytes = Buffer.alloc(2 * checkpointSlotBytes)

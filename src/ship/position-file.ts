@@ -14,6 +14,7 @@ import {
   parseLost,
   parsePosition
 } from '../formats/log-consumer.ts'
+import { areSlots } from '../formats/slots.ts'
 import type { Disk } from '../io/disk.ts'
 import { OWNER_SLOT } from '../io/held-file.ts'
 import { type OpenFile, openFile } from '../io/open-file.ts'
@@ -54,16 +55,16 @@ export class PositionFile {
         const message = `another shipper is the consumer ${JSON.stringify(name)} of ${what}`
         throw new LogboomError('ERR_LOCKED', message, { path })
       }
-      const { size } = disk.fstat(file.fd)
-      if (size !== consumerFileBytes) {
-        if (size > consumerFileBytes)
-          throw new LogboomError('ERR_NOT_FILE', `${path} is no file of a consumer`, { path })
-        writeAll(disk, file.fd, Buffer.alloc(consumerFileBytes - size), size)
-      }
+      const { size, nlink } = disk.fstat(file.fd)
       const { slots, content } = SlotPair.read(disk, file.fd, consumerSlotBytes)
-      // What another program has put there is not overwritten.
-      if (content !== undefined && parsePosition(content) === undefined)
-        throw new LogboomError('ERR_NOT_FILE', `${path} is no file of a consumer`, { path })
+      // What another program has put there, or has under another name, too, is not overwritten.
+      const isForeign =
+        nlink > 1 ||
+        size > consumerFileBytes ||
+        !areSlots(readWhole(disk, file.fd), consumerSlotBytes) ||
+        (content !== undefined && parsePosition(content) === undefined)
+      if (isForeign) throw new LogboomError('ERR_NOT_FILE', `${path} is no file of a consumer`, { path })
+      if (size < consumerFileBytes) writeAll(disk, file.fd, Buffer.alloc(consumerFileBytes - size), size)
       return new PositionFile(disk, file, slots)
     } catch (error) {
       file.release()
@@ -94,4 +95,9 @@ export class PositionFile {
   close(): void {
     this.#file.release()
   }
+}
+
+function readWhole(disk: Disk, fd: number): Buffer {
+  const bytes = Buffer.alloc(consumerFileBytes)
+  return bytes.subarray(0, disk.read(fd, bytes, 0, bytes.length, 0))
 }

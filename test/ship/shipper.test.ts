@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import {
   appendFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -195,6 +196,17 @@ describe.skipIf(!native.canLock)('a shipper', () => {
       await expect(start(path, createTarget().target, { checkpoint }).run()).rejects.toThrow(/ERR_CORRUPT/)
       expect(readFileSync(checkpoint, 'utf8')).toBe(text)
     }
+  })
+
+  test('what lies where a checkpoint is prepared is not written to, as it may be the file of somebody else', async () => {
+    const { path } = createLog(1)
+    const checkpoint = join(createFolder(), 'checkpoint')
+    const victim = `${checkpoint}.victim`
+    writeFileSync(victim, 'somebody else needs this')
+    linkSync(victim, `${checkpoint}.tmp`)
+    await start(path, createTarget().target, { checkpoint }).run()
+    expect(readFileSync(victim, 'utf8')).toBe('somebody else needs this')
+    expect(existsSync(`${checkpoint}.tmp`)).toBe(false)
   })
 
   test('records that are gone before they were shipped are an error, never silence', async () => {

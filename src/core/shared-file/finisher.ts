@@ -9,7 +9,8 @@ import {
   encodeFinishedName,
   encodeFinishedNote,
   type FinishedNote,
-  finishedNoteName
+  finishedNoteName,
+  isFinishedNote
 } from '../../formats/finished-note.ts'
 import type { Disk, FileStat } from '../../io/disk.ts'
 import { failpoint } from '../../io/failpoint.ts'
@@ -187,13 +188,14 @@ export class Finisher {
     try {
       const stat = disk.fstat(file.fd)
       const { size } = stat
-      if (size > MAX_NOTE_BYTES) return undefined
+      if (size > MAX_NOTE_BYTES) throw notOurs(notePath)
       const bytes = Buffer.alloc(size)
       let at = 0
       for (let count = -1; at < size && count !== 0; at += count) {
         count = disk.read(file.fd, bytes, at, size - at, at)
       }
       const text = bytes.toString('utf8', 0, at)
+      if (!isFinishedNote(text)) throw notOurs(notePath)
       this.#isWhole = text.endsWith('\n')
       this.#lines = text.split('\n').length
       this.#seen = stat
@@ -243,6 +245,11 @@ export class Finisher {
     this.#isWhole = true
     this.#lines = done.size + 2
   }
+}
+
+/** It would be replaced. */
+function notOurs(path: string): LogboomError {
+  return new LogboomError('ERR_NOT_FILE', `${path} is no note of finished files and is left alone`, { path })
 }
 
 /** The same before and after compression. */

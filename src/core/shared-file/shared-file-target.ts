@@ -1,5 +1,6 @@
 // What several writers append to, as the target of a pump: turns under the lock, repair, rotation by rename, and the
 // way around failures. The rules of a kind say what a record is, where a file ends, and how its backups are called.
+import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { monotonicMs } from '../../base/clock.ts'
@@ -306,7 +307,9 @@ export class SharedFileTarget implements Target {
   probe(): void {
     const { disk } = this
     const { path } = this.#account
-    const probe = join(dirname(path), `.${basename(path)}.probe`)
+    // A name that nobody has, so that it is nobody's file that is written to and removed.
+    const name = `.${basename(path)}.${randomBytes(6).toString('hex')}.probe`
+    const probe = join(dirname(path), name)
     const file = openFile(disk, probe, constants.O_RDWR, { ...this.#options, mode: 0o600 })
     try {
       disk.write(file.fd, Buffer.alloc(PROBE_BYTES), 0, PROBE_BYTES, 0)

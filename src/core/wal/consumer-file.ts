@@ -9,6 +9,7 @@ import {
   type ConsumerState,
   decodeConsumerFile,
   encodeSlot,
+  isBegun,
   slotOffset
 } from '../../formats/consumer-file.ts'
 import type { Disk } from '../../io/disk.ts'
@@ -122,10 +123,14 @@ function nextState(
 
 /** Undefined for a file that was not finished when it was made. */
 function read(disk: Disk, { fd, path }: OpenFile): ConsumerState | undefined {
-  const { size } = disk.fstat(fd)
+  const { size, nlink } = disk.fstat(fd)
   const bytes = Buffer.alloc(CONSUMER_FILE_BYTES)
   const length = disk.read(fd, bytes, 0, bytes.length, 0)
   const state = decodeConsumerFile(bytes.subarray(0, length))
+  if (nlink > 1 || (size < CONSUMER_FILE_BYTES && !isBegun(bytes.subarray(0, length)))) {
+    const what = nlink > 1 ? 'has a second name (a hard link)' : 'is no file of a consumer'
+    throw new LogboomError('ERR_NOT_FILE', `${path} ${what} and is left alone`, { path })
+  }
   if (size === CONSUMER_FILE_BYTES && state !== undefined) return state
   if (size <= CONSUMER_FILE_BYTES && (size < CONSUMER_FILE_BYTES || bytes.every((byte) => byte === 0)))
     return undefined

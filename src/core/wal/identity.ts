@@ -12,11 +12,18 @@ import { freeTempName } from './temp-name.ts'
 export const IDENTITY_NAME = '.identity'
 const PREFIX = 'logboom-wal:1:'
 const CONTENT = /^logboom-wal:1:([0-9a-f]{32})\n$/
+/** What a power cut leaves of it: a beginning, or zeros. */
+const UNFINISHED = /^(logboom-wal:1:[0-9a-f]*\0*|\0*)$/
 const CONTENT_BYTES = PREFIX.length + 33
 const NOT_FOLLOWED = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY
 
 /** The identity of the log in `folder` as 32 hexadecimal digits; undefined if it has none yet, or none that can be read. */
 export function identityIn(disk: Disk, folder: string): string | undefined {
+  return CONTENT.exec(contentIn(disk, folder) ?? '')?.[1]
+}
+
+/** What is in the file; undefined if there is none that can be read, or one that is too large to be ours. */
+function contentIn(disk: Disk, folder: string): string | undefined {
   let fd: number
   try {
     fd = disk.open(join(folder, IDENTITY_NAME), NOT_FOLLOWED, 0)
@@ -25,9 +32,9 @@ export function identityIn(disk: Disk, folder: string): string | undefined {
   }
   try {
     const { isFile, size } = disk.fstat(fd)
-    if (!isFile || size !== CONTENT_BYTES) return undefined
+    if (!isFile || size > CONTENT_BYTES) return undefined
     const bytes = Buffer.alloc(CONTENT_BYTES)
-    return CONTENT.exec(bytes.toString('latin1', 0, disk.read(fd, bytes, 0, CONTENT_BYTES, 0)))?.[1]
+    return bytes.toString('latin1', 0, disk.read(fd, bytes, 0, CONTENT_BYTES, 0))
   } finally {
     disk.close(fd)
   }
@@ -42,9 +49,8 @@ export function makeIdentity(disk: Disk, folder: string, mode: number, known?: s
   const found = identityIn(disk, folder)
   if (found !== undefined) return found
   const path = join(folder, IDENTITY_NAME)
-  const there = disk.lstat(path)
-  // An empty one, or one of zeros, is what a power cut leaves of ours; none is longer.
-  if (there !== undefined && (!there.isFile || there.size > CONTENT_BYTES)) return undefined
+  if (disk.lstat(path) !== undefined && !UNFINISHED.test(contentIn(disk, folder) ?? 'unknown'))
+    return undefined
   const identity = known ?? randomBytes(16).toString('hex')
   const temporary = join(folder, freeTempName(disk, folder))
   const file = openFile(disk, temporary, constants.O_RDWR, { mode, dirMode: 0, mkdir: false })

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest'
 import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
 import { DirectFile } from '../../../src/core/direct-file/direct-file.ts'
 import { LoggerManager } from '../../../src/core/event-files/logger-manager.ts'
+import type { RotatingFileOptions } from '../../../src/core/rotating-file/options.ts'
 import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
 import type { FinishedEvent, RemovedEvent, Sink } from '../../../src/core/sink/contract.ts'
 import { native } from '../../../src/native/index.ts'
@@ -186,6 +187,24 @@ test('what was put in the place of the note keeps writers without a command from
   await file.close()
   expect(warnings).toEqual([])
 })
+
+test.skipIf(!isPosix)(
+  'a file of somebody else in the place of the note is left alone, which is told',
+  async () => {
+    const folder = createFolder()
+    const note = join(folder, '.app.log.finished')
+    const other = 'somebody else needs this\n'
+    writeFileSync(note, other)
+    const options = { maxBytes: 10, maxBackups: 1, onFinished: 'true', lock, fallback: false }
+    const file = new RotatingFile({ path: join(folder, 'app.log'), ...options } as RotatingFileOptions)
+    const { warnings } = heard(file)
+    for (let line = 0; line < 4; line++) file.write(`line ${line}\n`)
+    await file.flush()
+    await until(() => warnings.some((text) => text.includes('is left alone')))
+    await file.close()
+    expect(readFileSync(note, 'utf8')).toBe(other)
+  }
+)
 
 test('a command of another type is refused', () => {
   const path = join(createFolder(), 'app.log')

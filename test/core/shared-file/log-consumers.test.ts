@@ -1,12 +1,21 @@
 // What consumers of a log have not got is kept within bounds, by each kind of file that has backups.
-import { mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
 import { DirectFile } from '../../../src/core/direct-file/direct-file.ts'
 import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
 import type { WarningEvent } from '../../../src/core/sink/contract.ts'
-import { consumerFileName } from '../../../src/formats/log-consumer.ts'
+import { consumerFileBytes, consumerFileName } from '../../../src/formats/log-consumer.ts'
 import { realDisk } from '../../../src/io/disk.ts'
 import { native } from '../../../src/native/index.ts'
 import { PositionFile } from '../../../src/ship/position-file.ts'
@@ -179,6 +188,38 @@ describe.skipIf(!native.canLock).each(Object.keys(kinds) as (keyof typeof kinds)
       expect(consumer.lost().backups).toBeGreaterThan(0)
       // It can note where it is, too.
       consumer.write(at('>'))
+    }
+  )
+})
+
+describe.skipIf(!native.canLock)('the file of a consumer', () => {
+  const foreign = 'somebody else needs this. '.repeat(10)
+
+  test.each<[string, (file: string, victim: string) => void]>([
+    ['a file of somebody else', (file, victim) => renameSync(victim, file)],
+    ['another name of one', (file, victim) => linkSync(victim, file)],
+    ['one of just its length', (file) => writeFileSync(file, foreign.padEnd(consumerFileBytes, '.'))]
+  ])('that is %s is left alone', (_, plant) => {
+    const folder = createFolder()
+    const path = join(folder, 'app.log')
+    const victim = join(folder, 'victim')
+    const file = join(folder, consumerFileName('app.log', 'x'))
+    writeFileSync(victim, foreign)
+    plant(file, victim)
+    const before = readFileSync(file)
+    expect(() => PositionFile.open(realDisk, path, 'x')).toThrow('ERR_NOT_FILE')
+    expect(readFileSync(file).equals(before)).toBe(true)
+  })
+
+  test.each([0, 5, 3000, consumerFileBytes])(
+    'that was not finished (%i bytes of nothing) is made',
+    (size) => {
+      const path = join(createFolder(), 'app.log')
+      writeFileSync(join(dirname(path), consumerFileName('app.log', 'x')), Buffer.alloc(size))
+      const consumer = openConsumer(path, 'x')
+      consumer.write(at(''))
+      consumer.close()
+      expect(statSync(join(dirname(path), consumerFileName('app.log', 'x'))).size).toBe(consumerFileBytes)
     }
   )
 })

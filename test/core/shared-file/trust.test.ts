@@ -5,6 +5,7 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -17,8 +18,10 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { BinaryFile } from '../../../src/core/binary-file/binary-file.ts'
 import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
+import { withInternals } from '../../../src/core/sink/internals.ts'
 import { emptyLockState, encodeLockState, lockFileBytes } from '../../../src/formats/lock-file.ts'
 import { native } from '../../../src/native/index.ts'
+import { createFaultyDisk } from '../../helpers/faulty-disk.ts'
 import { createFolder } from '../../helpers/folder.ts'
 
 const NOBODY = 65_534
@@ -95,6 +98,23 @@ describe.each(Object.entries(kinds))('%s', (_kind, create) => {
       expect(readFileSync(path, 'latin1')).toContain('secret')
     }
   )
+
+  test('the probe of a disk whose sync failed is written to nobody else`s file', async () => {
+    const folder = createFolder()
+    const probe = join(folder, '.app.log.probe')
+    writeFileSync(probe, foreign)
+    const faulty = createFaultyDisk()
+    let failures = 0
+    faulty.fault = (operation) => (operation.startsWith('fdatasync') && failures++ < 3 ? 'EIO' : undefined)
+    const file = withInternals({ disk: faulty.disk }, () =>
+      create(join(folder, 'app.log'), { durability: 'disk' })
+    )
+    file.write('line\n')
+    await file.flush()
+    await file.close()
+    expect(readFileSync(probe, 'utf8')).toBe(foreign)
+    expect(readdirSync(folder).filter((name) => name.endsWith('.probe'))).toEqual(['.app.log.probe'])
+  })
 
   test.runIf(native.canLock)('a lock file of ours that is open to others is made private', async () => {
     const folder = createFolder()

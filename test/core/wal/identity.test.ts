@@ -66,10 +66,14 @@ test.each(['', '\0'.repeat(47), 'logboom-wal:1:0123'])(
   }
 )
 
-test('something of somebody else in its place is left alone, and the log works without', async () => {
+test.each([
+  'a file of somebody else that is longer than an identity could ever be',
+  'a short one',
+  'one of exactly the length of ours: 12345678901',
+  '\0\0\0 and more'
+])('something of somebody else in its place (%j) is left alone, and the log works without', async (other) => {
   const walDir = join(createFolder(), 'wal')
   await write(walDir, ['a'])
-  const other = 'a file of somebody else that is longer than an identity could ever be'
   writeFileSync(join(walDir, '.identity'), other)
   await write(walDir, ['b'])
   expect(readFileSync(join(walDir, '.identity'), 'utf8')).toBe(other)

@@ -1,6 +1,15 @@
 // Named consumers: each takes every entry in order from where it has acknowledged, in this process and in others, and the
 // log keeps what the slowest of them needs.
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { WriteAheadLogOptions } from '../../../src/core/wal/options.ts'
@@ -282,6 +291,24 @@ describe('the file of a consumer', () => {
     const count = segmentsOf(walDir).length
     await fill(log, 50)
     expect(segmentsOf(walDir).length).toBeGreaterThan(count + 3)
+  })
+
+  test.each(['a file of somebody else', 'another name of one'])('that is %s is left alone', async (plant) => {
+    const { log, walDir, path } = await acked(2n)
+    const victim = join(walDir, '..', 'victim')
+    writeFileSync(victim, 'somebody else needs this')
+    rmSync(path)
+    if (plant === 'another name of one') linkSync(victim, path)
+    else renameSync(victim, path)
+    await expect(log.consumer('a')).rejects.toThrow('ERR_NOT_FILE')
+    expect(readFileSync(path, 'utf8')).toBe('somebody else needs this')
+  })
+
+  test('that is another name of the file of a consumer elsewhere is left alone', async () => {
+    const { log, walDir, path } = await acked(2n)
+    renameSync(path, join(walDir, '..', 'elsewhere'))
+    linkSync(join(walDir, '..', 'elsewhere'), path)
+    await expect(log.consumer('a')).rejects.toThrow('ERR_NOT_FILE')
   })
 
   test.each([0, 100, 1023])(
