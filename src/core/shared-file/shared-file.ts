@@ -80,7 +80,7 @@ export class SharedFile {
   /** Its sync failed: it is left without another one, which would prove nothing. */
   #poisoned: OpenFile | undefined
   #syncFailure: unknown
-  /** A file was created or renamed since the folder was last synced. */
+  /** A file was created, renamed or found since the folder was last synced. */
   #folderChanged = false
   readonly #shut = new ShutFolder()
 
@@ -330,10 +330,9 @@ export class SharedFile {
     if (this.#file === undefined || found === undefined || !this.#file.is(found)) {
       this.#retire()
       this.#file = this.#openPath()
-      if (found === undefined) {
-        this.#folderChanged = true
-        failpoint('created')
-      }
+      // Whoever made it may have died before its name was durable.
+      this.#folderChanged = true
+      if (found === undefined) failpoint('created')
       found = this.#disk.fstat(this.#file.fd)
     }
     this.size = found.size

@@ -36,6 +36,21 @@ describe.each(['auto', 'off'] as const)('directIO %s:', (directIO) => {
     expect(readTexts(path)).toEqual(['one', 'two'])
   })
 
+  test('nor that of a file that was found: whoever made it may have died before', () => {
+    const { path, under } = create({ durability: 'none' })
+    under.writer.log('one')
+    expect(under.flush()).toBe(true)
+    under.close()
+    const next = createFlusher(path, { directIO, durability: 'disk' })
+    fail(next, /^fsync$/, 'EIO')
+    next.writer.log('two')
+    expect(next.flush(4)).toBe(false)
+    expect(readTexts(path)).toEqual(['one'])
+    next.faulty.fault = () => undefined
+    expect(next.flush()).toBe(true)
+    expect(readTexts(path)).toEqual(['one', 'two'])
+  })
+
   test('nor that of the file after a rotation', () => {
     const { path, under } = create()
     under.writer.log('one')

@@ -36,6 +36,29 @@ async function ids(path: string, kind: string): Promise<string[]> {
 }
 
 describe.each(Object.entries(kinds))('%s', (kind, create) => {
+  test('nothing is acknowledged before the name of a file that was found is on disk', async () => {
+    const path = join(createFolder(), 'app.log')
+    // Its writer promised less, or died before it had synced the folder.
+    const first = create(path, { durability: 'os' })
+    first.write(record('first'))
+    await first.close()
+    const faulty = createFaultyDisk()
+    let failing = true
+    faulty.fault = (operation) => (failing && /^fsync/.test(operation) ? 'EIO' : undefined)
+    const file = withInternals({ disk: faulty.disk }, () => create(path))
+    file.write(record('second'))
+    let isAcknowledged = false
+    const flushed = file.flush().then(() => {
+      isAcknowledged = true
+    })
+    await until(() => file.stats().errors >= 2, { what: 'two syncs that failed' })
+    expect(isAcknowledged).toBe(false)
+    failing = false
+    await flushed
+    await file.close()
+    expect(await ids(path, kind)).toEqual(['first', 'second'])
+  })
+
   test.each(['EIO', 'ENOSPC'] as Fault[])(
     'while every sync fails with %s nothing acknowledged is removed, and the waiting record is not multiplied',
     async (fault) => {

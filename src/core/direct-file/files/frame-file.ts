@@ -115,8 +115,8 @@ export class FrameFile {
       throw error
     }
     this.#file = file
-    // Whoever made a file without a flush may not have synced its folder.
-    if (this.#size === 0) this.#duty.namesChanged()
+    // Whoever made it may not have synced its folder: died before that, or promised less.
+    if (this.#size === 0 || left === undefined || !file.is(left)) this.#duty.namesChanged()
     this.#journal.size = this.#size
     this.#enter('open')
     this.#reserve.cut(this.#size)
