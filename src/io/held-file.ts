@@ -8,6 +8,8 @@ import { open, read, type Steps } from './steps.ts'
 
 const { O_RDWR, O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
 const SAFE = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
+/** There is nothing, a link, a folder, or a socket. */
+const NONE = new Set(['ENOENT', 'ELOOP', 'EISDIR', 'ENXIO'])
 /** The one that its owner holds. */
 export const OWNER_SLOT = 0
 
@@ -40,7 +42,7 @@ function* openToLook(path: string): Steps<number | undefined> {
     return yield* open(path, O_RDWR | SAFE, 0)
   } catch (error) {
     const code = systemCode(error)
-    if (code === 'ENOENT' || code === 'ELOOP' || code === 'EISDIR') return undefined
+    if (NONE.has(code ?? '')) return undefined
     if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') throw error
   }
   return yield* open(path, O_RDONLY | SAFE, 0)

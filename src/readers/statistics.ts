@@ -15,7 +15,7 @@ import { openToLook, readError } from './engine/open-file.ts'
 
 /** A record is written at once, so the next look finds it whole. */
 const MAX_LOOKS = 3
-const NONE = new Set(['ENOENT', 'ELOOP', 'EISDIR', 'EACCES', 'EPERM'])
+const NONE = new Set(['ENOENT', 'ELOOP', 'EISDIR', 'ENXIO', 'EACCES', 'EPERM'])
 
 export interface SeenWriter extends WriterStatistics {
   readonly slot: number
@@ -45,7 +45,7 @@ export async function readStatistics(path: string): Promise<SeenWriter[] | undef
     return writers
   } catch (error) {
     const code = systemCode(error)
-    // Nothing, a link, a folder, or what we may not read: the log is there all the same.
+    // Nothing, a link, a folder, a socket, or what we may not read: the log is there all the same.
     if (NONE.has(code ?? '')) return undefined
     throw readError(file, error)
   } finally {

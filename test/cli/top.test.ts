@@ -9,12 +9,14 @@ import {
   symlinkSync,
   writeFileSync
 } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { frameLines } from '../../src/cli/top/frame.ts'
 import { type LogView, rowsOf, viewLogs } from '../../src/cli/top/log-view.ts'
 import { encodeStatistics, latencyBuckets, statisticsBytes } from '../../src/formats/statistics-file.ts'
 import type { SeenWriter } from '../../src/readers/statistics.ts'
+import { atTestEnd } from '../helpers/at-test-end.ts'
 import { cliPath, runCli } from '../helpers/cli.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { built, startProcess } from '../helpers/script.ts'
@@ -196,6 +198,7 @@ describe('what lies in the place of the statistics', () => {
     ['a link', (file) => symlinkSync('/etc/passwd', file)],
     ['a FIFO', (file) => execFileSync('mkfifo', [file])],
     ['a folder', (file) => mkdirSync(file)],
+    ['a socket', listen],
     ['text', (file) => writeFileSync(file, 'LBSTAT1\n'.repeat(200))],
     ['much of nothing', (file) => ftruncateSync(openSync(file, 'w'), 100_000_000)]
   ])('may be %s: the log is shown without writers', async (_, make) => {
@@ -205,6 +208,13 @@ describe('what lies in the place of the statistics', () => {
     expect(found).toMatchObject({ path, liveBytes: 7, consumers: [] })
     expect(found.writers ?? []).toEqual([])
     expect(frameLines([found], [], options).join()).not.toMatch(/NaN|undefined/)
+  })
+
+  test('of a shipper may be a socket: the log is shown without it', async () => {
+    const { path } = createLog()
+    listen(join(path, '..', '.app.log.consumer-x'))
+    const [found] = await viewLogs([path])
+    expect(found).toMatchObject({ path, liveBytes: 7, consumers: [] })
   })
 
   test('may be enormous numbers and hostile texts', async () => {
@@ -349,3 +359,8 @@ describe.skipIf(!hasTmux)('in a terminal (tmux, else skipped)', () => {
     )
   })
 })
+
+function listen(file: string): void {
+  const server = createServer().listen(file)
+  atTestEnd(() => void server.close())
+}
