@@ -3,6 +3,7 @@
 // compressed or removed.
 import { parse } from 'node:path'
 import { type BackupCompression, COMPRESSIONS } from './backup-name.ts'
+import { lockFileName } from './lock-file.ts'
 
 export interface NumberedName {
   readonly number: number
@@ -62,12 +63,16 @@ export function numberedBase(name: string): string | undefined {
   return parseNumberedName(base, name) === undefined ? undefined : base
 }
 
-/** The backups of `name` among the names of its folder, oldest first, each once. */
+/**
+ * The backups of `name` among the names of its folder, oldest first, each once. What has a lock file is written to by its own
+ * name, `worker.1.bin` beside `worker.2.bin`: nobody's backup, and removed by nobody else.
+ */
 export function numberedBackups(name: string, candidates: Iterable<string>): NumberedBackup[] {
   const groups = new Map<number, (NumberedName & { name: string })[]>()
-  for (const candidate of candidates) {
+  const all = new Set(candidates)
+  for (const candidate of all) {
     const parsed = parseNumberedName(name, candidate)
-    if (parsed === undefined) continue
+    if (parsed === undefined || all.has(lockFileName(candidate))) continue
     const group = groups.get(parsed.number)
     if (group === undefined) groups.set(parsed.number, [{ ...parsed, name: candidate }])
     else group.push({ ...parsed, name: candidate })

@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { BinaryFile } from '../../src/core/binary-file/binary-file.ts'
 import { WriteAheadLog } from '../../src/core/wal/write-ahead-log.ts'
 import { formatBackupName } from '../../src/formats/backup-name.ts'
 import { encodeRecord, maxRecordBytes } from '../../src/formats/binary-file.ts'
@@ -54,6 +55,40 @@ describe('numbered names', () => {
     writeFileSync(join(folder, 'a.0.0.log'), frames('a00'))
     const { lines } = await collect(folder)
     expect(lines.sort()).toEqual(['a', 'a0', 'a00'])
+  })
+
+  test('of logs that are written to are no backups, and nobody removes them as such', async () => {
+    const folder = createFolder()
+    const sinks = ['worker.1.bin', 'worker.2.bin', 'worker.2.0.bin'].map((name) => {
+      return new BinaryFile({ path: join(folder, name), maxBytes: 20, maxBackups: 3, fallback: false })
+    })
+    for (let record = 0; record < 3; record++) {
+      for (const [worker, sink] of sinks.entries()) {
+        sink.write(`worker ${worker} record ${record}`)
+        await sink.flush()
+      }
+    }
+    // It has the others among what is called like its backups.
+    const all = new BinaryFile({
+      path: join(folder, 'worker.bin'),
+      maxBytes: 20,
+      maxBackups: 1,
+      fallback: false
+    })
+    for (let record = 0; record < 3; record++) {
+      all.write(`all, record ${record}, with more`)
+      await all.flush()
+    }
+    for (const sink of [...sinks, all]) await sink.close()
+    const found = await eventsOf(folder)
+    for (const [worker, event] of ['worker.1', 'worker.2', 'worker.2.0'].entries()) {
+      const own = found.filter((text) => text.startsWith(`${event}: `))
+      expect(own).toEqual([0, 1, 2].map((record) => `${event}: worker ${worker} record ${record}`))
+    }
+    expect(found.filter((text) => text.startsWith('worker: ')).at(-1)).toBe(
+      'worker: all, record 2, with more'
+    )
+    expect((await collect(join(folder, 'worker.2.0.bin'))).lines).toHaveLength(3)
   })
 
   test('a date in the place of the number makes a log of its own', async () => {

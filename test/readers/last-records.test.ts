@@ -52,6 +52,19 @@ test('a torn backup is reported when the last records reach into it', async () =
   expect(await runCli(['tail', path])).toMatchObject({ stdout: 'one\ntwo\nfour\n', code: 2 })
 })
 
+test('a backup that does not end with a line end has a last record all the same', async () => {
+  const folder = createFolder()
+  const path = join(folder, 'a.log')
+  writeFileSync(`${path}.20260101-000000.0`, 'one\ntwo')
+  writeFileSync(`${path}.20260101-000001.0.gz`, gzipSync('three\nfour'))
+  for (const last of [1, 2, 3, 4]) {
+    const { lines } = await collect(path, { from: { last } })
+    expect(lines).toEqual(['one', 'two', 'three', 'four'].slice(-last))
+  }
+  writeFileSync(path, 'five\nnot yet')
+  expect((await collect(path, { from: { last: 2 } })).lines).toEqual(['four', 'five'])
+})
+
 test('counting the lines of a spool is not ended by damage in it', async () => {
   const folder = join(createFolder(), 'spool')
   mkdirSync(folder)

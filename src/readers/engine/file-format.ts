@@ -34,14 +34,14 @@ export interface FileFormat {
   /**
    * Faster than reading it all, where a format allows it: where the last `count` records of the first `size`
    * bytes of an uncompressed file begin, and how many there are. `unterminated`: what follows the last record
-   * end counts as one.
+   * end counts as one. Undefined where only reading it tells.
    */
   lastRecords?(
     file: OpenFile,
     size: number,
     count: number,
     unterminated: boolean
-  ): Promise<{ offset: number; count: number }>
+  ): Promise<{ offset: number; count: number } | undefined>
 }
 
 /** Finds the records of one file that may grow. May keep state from one call to the next. */

@@ -2,6 +2,7 @@
 import { basename, join } from 'node:path'
 import { LogboomError } from '../../base/errors.ts'
 import { backupsNoteName } from '../../formats/backups-note.ts'
+import { lockFileName } from '../../formats/lock-file.ts'
 import type { Note, Probe, Reader } from '../reader.ts'
 import { readers } from '../registry.ts'
 import { notedBackups } from './backup-ways.ts'
@@ -55,7 +56,8 @@ export class LogFinder {
       const owners = this.#readers.filter((each) => each.backups?.baseOf(name) !== undefined)
       const sure = owners.find((each) => each.backups?.isUnmistakable)
       const base = (sure ?? owners[0])?.backups?.baseOf(name)
-      if (base === undefined) bases.add(name)
+      const isWrittenTo = sure === undefined && files.includes(lockFileName(name))
+      if (base === undefined || isWrittenTo) bases.add(name)
       else if (sure !== undefined) bases.add(base)
       else if (doubtful.get(base)?.push(name) === undefined) doubtful.set(base, [name])
     }
@@ -85,14 +87,18 @@ export class LogFinder {
     const ends = await endsOf(path)
     const probe = { path, kind: 'file', name, names, head: NOTHING, tail: NOTHING, ...ends } as const
     const isMissing = ends === undefined
-    if (ends !== undefined && ends.head.length > 0) return await this.#byContent(probe)
+    if (ends !== undefined && ends.head.length > 0)
+      return await this.#byContent(path, probe, this.#wanted ?? detectReader(probe))
     let isBackedUp = false
     for (const reader of this.#readers) {
-      const heads = await this.#backupHeads(reader, name, names)
-      isBackedUp ||= heads.length > 0 && (reader === this.#wanted || reader.backups?.isUnmistakable === true)
-      const head = heads.find(({ length }) => length > 0)
-      if (head !== undefined && (reader === this.#wanted || reader.detect({ ...probe, head })))
-        return { log: { path, reader }, isEmpty: false, notes: [] }
+      const backups = await this.#backupEnds(reader, name, names)
+      isBackedUp ||=
+        backups.length > 0 && (reader === this.#wanted || reader.backups?.isUnmistakable === true)
+      const backup = backups.find(({ head }) => head.length > 0)
+      if (backup === undefined) continue
+      const backupProbe = { ...probe, ...backup }
+      if (reader === this.#wanted || reader.detect(backupProbe))
+        return await this.#byContent(path, backupProbe, reader)
     }
     if (names.includes(backupsNoteName(name))) {
       // In a way of their own are backups of text only.
@@ -103,41 +109,45 @@ export class LogFinder {
     return { log: { path, reader: this.#wanted ?? detectReader(probe) }, isEmpty: true, notes: [] }
   }
 
-  async #byContent(probe: Probe): Promise<Found> {
-    const { path } = probe
+  /** The log at `path`, of which the live file or a backup looks as if it were for `reader`. */
+  async #byContent(path: string, probe: Probe, reader: Reader): Promise<Found> {
     const found = (reader: Reader, notes: readonly Note[] = []) => ({
       log: { path, reader },
       isEmpty: false,
       notes
     })
     if (this.#wanted !== undefined) return found(this.#wanted)
-    const reader = detectReader(probe)
     const hasNul = probe.head.includes(0)
     // No text is like this, and empty records are more likely a hole: the first bytes of the file may be damaged.
     const isOdd = reader.takesAnything === true ? hasNul : probe.head.indexOf(EMPTY_RECORD) === 0
     if (!isOdd) return found(reader)
     for (const each of readers) {
       if (each.mark === undefined) continue
-      if (probe.tail.includes(each.mark) || (await holdsMark(path, each.mark))) return found(each)
+      if (probe.tail.includes(each.mark) || (await holdsMark(probe.path, each.mark))) return found(each)
     }
     if (reader.takesAnything !== true) return found(reader)
     return found(reader, [
-      { path, text: `holds NUL bytes and is in no known format; it is read as ${reader.format}` }
+      { path: probe.path, text: `holds NUL bytes and is in no known format; it is read as ${reader.format}` }
     ])
   }
 
-  /** The first bytes of the newest backups that are there, the newest first. */
-  async #backupHeads(reader: Reader, name: string, names: readonly string[]): Promise<Buffer[]> {
+  /** The first and last bytes of the newest backups that are there, the newest first. */
+  async #backupEnds(
+    reader: Reader,
+    name: string,
+    names: readonly string[]
+  ): Promise<Pick<Probe, 'path' | 'head' | 'tail'>[]> {
     const newest = reader.backups?.of(name, names).slice(-MAX_BACKUPS_ASKED).reverse() ?? []
-    const heads: Buffer[] = []
+    const found: Pick<Probe, 'path' | 'head' | 'tail'>[] = []
     for (const files of newest) {
       for (const file of files) {
-        const ends = await endsOf(join(this.#folder, file))
-        if (ends !== undefined) heads.push(ends.head)
+        const path = join(this.#folder, file)
+        const ends = await endsOf(path)
+        if (ends !== undefined) found.push({ path, ...ends })
       }
-      if (heads.some(({ length }) => length > 0)) break
+      if (found.some(({ head }) => head.length > 0)) break
     }
-    return heads
+    return found
   }
 
   async #files(): Promise<readonly string[]> {

@@ -97,7 +97,8 @@ async function findBegin(
   let wanted = from === 'end' ? 0 : from.last
   let place: LogPlace = { file: finished.length, at: { offset: 0 } }
   if (live !== undefined) {
-    const { offset, count } = await lastRecords(format, live, size, wanted, context)
+    const final = context.includeUnterminated && format.readsUnterminated !== false
+    const { offset, count } = await lastRecords(format, live, size, wanted, final, context)
     place = { file: finished.length, at: { offset } }
     wanted -= count
   }
@@ -106,7 +107,7 @@ async function findBegin(
     if (open === undefined) continue
     try {
       const { size } = await open.handle.stat()
-      const { offset, count } = await lastRecords(format, open, size, wanted, context)
+      const { offset, count } = await lastRecords(format, open, size, wanted, true, context)
       place = { file: at, at: { offset } }
       wanted -= count
     } finally {
@@ -165,15 +166,18 @@ function likelyFile({ file }: Cursor, finished: readonly FinishedFile[]): number
   return at + 1
 }
 
-/** Where the last `count` records of a file begin, by reading it all unless the format knows better. */
+/**
+ * Where the last `count` records of a file begin, by reading it all unless the format knows better. `final`: as the file will be
+ * read, so that the same records are counted.
+ */
 async function lastRecords(
   format: FileFormat,
   file: OpenFile,
   size: number,
   count: number,
+  final: boolean,
   context: ReadContext
 ): Promise<{ offset: number; count: number }> {
-  const final = context.includeUnterminated && format.readsUnterminated !== false
   const isPlain = compressionOf(basename(file.path)) === ''
   const quick = isPlain ? await format.lastRecords?.(file, size, count, final) : undefined
   if (quick !== undefined) return quick

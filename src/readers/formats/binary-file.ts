@@ -1,6 +1,7 @@
 // The reader of length-prefixed records, as the binary file writes them.
 import { basename, dirname, extname } from 'node:path'
 import { completeEnd, decodeLength, LENGTH_BYTES } from '../../formats/binary-file.ts'
+import { lockFileName } from '../../formats/lock-file.ts'
 import { numberedBackups, numberedBase } from '../../formats/numbered-name.ts'
 import { repairBinaryFile } from '../../repair/binary-file.ts'
 import { compressionOf } from '../engine/decompress.ts'
@@ -45,8 +46,8 @@ async function findNumberedFiles(path: string): ReturnType<FindLogFiles> {
   const name = basename(path)
   const base = numberedBase(name)
   const isPacked = compressionOf(name) !== ''
-  if (isPacked || (base !== undefined && names.includes(base)))
-    return { finished: [{ key: path, paths: [path] }], live: undefined }
+  const isBackup = base !== undefined && names.includes(base) && !names.includes(lockFileName(name))
+  if (isPacked || isBackup) return { finished: [{ key: path, paths: [path] }], live: undefined }
   const finished = numberedBackups(name, names).map(({ plain, names: found }) =>
     finishedBackup(path, plain, found)
   )

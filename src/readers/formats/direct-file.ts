@@ -213,10 +213,10 @@ async function lastRecords(
   file: OpenFile,
   size: number,
   count: number
-): Promise<{ offset: number; count: number }> {
+): Promise<{ offset: number; count: number } | undefined> {
   const source = new OpenFileSource(file, size, true)
   const from = await settle(source, lastFlushes(source, count))
-  return await lastOf(source, from ?? 0, count)
+  return from === undefined ? undefined : await lastOf(source, from, count)
 }
 
 /**
@@ -247,8 +247,7 @@ async function lastOf(
 ): Promise<{ offset: number; count: number }> {
   let offsets: number[] = []
   let found = 0
-  const layout = from > 0 ? 'sealed' : undefined
-  for (const item of decodeSteps(source, { from, layout })) {
+  for (const item of decodeSteps(source, { from, layout: 'sealed' })) {
     if (item.type === 'wanted') await source.fetch()
     if (item.type !== 'entries') continue
     found += item.bounds.length / 2

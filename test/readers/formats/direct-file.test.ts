@@ -1,6 +1,7 @@
 // Damaged direct files through readRecords and the commands: a record as it was written, or a report, never silence.
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { DirectFile } from 'logboom'
 import { describe, expect, test } from 'vitest'
 import { runCli } from '../../helpers/cli.ts'
@@ -93,6 +94,36 @@ describe('a damaged direct file', () => {
       expect(finished.lines).toEqual(ALL.slice(0, finished.lines.length))
       expect(finished.lines.length).toBeGreaterThanOrEqual(live.lines.length)
       expect(finished.stats.damage.length).toBeGreaterThan(0)
+    }
+  })
+
+  test('the last records are those that are read, however its end was torn', async () => {
+    for (const length of [whole.length - 1, whole.length - 600, whole.length - 5_000, 17_000, 600]) {
+      const bytes = whole.subarray(0, length)
+      const live = write(bytes)
+      const backup = write(Buffer.alloc(0))
+      writeFileSync(`${backup}.20260101-000000.0`, bytes)
+      const packed = write(Buffer.alloc(0))
+      writeFileSync(`${packed}.20260101-000000.0.gz`, gzipSync(bytes))
+      for (const path of [live, backup, packed]) {
+        const { lines } = await collect(path, { onCorrupt: 'skip-file' })
+        for (const last of [1, 7, 40]) {
+          const found = await collect(path, { from: { last }, onCorrupt: 'skip-file' })
+          expect(found.lines, `${length} bytes, last ${last}`).toEqual(lines.slice(-last))
+        }
+      }
+    }
+  })
+
+  test.each(Object.keys(damages))('is known by its backups, too, with %s', async (what) => {
+    const path = write(Buffer.alloc(0))
+    writeFileSync(`${path}.20260101-000000.0.gz`, gzipSync(damages[what](whole)))
+    for (const isThere of [true, false]) {
+      if (!isThere) rmSync(path)
+      const { lines, stats } = await collect(path, { onCorrupt: 'skip-file' })
+      expect(lines.filter((line) => !ALL.includes(line))).toEqual([])
+      expect(new Set(lines).size).toBeGreaterThanOrEqual(90)
+      expect(stats.damage.length).toBeGreaterThan(0)
     }
   })
 
