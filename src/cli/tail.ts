@@ -1,17 +1,18 @@
 // logboom tail: the last records of logs, and with -f what is appended.
+import { errorMessage } from '../base/errors.ts'
 import { BatchMerger } from '../readers/engine/batch-merger.ts'
 import { createContext, type DamageReport, emptyReport } from '../readers/engine/context.ts'
 import { readBatches } from '../readers/engine/read-batches.ts'
 import { ReadCursors, readFrom } from '../readers/engine/read-cursors.ts'
 import { findLogs } from '../readers/find-logs.ts'
-import { batchLength, type LogRecord, type ReadFrom, recordAt } from '../readers/reader.ts'
+import { batchLength, type LogRecord, type ReadFrom, type RecordBatch, recordAt } from '../readers/reader.ts'
 import { type Command, complain, type ExitCode, exitCodes, tell, UsageError, wholeNumber } from './command.ts'
 import { CursorFile, cursorOptions } from './cursors.ts'
 import { filterOptions, RecordFilter, remarkOn } from './find/record-filter.ts'
 import { recordShape, shapeOptions } from './find/shape.ts'
 import { expandInputs, formatOption, inputFormat } from './inputs.ts'
 import { Output, type OutputForm, outputForm, outputOptions } from './output.ts'
-import { readInputs } from './read-inputs.ts'
+import { exitCodeOf, readInputs } from './read-inputs.ts'
 
 export const tail: Command = {
   name: 'tail',
@@ -122,6 +123,11 @@ async function follow(paths: readonly string[], printer: Printer, cursor: Cursor
   const { format, count, filter, output, form } = printer
   const merger = new BatchMerger(new AbortController().signal)
   const report: DamageReport = emptyReport()
+  let worst: ExitCode = exitCodes.fine
+  const failed = (error: unknown): void => {
+    complain(errorMessage(error))
+    worst = Math.max(worst, exitCodeOf(error)) as ExitCode
+  }
   for (const path of paths) {
     const from = cursor.from ?? (filter === undefined ? fromLast(count) : await beginSought(path, printer))
     const context = createContext({
@@ -137,7 +143,8 @@ async function follow(paths: readonly string[], printer: Printer, cursor: Cursor
           complain(`${file} is damaged at offset ${offset}: ${reason}`)
       }
     })
-    merger.add(readBatches(path, format, context))
+    const batches = readBatches(path, format, context)
+    merger.add(paths.length === 1 ? batches : beside(batches, failed))
   }
   merger.close()
   for await (const batch of merger.read()) {
@@ -147,7 +154,19 @@ async function follow(paths: readonly string[], printer: Printer, cursor: Cursor
     cursor.printed(batch)
     cursor.save()
   }
-  return exitCodes.fine
+  return worst
+}
+
+/** What ends one of several logs is told, and keeps nobody from the others. */
+async function* beside(
+  batches: AsyncGenerator<RecordBatch, void, undefined>,
+  failed: (error: unknown) => void
+): AsyncGenerator<RecordBatch, void, undefined> {
+  try {
+    yield* batches
+  } catch (error) {
+    failed(error)
+  }
 }
 
 /** Prints the last records that are wanted; returns where to go on. */

@@ -1,6 +1,15 @@
 // Folders of logs: which files are logs, which are backups of which, and what is neither.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -198,6 +207,52 @@ describe('what is no log', () => {
     await expect.poll(() => out.stdout, { timeout: 5_000 }).toMatch(/more\n$/)
     await sleep(500)
     expect(out.stderr.split('\n').length).toBe(2)
+  })
+
+  test('in the place of a segment of one log ends that one alone, for as long as it is there', async () => {
+    const folder = createFolder()
+    const text = join(folder, 'a.log')
+    writeFileSync(text, 'first\n')
+    const walDir = join(folder, 'w')
+    const log = await WriteAheadLog.open({ walDir, segmentBytes: 4096, fallback: false })
+    await log.log(['one'])
+    await log.close()
+    const stop = new AbortController()
+    onTestFinished(() => stop.abort())
+    const reader = readRecords(folder, { follow: true, signal: stop.signal })
+    const lines: string[] = []
+    const reading = (async () => {
+      for await (const { data } of reader) lines.push(data.toString())
+    })()
+    await expect.poll(() => lines.length, { timeout: 10_000 }).toBe(2)
+    const segment = join(walDir, readdirSync(walDir).find((name) => name.endsWith('.wal')) as string)
+    renameSync(walDir, join(folder, '.aside'))
+    mkdirSync(walDir)
+    execFileSync('mkfifo', [segment])
+    await expect.poll(() => reader.stats().notes.length, { timeout: 10_000 }).toBeGreaterThan(0)
+    writeFileSync(text, 'second\n', { flag: 'a' })
+    await expect.poll(() => lines.at(-1), { timeout: 10_000 }).toBe('second')
+    rmSync(walDir, { recursive: true })
+    renameSync(join(folder, '.aside'), walDir)
+    const again = await WriteAheadLog.open({ walDir, segmentBytes: 4096, fallback: false })
+    await again.log(['two'])
+    await again.close()
+    await expect.poll(() => lines.at(-1), { timeout: 10_000 }).toBe('two')
+    stop.abort()
+    await reading
+    expect(lines.sort()).toEqual(['first', 'one', 'second', 'two'])
+  })
+
+  test('as one of several keeps tail from none of the others', { timeout: 20_000 }, async () => {
+    const folder = await createOdd(plants['a FIFO'])
+    const child = startCli(['tail', '-f', join(folder, 'm.log'), join(folder, 'a.log')])
+    let stdout = ''
+    child.stdout.on('data', (chunk) => {
+      stdout += chunk
+    })
+    await expect.poll(() => stdout, { timeout: 10_000 }).toBe('first\n')
+    writeFileSync(join(folder, 'a.log'), 'more\n', { flag: 'a' })
+    await expect.poll(() => stdout, { timeout: 10_000 }).toBe('first\nmore\n')
   })
 
   test('given by its path is refused at once', async () => {

@@ -3,11 +3,19 @@ import { basename } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LogboomError } from '../../base/errors.ts'
 import { type FoundLogs, findLogs } from '../find-logs.ts'
-import type { Note, ReadContext, ReadFrom, RecordBatch } from '../reader.ts'
+import {
+  batchLength,
+  type Note,
+  type ReadContext,
+  type ReadFrom,
+  type RecordBatch,
+  recordAt
+} from '../reader.ts'
 import { BatchMerger } from './batch-merger.ts'
 import { notFound } from './context.ts'
 import type { FoundLog } from './log-finder.ts'
 import { failureNote } from './open-file.ts'
+import { readFrom } from './read-cursors.ts'
 
 // How often a followed folder is searched for new logs, and a missing path is looked for.
 const LOOK_AGAIN_MS = 200
@@ -104,10 +112,10 @@ async function* followFolder(
   }
   const add = ({ logs, notes, failures }: FoundLogs, from: ReadContext['from']) => {
     for (const log of logs) {
-      const { path, reader, event } = log
-      if (known.has(path)) continue
-      known.add(path)
-      merger.add(reader.read(path, { ...context, from: fromOf(log, from), signal }), event)
+      if (known.has(log.path)) continue
+      known.add(log.path)
+      const failed = (error: unknown) => tell(failureNote(error, folder))
+      merger.add(followOne(log, { ...context, from: fromOf(log, from), signal }, failed), log.event)
     }
     for (const note of notes) tell(note)
     for (const failure of failures) tell(failureNote(failure, folder))
@@ -121,6 +129,35 @@ async function* followFolder(
   })
   merger.close()
   yield* merger.read()
+}
+
+/** One log of a folder: what keeps it from being read is told, and it is gone on with behind what was read of it. */
+async function* followOne(
+  { path, reader }: FoundLog,
+  context: ReadContext,
+  failed: (error: unknown) => void
+): AsyncGenerator<RecordBatch, void, undefined> {
+  let { from } = context
+  let isTriedAgain = false
+  while (!context.signal.aborted) {
+    try {
+      for await (const batch of reader.read(path, { ...context, from })) {
+        // The bytes of a batch may be others once it was used.
+        const cursor = recordAt(batch, batchLength(batch) - 1).cursor
+        yield batch
+        if (cursor !== undefined) from = readFrom(cursor)
+      }
+      return
+    } catch (error) {
+      const isLost = isTriedAgain && error instanceof LogboomError && error.code === 'ERR_CURSOR_LOST'
+      if (!isLost && !isUnreadable(error)) throw error
+      if (isLost) context.lost(path, 'another log is in its place')
+      else failed(error)
+      if (isLost) from = 'start'
+      isTriedAgain = true
+      await pause(context.signal)
+    }
+  }
 }
 
 async function pause(signal: AbortSignal): Promise<void> {
