@@ -37,6 +37,9 @@ export class EventFiles extends PumpedSink {
   readonly #events: EventTable
   readonly #outputs: Outputs
 
+  /** Lines were written since it was last seen that none wait. */
+  #hasLines = false
+
   /** Throws `ERR_OPTION` for the options of this sink and of its files, `ERR_LOCKED` for direct files in use. */
   constructor(input: EventFilesOptions) {
     const options = parseEventFilesOptions(input, 'direct-file')
@@ -76,6 +79,11 @@ export class EventFiles extends PumpedSink {
     this.attach(pump)
     pump.open()
     start(() => pump.writeNow())
+  }
+
+  override write(chunk: string | Uint8Array): boolean {
+    this.#hasLines = true
+    return super.write(chunk)
   }
 
   /**
@@ -140,6 +148,8 @@ export class EventFiles extends PumpedSink {
     this.#refuseClosed()
     const entry = this.#events.entryOf(event)
     if (data.length === 0) return true
+    // Lines that were written before it come before it. What cannot be written now waits, and the record does not.
+    if (this.#hasLines && this.pump.writeNow()) this.#hasLines = false
     return this.#add(entry, typeof data === 'string' ? Buffer.from(data) : data)
   }
 

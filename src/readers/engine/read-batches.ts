@@ -151,7 +151,7 @@ async function* followOne(
     } catch (error) {
       const isLost = isTriedAgain && error instanceof LogboomError && error.code === 'ERR_CURSOR_LOST'
       if (!isLost && !isUnreadable(error)) throw error
-      if (isLost) context.lost(path, 'another log is in its place')
+      if (isLost) context.lost(path, 'what came next, or the log is another one')
       else failed(error)
       if (isLost) from = 'start'
       isTriedAgain = true

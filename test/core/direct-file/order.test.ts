@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { DirectWriter } from '../../../src/core/direct-file/memory/writer.ts'
+import { native } from '../../../src/native/index.ts'
+import { DirectFile } from '../../helpers/built.ts'
 import { readDirectFile } from '../../helpers/direct-file-reader.ts'
 import { createFlusher } from '../../helpers/direct-flusher.ts'
 import { createFolder } from '../../helpers/folder.ts'
@@ -34,3 +36,23 @@ test('a writer for whose record there was no room goes on with smaller ones in o
   expect(own.length).toBeGreaterThan(2)
   expect(own).toEqual(own.map((_, number) => `w${number}`))
 })
+
+test.each([false, true])(
+  'lines that were written and records that were logged are in the order of the calls (lane: %s)',
+  async (lane) => {
+    if (lane && !native.canLock) return
+    const path = join(createFolder(), 'order.log')
+    const file = new DirectFile({ path, numShards: 1, bufferSize: '1m', lane, fallback: false })
+    file.write('0\n')
+    file.log('1')
+    file.write('2\n3\n')
+    file.logBytes(Buffer.from('4'))
+    await file.flush()
+    file.write('5\n')
+    file.log('6')
+    await file.close()
+    const found: string[] = []
+    readDirectFile(path, (record) => found.push(record.toString()))
+    expect(found).toEqual(['0', '1', '2', '3', '4', '5', '6'])
+  }
+)

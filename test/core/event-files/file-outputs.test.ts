@@ -406,3 +406,29 @@ test('a flush to disk rejects when the sync of one of its files has failed, thou
   faulty.fault = () => undefined
   for (const event of ['good', 'bad', 'other']) expect(await read('rotating-file', dir, event)).toEqual(['x'])
 })
+
+test.each(['direct-file', ...outputs] as const)(
+  'output %s: lines that were written and records that were logged are in the order of the calls',
+  async (output) => {
+    const dir = createFolder()
+    const own =
+      output === 'binary-file'
+        ? { maxBytes: '10m' }
+        : output === 'direct-file'
+          ? { numShards: 1, bufferSize: '1m' }
+          : {}
+    const sink = new EventFiles({ dir, output, fallback: false, ...own } as EventFilesOptions)
+    const line = (number: number): string => JSON.stringify({ event: 'a', number })
+    sink.write(`${line(0)}\n`)
+    sink.log('a', line(1))
+    sink.write(`${line(2)}\n${line(3)}\n`)
+    sink.log('a', line(4))
+    await sink.flush()
+    sink.write(`${line(5)}\n`)
+    sink.log('a', line(6))
+    await sink.close()
+    const found: number[] = []
+    for await (const { data } of readRecords(dir)) found.push(JSON.parse(data.toString()).number)
+    expect(found).toEqual([0, 1, 2, 3, 4, 5, 6])
+  }
+)
