@@ -188,6 +188,11 @@ export interface Reader {
   readonly backups?: BackupNames | undefined
   /** Only files of this format hold these bytes: found in a file that is in no known format, they tell what it was. */
   readonly mark?: Buffer | undefined
+  /**
+   * Whether a file whose first bytes do not tell is in this format; `read` gives so many of its next bytes, or fewer where it
+   * ends. Asked of files that are in no known format otherwise.
+   */
+  holds?: ((read: (length: number) => Promise<Buffer>) => Promise<boolean>) | undefined
   /** Any file can be in this format. */
   readonly takesAnything?: boolean | undefined
   /** Whether a path holds this format. Asked in the order of the registry; the last one takes any file. */

@@ -8,7 +8,7 @@ import {
   truncateSync,
   writeFileSync
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { BinaryFile } from '../../src/core/binary-file/binary-file.ts'
@@ -101,6 +101,38 @@ describe('reading a binary file', () => {
     stop.abort()
     await reading
     expect(seen).toEqual(['old', ...payloads])
+  })
+})
+
+describe('the format of a log of large records', () => {
+  const large = ['a', 'b', 'c'].map((name) => name.repeat(20_000))
+
+  test.each<[string, object]>([
+    ['in one file', { maxBytes: '1m' }],
+    ['in backups, while the live file is empty', { maxBytes: 20_000 }],
+    ['in compressed backups', { maxBytes: 20_000, compress: 'gzip' }]
+  ])('is found out %s', async (_, options) => {
+    const path = join(createFolder(), 'events.log')
+    const file = new BinaryFile({ path, lock: native.canLock, fallback: false, maxBytes: 1, ...options })
+    for (const text of large) {
+      file.write(text)
+      await file.flush()
+    }
+    await file.close()
+    for (const from of ['start', { last: 3 }] as const) {
+      const { lines, stats } = await collect(path, { from })
+      expect([lines, stats.notes]).toEqual([large, []])
+    }
+    expect((await collect(dirname(path))).lines).toEqual(large)
+  })
+
+  test('is text where what looks like a length leads nowhere', async () => {
+    const path = join(createFolder(), 'odd.log')
+    for (const head of ['\0\0\0\0', '\0a\0b', '\0\0\x40\0']) {
+      writeFileSync(path, `${head}${'text\n'.repeat(10_000)}`)
+      const { lines, stats } = await collect(path)
+      expect([lines.length, stats.notes.length]).toEqual([10_000, 1])
+    }
   })
 })
 

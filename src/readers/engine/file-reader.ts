@@ -25,7 +25,7 @@ export interface FileCheck {
 }
 
 export interface FileReaderSpec
-  extends Pick<Reader, 'format' | 'detect' | 'backups' | 'mark' | 'takesAnything' | 'repair'> {
+  extends Pick<Reader, 'format' | 'detect' | 'backups' | 'mark' | 'holds' | 'takesAnything' | 'repair'> {
   readonly files: FileFormat
   /** Looks at each batch during `verify`; `live` says that the batch is of a file that is still written. */
   check?(batch: RecordBatch, live: boolean): FileCheck
@@ -35,13 +35,14 @@ export interface FileReaderSpec
 
 /** The reader of a format in which a log is a file with its backups. */
 export function createFileReader(spec: FileReaderSpec): Reader {
-  const { format, files, detect, backups, mark, takesAnything, repair } = spec
+  const { format, files, detect, backups, mark, holds, takesAnything, repair } = spec
   return {
     format,
     unit: 'file',
     detect,
     backups,
     mark,
+    holds,
     takesAnything,
     list: (path) => listFiles(files.find, path),
     read: (path, context) => readLog(files, path, context),

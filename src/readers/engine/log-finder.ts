@@ -7,7 +7,7 @@ import type { Note, Probe, Reader } from '../reader.ts'
 import { readers } from '../registry.ts'
 import { notedBackups } from './backup-ways.ts'
 import { findRotatedFiles } from './log-files.ts'
-import { endsOf, entriesIn, holdsMark } from './probe.ts'
+import { asked, endsOf, entriesIn, holdsMark } from './probe.ts'
 
 /** Of how many backups, from the newest on, the first bytes are looked at when the live file does not tell. */
 const MAX_BACKUPS_ASKED = 4
@@ -97,7 +97,8 @@ export class LogFinder {
       const backup = backups.find(({ head }) => head.length > 0)
       if (backup === undefined) continue
       const backupProbe = { ...probe, ...backup }
-      if (reader === this.#wanted || reader.detect(backupProbe))
+      const isKnown = reader === this.#wanted || reader.detect(backupProbe)
+      if (isKnown || (reader.holds !== undefined && (await asked(backup.path, reader.holds))))
         return await this.#byContent(path, backupProbe, reader)
     }
     if (names.includes(backupsNoteName(name))) {
@@ -126,6 +127,11 @@ export class LogFinder {
       if (probe.tail.includes(each.mark) || (await holdsMark(probe.path, each.mark))) return found(each)
     }
     if (reader.takesAnything !== true) return found(reader)
+    for (const each of readers) {
+      // Backups are called as those of `reader`, and would not be found by another one.
+      if (probe.path === path && each.holds !== undefined && (await asked(path, each.holds)))
+        return found(each)
+    }
     return found(reader, [
       { path: probe.path, text: `holds NUL bytes and is in no known format; it is read as ${reader.format}` }
     ])

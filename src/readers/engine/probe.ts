@@ -84,6 +84,15 @@ export async function holdsMark(path: string, mark: Buffer): Promise<boolean> {
   return found === true
 }
 
+/** What `ask` says of a (decompressed) file that it can read from its start on. */
+export async function asked(
+  path: string,
+  ask: (read: (length: number) => Promise<Buffer>) => Promise<boolean>
+): Promise<boolean> {
+  const answer = await withSource(path, (source) => ask((length) => readUpTo(source, length)))
+  return answer === true
+}
+
 const NOTHING: Buffer = Buffer.alloc(0)
 
 async function withSource<T>(

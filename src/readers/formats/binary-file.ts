@@ -11,6 +11,8 @@ import type { Scan, Scanner } from '../engine/scan.ts'
 import { describeWriter } from '../engine/writer-state.ts'
 import type { Probe } from '../reader.ts'
 
+/** So far is looked whether records follow each other. */
+const LOOKED_BYTES = 16 * 1024 * 1024
 /** Only with this extension a name alone makes a file a binary file. */
 const EXTENSION = '.bin'
 
@@ -25,6 +27,7 @@ export const binaryFileReader = createFileReader({
     scanFrom: () => 0
   },
   detect: detectBinaryFile,
+  holds: holdsRecords,
   backups: {
     baseOf: numberedBase,
     of: (name, names) => numberedBackups(name, names).map((backup) => backup.names),
@@ -70,6 +73,22 @@ function detectBinaryFile({ kind, name, names, head }: Probe): boolean {
     at += LENGTH_BYTES + length
   }
   return hasPayload || isNamed
+}
+
+/** A first record that goes beyond the first bytes of its file: what follows it is a record, too, or the end. */
+async function holdsRecords(read: (length: number) => Promise<Buffer>): Promise<boolean> {
+  for (let looked = 0; looked < LOOKED_BYTES; ) {
+    const prefix = await read(LENGTH_BYTES)
+    if (prefix.length === 0) return looked > 0
+    if (prefix[0] !== 0) return false
+    if (prefix.length < LENGTH_BYTES) return looked > 0
+    const length = decodeLength(prefix, 0)
+    // Zeros at the start are more likely a hole.
+    if (length === 0 && looked === 0) return false
+    if ((await read(length)).length < length) return looked > 0
+    looked += LENGTH_BYTES + length
+  }
+  return true
 }
 
 class FrameScanner implements Scanner {
