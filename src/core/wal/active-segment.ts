@@ -214,16 +214,29 @@ export class ActiveSegment {
 
   /** The same for a sound one, at once, whatever still uses it. */
   closeNow(): void {
-    this.#segment.finish(exitDeadline() !== undefined)
+    this.#lookLast()
+    if (this.#life.isSound) this.#segment.finish(exitDeadline() !== undefined)
+    else this.#segment.close()
   }
 
   /** Frees everything but what is prepared. */
   close(): void {
+    this.#lookLast()
     this.#leaveWhatWasRefused()
     if (this.#life.isSound) this.#segment.finish()
     else {
       this.#removeRefused()
       this.#segment.close()
+    }
+  }
+
+  /** What was acknowledged since the file was looked for may be where nobody finds it, and nobody will look again. */
+  #lookLast(): void {
+    if (!this.#life.isSound || this.#isInPlace(true)) return
+    try {
+      this.leave()
+    } catch (error) {
+      this.#hooks.warning(ioError(this.#options.walDir, error))
     }
   }
 

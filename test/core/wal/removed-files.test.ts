@@ -69,6 +69,20 @@ describe.each(Object.entries(removals))('%s', (_, remove) => {
       }
     }
   )
+
+  it('what was acknowledged a moment before the log is closed is in it, too', async () => {
+    for (const durability of ['disk', 'os'] as const) {
+      const { log, walDir, warnings } = await openLog({ durability })
+      await log.log(['before'])
+      // It was looked a moment ago whether the file is in its place, and is not again for the next record.
+      log.logSync(['between'])
+      remove(walDir)
+      log.logSync(['after'])
+      await log.close()
+      expect(texts(walDir)).toEqual(['1 before', '2 between', '3 after'])
+      await expect.poll(() => warnings.length).toBeGreaterThan(0)
+    }
+  })
 })
 
 it('segments that are gone for good are told of, and the log opens again behind them', async () => {
