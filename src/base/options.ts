@@ -136,6 +136,19 @@ export function requireObject(kind: string, input: unknown): asserts input is Re
   throw new LogboomError('ERR_OPTION', `${kind}: options must be an object, got ${show(input)}`)
 }
 
+/**
+ * The options that `input` has, inherited ones, too, each read once: for who passes on some of them, which copies of an
+ * object that are made by spreading it would lose. Throws `ERR_OPTION`.
+ */
+export function givenOptions(kind: string, input: unknown): Record<string, unknown> {
+  requireObject(kind, input)
+  return readOptions(kind, () => {
+    const options: Record<string, unknown> = Object.create(null)
+    for (const name in input) options[name] = input[name]
+    return options
+  })
+}
+
 /** What `read` answers, which looks into options. Getters and proxies may throw anything: that is an `ERR_OPTION`. */
 export function readOptions<T>(kind: string, read: () => T): T {
   try {

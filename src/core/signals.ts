@@ -2,8 +2,10 @@
 // outputs there are, the process has one listener for each signal.
 import type { EventEmitter } from 'node:events'
 import { constants } from 'node:os'
-import type { LogboomError } from '../base/errors.ts'
-import { optionError } from '../base/options.ts'
+import { argumentError } from '../base/bytes.ts'
+import { LogboomError } from '../base/errors.ts'
+import { givenOptions, optionError, readOptions } from '../base/options.ts'
+import { describeUnknownOption } from '../base/unknown-option.ts'
 
 export interface SignalOptions {
   /** Write everything out on these signals, then let them do what they do by default. */
@@ -31,6 +33,9 @@ interface Watch {
   readonly reopen: Set<Client>
 }
 
+/** Who speaks in messages. */
+const KIND = 'handleSignals'
+
 /** What does not end a process by default. */
 const HARMLESS = new Set(['SIGCHLD', 'SIGCONT', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGURG', 'SIGWINCH'])
 
@@ -44,14 +49,15 @@ const OWN = Symbol.for('logboom.signal-listener')
  * the process as it would have without a handler; process 1 of a container, which it would not, with 128 + its number. Returns a function that undoes it. Throws `ERR_OPTION`.
  */
 export function handleSignals(target: SignalTarget, options: SignalOptions): () => void {
-  const { flushOnSignal = [], reopenOnSignal } = options
+  const { flushed, reopenOnSignal } = readSignals(options)
+  requireTarget(target, reopenOnSignal !== undefined)
   const client: Client = { target }
   const leave: (() => void)[] = []
   const undo = (): void => {
     for (const each of leave.splice(0)) each()
   }
   try {
-    for (const signal of Array.isArray(flushOnSignal) ? flushOnSignal : [flushOnSignal]) {
+    for (const signal of flushed) {
       leave.push(join(client, signal, 'flush'))
     }
     if (reopenOnSignal !== undefined) leave.push(join(client, reopenOnSignal, 'reopen'))
@@ -60,6 +66,26 @@ export function handleSignals(target: SignalTarget, options: SignalOptions): () 
     throw error
   }
   return undo
+}
+
+function readSignals(options: SignalOptions): {
+  flushed: readonly NodeJS.Signals[]
+  reopenOnSignal: NodeJS.Signals | undefined
+} {
+  const { flushOnSignal = [], reopenOnSignal, ...others }: SignalOptions = givenOptions(KIND, options)
+  for (const [name, value] of Object.entries(others)) {
+    const message = describeUnknownOption({ name, value, known: ['flushOnSignal', 'reopenOnSignal'] })
+    throw new LogboomError('ERR_OPTION', `${KIND}: ${message}`)
+  }
+  return { flushed: readOptions(KIND, () => [flushOnSignal].flat()), reopenOnSignal }
+}
+
+/** A signal is too late to learn that there is nothing that could be told of it. */
+function requireTarget(target: Partial<SignalTarget> | null | undefined, reopens: boolean): void {
+  const canFlush = typeof target?.flushSync === 'function'
+  const canReopen = typeof target?.reopen === 'function' || typeof target?.emit === 'function'
+  if (canFlush && (canReopen || !reopens)) return
+  throw argumentError(KIND, 'a sink, a transport or the stream of pino.transport()', target)
 }
 
 function join(client: Client, signal: NodeJS.Signals, list: 'flush' | 'reopen'): () => void {
@@ -73,7 +99,7 @@ function join(client: Client, signal: NodeJS.Signals, list: 'flush' | 'reopen'):
 
 function startWatch(signal: NodeJS.Signals): Watch {
   // Any other name would be taken for that of an ordinary event.
-  if (!Object.hasOwn(constants.signals, signal)) throw notCatchable(signal)
+  if (typeof signal !== 'string' || !Object.hasOwn(constants.signals, signal)) throw notCatchable(signal)
   const listener = Object.assign(() => onSignal(signal, watch), { [OWN]: true })
   const watch: Watch = { listener, flush: new Set(), reopen: new Set() }
   try {

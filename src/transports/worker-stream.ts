@@ -4,8 +4,8 @@ import { EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
 import { StringDecoder } from 'node:string_decoder'
 import { argumentError, requireData } from '../base/bytes.ts'
-import { readOptions } from '../base/options.ts'
-import { type Kind, type KindOptions, sinks } from '../core/registry.ts'
+import { givenOptions } from '../base/options.ts'
+import { type Kind, type KindOptions, requireKind, sinks } from '../core/registry.ts'
 import { handleSignals, type SignalOptions } from '../core/signals.ts'
 import { forwardedEvents, type SinkStats } from '../core/sink/contract.ts'
 import { WorkerLink } from './worker-link.ts'
@@ -27,10 +27,8 @@ export class WorkerStream<K extends Kind> extends EventEmitter {
   /** Throws `ERR_OPTION`; a path that is refused is reported by 'error', other failures by 'degraded'. */
   constructor(kind: K, options: KindOptions[K]) {
     super()
-    if (typeof kind !== 'string' || !Object.hasOwn(sinks, kind)) {
-      throw argumentError('workerStream', `one of ${Object.keys(sinks).join(', ')}`, kind)
-    }
-    const given = readOptions('workerStream', () => ({ ...options }) as SignalOptions)
+    requireKind('workerStream', kind)
+    const given: SignalOptions = givenOptions(kind, options ?? {})
     const { flushOnSignal, reopenOnSignal, ...sinkOptions } = given
     const checked = sinks[kind].check(sinkOptions)
     this.path = resolve(checked.path)

@@ -144,7 +144,7 @@ describe('handleSignals', () => {
     expect([status, stdout]).toEqual([7, 'a alive'])
   })
 
-  it.each(['SIGKILL', 'SIGNOTHING', 'exit', '', 15, null])(
+  it.each(['SIGKILL', 'SIGNOTHING', 'exit', '', 15, null, ['SIGUSR1']])(
     'refuses %j, which cannot be caught, and listens to none of the others then',
     (name) => {
       const before = process.listenerCount('SIGUSR2')
@@ -153,4 +153,25 @@ describe('handleSignals', () => {
       expect(process.listenerCount('SIGUSR2')).toBe(before)
     }
   )
+
+  it.each([
+    undefined,
+    null,
+    'SIGTERM',
+    ['SIGTERM'],
+    { flushOnSignals: 'SIGTERM' },
+    { reopenOnSignal: ['SIGHUP'] }
+  ])('refuses the options %j, which would do nothing', (options) => {
+    expect(() => handleSignals(new Output(), options as never)).toThrow(/ERR_OPTION/)
+  })
+
+  it('refuses what cannot be flushed, such as a logger, at once and not when the signal comes', () => {
+    const told = /handleSignals takes a sink, a transport or the stream of pino.transport\(\).*ERR_ARGUMENT/
+    for (const target of [undefined, null, {}, new EventEmitter()]) {
+      expect(() => handleSignals(target as never, { flushOnSignal: 'SIGUSR2' })).toThrow(told)
+    }
+    const stream = { flushSync: () => {} } as never
+    expect(() => handleSignals(stream, { reopenOnSignal: 'SIGUSR2' })).toThrow(told)
+    handleSignals(stream, { flushOnSignal: 'SIGUSR2' })()
+  })
 })

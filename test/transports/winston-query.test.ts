@@ -162,7 +162,7 @@ describe('query of a transport', () => {
   })
 
   it('passes over lines that are no JSON objects', async () => {
-    const opened = openOver(`info: plain\n\n7\nnull\n"text"\n{"id":1\n${line(2)}`)
+    const opened = openOver(`info: plain\n\n7\n[1,{}]\nnull\n"text"\n{"id":1\n${line(2)}`)
     expect(await idsOf(opened)).toEqual([2])
     const { transport } = openTransport()
     createLogger({ format: plain, transports: [transport] }).info('not JSON')

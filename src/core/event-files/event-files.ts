@@ -1,7 +1,9 @@
 // Routes records by the name of their event to one file per event.
+
 import { resolve } from 'node:path'
 import { requireData } from '../../base/bytes.ts'
 import { LogboomError } from '../../base/errors.ts'
+import { givenOptions } from '../../base/options.ts'
 import type { FlushMetrics } from '../direct-file/statistics.ts'
 import { openQueue } from '../lane/open-queue.ts'
 import { LineQueue } from '../queue/line-queue.ts'
@@ -56,7 +58,13 @@ export class EventFiles extends PumpedSink {
     const { queue, start, ...bound } = openQueue({
       account,
       kind: 'event-files',
-      input: { ...input, path: undefined, dir: options.folder, output: options.output, ...backups },
+      input: {
+        ...givenOptions('event-files', input),
+        path: undefined,
+        dir: options.folder,
+        output: options.output,
+        ...backups
+      },
       lane: options.checked.lane,
       // The other half of the memory is for what was routed and is not yet written.
       maxBufferBytes: Math.max(1, Math.floor(maxBufferBytes / 2)),

@@ -7,6 +7,7 @@ import {
   count,
   delay,
   folder,
+  givenOptions,
   namesOf,
   type OptionSpecs,
   type OptionsInput,
@@ -17,8 +18,6 @@ import {
   optionError,
   parseOptions,
   path,
-  readOptions,
-  requireObject,
   size
 } from '../../base/options.ts'
 import type { fileKinds } from '../file-kinds.ts'
@@ -111,10 +110,9 @@ export interface CheckedChild extends CheckedOptions {
 }
 
 /** Checks the sink's own options and those of its files. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`. */
-export function parseEventFilesOptions(input: unknown, defaultOutput: OutputKind): ParsedEventFilesOptions {
-  requireObject('event-files', input)
-  const wanted = readOptions('event-files', () => input.output)
-  const asked = outputKinds.find((name) => name === wanted) ?? defaultOutput
+export function parseEventFilesOptions(given: unknown, defaultOutput: OutputKind): ParsedEventFilesOptions {
+  const input = givenOptions('event-files', given)
+  const asked = outputKinds.find((name) => name === input.output) ?? defaultOutput
   const {
     dir,
     path: file,

@@ -1,6 +1,6 @@
 // What every pino target of this package is: a function from options to a stream, run in pino's worker thread.
 
-import { optionError } from '../../base/options.ts'
+import { givenOptions, optionError } from '../../base/options.ts'
 import type { SinkKind } from '../../core/sink/sink-kind.ts'
 import { createPrettyLines, type PrettyLines } from '../pretty-lines.ts'
 import { SinkStream } from '../sink-stream.ts'
@@ -19,7 +19,7 @@ export function createTarget<K extends SinkKind>({
 }: K): PinoTarget<Parameters<K['create']>[0]> {
   const target = (input: unknown): SinkStream | Promise<SinkStream> => {
     // pino adds these to the options of a single target, and only there is the return value of write honoured.
-    const { $context, pinoWillSendConfig, ...options } = (input ?? {}) as Record<string, unknown>
+    const { $context, pinoWillSendConfig, ...options } = givenOptions(kind, input ?? {})
     for (const name of ['flushOnSignal', 'reopenOnSignal']) {
       if (name in options) {
         const rule =

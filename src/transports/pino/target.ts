@@ -1,6 +1,6 @@
 // A typed way to write pino's transport options.
-import { cloneableOptions, requireObject } from '../../base/options.ts'
-import { type Kind, type KindOptions, sinks } from '../../core/registry.ts'
+import { cloneableOptions, givenOptions } from '../../base/options.ts'
+import { type Kind, type KindOptions, requireKind, sinks } from '../../core/registry.ts'
 import { type PinoOptions, splitPinoOptions } from './pino-options.ts'
 
 /**
@@ -12,7 +12,8 @@ export function target<K extends Kind>(
   kind: K,
   options: KindOptions[K] & PinoOptions
 ): { target: string; options: KindOptions[K] & PinoOptions } {
-  requireObject(kind, options)
-  sinks[kind].check(splitPinoOptions(kind, options).sinkOptions)
-  return { target: `logboom/${kind}`, options: cloneableOptions(options) }
+  requireKind('target', kind)
+  const given = givenOptions(kind, options)
+  sinks[kind].check(splitPinoOptions(kind, given).sinkOptions)
+  return { target: `logboom/${kind}`, options: cloneableOptions(given) as KindOptions[K] & PinoOptions }
 }

@@ -81,7 +81,8 @@ function matchesQuery(entry: Entry, timeMs: number, { level, fromMs, untilMs }: 
 export function parseEntry(line: string): Entry | undefined {
   try {
     const value: unknown = JSON.parse(line)
-    return typeof value === 'object' && value !== null ? (value as Entry) : undefined
+    const isEntry = typeof value === 'object' && value !== null && !Array.isArray(value)
+    return isEntry ? (value as Entry) : undefined
   } catch {
     return undefined
   }

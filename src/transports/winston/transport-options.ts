@@ -3,13 +3,13 @@ import * as v from 'valibot'
 import type TransportStream from 'winston-transport'
 import {
   flag,
+  givenOptions,
   type OptionsInput,
   type OptionsOutput,
   option,
   optionalOption,
   optionError,
-  parseOptions,
-  requireObject
+  parseOptions
 } from '../../base/options.ts'
 import type { Kind } from '../../core/registry.ts'
 import type { SignalOptions } from '../../core/signals.ts'
@@ -67,8 +67,8 @@ export interface SplitOptions {
 
 /** Tells whose options are whose, and checks them. Throws `ERR_OPTION` or `ERR_UNSUPPORTED`. */
 export function splitOptions(kind: Kind, check: SinkKind['check'], options: object): SplitOptions {
-  requireObject(kind, options)
-  const { level, format, silent, handleExceptions, handleRejections, ...others } = options as WinstonOptions
+  const given: WinstonOptions = givenOptions(kind, options)
+  const { level, format, silent, handleExceptions, handleRejections, ...others } = given
   const { flushOnSignal, reopenOnSignal, name, lazy, eol, escapeNewlines, ...sinkOptions } = others
   if (format !== undefined && typeof (format as { transform?: unknown } | null)?.transform !== 'function') {
     const rule =
