@@ -48,7 +48,8 @@ function load(file: string, names: readonly string[], whose: string): LoadedAddo
           : `${file}${whose} does not load: ${wordsOf(error, file)}`
     }
   }
-  const missing = names.filter((name) => !(name in exports))
+  // Any file can be named that Node loads, such as one of JSON.
+  const missing = names.filter((name) => !(name in Object(exports)))
   if (missing.length === 0) return { exports, file }
   return { reason: `${file}${whose} was built from other sources: it has no ${missing.join(', ')}` }
 }

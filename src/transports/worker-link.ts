@@ -90,6 +90,8 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
 
   constructor(options: WorkerLinkOptions) {
     super()
+    // Any number of rotations may be waited for at the same time.
+    this.setMaxListeners(0)
     this.#options = options
     this.#report = new LinkReport({ ...options, isText: options.kind === 'rotating-file' })
     this.#noRoom = new NoRoomNews(options.path, (message) => {

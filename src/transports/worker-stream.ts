@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import { StringDecoder } from 'node:string_decoder'
 import { argumentError, requireData } from '../base/bytes.ts'
 import { givenOptions } from '../base/options.ts'
+import { requireThreads } from '../base/threads.ts'
 import { type Kind, type KindOptions, requireKind, sinks } from '../core/registry.ts'
 import { handleSignals, type SignalOptions } from '../core/signals.ts'
 import { forwardedEvents, type SinkStats } from '../core/sink/contract.ts'
@@ -32,6 +33,7 @@ export class WorkerStream<K extends Kind> extends EventEmitter {
     const { flushOnSignal, reopenOnSignal, ...sinkOptions } = given
     const checked = sinks[kind].check(sinkOptions)
     this.path = resolve(checked.path)
+    requireThreads(kind, this.path)
     this.#blocks = checked.overflow === 'block'
     this.#link = new WorkerLink({ kind, sinkOptions, ...checked, path: this.path, unit: 'line' })
     for (const name of forwardedEvents) this.#link.on(name, (...args) => this.emit(name, ...args))

@@ -52,6 +52,13 @@ describe('a file that LOGBOOM_NATIVE names', () => {
     expect(reason?.split(file)).toHaveLength(2)
   })
 
+  test.each(['null', '5', '{}'])('and that is none, but JSON (%s)', (content) => {
+    const file = join(createFolder(), 'logboom.json')
+    writeFileSync(file, content)
+    vi.stubEnv('LOGBOOM_NATIVE', file)
+    expect(loadAddon(names).reason).toMatch(/was built from other sources: it has no lock, renameNoReplace$/)
+  })
+
   test.skipIf(addonFile === undefined)('is loaded, also by a path relative to the working directory', () => {
     const file = join(createFolder(), 'renamed.bin.node')
     copyFileSync(addonFile ?? '', file)

@@ -55,3 +55,22 @@ test.each(['to the end', 'until a break', 'not at all'])(
     expect(getEventListeners(signal, 'abort')).toEqual([])
   }
 )
+
+test('that many readers follow is no reason for a warning, nor are many logs in one folder, and ends all of them', async () => {
+  const warnings: string[] = []
+  const listen = (warning: Error): void => void warnings.push(warning.message)
+  process.on('warning', listen)
+  const folder = createFolder()
+  for (let i = 0; i < 30; i++) writeFileSync(join(folder, `${i}.log`), 'x\n')
+  const stop = new AbortController()
+  const { signal } = stop
+  let seen = 0
+  const readers = Array.from({ length: 30 }, async (_, i) => {
+    const path = i === 0 ? folder : join(folder, `${i}.log`)
+    for await (const _ of readRecords(path, { follow: true, signal })) if (++seen === 59) stop.abort()
+  })
+  await Promise.all(readers)
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('warning', listen)
+  expect([seen >= 59, warnings]).toEqual([true, []])
+})

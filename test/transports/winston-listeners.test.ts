@@ -67,6 +67,13 @@ it('the same transport added and removed a hundred times', async () => {
   expect(logger.listenerCount('data')).toBe(1)
 })
 
+it('a hundred rotations at once', async () => {
+  const { transport } = openTransport()
+  createLogger({ transports: [transport] }).info('x')
+  await Promise.all(Array.from({ length: 100 }, () => transport.rotate()))
+  expect(warnings).toEqual([])
+})
+
 it('a hundred queries at once', async () => {
   const { transport } = openTransport({ lazy: true })
   await Promise.all(Array.from({ length: 100 }, () => transport.query()))

@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { requireData } from '../../base/bytes.ts'
 import { LogboomError } from '../../base/errors.ts'
 import { givenOptions } from '../../base/options.ts'
+import { requireThreads } from '../../base/threads.ts'
 import type { FlushMetrics } from '../direct-file/statistics.ts'
 import { openQueue } from '../lane/open-queue.ts'
 import { LineQueue } from '../queue/line-queue.ts'
@@ -45,6 +46,7 @@ export class EventFiles extends PumpedSink {
   /** Throws `ERR_OPTION` for the options of this sink and of its files, `ERR_LOCKED` for direct files in use. */
   constructor(input: EventFilesOptions) {
     const options = parseEventFilesOptions(input, 'direct-file')
+    if (options.output === 'direct-file') requireThreads('event-files', options.folder)
     super()
     const { durability, maxBufferBytes, overflow, fallback, backupDir } = options.checked
     // Absolute, for whoever writes out what is left, wherever that runs.

@@ -1,5 +1,6 @@
 // Several streams of batches as one, in the order in which batches arrive. Each source waits until its batch has
 // been used, so memory is bounded by one batch per source.
+import { setMaxListeners } from 'node:events'
 import { abortWith } from '../../base/abort-with.ts'
 import type { RecordBatch } from '../reader.ts'
 
@@ -15,6 +16,8 @@ export class BatchMerger {
   #wake: (() => void) | undefined
 
   constructor(signal: AbortSignal) {
+    // Each source listens, and of sources there is any number.
+    setMaxListeners(0, this.#stop.signal)
     this.#unlink = abortWith(this.#stop, signal)
   }
 

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import TransportStream from 'winston-transport'
 import { type ErrorCode, errorTable, LogboomError } from '../../base/errors.ts'
+import { requireThreads } from '../../base/threads.ts'
 import type { Kind, KindOptions } from '../../core/registry.ts'
 import { handleSignals, type SignalOptions } from '../../core/signals.ts'
 import { addExitHandler, removeExitHandler } from '../../core/sink/at-exit.ts'
@@ -64,6 +65,7 @@ export class SinkTransport<K extends Kind> extends TransportStream {
   /** Throws `ERR_OPTION`; a path that is refused is reported by 'error', other failures by 'warn' and 'degraded'. */
   constructor(kind: K, check: SinkKind['check'], options: KindOptions[K] & WinstonOptions) {
     const { host, signals, own, sinkOptions, place } = splitOptions(kind, check, options)
+    requireThreads(kind, place.path)
     super(host)
     this.name = own.name ?? kind
     this.path = logPlace(kind, place, undefined).path
