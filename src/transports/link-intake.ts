@@ -51,6 +51,8 @@ export class LinkIntake {
   #isQuick: boolean
   readonly #mayBeQuick: boolean
   #isShut = false
+  /** The process is kept alive for what waits in memory. */
+  #isHeld = false
   #dropped = 0
   /** Nothing has been done since a record has found no room in the ring in time, … */
   #slowSignal: number | undefined
@@ -107,7 +109,7 @@ export class LinkIntake {
         this.#backlog.moveTo(append)
         if (!this.#backlog.isEmpty) return false
       }
-      this.#worker.letGo()
+      this.#letGo()
       this.#options.moved()
     }
     if (this.#drops.hasUnlogged && (isEnd || this.pendingBytes <= this.#options.maxBufferBytes / 2)) {
@@ -142,6 +144,7 @@ export class LinkIntake {
 
   /** Forgets what waits in memory. */
   clear(): Dropped {
+    this.#letGo()
     return this.#backlog.clear()
   }
 
@@ -199,8 +202,15 @@ export class LinkIntake {
 
   #push(text: string, lines: number): void {
     this.#isQuick = false
-    if (this.#backlog.isEmpty) this.#worker.hold()
+    // Held already where it was emptied only because what is oldest was dropped.
+    if (!this.#isHeld) this.#worker.hold()
+    this.#isHeld = true
     this.#backlog.push(text, lines)
     this.move()
+  }
+
+  #letGo(): void {
+    if (this.#isHeld) this.#worker.letGo()
+    this.#isHeld = false
   }
 }

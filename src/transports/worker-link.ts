@@ -75,6 +75,8 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   })
   readonly #noRoom: NoRoomNews
   #state: LinkState = 'open'
+  /** The process is kept alive until it is known whether the path is refused. */
+  #waitsForOpening = true
   /** The sink was open: what is refused from now on is no mistake of the application. */
   #wasOpened = false
   #ended: Promise<void> | undefined
@@ -129,7 +131,6 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     this.#flushes = new Flushes(this.#words, this.#worker)
     this.#questions = new Questions(this.#worker, this.id)
     this.#worker.add(this)
-    // Until it is known whether the path is refused.
     this.#worker.hold()
     addOutput(this)
   }
@@ -398,8 +399,15 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     const isFirst = !this.#wasOpened
     if (message.type === 'opened') {
       this.#wasOpened = true
-      if (isFirst && !this.#isOver) this.#worker.letGo()
+      this.#knowsOfOpening()
     } else this.#fail(fromPlain(message.error), !isFirst)
+  }
+
+  /** The output may have been ended before, or have failed. */
+  #knowsOfOpening(): void {
+    if (!this.#waitsForOpening) return
+    this.#waitsForOpening = false
+    this.#worker.letGo()
   }
 
   #closed(end: OutputEnd): void {
@@ -413,7 +421,6 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   /** Nothing can be written any more. `isRunning`: the application could not know, and is not to end by it. */
   #fail(error: LogboomError, isRunning: boolean): void {
     if (this.#state === 'failed' || this.#state === 'ended') return
-    if (!this.#wasOpened) this.#worker.letGo()
     const { code, message } = error
     const isKept = isRunning && this.#ring.survives
     const inRing = isKept ? this.#report.mortal(this.#ring) : this.#report.unwritten(this.#ring)
@@ -435,6 +442,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
 
   #leave(state: 'ended' | 'failed'): void {
     this.#state = state
+    this.#knowsOfOpening()
     this.#intake.shut()
     const gone = this.#gone()
     this.#flushes.rejectAll(gone)

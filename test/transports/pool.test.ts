@@ -202,3 +202,24 @@ describe.concurrent('the thread of many outputs', () => {
     })
   )
 })
+
+test.each(['stream', 'transport'])(
+  'a process ends that has closed one %s of several before it was open',
+  async (what) => {
+    const { code, stderr } = await runScript(
+      `
+    import { workerStream } from 'logboom'
+    import { RotatingFileTransport } from 'logboom/winston'
+    const [folder, what] = process.argv.slice(1)
+    const open = (name) => {
+      const options = { path: folder + '/' + name, lock: ${native.canLock} }
+      return what === 'stream' ? workerStream('rotating-file', options) : new RotatingFileTransport(options)
+    }
+    const [closed] = ['a.log', 'b.log', 'c.log'].map(open)
+    closed.close()
+    setTimeout(() => process.exit(7), 20_000).unref()`,
+      [createFolderOfDying(), what]
+    )
+    expect([code, stderr]).toEqual([0, ''])
+  }
+)
