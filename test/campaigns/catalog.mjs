@@ -105,6 +105,11 @@ export const campaigns = {
     files: [`${here}/lane/`, `${here}/native/`, 'test/core/lane/']
   },
   shippers: { what: 'sending a log elsewhere: kills, refusals, damaged checkpoints', files: ['test/ship/'] },
+  engines: {
+    what: 'real servers that are shipped to, got by scripts/engines.mjs: shippers and servers killed, bad networks, full disks, 1 GB',
+    files: ['test/engines/'],
+    env: { LOGBOOM_ALL_ENGINES: '1' }
+  },
   models: {
     what: 'random operations of several writers, with crashes, against a model of what may be on disk',
     files: [`${here}/models/`]

@@ -102,7 +102,7 @@ function replay(name, seed, size, test) {
   return `npm run test:long --${name === 'all' ? '' : ` ${name}`} --seed ${seed}${size === 1 ? '' : ` --size ${size}`}${quoted}`
 }
 
-function vitest({ files, project, takesMinutes }, { seed, size, test, isQuiet = false }) {
+function vitest({ files, project, takesMinutes, env: own }, { seed, size, test, isQuiet = false }) {
   const scratch = mkdtempSync(join(tmpdir(), 'logboom-campaign-'))
   const counts = join(scratch, 'counts')
   const report = join(scratch, 'report.json')
@@ -112,6 +112,7 @@ function vitest({ files, project, takesMinutes }, { seed, size, test, isQuiet = 
   args.push(`--reporter=${isQuiet ? 'dot' : 'default'}`, '--reporter=json', `--outputFile.json=${report}`)
   const env = {
     ...process.env,
+    ...own,
     LOGBOOM_LONG: '1',
     LOGBOOM_SEED: String(seed),
     LOGBOOM_SIZE: String(size),

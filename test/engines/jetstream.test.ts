@@ -1,8 +1,6 @@
 // Shipping to a real server of NATS: killed on either side again and again, and counted by reading the stream.
 import { appendFileSync, copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { jetstream, jetstreamManager } from '@nats-io/jetstream'
-import { connect, nanos } from '@nats-io/transport-node'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { native } from '../../src/native/index.ts'
 import { readCheckpoint } from '../../src/ship/checkpoint.ts'
@@ -10,8 +8,9 @@ import { Shipper } from '../../src/ship/shipper.ts'
 import type { ShipTarget } from '../../src/ship/target.ts'
 import { createJetStreamTarget } from '../../src/ship/targets/jetstream.ts'
 import { runCli } from '../helpers/cli.ts'
-import { type Engine, hasEngine, startNats } from '../helpers/engines.ts'
+import { hasEngine, startNats } from '../helpers/engines.ts'
 import { createFolder } from '../helpers/folder.ts'
+import { codeOf, createStream, managerOf, recordsIn, subject, targetOf } from '../helpers/jetstream.ts'
 import { canMount, mountExt4 } from '../helpers/mount.ts'
 import {
   checkpointOf,
@@ -20,7 +19,6 @@ import {
   line,
   linesUpTo,
   shipAll,
-  shipperCode,
   shipTwiceAtOnce,
   shipWhileDiskIsFull,
   shipWhileServerDies,
@@ -29,45 +27,8 @@ import {
 import { sized } from '../helpers/sized.ts'
 import { until } from '../helpers/until.ts'
 
-const subject = 'logs.web1.app'
 const kills = sized(100, 4)
-/** So short that it tells nothing from one run to the next: what is there once is not so because of it. */
-const WINDOW_MS = 100
 const DISK_BYTES = 64 * 1024 * 1024
-
-async function managerOf({ url }: Engine) {
-  const connection = await connect({ servers: url.slice('nats://'.length) })
-  onTestFinished(() => connection.close())
-  return { connection, manager: await jetstreamManager(connection) }
-}
-
-async function createStream(engine: Engine, config: object = {}): Promise<void> {
-  const { manager } = await managerOf(engine)
-  await manager.streams.add({
-    name: 'logs',
-    subjects: ['logs.>'],
-    duplicate_window: nanos(WINDOW_MS),
-    ...config
-  })
-}
-
-/** Everything that is in the stream, in order. */
-async function recordsIn(engine: Engine): Promise<string[]> {
-  const { connection, manager } = await managerOf(engine)
-  const { state } = await manager.streams.info('logs')
-  const records: string[] = []
-  if (state.messages === 0) return records
-  const consumer = await jetstream(connection).consumers.get('logs')
-  for await (const message of await consumer.consume()) {
-    if (message.subject === subject) records.push(message.string())
-    if (message.seq === state.last_seq) break
-  }
-  return records
-}
-
-const targetOf = ({ url }: Engine) => createJetStreamTarget({ url, subject })
-const codeOf = ({ url }: Engine, source: string, options: object = {}) =>
-  shipperCode(source, `logboom.createJetStreamTarget(${JSON.stringify({ url, subject })})`, options)
 
 describe.skipIf(!hasEngine('nats-server') || !native.canLock)(
   'JetStream (skipped where scripts/engines.mjs did not get nats-server)',

@@ -12,6 +12,7 @@ import { runCli } from '../helpers/cli.ts'
 import { type Engine, hasEngine, startKafka } from '../helpers/engines.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { createTopic, kafkaClients, kafkaOf, recordsIn } from '../helpers/kafka.ts'
+import { canMount, mountExt4 } from '../helpers/mount.ts'
 import {
   checkpointOf,
   createLog,
@@ -21,6 +22,7 @@ import {
   shipAll,
   shipperCode,
   shipTwiceAtOnce,
+  shipWhileDiskIsFull,
   shipWhileServerDies,
   startWriting
 } from '../helpers/shipping.ts'
@@ -28,6 +30,7 @@ import { sized } from '../helpers/sized.ts'
 import { until } from '../helpers/until.ts'
 
 const kills = sized(100, 5)
+const DISK_BYTES = 128 * 1024 * 1024
 
 describe.skipIf(!hasEngine('kafka') || !native.canLock)(
   'Kafka (skipped except by npm run test:engines)',
@@ -130,6 +133,24 @@ describe.skipIf(!hasEngine('kafka') || !native.canLock)(
         expect(await recordsIn(engine, topic)).toEqual(linesUpTo(21))
       })
     })
+
+    test.skipIf(!canMount).each(kafkaClients)(
+      "the broker's disk is full for a while, with $name: nothing is missing or there twice (skipped without mkfs.ext4)",
+      { timeout: 600_000 },
+      async ({ create }) => {
+        const { folder } = mountExt4([], DISK_BYTES)
+        const small = await startKafka(onTestFinished, { folder })
+        const topic = await createTopic(small)
+        const target = createKafkaTarget({ client: create(small), topic })
+        // A broker without room ends; whoever watches over it starts it again.
+        const revive = async () => {
+          await small.kill()
+          await small.start()
+        }
+        const written = await shipWhileDiskIsFull(target, folder, revive)
+        expect(await recordsIn(small, topic)).toEqual(linesUpTo(written))
+      }
+    )
 
     test('the command ships with the client that is installed, and ends when it is done', {
       timeout: 120_000

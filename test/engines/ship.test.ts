@@ -1,71 +1,45 @@
 // Shipping to real servers: killed on either side again and again, and counted by reading the server.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { gunzipSync } from 'node:zlib'
-import { AwsClient } from 'aws4fetch'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { WriteAheadLog } from '../../src/core/wal/write-ahead-log.ts'
 import { native } from '../../src/native/index.ts'
 import { readCheckpoint } from '../../src/ship/checkpoint.ts'
-import { createElasticsearchTarget } from '../../src/ship/targets/elasticsearch.ts'
-import { createLokiTarget } from '../../src/ship/targets/loki.ts'
-import { createOtlpTarget } from '../../src/ship/targets/otlp.ts'
 import { createS3Target } from '../../src/ship/targets/s3.ts'
-import { type Engine, hasEngine, startS3, startVictoriaLogs } from '../helpers/engines.ts'
+import { tally } from '../helpers/counts.ts'
+import { hasEngine, startS3, startVictoriaLogs } from '../helpers/engines.ts'
 import { createFolder } from '../helpers/folder.ts'
 import { canMount, mountExt4 } from '../helpers/mount.ts'
 import { random } from '../helpers/random.ts'
-import { built, startProcess } from '../helpers/script.ts'
+import { credentials, recordsIn } from '../helpers/s3.ts'
+import { startProcess } from '../helpers/script.ts'
 import {
   checkpointOf,
+  createLog,
   killAgainAndAgain,
   line,
   linesUpTo,
   shipAll,
+  shipByTwo,
+  shipperCode,
   shipWhileDiskIsFull,
   shipWhileServerDies,
   startWriting
 } from '../helpers/shipping.ts'
-import { sized } from '../helpers/sized.ts'
-import { until } from '../helpers/until.ts'
+import { isLong, sized } from '../helpers/sized.ts'
+import { expectRecords, type HttpKind, httpKinds, untilOnDisk } from '../helpers/victoria-logs.ts'
 
-const credentials = { accessKeyId: 'key', secretAccessKey: 'secret' }
 const kills = sized(100, 6)
 const DISK_BYTES = 64 * 1024 * 1024
 
-/** The records of all objects, in the order of their names. */
-async function recordsIn(url: string): Promise<string[]> {
-  const client = new AwsClient({ ...credentials, service: 's3', region: 'us-east-1' })
-  const keys: string[] = []
-  for (let after = ''; ; ) {
-    const query = `list-type=2&prefix=app/&start-after=${encodeURIComponent(after)}`
-    const text = await (await client.fetch(`${url}/logs?${query}`)).text()
-    const found = [...text.matchAll(/<Key>([^<]+)<\/Key>/g)].map(([, key]) => key)
-    keys.push(...found.filter((key) => key > after))
-    if (found.length === 0 || !text.includes('<IsTruncated>true')) break
-    after = found[found.length - 1]
-  }
-  const records: string[] = []
-  for (const key of keys.sort()) {
-    const body = await (await client.fetch(`${url}/logs/${key}`)).arrayBuffer()
-    records.push(...gunzipSync(Buffer.from(body)).toString().split('\n').slice(0, -1))
-  }
-  return records
-}
-
-function shipCode(kind: 's3' | 'elasticsearch' | 'loki' | 'otlp', url: string, source: string): string {
-  const create = {
-    s3: 'createS3Target',
-    elasticsearch: 'createElasticsearchTarget',
-    loki: 'createLokiTarget',
-    otlp: 'createOtlpTarget'
-  }[kind]
-  return `import { Shipper, ${create} } from ${built('index.js')}
-    const target = await ${create}({ url: ${JSON.stringify(url)}, credentials: ${JSON.stringify(credentials)} })
-    const shipper = new Shipper({ source: ${JSON.stringify(source)}, target, batchRecords: 20, batchAge: 20 })
-    console.log('ready')
-    await shipper.run()`
-}
+const s3Code = (source: string, url: string, options: object = {}) =>
+  shipperCode(
+    source,
+    `logboom.createS3Target(${JSON.stringify({ url: `${url}/logs`, credentials })})`,
+    options
+  )
+const httpCode = ({ creator }: HttpKind, source: string, url: string, options: object = {}) =>
+  shipperCode(source, `logboom.${creator}({ url: ${JSON.stringify(url)} })`, options)
 
 describe.skipIf(!hasEngine('gofakes3') || !native.canLock)(
   'S3 (skipped where scripts/engines.mjs did not get gofakes3)',
@@ -75,7 +49,7 @@ describe.skipIf(!hasEngine('gofakes3') || !native.canLock)(
     }, async () => {
       const { url } = await startS3()
       const log = startWriting()
-      await killAgainAndAgain(shipCode('s3', `${url}/logs`, log.path), kills, checkpointOf(log.path, 's3'))
+      await killAgainAndAgain(s3Code(log.path, url), kills, checkpointOf(log.path, 's3'))
       const written = await log.stop()
       const shipper = await shipAll(log.path, await createS3Target({ url: `${url}/logs`, credentials }))
       expect(await recordsIn(url)).toEqual(linesUpTo(written))
@@ -103,6 +77,16 @@ describe.skipIf(!hasEngine('gofakes3') || !native.canLock)(
         expect(await recordsIn(url)).toEqual(linesUpTo(written))
       }
     )
+
+    test('two shippers at once: one of them is told, and every record is there once', {
+      timeout: 120_000
+    }, async () => {
+      const { url } = await startS3()
+      const path = createLog(50)
+      const written = await shipByTwo(path, s3Code(path, url))
+      await shipAll(path, await createS3Target({ url: `${url}/logs`, credentials }))
+      expect(await recordsIn(url)).toEqual(linesUpTo(written))
+    })
 
     test('an object of other records in the place of a batch is an error, and stays', async () => {
       const { url } = await startS3()
@@ -133,37 +117,12 @@ describe.skipIf(!hasEngine('gofakes3') || !native.canLock)(
 describe.skipIf(!hasEngine('victoria-logs') || !native.canLock)(
   'HTTP (skipped except by npm run test:engines)',
   () => {
-    async function numbersIn({ url }: Engine): Promise<number[]> {
-      const body = new URLSearchParams({ query: 'n:* | fields n', limit: '1000000' })
-      const response = await fetch(`${url}/select/logsql/query`, { method: 'POST', body })
-      const found = (await response.text()).split('\n').filter((text) => text !== '')
-      return found.map((text) => Number(JSON.parse(text).n))
-    }
-    /** Each once at least: what was not acknowledged is sent again. */
-    async function expectNumbers(engine: Engine, count: number): Promise<void> {
-      const found = async () => new Set(await numbersIn(engine))
-      await until(async () => (await found()).size === count, { timeoutMs: 30_000, what: `${count} records` })
-      const expected = Array.from({ length: count }, (_, i) => i)
-      expect([...(await found())].sort((a, b) => a - b)).toEqual(expected)
-    }
-    const kinds = ['elasticsearch', 'loki', 'otlp'] as const
-    const create = {
-      elasticsearch: createElasticsearchTarget,
-      loki: createLokiTarget,
-      otlp: createOtlpTarget
-    }
-    const places = {
-      elasticsearch: '/insert/elasticsearch/_bulk?_time_field=@timestamp&_msg_field=msg',
-      loki: '/insert/loki/api/v1/push',
-      otlp: '/insert/opentelemetry/v1/logs'
-    }
-
-    test.each(kinds)(
-      `${'%s'}: shipper killed ${kills} times, every record is there`,
+    test.each(httpKinds)(
+      `$name: shipper killed ${kills} times, every record is there`,
       { timeout: 1_200_000 },
       async (kind) => {
         const engine = await startVictoriaLogs()
-        const url = `${engine.url}${places[kind]}`
+        const url = `${engine.url}${kind.place}`
         const walDir = join(createFolder(), 'app')
         const log = await WriteAheadLog.open({ walDir, segmentBytes: 8192, fallback: false })
         onTestFinished(() => log.close().catch(() => {}))
@@ -176,14 +135,16 @@ describe.skipIf(!hasEngine('victoria-logs') || !native.canLock)(
         }
         for (let kill = 0; kill < kills; kill++) {
           await write()
-          const child = await startProcess(shipCode(kind, url, walDir))
+          const child = await startProcess(httpCode(kind, walDir, url))
           await write()
           await new Promise((resolve) => setTimeout(resolve, random() * 200))
           child.kill('SIGKILL')
           await new Promise((resolve) => child.once('exit', resolve))
         }
-        const shipper = await shipAll(walDir, create[kind]({ url }))
-        await expectNumbers(engine, written)
+        const shipper = await shipAll(walDir, kind.create({ url }))
+        tally('kills', kills)
+        tally('records', written)
+        await expectRecords(engine, kind, written)
         expect(readCheckpoint(shipper.checkpointPath)).toMatchObject({
           records: written,
           pending: []
@@ -191,17 +152,47 @@ describe.skipIf(!hasEngine('victoria-logs') || !native.canLock)(
       }
     )
 
+    test.each(httpKinds)(
+      '$name: the server is killed and started again: what it had on its disk is there, and all that it had not acknowledged',
+      { timeout: 1_200_000 },
+      async (kind) => {
+        const engine = await startVictoriaLogs()
+        const target = kind.create({ url: `${engine.url}${kind.place}` })
+        const { written, seen, mayBeLost } = await shipWhileServerDies(target, engine, sized(10, 1), () =>
+          untilOnDisk(engine)
+        )
+        expect(seen.slice(0, 2)).toEqual(['degraded', 'recovered'])
+        expect(mayBeLost.size).toBeLessThan(written / 2)
+        const lost = await expectRecords(engine, kind, written, mayBeLost)
+        if (isLong)
+          console.info(`${kind.name}: ${lost} of ${written} records went with the memory of the server`)
+      }
+    )
+
+    test.each(httpKinds)(
+      '$name: two shippers at once: one of them is told, and every record is there',
+      { timeout: 120_000 },
+      async (kind) => {
+        const engine = await startVictoriaLogs()
+        const url = `${engine.url}${kind.place}`
+        const path = createLog(50)
+        const written = await shipByTwo(path, httpCode(kind, path, url))
+        await shipAll(path, kind.create({ url }))
+        await expectRecords(engine, kind, written)
+      }
+    )
+
     describe.skipIf(!canMount)('on a small disk (skipped without mkfs.ext4)', () => {
-      test.each(kinds)(
-        '%s: full for a while, the shipper waits for it, and every record is there',
+      test.each(httpKinds)(
+        '$name: full for a while, the shipper waits for it, and every record is there',
         {
           timeout: 300_000
         },
         async (kind) => {
           const { folder } = mountExt4([], DISK_BYTES)
           const engine = await startVictoriaLogs({ folder })
-          const target = create[kind]({ url: `${engine.url}${places[kind]}` })
-          await expectNumbers(engine, await shipWhileDiskIsFull(target, folder))
+          const target = kind.create({ url: `${engine.url}${kind.place}` })
+          await expectRecords(engine, kind, await shipWhileDiskIsFull(target, folder))
         }
       )
     })

@@ -20,13 +20,18 @@ export interface Proxy {
   readonly seen: Map<ProxyMode, number>
   /** After so many bytes a connection is cut. */
   cutBytes: number
+  /** Ends the connections there are: those that follow are as `mode` says. */
+  end(): void
 }
 
 export async function startProxy(target: string): Promise<Proxy> {
   const { hostname, port } = new URL(target)
   const open = new Set<Socket>()
   const seen = new Map<ProxyMode, number>()
-  const proxy = { url: '', mode: 'pass' as ProxyMode, seen, cutBytes: 100 }
+  const end = (): void => {
+    for (const socket of open) socket.destroy()
+  }
+  const proxy = { url: '', mode: 'pass' as ProxyMode, seen, cutBytes: 100, end }
   const server = createServer((client) => {
     const { mode, cutBytes } = proxy
     seen.set(mode, (seen.get(mode) ?? 0) + 1)
@@ -51,7 +56,7 @@ export async function startProxy(target: string): Promise<Proxy> {
   }
   await once(server, 'listening')
   atTestEnd(() => {
-    for (const socket of open) socket.destroy()
+    end()
     server.close()
   })
   proxy.url = `http://127.0.0.1:${(server.address() as { port: number }).port}`

@@ -1,7 +1,8 @@
 // What the tests with real servers do to a shipper: kill it again and again while its log rotates, kill the server, or let two
 // run at once.
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'vitest'
@@ -11,8 +12,10 @@ import type { ShipperOptions } from '../../src/ship/options.ts'
 import { Shipper } from '../../src/ship/shipper.ts'
 import type { ShipTarget } from '../../src/ship/target.ts'
 import { atTestEnd } from './at-test-end.ts'
+import { tally } from './counts.ts'
 import { createFolder } from './folder.ts'
 import { fill } from './mount.ts'
+import type { Proxy as NetworkProxy, ProxyMode } from './proxy.ts'
 import { random } from './random.ts'
 import { built, startProcess } from './script.ts'
 import { until } from './until.ts'
@@ -20,6 +23,12 @@ import { until } from './until.ts'
 /** How often something is written until one of two shippers notices the other. */
 const MAX_ROUNDS = 300
 const ROUND_MS = 200
+/** With which a process ends that another shipper keeps out. */
+const LOCKED = 7
+/** Of a connection that is cut: within what its client and server say first, or within a batch. */
+const MAX_CUT_BYTES = 4_000
+/** Until a client gives up what nobody answers, with all that it tries by itself. */
+const HURT_MS = 240_000
 /** Between five lines and the next: the log rotates some times a second, and can be counted after a hundred kills. */
 const WRITE_MS = 20
 
@@ -75,8 +84,8 @@ export function shipperCode(source: string, target: string, options: object = {}
     const shipper = new logboom.Shipper({ ...${all}, target })
     console.log('ready')
     await shipper.run().catch((error) => {
-      console.log(error.code)
-      process.exit(7)
+      console.error(error.message)
+      process.exit(error.code === 'ERR_LOCKED' ? ${LOCKED} : 1)
     })`
 }
 
@@ -86,13 +95,30 @@ export function shipperCode(source: string, target: string, options: object = {}
  */
 export async function killAgainAndAgain(code: string, kills: number, checkpoint: string): Promise<void> {
   for (let kill = 0; kill < kills; kill++) {
-    const before = shippedIn(checkpoint)
-    const child = await startProcess(code)
-    if (kill % 2 === 1) await until(() => shippedIn(checkpoint) > before, { timeoutMs: 60_000 })
-    await delay(random() * (kill % 2 === 1 ? 50 : 300))
-    child.kill('SIGKILL')
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    if (kill % 2 === 1) await killOnceShipped(code, checkpoint)
+    else await killAfter(await startProcess(code), 300)
   }
+  tally('kills', kills)
+}
+
+/** One process, killed shortly after it has shipped something. */
+export async function killOnceShipped(code: string, checkpoint: string): Promise<void> {
+  const before = shippedIn(checkpoint)
+  const child = await startProcess(code)
+  await until(() => shippedIn(checkpoint) > before, { timeoutMs: 60_000 })
+  await killAfter(child, 50)
+}
+
+async function killAfter(child: ChildProcess, maxMs: number): Promise<void> {
+  await delay(random() * maxMs)
+  // By nothing else.
+  expect(child.exitCode).toBe(null)
+  await end(child)
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  child.kill('SIGKILL')
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
 }
 
 function shippedIn(checkpoint: string): number {
@@ -120,13 +146,31 @@ export async function shipAll(
   return shipper
 }
 
-/** The server is killed and started again while lines come; resolves with their number when all are acknowledged. */
+/** Numbers of records that a target has acknowledged. */
+function watchAcknowledged(target: ShipTarget): number[] {
+  const acknowledged: number[] = []
+  const send = target.send.bind(target)
+  target.send = async (batch, signal) => {
+    const refusals = await send(batch, signal)
+    acknowledged.push(...batch.records.map(({ number }) => number))
+    return refusals
+  }
+  return acknowledged
+}
+
+/**
+ * The server is killed and started again while lines come; resolves with their number when all are acknowledged. One that
+ * acknowledges what it has only in memory has `untilKept`: what it acknowledges between that and its death may be lost.
+ */
 export async function shipWhileServerDies(
   target: ShipTarget,
   engine: { kill(): Promise<void>; start(): Promise<void> },
-  kills: number
-): Promise<{ written: number; seen: string[] }> {
+  kills: number,
+  untilKept?: () => Promise<void>
+): Promise<{ written: number; seen: string[]; mayBeLost: Set<number> }> {
   const path = createLog(0)
+  const acknowledged = watchAcknowledged(target)
+  const mayBeLost = new Set<number>()
   const shipper = new Shipper({ source: path, target, batchRecords: 10, batchAge: 10 })
   atTestEnd(() => shipper.stop())
   const seen: string[] = []
@@ -138,26 +182,96 @@ export async function shipWhileServerDies(
   const write = () => {
     for (let i = 0; i < 50; i++) appendFileSync(path, `${line(written++)}\n`)
   }
+  const untilShipped = () =>
+    until(() => shipper.stats().records === written, { timeoutMs: 120_000, what: 'all shipped' })
   for (let kill = 0; kill < kills; kill++) {
+    if (untilKept !== undefined) {
+      write()
+      await untilShipped()
+      await untilKept()
+    }
+    acknowledged.length = 0
     write()
     await delay(random() * 20)
     await engine.kill()
     write()
     await until(() => seen.length % 2 === 1, { timeoutMs: 60_000, what: 'degraded' })
+    if (untilKept !== undefined) for (const number of acknowledged) mayBeLost.add(number)
     await engine.start()
-    await until(() => shipper.stats().records === written, { timeoutMs: 120_000, what: 'all shipped' })
+    await untilShipped()
   }
   await shipper.stop()
   await running
   expect(refused).toEqual([])
-  return { written, seen }
+  tally('kills', kills)
+  tally('records', written)
+  return { written, seen, mayBeLost }
 }
 
 /**
- * The server's file system, `folder`, is full for a while and lines come; then there is room again. Resolves with the number of
- * lines when all are acknowledged.
+ * Lines come while the network in between does what `modes` say, one after the other and all of that `turns` times; resolves
+ * with their number when all are acknowledged.
  */
-export async function shipWhileDiskIsFull(target: ShipTarget, folder: string): Promise<number> {
+export async function shipThrough(
+  proxy: NetworkProxy,
+  target: ShipTarget,
+  modes: readonly ProxyMode[],
+  turns: number
+): Promise<number> {
+  const path = createLog(0)
+  const shipper = new Shipper({ source: path, target, batchRecords: 10, batchAge: 10 })
+  atTestEnd(() => shipper.stop())
+  const refused: unknown[] = []
+  shipper.on('rejected', (refusals) => refused.push(...refusals.map(({ reason }) => reason)))
+  const running = shipper.run()
+  let written = 0
+  const write = () => {
+    for (let i = 0; i < 50; i++) appendFileSync(path, `${line(written++)}\n`)
+  }
+  const untilShipped = () =>
+    until(() => shipper.stats().records === written, { timeoutMs: 300_000, what: 'all shipped' })
+  for (const mode of Array.from({ length: turns }, () => modes).flat()) {
+    write()
+    await untilShipped()
+    const { retries } = shipper.stats()
+    const before = proxy.seen.get(mode) ?? 0
+    proxy.cutBytes = 1 + Math.floor(random() * MAX_CUT_BYTES)
+    proxy.mode = mode
+    write()
+    await delay(random() * 20)
+    proxy.end()
+    // A connection may be cut so late that some requests have passed.
+    const isHurt = () =>
+      (proxy.seen.get(mode) ?? 0) > before && (mode === 'slow' || shipper.stats().retries > retries)
+    const what = `${mode} is noticed`
+    for (const start = performance.now(); !isHurt() && performance.now() - start < HURT_MS; ) {
+      write()
+      await delay(ROUND_MS)
+    }
+    await until(isHurt, { timeoutMs: 1, what })
+    if (mode === 'slow') await untilShipped()
+    write()
+    proxy.mode = 'pass'
+    proxy.end()
+    tally('faults')
+  }
+  await untilShipped()
+  await shipper.stop()
+  await running
+  expect(refused).toEqual([])
+  tally('records', written)
+  return written
+}
+
+/**
+ * The server's file system, `folder`, is full for a while and lines come; then there is room again, and one that ended for want
+ * of it is started again by `revive`. Resolves with the number of lines when all are acknowledged.
+ */
+export async function shipWhileDiskIsFull(
+  target: ShipTarget,
+  folder: string,
+  revive = async (): Promise<void> => {}
+): Promise<number> {
   const path = createLog(0)
   const shipper = new Shipper({ source: path, target, batchRecords: 10, batchAge: 10 })
   atTestEnd(() => shipper.stop())
@@ -183,6 +297,7 @@ export async function shipWhileDiskIsFull(target: ShipTarget, folder: string): P
   await delay(2000)
   expect(isShipped()).toBe(false)
   empty()
+  await revive()
   await until(isShipped, { timeoutMs: 120_000, what: 'all shipped' })
   write()
   await until(isShipped, { timeoutMs: 60_000, what: 'all shipped' })
@@ -191,6 +306,8 @@ export async function shipWhileDiskIsFull(target: ShipTarget, folder: string): P
   expect(seen[0]).toBe('degraded')
   expect(seen.at(-1)).toBe('recovered')
   expect(new Set(seen).size).toBe(2)
+  tally('full disks')
+  tally('records', written)
   return written
 }
 
@@ -199,19 +316,26 @@ export async function shipTwiceAtOnce(
   codes: readonly [string, string],
   write: () => void
 ): Promise<(string | undefined)[]> {
-  const ended: (string | undefined)[] = [undefined, undefined]
   const children = await Promise.all(codes.map((code) => startProcess(code)))
-  for (const [at, child] of children.entries())
-    child.stdout?.on('data', (data) => {
-      ended[at] = String(data).trim()
-    })
-  for (let i = 0; i < MAX_ROUNDS && ended.every((each) => each === undefined); i++) {
+  for (let i = 0; i < MAX_ROUNDS && children.every(({ exitCode }) => exitCode === null); i++) {
     write()
     await delay(ROUND_MS)
   }
-  for (const child of children) {
-    child.kill('SIGKILL')
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
-  }
+  const ended = children.map(({ exitCode }) => {
+    if (exitCode === null) return undefined
+    return exitCode === LOCKED ? 'ERR_LOCKED' : `exit code ${exitCode}`
+  })
+  for (const child of children) await end(child)
   return ended
+}
+
+/** Two processes of one checkpoint at once, one of which is told; resolves with the number of lines, which are not all shipped. */
+export async function shipByTwo(path: string, code: string): Promise<number> {
+  let written = readFileSync(path, 'utf8').split('\n').length - 1
+  const ended = await shipTwiceAtOnce([code, code], () => {
+    for (let i = 0; i < 20; i++) appendFileSync(path, `${line(written++)}\n`)
+  })
+  expect(ended).toContain('ERR_LOCKED')
+  expect(ended).toContain(undefined)
+  return written
 }

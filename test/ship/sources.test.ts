@@ -4,15 +4,13 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { BinaryFile } from '../../src/core/binary-file/binary-file.ts'
-import { DirectFile } from '../../src/core/direct-file/direct-file.ts'
-import { EventFiles } from '../../src/core/event-files/event-files.ts'
 import { RotatingFile } from '../../src/core/rotating-file/rotating-file.ts'
 import { Spool } from '../../src/core/spool/spool.ts'
 import { WalConsumer } from '../../src/core/wal/wal-consumer.ts'
 import { WriteAheadLog } from '../../src/core/wal/write-ahead-log.ts'
 import { native } from '../../src/native/index.ts'
 import { createFolder, createMemoryFolder } from '../helpers/folder.ts'
+import { kindsOfLogs } from '../helpers/log-kinds.ts'
 import { createShipper, createTarget } from '../helpers/ship-target.ts'
 import { sized } from '../helpers/sized.ts'
 import { until } from '../helpers/until.ts'
@@ -21,77 +19,7 @@ const RECORDS = sized(20_000, 400)
 const PER_TURN = 20
 const fallback = false
 
-interface Writer {
-  readonly source: string
-  write(text: string): unknown
-  flush(): Promise<unknown>
-  close(): Promise<unknown>
-}
-
-const kinds: Record<string, (folder: string) => Promise<Writer> | Writer> = {
-  'rotating-file': (folder) => {
-    const path = join(folder, 'app.log')
-    const file = new RotatingFile({ path, maxBytes: 1500, maxBackups: 2, compress: 'gzip', fallback })
-    const write = (text: string) => file.writeLine(text)
-    return { source: path, write, flush: () => file.flush(), close: () => file.close() }
-  },
-  'binary-file': (folder) => {
-    const path = join(folder, 'app.bin')
-    const file = new BinaryFile({ path, maxBytes: 1500, maxBackups: 2, compress: 'brotli', fallback })
-    const write = (text: string) => file.write(Buffer.from(text))
-    return { source: path, write, flush: () => file.flush(), close: () => file.close() }
-  },
-  'direct-file': (folder) => {
-    const path = join(folder, 'direct.log')
-    const bounds = { maxBytes: '128k', maxBackups: 2, compress: 'gzip' } as const
-    const file = new DirectFile({ path, bufferSize: '64k', numShards: 1, fallback, ...bounds })
-    let written = 0
-    return {
-      source: path,
-      write: (text) => file.log(text),
-      // Frames are padded to blocks, so the limit is reached soon enough.
-      flush: async () => {
-        await file.flush()
-        if (++written % 3 === 0) await file.rotate()
-      },
-      close: () => file.close()
-    }
-  },
-  'event-files over rotating-file': (folder) => {
-    const dir = join(folder, 'events')
-    const bounds = { maxBytes: 1500, maxBackups: 2, compress: 'gzip' } as const
-    const files = new EventFiles({ dir, output: 'rotating-file', fallback, ...bounds })
-    const write = (text: string) => {
-      files.log('other', text)
-      files.log('orders', text)
-    }
-    return { source: join(dir, 'orders.log'), write, flush: () => files.flush(), close: () => files.close() }
-  },
-  wal: async (folder) => {
-    const walDir = join(folder, 'wal')
-    const log = await WriteAheadLog.open({ walDir, segmentBytes: 4096, fallback })
-    // Without the shipper it would be the only one that counts.
-    const other = await log.consumer('other')
-    return {
-      source: walDir,
-      write: (text) => log.log([text]),
-      async flush() {
-        await log.flush()
-        const entries = await other.take()
-        if (entries.length > 0) await other.ack(entries[entries.length - 1].index)
-      },
-      close: () => log.close()
-    }
-  },
-  spool: (folder) => {
-    const dir = join(folder, 'spool')
-    const spool = new Spool({ dir, maxBytes: '1k', workers: 1, fallback })
-    const write = (text: string) => spool.write(`${text}\n`)
-    return { source: dir, write, flush: () => spool.flush(), close: () => spool.close() }
-  }
-}
-
-describe.skipIf(!native.canLock).each(Object.entries(kinds))('%s', (kind, create) => {
+describe.skipIf(!native.canLock).each(Object.entries(kindsOfLogs))('%s', (kind, create) => {
   test('rotated, compressed and cleaned up while it is shipped: every record once, in order', async () => {
     const writer = await create(createMemoryFolder())
     let isClosed = false

@@ -1,0 +1,150 @@
+// A backlog of a gigabyte goes to real servers in little memory, each record once; in the long run beside the plain loop that a
+// program would write for itself with the same client.
+import { spawn } from 'node:child_process'
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { native } from '../../src/native/index.ts'
+import { tally } from '../helpers/counts.ts'
+import { hasEngine, startKafka, startNats, startS3 } from '../helpers/engines.ts'
+import { createFolder } from '../helpers/folder.ts'
+import { createStream, managerOf, subject } from '../helpers/jetstream.ts'
+import { createTopic, kafkaClients, kafkaOf } from '../helpers/kafka.ts'
+import { credentials, objectsIn } from '../helpers/s3.ts'
+import { isLong, sized } from '../helpers/sized.ts'
+import { until } from '../helpers/until.ts'
+
+const MB = sized(1000, 20)
+const FILE_MB = Math.min(50, MB)
+const RECORD_BYTES = 200
+const MAX_RSS_MIB = 128
+const COUNT = Math.ceil(MB / FILE_MB) * ((FILE_MB * 1e6) / RECORD_BYTES)
+const timeout = 1_800_000
+const script = fileURLToPath(new URL('backlog-run.mjs', import.meta.url))
+
+/** Of a length that is the same for all, and words of their own, as logs have: what compresses to nothing tells nothing. */
+function lineOf(n: number): string {
+  const word = (turn: number) => ((n * 2_654_435_761 + turn * 40_503) % 2 ** 32).toString(36)
+  const head = `{"level":30,"time":${1_700_000_000_000 + n},"n":${n},"msg":"request ${word(1)} of ${word(2)} took ${word(3)}`
+  return `${head}${' and so on'.repeat(20).slice(0, RECORD_BYTES - head.length - 3)}"}`
+}
+
+function createBacklog(): string {
+  const path = join(createFolder(), 'app')
+  const files = Math.ceil(MB / FILE_MB)
+  const perFile = COUNT / files
+  for (let file = 0; file < files; file++) {
+    const name = file + 1 < files ? `${path}.20260101-0000${String(file).padStart(2, '0')}.0` : path
+    const fd = openSync(name, 'w')
+    for (let n = file * perFile; n < (file + 1) * perFile; n += 5_000) {
+      const lines = Array.from(
+        { length: Math.min(5_000, (file + 1) * perFile - n) },
+        (_, at) => `${lineOf(n + at)}\n`
+      )
+      writeSync(fd, lines.join(''))
+    }
+    closeSync(fd)
+  }
+  return path
+}
+
+interface Outcome {
+  readonly records: number
+  readonly seconds: number
+  readonly cpuSeconds: number
+  readonly rssMiB: number
+}
+
+async function run(target: string, way: 'shipper' | 'loop', options: object): Promise<Outcome> {
+  const child = spawn(process.execPath, [script, target, way, JSON.stringify(options)], {
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  let said = ''
+  child.stdout.on('data', (text) => {
+    said += text
+  })
+  await new Promise((resolve) => child.once('close', resolve))
+  const outcome = JSON.parse(said.trim().split('\n').at(-1) ?? '') as Outcome
+  expect(outcome.records).toBe(COUNT)
+  if (isLong) console.info(`${target}, ${way}: ${describeOutcome(outcome)}`)
+  return outcome
+}
+
+function describeOutcome({ seconds, cpuSeconds, rssMiB }: Outcome): string {
+  const rate = Math.round(COUNT / seconds).toLocaleString('en')
+  return `${MB} MB in ${seconds.toFixed(1)} s, ${rate} records/s, ${cpuSeconds.toFixed(1)} s of CPU, at most ${Math.round(rssMiB)} MiB`
+}
+
+const title = `${MB} MB in at most ${MAX_RSS_MIB} MiB, every record once, in order`
+
+describe.skipIf(!hasEngine('nats-server') || !native.canLock)(
+  'JetStream (skipped where scripts/engines.mjs did not get nats-server)',
+  () => {
+    test(title, { timeout }, async () => {
+      const source = createBacklog()
+      const engine = await startNats()
+      await createStream(engine, { allow_atomic: true })
+      const { rssMiB } = await run('jetstream', 'shipper', { source, url: engine.url, subject })
+      tally('records', COUNT)
+      expect(rssMiB).toBeLessThanOrEqual(MAX_RSS_MIB)
+      // Each was taken only behind the one before, so that the last says it of all.
+      const { manager } = await managerOf(engine)
+      expect((await manager.streams.info('logs')).state.messages).toBe(COUNT)
+      const last = await manager.streams.getMessage('logs', { last_by_subj: subject })
+      expect(last?.string()).toBe(lineOf(COUNT - 1))
+      await manager.streams.purge('logs')
+      if (isLong) await run('jetstream', 'loop', { source, url: engine.url, subject })
+    })
+  }
+)
+
+describe.skipIf(!hasEngine('gofakes3') || !native.canLock)(
+  'S3 (skipped where scripts/engines.mjs did not get gofakes3)',
+  () => {
+    test(title, { timeout }, async () => {
+      const source = createBacklog()
+      const engine = await startS3()
+      const options = { source, url: `${engine.url}/logs`, credentials }
+      const { rssMiB } = await run('s3', 'shipper', options)
+      tally('records', COUNT)
+      expect(rssMiB).toBeLessThanOrEqual(MAX_RSS_MIB)
+      let [found, seen] = [0, 0]
+      for await (const lines of objectsIn(engine.url)) {
+        seen += lines.length
+        for (const line of lines) if (line === lineOf(found)) found++
+      }
+      expect([found, seen]).toEqual([COUNT, COUNT])
+      if (isLong) await run('s3', 'loop', options)
+    })
+  }
+)
+
+describe.skipIf(!hasEngine('kafka') || !native.canLock)(
+  'Kafka (skipped except by npm run test:engines)',
+  () => {
+    test.each(kafkaClients)(`with $name, ${title}`, { timeout }, async ({ name }) => {
+      const source = createBacklog()
+      const engine = await startKafka(onTestFinished)
+      const topic = await createTopic(engine)
+      const { rssMiB } = await run(name, 'shipper', { source, port: engine.port, topic })
+      tally('records', COUNT)
+      expect(rssMiB).toBeLessThanOrEqual(MAX_RSS_MIB)
+      const consumer = kafkaOf(engine).consumer({ groupId: topic, readUncommitted: false })
+      await consumer.connect()
+      onTestFinished(() => consumer.disconnect())
+      await consumer.subscribe({ topic, fromBeginning: true })
+      let [found, seen] = [0, 0]
+      await consumer.run({
+        eachBatch: async ({ batch }) => {
+          seen += batch.messages.length
+          for (const { value } of batch.messages) if (String(value) === lineOf(found)) found++
+        }
+      })
+      await until(() => seen >= COUNT, { timeoutMs: 600_000 })
+      expect([found, seen]).toEqual([COUNT, COUNT])
+      if (isLong) await run(name, 'loop', { source, port: engine.port, topic: await createTopic(engine) })
+    })
+  }
+)
