@@ -26,6 +26,7 @@ export interface Engine {
   kill(): Promise<void>
   /** Starts it again with the data it had. */
   start(): Promise<void>
+  isRunning(): boolean
 }
 
 export async function freePort(): Promise<number> {
@@ -60,8 +61,9 @@ async function startEngine(
   const [command, ...args] = commandOf(name, { port, secondPort, data, extra })
   const url = `${scheme}://127.0.0.1:${port}`
   let child: ReturnType<typeof spawn> | undefined
+  const isRunning = () => child !== undefined && child.exitCode === null && child.signalCode === null
   const kill = async (): Promise<void> => {
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    if (child === undefined || !isRunning()) return
     child.kill('SIGKILL')
     await once(child, 'exit')
   }
@@ -77,7 +79,7 @@ async function startEngine(
     rmSync(data, { recursive: true, force: true })
   })
   await start()
-  return { port, url, kill, start }
+  return { port, url, kill, start, isRunning }
 }
 
 const answers = async (url: string): Promise<boolean> => (await fetch(url)).status < 500

@@ -13,6 +13,7 @@ import { Shipper } from '../../src/ship/shipper.ts'
 import type { ShipTarget } from '../../src/ship/target.ts'
 import { atTestEnd } from './at-test-end.ts'
 import { tally } from './counts.ts'
+import type { Engine } from './engines.ts'
 import { createFolder } from './folder.ts'
 import { fill } from './mount.ts'
 import type { Proxy as NetworkProxy, ProxyMode } from './proxy.ts'
@@ -264,16 +265,16 @@ export async function shipThrough(
 }
 
 /**
- * The server's file system, `folder`, is full for a while and lines come; then there is room again, and one that ended for want
- * of it is started again by `revive`. Resolves with the number of lines when all are acknowledged.
+ * The server's file system, `folder`, is full for a while and lines come; then there is room again, and `ending`, a server that
+ * ends for want of it, is started again. Resolves with the number of lines when all are acknowledged.
  */
 export async function shipWhileDiskIsFull(
   target: ShipTarget,
   folder: string,
-  revive = async (): Promise<void> => {}
+  ending?: Pick<Engine, 'isRunning' | 'start'>
 ): Promise<number> {
   const path = createLog(0)
-  const shipper = new Shipper({ source: path, target, batchRecords: 10, batchAge: 10 })
+  const shipper = new Shipper({ source: path, target, batchRecords: 200, batchAge: 10 })
   atTestEnd(() => shipper.stop())
   const seen: string[] = []
   shipper.on('degraded', () => seen.push('degraded')).on('recovered', () => seen.push('recovered'))
@@ -288,16 +289,17 @@ export async function shipWhileDiskIsFull(
   await until(isShipped, { timeoutMs: 60_000, what: 'all shipped' })
   const empty = fill(folder)
   // Some go into what the server has in memory, or has reserved.
-  for (let i = 0; i < MAX_ROUNDS && seen.length === 0; i++) {
+  const isHurt = () => seen.at(-1) === 'degraded' && ending?.isRunning() !== true
+  for (let i = 0; i < MAX_ROUNDS && !isHurt(); i++) {
     write()
     await delay(ROUND_MS)
   }
-  expect(seen).toEqual(['degraded'])
+  await until(isHurt, { timeoutMs: 60_000, what: 'the full disk is noticed' })
   write()
   await delay(2000)
   expect(isShipped()).toBe(false)
   empty()
-  await revive()
+  await ending?.start()
   await until(isShipped, { timeoutMs: 120_000, what: 'all shipped' })
   write()
   await until(isShipped, { timeoutMs: 60_000, what: 'all shipped' })
