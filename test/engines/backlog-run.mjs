@@ -10,7 +10,7 @@ import * as logboom from '../../dist/index.js'
 
 const [target, way, json] = process.argv.slice(2)
 const options = JSON.parse(json)
-const { source, url, subject, topic, credentials, port } = options
+const { source, url, subject, topic, credentials, port, files } = options
 const batchRecords = 10_000
 const batchBytes = 1024 * 1024
 
@@ -48,7 +48,7 @@ async function* batches() {
   const folder = dirname(source)
   const name = basename(source)
   const backups = readdirSync(folder).filter((each) => each.startsWith(`${name}.`))
-  for (const each of [...backups.sort(), name]) {
+  for (const each of [...backups.sort(), name].slice(0, files)) {
     let lines = []
     let bytes = 0
     for await (const line of createInterface({ input: createReadStream(join(folder, each)) })) {

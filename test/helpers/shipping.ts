@@ -220,7 +220,7 @@ export async function shipThrough(
   turns: number
 ): Promise<number> {
   const path = createLog(0)
-  const shipper = new Shipper({ source: path, target, batchRecords: 10, batchAge: 10 })
+  const shipper = new Shipper({ source: path, target, batchRecords: 200, batchAge: 10 })
   atTestEnd(() => shipper.stop())
   const refused: unknown[] = []
   shipper.on('rejected', (refusals) => refused.push(...refusals.map(({ reason }) => reason)))

@@ -41,29 +41,34 @@ export async function publish(
   return { seq: answer.seq ?? 0, isDuplicate: answer.duplicate === true }
 }
 
-/** All of the messages or none; there must be two at least. */
+/**
+ * `count` messages, two at least: all of them or none. Each is made when it is its turn, since the headers of all of them would
+ * be several times their records in memory.
+ */
 export async function publishAtomically(
   connection: NatsConnection,
   subject: string,
-  messages: readonly Message[],
+  count: number,
+  messageAt: (at: number) => Message,
   lastSeq: number
 ): Promise<PublishAnswer> {
   const id = randomUUID()
-  expectLast(messages[0].headers, lastSeq)
-  for (const [at, { data, headers }] of messages.entries()) {
+  for (let at = 0; ; at++) {
+    const { data, headers } = messageAt(at)
     headers.set('Nats-Batch-Id', id)
     headers.set('Nats-Batch-Sequence', String(at + 1))
     // The first is asked for, so that a refusal is known before all the others are on their way.
-    if (at === 0) await ask(connection, subject, data, headers)
-    else if (at < messages.length - 1) connection.publish(subject, data, { headers })
+    if (at === 0) {
+      expectLast(headers, lastSeq)
+      await ask(connection, subject, data, headers)
+    } else if (at < count - 1) connection.publish(subject, data, { headers })
+    else {
+      headers.set('Nats-Batch-Commit', '1')
+      const answer = await ask(connection, subject, data, headers)
+      if (answer.count === count && answer.seq !== undefined) return { seq: answer.seq, isDuplicate: false }
+      throw new Error(`JetStream answered ${JSON.stringify(answer)} to a batch of ${count}`)
+    }
   }
-  const { data, headers } = messages[messages.length - 1]
-  headers.set('Nats-Batch-Commit', '1')
-  const answer = await ask(connection, subject, data, headers)
-  if (answer.count !== messages.length || answer.seq === undefined) {
-    throw new Error(`JetStream answered ${JSON.stringify(answer)} to a batch of ${messages.length}`)
-  }
-  return { seq: answer.seq, isDuplicate: false }
 }
 
 function expectLast(headers: MsgHdrs, lastSeq: number): void {

@@ -147,13 +147,13 @@ class JetStreamTarget implements ShipTarget {
     records: readonly ShipRecord[]
   ): Promise<readonly Refusal[]> {
     const { connection, subject } = jetStream
-    const messages = records.map((record) => this.#messageOf(jetStream, batch, record))
+    const messageAt = (at: number) => this.#messageOf(jetStream, batch, records[at])
     const lastSeq = this.#last?.seq ?? 0
     try {
       const answer =
-        messages.length === 1
-          ? await publish(connection, subject, messages[0], lastSeq)
-          : await publishAtomically(connection, subject, messages, lastSeq)
+        records.length === 1
+          ? await publish(connection, subject, messageAt(0), lastSeq)
+          : await publishAtomically(connection, subject, records.length, messageAt, lastSeq)
       // One that was taken before and is not there any more does not move the end of the subject.
       const seq = answer.isDuplicate ? lastSeq : answer.seq
       this.#last = { seq, stream: batch.stream, number: records[records.length - 1].number }
