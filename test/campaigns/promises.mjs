@@ -108,6 +108,17 @@ export const promises = [
   },
   {
     promise:
+      'A record that is shipped is in the store once, or at least once under one name, as its target says, whoever is killed.',
+    tests: [
+      ['test/engines/kafka.test.ts', 'every record is there once, in order'],
+      ['test/engines/jetstream.test.ts', 'nothing is missing or there twice'],
+      ['test/engines/ship.test.ts', 'every record is there'],
+      ['test/engines/sources.test.ts', 'every record is there once, in order']
+    ],
+    campaign: 'engines'
+  },
+  {
+    promise:
       'After any operations of several writers and any deaths the files hold what the model of the kind says.',
     tests: [['test/campaigns/models/model.test.ts', 'leave what the model says']],
     campaign: 'models'
