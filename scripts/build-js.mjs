@@ -225,8 +225,8 @@ function moduleOf(name, exports) {
 /** Its declarations. What is exported by `default` is said anew: it is a property of what CommonJS exports. */
 function moduleTypes(name, types) {
   if (!/^export default /m.test(types)) return `export * from '${commonJsOf(name)}'\n`
-  return types.replace(/import\((['"])(\.\.?\/[^'"]+)\.js\1\)/g, (_, quote, path) => {
-    return `import(${quote}${commonJsFrom(name, path)}${quote})`
+  return types.replace(/(import\(|from )(['"])(\.\.?\/[^'"]+)\.js\2/g, (_, word, quote, path) => {
+    return `${word}${quote}${commonJsFrom(name, path)}${quote}`
   })
 }
 

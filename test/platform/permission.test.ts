@@ -132,19 +132,20 @@ test('without --allow-worker what writes in a thread is refused, and the flag na
   const script = join(folder, 'program.mjs')
   writeFileSync(
     script,
-    `import { EventFiles, workerStream } from ${built('index.js')}
+    `import { DirectFile, EventFiles, LoggerManager, workerStream } from ${built('index.js')}
     import { RotatingFileTransport, WalTransport } from ${built('transports/winston/index.js')}
     const [folder] = process.argv.slice(2)
     const path = folder + '/app.log'
     for (const make of [() => workerStream('rotating-file', { path }), () => new RotatingFileTransport({ path, lazy: true }),
-      () => new WalTransport({ walDir: path }), () => new EventFiles({ dir: folder, lane: { dir: folder } })]) {
+      () => new WalTransport({ walDir: path }), () => new EventFiles({ dir: folder, lane: { dir: folder } }),
+      () => new DirectFile({ path }), () => new LoggerManager({ dir: folder })]) {
       try { make(); console.log('made') } catch (error) { console.log(error.name + ' ' + error.message) }
     }`
   )
   const flags = [current, '--no-warnings', '--allow-addons', '--allow-fs-read=*', '--allow-fs-write=*']
   const { stdout, stderr } = spawnSync(process.execPath, [...flags, script, folder], { encoding: 'utf8' })
   expect(stderr).toBe('')
-  expect(stdout.trim().split('\n')).toHaveLength(4)
+  expect(stdout.trim().split('\n')).toHaveLength(6)
   for (const line of stdout.trim().split('\n')) {
     expect(line).toMatch(/^LogboomError .*--allow-worker allows it \[ERR_UNSUPPORTED\]$/)
   }

@@ -2,6 +2,8 @@
 import { constants } from 'node:fs'
 import { dirname } from 'node:path'
 import { LogboomError } from '../../base/errors.ts'
+import { givenOptions } from '../../base/options.ts'
+import { requireThreads } from '../../base/threads.ts'
 import type { Disk } from '../../io/disk.ts'
 import type { ModeWarning } from '../../io/file-mode.ts'
 import { openFile } from '../../io/open-file.ts'
@@ -47,6 +49,7 @@ export class DirectFile extends PumpedSink {
   constructor(input: DirectFileOptions) {
     const options = parseDirectFileOptions(input)
     const { path, durability, maxBufferBytes, overflow, fallback } = options
+    requireThreads('direct-file', path)
     super()
     const account = new Account(this, path, fallback)
     const staging = new Staging(
@@ -76,7 +79,7 @@ export class DirectFile extends PumpedSink {
     const { queue, start, ...bound } = openQueue({
       account,
       kind: 'direct-file',
-      input: { ...input, path, instance: 'exclusive' },
+      input: { ...givenOptions('direct-file', input), path, instance: 'exclusive' },
       lane: options.lane,
       maxBufferBytes,
       memory: isFramed ? new FrameQueue('lines') : new LineQueue(),
