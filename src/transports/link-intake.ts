@@ -12,7 +12,13 @@ import type { OutputWords, Patience } from './pool/output-words.ts'
 import type { PoolWorker } from './pool/pool-worker.ts'
 
 /** How long a record that finds no room in the ring blocks, before it waits in memory. */
-const ROOM_PATIENCE: Patience = { totalMs: 60_000, stallMs: 5_000, startMs: 5_000, degradedMs: 0 }
+const ROOM_PATIENCE: Patience = {
+  totalMs: 60_000,
+  stallMs: 5_000,
+  startMs: 5_000,
+  degradedMs: 0,
+  refusedMs: 0
+}
 /** The same where the sink drops what is oldest, so that there will be room though it cannot write. */
 const DROPPING_PATIENCE: Patience = { ...ROOM_PATIENCE, degradedMs: ROOM_PATIENCE.stallMs }
 /** How long a record blocks that finds no room in memory either, with the policy 'block'. */
@@ -20,7 +26,8 @@ const FULL_PATIENCE: Patience = {
   totalMs: Number.POSITIVE_INFINITY,
   stallMs: 10_000,
   startMs: 10_000,
-  degradedMs: 5_000
+  degradedMs: 5_000,
+  refusedMs: 0
 }
 /** No ring has room for a longer record. */
 const LARGEST_BYTES = maxPayloadBytes(MAX_CAPACITY_BYTES)

@@ -37,4 +37,15 @@ describe('an output', () => {
     const flush = answerLate(words)
     expect(words.block(() => words.isDone(flush), patience)).toBe(false)
   })
+
+  it('whose log is refused is not waited for by who waits for room, and answers who asks', () => {
+    const words = new OutputWords()
+    Atomics.store(new Int32Array(words.buffer), word.state, outputState.failed)
+    const flush = answerLate(words)
+    const patient = { ...patience, stallMs: 60_000 }
+    const startMs = performance.now()
+    expect(words.block(() => false, { ...patient, refusedMs: 0 })).toBe(false)
+    expect(performance.now() - startMs).toBeLessThan(10_000)
+    expect(words.block(() => words.isDone(flush), patient)).toBe(true)
+  })
 })

@@ -15,6 +15,8 @@ export interface Patience {
   readonly startMs: number
   /** The same for an output that is known to be unable to write. */
   readonly degradedMs: number
+  /** The same for one whose log is refused, where that is less: it makes no room, and answers all the same. */
+  readonly refusedMs?: number
 }
 
 export class OutputWords {
@@ -68,9 +70,10 @@ export class OutputWords {
     Atomics.store(this.#words, word.state, outputState.starting)
   }
 
-  #stallMs({ startMs, degradedMs, stallMs }: Patience): number {
+  #stallMs({ startMs, degradedMs, stallMs, refusedMs = stallMs }: Patience): number {
     const state = Atomics.load(this.#words, word.state)
     if (state === outputState.starting) return startMs
+    if (state === outputState.failed) return refusedMs
     return state === outputState.degraded ? degradedMs : stallMs
   }
 
