@@ -109,8 +109,8 @@ function stateIn(disk: Disk, path: string, isForeignUsed: boolean) {
     fd = disk.open(path, NOT_FOLLOWED, 0)
   } catch (error) {
     const code = systemCode(error)
-    // Removed meanwhile, or a link, which is not ours.
-    if (code === 'ENOENT' || code === 'ELOOP') return undefined
+    // Removed meanwhile, or a link or a socket, which is not ours.
+    if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENXIO') return undefined
     throw error
   }
   try {

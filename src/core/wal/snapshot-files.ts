@@ -69,8 +69,9 @@ function isValid(
   try {
     fd = disk.open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK, 0)
   } catch (error) {
-    // Removed meanwhile, or a link, which is not ours.
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ELOOP') return false
+    const code = systemCode(error)
+    // Removed meanwhile, or a link or a socket, which is not ours.
+    if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENXIO') return false
     throw error
   }
   try {

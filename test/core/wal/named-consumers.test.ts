@@ -4,12 +4,14 @@ import {
   cpSync,
   existsSync,
   linkSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   writeFileSync
 } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { WriteAheadLogOptions } from '../../../src/core/wal/options.ts'
@@ -395,3 +397,20 @@ test.skipIf(!native.canLock)(
     expect(readdirSync(walDir).includes('0000000000000000-0000000000000000.wal')).toBe(false)
   }
 )
+
+test('sockets called like consumers and snapshots keep a log from nothing', async () => {
+  const { log, walDir } = await openLog()
+  await fill(log, 5)
+  await log.close()
+  const snapDir = join(walDir, '..', 'snap')
+  for (const folder of [join(walDir, 'consumers'), snapDir]) mkdirSync(folder, { recursive: true })
+  const paths = [join(walDir, 'consumers', 'a'), join(snapDir, '0000000000000001-0000000000000003.snap')]
+  for (const path of paths) {
+    const server = createServer().listen(path)
+    onTestFinished(() => void server.close())
+  }
+  const again = await openLog({ walDir })
+  await fill(again.log, 1)
+  expect((await again.log.createSnapshot())?.currentIndex).toBe(6n)
+  expect(await runCli(['info', walDir])).toMatchObject({ code: 0, stderr: '' })
+})
