@@ -28,7 +28,7 @@ export function requireNameRoom(
   // The folder of the process counts, too.
   const whole = resolve(path)
   const isTooDeep =
-    Buffer.byteLength(whole) > MAX_PATH_BYTES - extraBytes ||
+    Math.max(Buffer.byteLength(path), Buffer.byteLength(whole)) > MAX_PATH_BYTES - extraBytes ||
     dirname(whole)
       .split('/')
       .some((name) => Buffer.byteLength(name) > MAX_NAME_BYTES)
