@@ -16,7 +16,11 @@ with everything written that was read. Exit code 3 if something could not be wri
 Kinds: ${kinds.join(', ')}. "logboom help pipe <kind>" lists the options of a kind.`,
   options(args) {
     const kind = args.find(isKind)
-    return kind === undefined ? {} : flagsOf(sinks[kind].options)
+    if (kind !== undefined) return flagsOf(sinks[kind].options)
+    // Else it would be said that there is no such option.
+    const [first = '-'] = args
+    if (!first.startsWith('-')) throw unknownKind(first)
+    return {}
   },
   examples: [
     './server 2>&1 | logboom pipe rotating-file --path server.log --max-bytes 10m --max-backups 5',
@@ -25,12 +29,15 @@ Kinds: ${kinds.join(', ')}. "logboom help pipe <kind>" lists the options of a ki
   async run(positionals, values) {
     const [kind, ...rest] = positionals
     if (kind === undefined) throw new UsageError(`no kind of sink; known kinds: ${kinds.join(', ')}`)
-    if (!isKind(kind))
-      throw new UsageError(`unknown kind of sink ${JSON.stringify(kind)}; known kinds: ${kinds.join(', ')}`)
+    if (!isKind(kind)) throw unknownKind(kind)
     if (rest.length > 0) throw new UsageError(`unexpected argument ${JSON.stringify(rest[0])}`)
     const { options, create } = sinks[kind]
     return pump(create(optionsFrom(options, values) as never))
   }
+}
+
+function unknownKind(name: string): UsageError {
+  return new UsageError(`unknown kind of sink ${JSON.stringify(name)}; known kinds: ${kinds.join(', ')}`)
 }
 
 /** Stdin to the sink until it ends or a signal comes; then everything is written and the sink closed. */

@@ -53,6 +53,7 @@ describe('mistakes are exit code 1 and say what to do', () => {
     [['rotate'], 'no file to rotate'],
     [['pipe'], 'no kind of sink; known kinds: rotating-file'],
     [['pipe', 'rotating'], 'unknown kind of sink "rotating"'],
+    [['pipe', 'rotating', '--path', 'a.log'], 'unknown kind of sink "rotating"'],
     [['pipe', 'rotating-file'], "option 'path' is required"],
     [['pipe', 'rotating-file', '--path', 'x', '--max-bytes', 'ten'], "option 'maxBytes'"],
     [['pipe', 'rotating-file', '--path', 'x', '--max-byte', '1'], 'did you mean --max-bytes?'],
