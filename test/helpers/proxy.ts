@@ -20,6 +20,8 @@ export interface Proxy {
   readonly seen: Map<ProxyMode, number>
   /** After so many bytes a connection is cut. */
   cutBytes: number
+  /** How many were. */
+  cuts: number
   /** Ends the connections there are: those that follow are as `mode` says. */
   end(): void
 }
@@ -31,7 +33,7 @@ export async function startProxy(target: string): Promise<Proxy> {
   const end = (): void => {
     for (const socket of open) socket.destroy()
   }
-  const proxy = { url: '', mode: 'pass' as ProxyMode, seen, cutBytes: 100, end }
+  const proxy = { url: '', mode: 'pass' as ProxyMode, seen, cutBytes: 100, cuts: 0, end }
   const server = createServer((client) => {
     const { mode, cutBytes } = proxy
     seen.set(mode, (seen.get(mode) ?? 0) + 1)
@@ -46,8 +48,11 @@ export async function startProxy(target: string): Promise<Proxy> {
       server.pause()
       setTimeout(() => server.resume(), LATE_MS)
     }
-    pass(client, server, mode === 'cut-request' ? cutBytes : undefined, mode === 'slow')
-    pass(server, client, mode === 'cut-answer' ? cutBytes : undefined, mode === 'slow')
+    const counted = (): void => {
+      proxy.cuts++
+    }
+    pass(client, server, mode === 'cut-request' ? cutBytes : undefined, mode === 'slow', counted)
+    pass(server, client, mode === 'cut-answer' ? cutBytes : undefined, mode === 'slow', counted)
   }).listen(0, '127.0.0.1')
   function keep(socket: Socket): void {
     open.add(socket)
@@ -63,7 +68,13 @@ export async function startProxy(target: string): Promise<Proxy> {
   return proxy
 }
 
-function pass(from: Socket, to: Socket, cutBytes: number | undefined, isSlow: boolean): void {
+function pass(
+  from: Socket,
+  to: Socket,
+  cutBytes: number | undefined,
+  isSlow: boolean,
+  wasCut: () => void
+): void {
   let passed = 0
   from.on('data', async (chunk: Buffer) => {
     from.pause()
@@ -76,6 +87,7 @@ function pass(from: Socket, to: Socket, cutBytes: number | undefined, isSlow: bo
     passed += chunk.length
     if (cutBytes !== undefined && passed >= cutBytes) {
       // What was passed on is there, and what follows is not.
+      wasCut()
       to.end()
       from.destroy()
     } else from.resume()
