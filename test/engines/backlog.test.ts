@@ -23,7 +23,7 @@ const PER_FILE = (FILE_MB * 1e6) / RECORD_BYTES
 const COUNT = FILES * PER_FILE
 const LOOP_FILES = 2
 /** Of the whole process: Node with the package takes 50, and the clients of NATS and Kafka much for each message. */
-const MAX_RSS_MIB = { s3: 160, jetstream: 176, kafka: 256 }
+const MAX_RSS_MIB = { s3: 208, jetstream: 176, kafka: 256 }
 const timeout = 1_800_000
 const script = fileURLToPath(new URL('backlog-run.mjs', import.meta.url))
 

@@ -8,12 +8,13 @@ import { encodeRecord, maxRecordBytes } from '../../formats/binary-file.ts'
 import { failureOf, isSuccess, requireHttpUrl } from '../http.ts'
 import { HttpClient } from '../http-client.ts'
 import { importOptional, optionalPackage } from '../optional-package.ts'
-import type { Refusal, ShipBatch, ShipTarget } from '../target.ts'
+import type { Refusal, ShipBatch, ShipRecord, ShipTarget } from '../target.ts'
 import type { TlsFiles } from '../tls-files.ts'
 
 const compress = (data: Uint8Array): Promise<Buffer> => promisify(gzip)(data)
 const HASH_HEADER = 'x-amz-meta-logboom-sha256'
 const SEQUENCE_DIGITS = 12
+const NEWLINE = 10
 
 export interface S3Options {
   /** `https://<endpoint>/<bucket>/<prefix>` */
@@ -107,11 +108,21 @@ function keyOf({ log, stream, sequence, rangeHash, areLines }: ShipBatch): strin
 
 /** Lines, or records of a binary file: either can be read with `logboom cat`. */
 function contentOf({ records, areLines }: ShipBatch): Buffer {
-  if (areLines) return Buffer.concat(records.flatMap(({ data }) => [data, Buffer.from('\n')]))
+  if (areLines) return linesOf(records)
   const bytes = Buffer.alloc(records.reduce((sum, { data }) => sum + maxRecordBytes(data), 0))
   let end = 0
   for (const { data } of records) end = encodeRecord(bytes, end, data)
   return bytes.subarray(0, end)
+}
+
+function linesOf(records: readonly ShipRecord[]): Buffer {
+  const bytes = Buffer.allocUnsafe(records.reduce((sum, { data }) => sum + data.length + 1, 0))
+  let end = 0
+  for (const { data } of records) {
+    end += data.copy(bytes, end)
+    bytes[end++] = NEWLINE
+  }
+  return bytes
 }
 
 function sha256(bytes: Uint8Array): string {
