@@ -1,4 +1,5 @@
 // logboom ship: a log to object storage or a store of logs, going on where it stopped.
+import { setFlagsFromString } from 'node:v8'
 import { errorMessage } from '../base/errors.ts'
 import { FolderShipper } from '../ship/folder-shipper.ts'
 import { parseShipperOptions, shipperOptions } from '../ship/options.ts'
@@ -43,6 +44,7 @@ ${describeTargets()}`,
     const createTarget = targetsOf(values)
     const options = optionsFrom(shipperOptions, values)
     const { follow } = parseShipperOptions(options)
+    boundGarbage()
     const target = await createTarget()
     const stop = new AbortController()
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort())
@@ -69,6 +71,14 @@ async function runShipper(
   complain(`${name}: ${guarantee}; checkpoint ${shipper.checkpointPath}`)
   await runUntil(stop, shipper)
   return summary(name, shipper.stats())
+}
+
+/**
+ * The garbage of a batch is all that there is of it, and V8 lets it grow to 32 MB before it looks (128 MB with Node 24). The
+ * process is this command's, so that it may pay for less memory with a fifth more processor time.
+ */
+function boundGarbage(): void {
+  setFlagsFromString('--semi-space-growth-factor=1')
 }
 
 async function runFolder(
