@@ -302,11 +302,12 @@ describe.skipIf(!MappedRing.isAvailable)('lanes of the dead (need the addon)', (
         import { sinks } from ${built('core/registry.js')}
         const sink = sinks.spool.create(${JSON.stringify({ path: logs, flushInterval: '1h' })})
         for (let id = ${from}; id < ${to}; id++) sink.write(JSON.stringify({ id }) + '\\n')
+        sink.writeNow()
         console.log('ready')
         setInterval(() => {}, 1_000)`)
       const bytes = laneOf(from, to).join('').length
       const names = (): string[] => readdirSync(logs)
-      await until(() => names().some((name) => statSync(join(logs, name)).size === bytes))
+      expect(names().some((name) => statSync(join(logs, name)).size === bytes)).toBe(true)
       child.kill('SIGKILL')
       await once(child, 'exit')
       expect(publishedNames(logs)).toEqual([])
