@@ -101,7 +101,7 @@ export class RotatingFile extends SharedFileSink {
     this.#periodTimer = setTimeout(() => void this.#rotateIfPeriodIsOver(), delayMs).unref()
   }
 
-  /** Somebody else may have the lock just then, and a period may be a day. */
+  /** Somebody else may have the lock just then, or the folder refuse a new name, and a period may be a day. */
   async #rotateIfPeriodIsOver(): Promise<void> {
     await this.whenFree(() => {
       if (this.#rules.isPeriodOver()) this.target.rotate()

@@ -1,7 +1,8 @@
 // What the sinks share whose file several writers append to, beyond what every sink has: rotation and reopening on
 // request, and what has to wait for the lock.
+import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
 import { LogboomError } from '../../base/errors.ts'
-import { Backoff, whileBusy } from '../sink/backoff.ts'
+import { afterFailure, Backoff, whileBusy } from '../sink/backoff.ts'
 import type { ControlRequest, RotatedEvent } from '../sink/contract.ts'
 import type { Pump } from '../sink/pump.ts'
 import { PumpedSink } from '../sink/pumped-sink.ts'
@@ -42,13 +43,19 @@ export abstract class SharedFileSink extends PumpedSink {
   }
 
   /**
-   * Does `work` under the lock once it is free, however long that takes; what fails is reported.
+   * Does `work` under the lock once it is free, however long that takes; what fails is reported once, and tried again.
    * @internal
    */
   protected async whenFree(work: () => void): Promise<void> {
-    await this.#untilTurn(work, true).catch((error) => {
-      if (!this.pump.isClosing) this.target.warnOf(error)
-    })
+    const backoff = new Backoff(afterFailure)
+    for (let failures = 0; !this.pump.isClosing; failures++) {
+      try {
+        return await this.#untilTurn(work, true)
+      } catch (error) {
+        if (failures === 0 && !this.pump.isClosing) this.target.warnOf(error)
+      }
+      await setTimeoutAsync(backoff.next(), undefined, { ref: false })
+    }
   }
 
   /** @internal */

@@ -57,10 +57,15 @@ export function surplusOf(
   const removed = new Map<BackupFiles, RemovalReason>()
   const isSpared = (backup: BackupFiles): boolean => backup.names.some((name) => spared.has(name))
   let isHolding = false
+  let isLaterTooOld = false
   let totalBytes = 0
   let rank = 0
   for (const backup of backups.toReversed()) {
-    const isTooOld = maxAgeMs > 0 && madeAtMs(disk, folder, backup, nowMs) < nowMs - maxAgeMs
+    const madeMs = maxAgeMs > 0 ? madeAtMs(disk, folder, backup, nowMs) : nowMs
+    // What a clock that was ahead made is older than what came behind it.
+    const isTooOld: boolean =
+      madeMs < nowMs - maxAgeMs || (isLaterTooOld && madeMs > nowMs + CLOCK_TOLERANCE_MS)
+    isLaterTooOld ||= isTooOld
     let reason: RemovalReason | undefined = isTooOld ? 'maxAge' : undefined
     if (!isSpared(backup)) {
       if (maxTotalBytes > 0) totalBytes += bytesOf(disk, folder, backup)

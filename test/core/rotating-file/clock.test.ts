@@ -1,5 +1,5 @@
 // What the clock and the lock do to rotation by time and to retention by age.
-import { readdirSync } from 'node:fs'
+import { readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { RotatingFile } from '../../../src/core/rotating-file/rotating-file.ts'
@@ -62,6 +62,52 @@ test.runIf(native.canLock)(
     await file.close()
   }
 )
+
+test('a period that ends while no backup can be made is over once one can', async () => {
+  const folder = createFolder()
+  const backupDir = join(folder, 'old')
+  // The wall clock of the test begins 300 ms before a boundary of ten seconds.
+  const startMs = performance.now()
+  const boundary = Math.ceil(Date.now() / 10_000) * 10_000 + 10_000
+  const now = (): number => boundary - 300 + (performance.now() - startMs)
+  const file = withInternals(
+    { now },
+    () =>
+      new RotatingFile({ path: join(folder, 'a.log'), rotateEvery: '10s', backupDir, lock, fallback: false })
+  )
+  const warnings: string[] = []
+  file.on('warning', ({ code }) => warnings.push(code))
+  file.write('before the boundary\n')
+  await file.flush()
+  rmSync(backupDir, { recursive: true })
+  writeFileSync(backupDir, '')
+  await until(() => warnings.length > 0, { what: 'the failure to be told' })
+  await until(() => performance.now() - startMs > 900)
+  expect(file.stats().rotations).toBe(0)
+  rmSync(backupDir)
+  await until(() => file.stats().rotations === 1, { what: 'the rotation', timeoutMs: 3_000 })
+  await file.close()
+  expect(warnings).toHaveLength(1)
+  expect(readdirSync(backupDir)).toHaveLength(1)
+})
+
+test('what a clock that was ahead made goes with what came behind it, also if the file says the same time', async () => {
+  const folder = createFolder()
+  const make = (name: string, mtimeMs: number): void => {
+    writeFileSync(join(folder, name), 'old\n')
+    utimesSync(join(folder, name), mtimeMs / 1000, mtimeMs / 1000)
+  }
+  const nowMs = Date.now()
+  make('a.log.20991231-000000.0', Date.UTC(2099, 11, 31))
+  make('a.log.20991231-000000.1', nowMs - 7_200_000)
+  make('a.log.20991231-000000.2', Date.UTC(2099, 11, 31))
+  make('a.log.20991231-000000.3', nowMs - 60_000)
+  const file = new RotatingFile({ path: join(folder, 'a.log'), maxAge: '1h', lock, fallback: false })
+  const backups = (): string[] => readdirSync(folder).filter((name) => /^a\.log\.\d/.test(name))
+  await until(() => backups().length <= 2, { what: 'old backups to be removed' })
+  await file.close()
+  expect(backups().sort()).toEqual(['a.log.20991231-000000.2', 'a.log.20991231-000000.3'])
+})
 
 test('a clock beyond the year 9999 or before 1970 gives names that readers know', async () => {
   for (const ms of [Date.UTC(12_000, 1), -86_400_000]) {
