@@ -91,28 +91,37 @@ export class Retention {
     const last = segments[count].index - 1n
     const late = this.#consumers.list().filter(({ index }) => index < last)
     this.#snapshots.noteReleased(last)
-    files.remove(segments, count, (position) => expired[position])
-    const first =
-      late.length > 0 && segments[0].index <= before ? laterIndex(segments[0].index, 1n) : before + 1n
-    if (last > before || late.length > 0) this.#hooks.removed(first, last, sum(sizes.slice(0, count)), late)
+    try {
+      files.remove(segments, count, (position) => expired[position])
+    } finally {
+      // Nobody is given them any more, also if a segment cannot be removed yet.
+      const first =
+        late.length > 0 && segments[0].index <= before ? laterIndex(segments[0].index, 1n) : before + 1n
+      if (last > before || late.length > 0) this.#hooks.removed(first, last, sum(sizes.slice(0, count)), late)
+    }
   }
 
   /** Which bound each of the oldest segments is beyond; never all of them. */
   #expired(segments: readonly SegmentName[], sizes: readonly number[]): RemovalReason[] {
     const { maxRetainedBytes, maxRetainedAge } = this.#options
-    const before = this.#hooks.now() - maxRetainedAge
+    const tooOld = maxRetainedAge > 0 ? this.#tooOld(segments, this.#hooks.now() - maxRetainedAge) : 0
     let total = sum(sizes)
     const reasons: RemovalReason[] = []
     for (let count = 0; count < segments.length - 1; count++) {
       const isTooMuch = maxRetainedBytes > 0 && total > maxRetainedBytes
-      const isTooOld =
-        maxRetainedAge > 0 &&
-        (this.#snapshots.files.stat(segments[count])?.mtimeMs ?? Number.POSITIVE_INFINITY) < before
-      if (!isTooMuch && !isTooOld) break
+      if (!isTooMuch && count >= tooOld) break
       reasons.push(isTooMuch ? 'maxRetainedBytes' : 'maxRetainedAge')
       total -= sizes[count]
     }
     return reasons
+  }
+
+  /** How many come up to the last one that is too old: those before it are, too, whatever a clock that was ahead gave them. */
+  #tooOld(segments: readonly SegmentName[], beforeMs: number): number {
+    const { files } = this.#snapshots
+    const isTooOld = (segment: SegmentName) =>
+      (files.stat(segment)?.mtimeMs ?? Number.POSITIVE_INFINITY) < beforeMs
+    return segments.slice(0, -1).findLastIndex(isTooOld) + 1
   }
 
   /** How many of the oldest segments neither a snapshot that is out nor a reader needs. */

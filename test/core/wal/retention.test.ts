@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { withInternals } from '../../../src/core/sink/internals.ts'
 import type { WriteAheadLogOptions } from '../../../src/core/wal/options.ts'
 import { WriteAheadLog } from '../../../src/core/wal/write-ahead-log.ts'
+import { createFaultyDisk } from '../../helpers/faulty-disk.ts'
 import { createFolder } from '../../helpers/folder.ts'
 import { collect } from '../../helpers/read.ts'
 import { segmentsOf } from '../../helpers/wal-damage.ts'
@@ -91,6 +92,37 @@ it('maxRetainedAge removes segments that were last written to so long ago, and n
   await fill(log, 12)
   await expect.poll(() => segmentsOf(walDir).length).toBe(1)
   expect(await log.log(['still there'])).toMatchObject({ firstIndex: 65n })
+})
+
+it('maxRetainedAge removes what is behind a segment that a clock which was ahead wrote last, and that one', async () => {
+  let nowMs = Date.now()
+  const { log, walDir } = await openLog({ maxRetainedAge: '1h' }, () => nowMs)
+  await fill(log, 40)
+  const [first] = segmentsOf(walDir)
+  utimesSync(first, nowMs / 1000 + 365 * 86_400, nowMs / 1000 + 365 * 86_400)
+  nowMs += 7_200_000
+  await fill(log, 12)
+  await expect.poll(() => segmentsOf(walDir).length).toBe(1)
+})
+
+it('what goes for the bound is told of, also while a segment cannot be removed', async () => {
+  const faulty = createFaultyDisk()
+  const { log, walDir, warnings } = await withInternals({ disk: faulty.disk }, () =>
+    openLog({ maxRetainedBytes })
+  )
+  faulty.fault = (operation, _, [path]) =>
+    operation === 'unlink' && String(path).endsWith('.wal') ? 'EACCES' : undefined
+  await fill(log, 80)
+  faulty.fault = () => undefined
+  await fill(log, 40)
+  await expect.poll(() => bytesOf(walDir)).toBeLessThanOrEqual(maxRetainedBytes)
+  const told = warnings.flatMap((warning) => {
+    const [, first, last] = /^ERR_RETENTION entries (\d+) to (\d+) /.exec(warning) ?? []
+    return first === undefined ? [] : [[BigInt(first), BigInt(last)]]
+  })
+  expect(told[0][0]).toBe(1n)
+  expect(told.at(-1)![1]).toBe(log.snapshotIndex)
+  for (let i = 1; i < told.length; i++) expect(told[i][0]).toBe(told[i - 1][1] + 1n)
 })
 
 describe('with a consumer', () => {
