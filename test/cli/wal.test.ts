@@ -1,5 +1,5 @@
 // The commands on a write-ahead log.
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { WriteAheadLog } from '../../src/core/wal/write-ahead-log.ts'
@@ -38,6 +38,31 @@ test('tail -f prints what is appended', async () => {
   await log.log(['after', 'that'])
   await expect.poll(() => output, { timeout: 10_000 }).toBe('before\nafter\nthat\n')
   await log.close()
+})
+
+test('of a log whose segments are all gone verify says so and exits with 2; repair makes it go on', async () => {
+  const { walDir, names } = await createLog()
+  const folder = join(walDir, '..')
+  for (const name of names) rmSync(join(walDir, name))
+  for (const path of [walDir, folder]) {
+    const verify = await runCli(['verify', path])
+    expect(verify.code).toBe(2)
+    expect(verify.stdout).toContain(`damaged ${walDir}`)
+  }
+  expect((await runCli(['cat', walDir])).code).toBe(3)
+  expect((await runCli(['repair', walDir])).code).toBe(0)
+  const log = await WriteAheadLog.open({ walDir })
+  expect(log.lastIndex).toBe(0n)
+  await log.log(['new'])
+  await (await log.createSnapshot())?.release()
+  await log.close()
+  // Its snapshots alone are left.
+  for (const name of readdirSync(walDir)) rmSync(join(walDir, name), { recursive: true })
+  expect((await runCli(['verify', walDir])).code).toBe(2)
+  expect((await runCli(['repair', walDir])).code).toBe(0)
+  const again = await WriteAheadLog.open({ walDir })
+  expect(again.lastIndex).toBe(1n)
+  await again.close()
 })
 
 test('verify names the damage and exits with 2; repair keeps the damaged file; then all is well', async () => {

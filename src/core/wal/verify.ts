@@ -69,6 +69,15 @@ export async function verifyLog(folder: string, options: VerifyOptions = {}): Pr
   return { ...common, lastIndex: entries === 0 ? 0n : lastIndex, commitIndex: commit }
 }
 
+/** Whether a folder without segments is what is left of a log. Where that cannot be found out, it is not. */
+export function isLostLog(folder: string): boolean {
+  try {
+    return lostAlone(realDisk, folder, [], {}).length > 0
+  } catch {
+    return false
+  }
+}
+
 /** A whole log; a segment that others follow; or one that stands alone. */
 export type Extent = 'log' | 'followed' | 'alone'
 

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { LogboomError } from '../../base/errors.ts'
 import { listConsumers } from '../../core/wal/consumers.ts'
 import { identityIn } from '../../core/wal/identity.ts'
-import { verifySegments } from '../../core/wal/verify.ts'
+import { isLostLog, verifyLog, verifySegments } from '../../core/wal/verify.ts'
 import { parseSegmentName } from '../../formats/wal.ts'
 import { type WalDamage, WalReplay } from '../../formats/wal-replay.ts'
 import { realDisk } from '../../io/disk.ts'
@@ -21,9 +21,9 @@ const HEAD_FRAME_BYTES = 11
 export const walReader: Reader = {
   format: 'wal',
   unit: 'folder',
-  detect: ({ kind, name, names, head }) =>
+  detect: ({ path, kind, name, names, head }) =>
     kind === 'folder'
-      ? names.some((name) => parseSegmentName(name) !== undefined)
+      ? names.some((name) => parseSegmentName(name) !== undefined) || isLostLog(path)
       : // Damage at its start leaves a segment its name.
         kind === 'file' && (isSegment(head) || (head.length > 0 && parseSegmentName(name) !== undefined)),
   list: async (path) => listFiles(await placesAt(path)),
@@ -119,7 +119,7 @@ function detailsOf(
 
 async function* verifyWal(path: string, context: ReadContext): AsyncGenerator<FileReport, void, undefined> {
   const places = await placesAt(path)
-  if (places.length === 0) throw notFound(path)
+  if (places.length === 0) return yield await verifyNothing(path)
   const isFolder = (await stat(path)).isDirectory()
   const folder = dirname(places[0].path)
   const segments = places.map(({ segment }) => segment)
@@ -135,6 +135,19 @@ async function* verifyWal(path: string, context: ReadContext): AsyncGenerator<Fi
     }
   } catch (error) {
     throw error instanceof LogboomError ? error : readError(path, error)
+  }
+}
+
+/** Of a folder without segments its lock file or its snapshots may say that there was a log. */
+async function verifyNothing(path: string): Promise<FileReport> {
+  const { damage } = await verifyLog(path)
+  if (damage.length === 0) throw notFound(path)
+  return {
+    file: path,
+    records: 0,
+    bytes: 0,
+    damage: damage.map((each) => damageOf(path, each, 0)),
+    notes: []
   }
 }
 
