@@ -54,8 +54,7 @@ Kinds: ${kinds.join(', ')}. "logboom help convert --to <kind>" lists the options
   async run(positionals, values) {
     const { to } = values as { to?: string }
     if (to === undefined) throw new UsageError(`--to is missing; known kinds: ${kinds.join(', ')}`)
-    if (!isKind(to))
-      throw new UsageError(`unknown kind of sink ${JSON.stringify(to)}; known kinds: ${kinds.join(', ')}`)
+    if (!isKind(to)) throw unknownKind(to)
     const newlines = newlineRules.find((rule) => rule === (values.newlines ?? 'error'))
     if (newlines === undefined) throw new UsageError(`--newlines must be ${newlineRules.join(', ')}`)
     const [source, path, ...rest] = positionals
@@ -131,5 +130,12 @@ function kindIn(args: readonly string[]): Kind | undefined {
   const at = args.findIndex((arg) => arg === '--to' || arg.startsWith('--to='))
   if (at === -1) return undefined
   const kind = args[at] === '--to' ? (args[at + 1] ?? '') : args[at].slice('--to='.length)
-  return isKind(kind) ? kind : undefined
+  if (isKind(kind)) return kind
+  // Else a flag of the kind that was meant would be called unknown.
+  if (kind !== '') throw unknownKind(kind)
+  return undefined
+}
+
+function unknownKind(kind: string): UsageError {
+  return new UsageError(`unknown kind of sink ${JSON.stringify(kind)}; known kinds: ${kinds.join(', ')}`)
 }
