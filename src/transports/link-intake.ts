@@ -58,7 +58,7 @@ export class LinkIntake {
   #isQuick: boolean
   readonly #mayBeQuick: boolean
   #isShut = false
-  /** The process is kept alive for what waits in memory. */
+  /** The process is kept alive for what waits in memory, as long as it can be written. */
   #isHeld = false
   #dropped = 0
   /** Nothing has been done since a record has found no room in the ring in time, … */
@@ -149,6 +149,14 @@ export class LinkIntake {
     this.#isQuick = false
   }
 
+  /**
+   * Writing fails. A process that has nothing else to do ends then, with as little patience as for what is in the ring:
+   * waiting for a disk might last for ever.
+   */
+  degraded(): void {
+    this.#letGo()
+  }
+
   /** Forgets what waits in memory. */
   clear(): Dropped {
     this.#letGo()
@@ -210,8 +218,10 @@ export class LinkIntake {
   #push(text: string, lines: number): void {
     this.#isQuick = false
     // Held already where it was emptied only because what is oldest was dropped.
-    if (!this.#isHeld) this.#worker.hold()
-    this.#isHeld = true
+    if (!this.#isHeld && !this.#words.isDegraded) {
+      this.#worker.hold()
+      this.#isHeld = true
+    }
     this.#backlog.push(text, lines)
     this.move()
   }

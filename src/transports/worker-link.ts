@@ -233,6 +233,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
 
   /** For the pool: what the thread says. */
   receive(message: ToMain): void {
+    if (message.type === 'event' && message.name === 'degraded') this.#intake.degraded()
     if (message.type === 'event') this.#announce(message.name, message.args)
     else if (message.type === 'flushed') this.#flushes.done(message.flush, asError(message.error))
     else if (message.type === 'answer') this.#questions.answered(message)

@@ -11,7 +11,7 @@ function createIntake(overflow: 'block' | 'drop-oldest', maxBufferBytes: number)
     append: () => state.hasRoom,
     grow: () => false
   }
-  const words = { signal: 1, isDegraded: true, want() {}, discard() {}, block: () => false }
+  const words = { signal: 1, isDegraded: false, want() {}, discard() {}, block: () => false }
   const worker = {
     hold: () => state.holds++,
     letGo: () => state.holds--,
@@ -29,7 +29,7 @@ function createIntake(overflow: 'block' | 'drop-oldest', maxBufferBytes: number)
     moved() {},
     allInRing() {}
   } as never)
-  return { intake, state }
+  return { intake, state, words }
 }
 
 test('what waits in memory keeps the process alive until it is moved', () => {
@@ -58,4 +58,17 @@ test('nor does what makes room for newer records', () => {
   expect([intake.dropped, state.holds]).toEqual([4, 1])
   intake.clear()
   expect(state.holds).toBe(0)
+})
+
+test('nor does what cannot be written', () => {
+  const { intake, state, words } = createIntake('block', 100)
+  intake.take('record', 1)
+  intake.degraded()
+  expect(state.holds).toBe(0)
+  words.isDegraded = true
+  intake.take('record', 1)
+  expect(state.holds).toBe(0)
+  words.isDegraded = false
+  intake.take('record', 1)
+  expect(state.holds).toBe(1)
 })

@@ -223,3 +223,27 @@ test.each(['stream', 'transport'])(
     expect([code, stderr]).toEqual([0, ''])
   }
 )
+
+test('a process ends that has more in memory than the thread takes of what cannot be written', async () => {
+  const { code, stderr } = await runScript(
+    `
+    import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
+    import { once } from 'node:events'
+    import { workerStream } from 'logboom'
+    const folder = process.argv[1] + '/logs'
+    mkdirSync(folder)
+    const stream = workerStream('rotating-file', { path: folder + '/a.log', lane: false, lock: false })
+    stream.write('first\\n')
+    await stream.flush()
+    renameSync(folder, folder + '.away')
+    writeFileSync(folder, 'no folder')
+    const record = 'x'.repeat(8191) + '\\n'
+    for (let i = 0; i < 4000; i++) stream.write(record)
+    await once(stream, 'degraded')
+    for (let i = 0; i < 100; i++) stream.write(record)
+    setTimeout(() => process.exit(7), 10_000).unref()`,
+    [createFolderOfDying()]
+  )
+  expect(code).toBe(0)
+  expect(stderr).toContain('ERR_LOST')
+})
