@@ -157,6 +157,11 @@ export class LinkIntake {
     this.#letGo()
   }
 
+  /** It can be written again, and takes the time it takes. */
+  recovered(): void {
+    if (!this.#backlog.isEmpty) this.#hold()
+  }
+
   /** Forgets what waits in memory. */
   clear(): Dropped {
     this.#letGo()
@@ -218,12 +223,14 @@ export class LinkIntake {
   #push(text: string, lines: number): void {
     this.#isQuick = false
     // Held already where it was emptied only because what is oldest was dropped.
-    if (!this.#isHeld && !this.#words.isDegraded) {
-      this.#worker.hold()
-      this.#isHeld = true
-    }
+    if (!this.#words.isDegraded) this.#hold()
     this.#backlog.push(text, lines)
     this.move()
+  }
+
+  #hold(): void {
+    if (!this.#isHeld) this.#worker.hold()
+    this.#isHeld = true
   }
 
   #letGo(): void {

@@ -233,8 +233,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
 
   /** For the pool: what the thread says. */
   receive(message: ToMain): void {
-    if (message.type === 'event' && message.name === 'degraded') this.#intake.degraded()
-    if (message.type === 'event') this.#announce(message.name, message.args)
+    if (message.type === 'event') this.#happened(message.name, message.args)
     else if (message.type === 'flushed') this.#flushes.done(message.flush, asError(message.error))
     else if (message.type === 'answer') this.#questions.answered(message)
     else if (message.type === 'room') this.#intake.move()
@@ -459,6 +458,12 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
   }
 
   /** Events are never emitted within a call of the application. */
+  #happened(name: string, args: readonly unknown[]): void {
+    if (name === 'degraded') this.#intake.degraded()
+    if (name === 'recovered') this.#intake.recovered()
+    this.#announce(name, args)
+  }
+
   #announce(name: string, args: readonly unknown[]): void {
     process.nextTick(() => {
       // Channels of the sink's thread are not those of this one, where the application listens.

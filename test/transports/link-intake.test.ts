@@ -60,11 +60,14 @@ test('nor does what makes room for newer records', () => {
   expect(state.holds).toBe(0)
 })
 
-test('nor does what cannot be written', () => {
+test('nor does what cannot be written, until it can', () => {
   const { intake, state, words } = createIntake('block', 100)
   intake.take('record', 1)
   intake.degraded()
   expect(state.holds).toBe(0)
+  intake.recovered()
+  expect(state.holds).toBe(1)
+  intake.degraded()
   words.isDegraded = true
   intake.take('record', 1)
   expect(state.holds).toBe(0)
