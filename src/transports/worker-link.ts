@@ -457,13 +457,13 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
     this.#ring.close(this.#isFree || this.#state === 'failed')
   }
 
-  /** Events are never emitted within a call of the application. */
   #happened(name: string, args: readonly unknown[]): void {
     if (name === 'degraded') this.#intake.degraded()
     if (name === 'recovered') this.#intake.recovered()
     this.#announce(name, args)
   }
 
+  /** Events are never emitted within a call of the application. */
   #announce(name: string, args: readonly unknown[]): void {
     process.nextTick(() => {
       // Channels of the sink's thread are not those of this one, where the application listens.

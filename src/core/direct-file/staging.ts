@@ -2,7 +2,7 @@
 // lock of the path, and what is told and counted on the way.
 import type { LogboomError } from '../../base/errors.ts'
 import type { Dropped } from '../queue/byte-queue.ts'
-import { addExitHandler, removeExitHandler } from '../sink/at-exit.ts'
+import { addExitHandler, type ExitDeadline, removeExitHandler } from '../sink/at-exit.ts'
 import type { FinishedEvent, RemovedEvent } from '../sink/contract.ts'
 import { type Internals, internals } from '../sink/internals.ts'
 import { STALL_TIMEOUT_MS } from '../sink/progress.ts'
@@ -226,12 +226,13 @@ export class Staging {
   }
 
   /** For the exit hook, after the pump has had its turn. Closing may be under way; records of threads may be left. */
-  exitNow(): void {
+  exitNow(deadline: ExitDeadline): void {
     const { memory, state } = this.link
     if (this.#isClosed || state >= runState.closed) return
     try {
       if (state === runState.closing) this.link.closeNow()
-      else if (openRecords(memory) > 0 && !this.#wasVain) this.link.flushNow()
+      else if (openRecords(memory) > 0 && !this.#wasVain)
+        this.link.flushNow(undefined, Math.round(deadline.patience.totalMs))
     } catch {
       // Said below.
     }

@@ -1,11 +1,12 @@
 import { once } from 'node:events'
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { DirectFile, EventFiles, withInternals } from '../../helpers/built.ts'
 import { readDirectFile, readTexts } from '../../helpers/direct-file-reader.ts'
 import { createFolder } from '../../helpers/folder.ts'
+import { runScript } from '../../helpers/run-script.ts'
 import { startProcess } from '../../helpers/script.ts'
 import { isLong } from '../../helpers/sized.ts'
 import { createThreadFaults, type ThreadFaults } from '../../helpers/thread-faults.ts'
@@ -154,3 +155,23 @@ test('a disk whose syncs and writes keep failing gathers no files', async () => 
   expect(names.length).toBe(2)
   expect(names.flatMap((name) => readTexts(join(folder, name))).sort()).toEqual(['after', 'before'])
 })
+
+test.runIf(isLong)(
+  'several that cannot be written share the time that there is at the exit of the process',
+  async () => {
+    const file = join(createFolder(), 'file')
+    writeFileSync(file, '')
+    const { code, stderr, elapsedMs } = await runScript(`
+    import { DirectFile, LoggerManager } from 'logboom'
+    const place = ${JSON.stringify(file)}
+    const files = [new DirectFile({ path: place + '/a.dlog' }), new LoggerManager({ dir: place + '/m' })]
+    for (let i = 0; i < 100; i++) {
+      files[0].log('text')
+      files[1].log('event', 'text')
+    }
+    setTimeout(() => process.exit(), 300)`)
+    expect(code).toBe(0)
+    expect(stderr.match(/100 records/g)).toHaveLength(2)
+    expect(elapsedMs).toBeLessThan(14_000)
+  }
+)

@@ -125,14 +125,14 @@ export class FlusherLink {
   }
 
   /**
-   * `flush`, blocking this thread. Throws `ERR_IO` after `timeoutMs`, or, without it, when nothing has got on for
+   * `flush`, blocking this thread. Throws `ERR_IO` after `timeoutMs`, or, without it, when nothing has got on for `mostStallMs` or
    * `stallMs`; `ERR_CLOSED` if the flusher has ended.
    */
-  flushNow(timeoutMs?: number): void {
+  flushNow(timeoutMs?: number, mostStallMs = this.#stallMs): void {
     const { words } = this.memory
     const number = (Atomics.add(words, control.flushAsked, 1) + 1) | 0
     this.memory.wake()
-    this.#waitNow(control.flushDone, timeoutMs, () => this.#isDone(number))
+    this.#waitNow(control.flushDone, timeoutMs, () => this.#isDone(number), mostStallMs)
   }
 
   /** Waits, blocking this thread, for a `close` under way. Throws `ERR_IO` when nothing has got on for `stallMs`. */
@@ -196,10 +196,16 @@ export class FlusherLink {
     statistics[statistic.lost] += openRecords(this.memory)
   }
 
-  #waitNow(word: number, timeoutMs: number | undefined, isDone: () => boolean): void {
+  #waitNow(
+    word: number,
+    timeoutMs: number | undefined,
+    isDone: () => boolean,
+    mostStallMs = this.#stallMs
+  ): void {
     const { words } = this.memory
+    const stallMs = Math.min(mostStallMs, this.#stallMs)
     const deadlineMs = monotonicMs() + (timeoutMs ?? Number.POSITIVE_INFINITY)
-    const clock = new StallClock(this.memory, this.#stallMs)
+    const clock = new StallClock(this.memory, stallMs)
     while (!isDone()) {
       const seen = Atomics.load(words, word)
       this.look()
@@ -209,9 +215,7 @@ export class FlusherLink {
       if (restMs <= 0 || (timeoutMs === undefined && clock.isStalled())) {
         const { path } = this.handle
         const limit =
-          timeoutMs === undefined
-            ? `nothing was written for ${this.#stallMs} ms`
-            : `not within ${timeoutMs} ms`
+          timeoutMs === undefined ? `nothing was written for ${stallMs} ms` : `not within ${timeoutMs} ms`
         throw new LogboomError('ERR_IO', `${path} could not be written: ${limit}`, { path })
       }
       if (!isDone()) Atomics.wait(words, word, seen, Math.min(restMs, WAIT_MS))
