@@ -1,5 +1,6 @@
 // Renaming without replacing where the kernel has no call for it.
-import { linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs'
+import { linkSync, lstatSync, readdirSync, renameSync, unlinkSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { systemCode } from '../base/errors.ts'
 
 /** File systems without hard links, and rules that forbid them. */
@@ -30,6 +31,7 @@ export function renameNoReplace(from: string, to: string): void {
 function renameByLink(from: string, to: string): void {
   // Who tries again every half second would else make one more name of the same file each time.
   takeBack(from)
+  takeBackOfTheDead(from, to)
   try {
     linkSync(from, to)
   } catch (error) {
@@ -58,6 +60,34 @@ function takeBack(from: string): void {
   // Either may be another file by now, and the only name of it.
   if (isSameFile(from, second)) unlinkSync(second)
   remains.delete(from)
+}
+
+/**
+ * A thread or process that has died between link(2) and unlink(2) has left the file under two names, and whoever went on in it
+ * would give it one more: what is in it would be read twice. Other names of it, such as links for copies, are not of the form
+ * of `to`.
+ */
+function takeBackOfTheDead(from: string, to: string): void {
+  const stat = lstatSync(from, { throwIfNoEntry: false })
+  if (stat === undefined || !stat.isFile() || stat.nlink === 1) return
+  const folder = dirname(to)
+  let names: string[]
+  try {
+    names = readdirSync(folder)
+  } catch {
+    // A folder that may not be listed.
+    return
+  }
+  const form = formOf(basename(to))
+  for (const name of names) {
+    const second = join(folder, name)
+    if (formOf(name) === form && second !== from && isSameFile(from, second)) unlinkSync(second)
+  }
+}
+
+/** A name with all its numbers alike. */
+function formOf(name: string): string {
+  return name.replaceAll(/\d+/g, '0')
 }
 
 function isSameFile(first: string, second: string): boolean {

@@ -51,6 +51,30 @@ describe.each(['linux', 'win32'])('as on %s', (platform) => {
   })
 })
 
+test.runIf(real !== 'win32')(
+  'the second name that one who died between link and unlink has left goes, and no other name of the file',
+  () => {
+    const folder = createFolder()
+    const [log, left, copy, other, next] = [
+      'app.log',
+      'app.log.20260101-000000.2',
+      'app.log.copy',
+      'app.log.20260101-000000.1',
+      'app.log.20260101-000001.0'
+    ].map((name) => join(folder, name))
+    writeFileSync(log, 'text')
+    for (const second of [left, copy]) linkSync(log, second)
+    writeFileSync(other, 'other')
+    renameNoReplace(log, next)
+    expect(readdirSync(folder)).toEqual([
+      'app.log.20260101-000000.1',
+      'app.log.20260101-000001.0',
+      'app.log.copy'
+    ])
+    expect(readFileSync(next, 'utf8')).toBe('text')
+  }
+)
+
 describe('in a folder that lets no name go', () => {
   test('attempts to new names make at most one of them, and the next success takes it back', (context) => {
     const made = appendOnlyFolder()
