@@ -10,7 +10,7 @@ import { Conversion, type ConversionReport, type NewlineRule, newlineRules } fro
 import { formatOption, inputFormat } from './inputs.ts'
 import { Output } from './output.ts'
 import { readInputs } from './read-inputs.ts'
-import { flagsOf, optionsFrom } from './sink-flags.ts'
+import { flagsOf, optionsFrom, unknownKind } from './sink-flags.ts'
 
 const kinds = Object.keys(sinks)
 export const convert: Command = {
@@ -134,8 +134,4 @@ function kindIn(args: readonly string[]): Kind | undefined {
   // Else a flag of the kind that was meant would be called unknown.
   if (kind !== '') throw unknownKind(kind)
   return undefined
-}
-
-function unknownKind(kind: string): UsageError {
-  return new UsageError(`unknown kind of sink ${JSON.stringify(kind)}; known kinds: ${kinds.join(', ')}`)
 }

@@ -2,7 +2,7 @@
 import { isKind, sinks } from '../core/registry.ts'
 import type { Sink } from '../core/sink/contract.ts'
 import { type Command, type ExitCode, exitCodes, UsageError } from './command.ts'
-import { flagsOf, optionsFrom } from './sink-flags.ts'
+import { flagsOf, optionsFrom, unknownKind } from './sink-flags.ts'
 
 const kinds = Object.keys(sinks)
 
@@ -34,10 +34,6 @@ Kinds: ${kinds.join(', ')}. "logboom help pipe <kind>" lists the options of a ki
     const { options, create } = sinks[kind]
     return pump(create(optionsFrom(options, values) as never))
   }
-}
-
-function unknownKind(name: string): UsageError {
-  return new UsageError(`unknown kind of sink ${JSON.stringify(name)}; known kinds: ${kinds.join(', ')}`)
 }
 
 /** Stdin to the sink until it ends or a signal comes; then everything is written and the sink closed. */

@@ -1,7 +1,8 @@
 // The options of a sink as flags of the command line: `maxBytes` is --max-bytes, a boolean also --no-<name>.
 import * as v from 'valibot'
 import type { OptionSpec, OptionSpecs } from '../base/options.ts'
-import type { CliOption, CliValues } from './command.ts'
+import { sinks } from '../core/registry.ts'
+import { type CliOption, type CliValues, UsageError } from './command.ts'
 
 /** The flags for a sink's options. */
 export function flagsOf(specs: OptionSpecs): Record<string, CliOption> {
@@ -49,4 +50,11 @@ function convert(spec: OptionSpec, text: string): unknown {
   if (/^-?\d+(\.\d+)?$/.test(text)) candidates.push(Number(text))
   if (text === 'true' || text === 'false') candidates.push(text === 'true')
   return candidates.find((candidate) => v.safeParse(spec.schema, candidate).success) ?? text
+}
+
+/** The mistake of one who names a kind of sink that there is not. */
+export function unknownKind(name: string): UsageError {
+  return new UsageError(
+    `unknown kind of sink ${JSON.stringify(name)}; known kinds: ${Object.keys(sinks).join(', ')}`
+  )
 }

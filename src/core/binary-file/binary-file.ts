@@ -1,10 +1,8 @@
 // Length-prefixed binary records in one file that any number of processes and threads share, rolled over to
 // numbered backups.
-
 import { resolve } from 'node:path'
 import { requireData, requireText } from '../../base/bytes.ts'
 import { LogboomError } from '../../base/errors.ts'
-import { givenOptions } from '../../base/options.ts'
 import { MAX_PAYLOAD_BYTES } from '../../formats/binary-file.ts'
 import type { Disk } from '../../io/disk.ts'
 import { openQueue } from '../lane/open-queue.ts'
@@ -50,7 +48,8 @@ export class BinaryFile extends SharedFileSink {
       ...options,
       account,
       kind: 'binary-file',
-      input: { ...givenOptions('binary-file', input), path },
+      given: input,
+      place: { path },
       memory: new FrameQueue(source),
       format: { unit },
       rules: { settles: true, keeps: options.durability === 'disk', isStaging: false }

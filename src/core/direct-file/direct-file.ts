@@ -2,7 +2,6 @@
 import { constants } from 'node:fs'
 import { dirname } from 'node:path'
 import { LogboomError } from '../../base/errors.ts'
-import { givenOptions } from '../../base/options.ts'
 import { requireThreads } from '../../base/threads.ts'
 import type { Disk } from '../../io/disk.ts'
 import type { ModeWarning } from '../../io/file-mode.ts'
@@ -39,8 +38,6 @@ export class DirectFile extends PumpedSink {
   readonly #staging: Staging
   readonly #target: DirectTarget
   readonly #writer: DirectWriter
-  /** Lines were written since it was last seen that none wait. */
-  #hasLines = false
 
   /**
    * Opens the file. Throws `ERR_OPTION`, `ERR_LOCKED`, `ERR_NOT_FILE`, `ERR_SYMLINK`, `ERR_OWNER`, `ERR_FORMAT` (what
@@ -79,7 +76,8 @@ export class DirectFile extends PumpedSink {
     const { queue, start, ...bound } = openQueue({
       account,
       kind: 'direct-file',
-      input: { ...givenOptions('direct-file', input), path, instance: 'exclusive' },
+      given: input,
+      place: { path, instance: 'exclusive' },
       lane: options.lane,
       maxBufferBytes,
       memory: isFramed ? new FrameQueue('lines') : new LineQueue(),
@@ -112,14 +110,9 @@ export class DirectFile extends PumpedSink {
     return this.#staging.link.handle
   }
 
-  override write(chunk: string | Uint8Array): boolean {
-    this.#hasLines = true
-    return super.write(chunk)
-  }
-
   /** Logs `message` as one record; false if it was dropped. See `DirectWriter.log`. */
   log(message: string): boolean {
-    if (this.#hasLines) this.#writeLines()
+    this.pump.writeBefore()
     const isTaken = this.#writer.log(message)
     writeAtExit(this.#staging)
     return isTaken
@@ -127,15 +120,10 @@ export class DirectFile extends PumpedSink {
 
   /** Logs `data` as one record; false if it was dropped. See `DirectWriter.logBytes`. */
   logBytes(data: Uint8Array): boolean {
-    if (this.#hasLines) this.#writeLines()
+    this.pump.writeBefore()
     const isTaken = this.#writer.logBytes(data)
     writeAtExit(this.#staging)
     return isTaken
-  }
-
-  /** Lines that were written before a record come before it. What cannot be written now waits, and the record does not. */
-  #writeLines(): void {
-    if (this.pump.writeNow()) this.#hasLines = false
   }
 
   /** Rotates now. Resolves when the file has its backup name. Rejects `ERR_CLOSED`. */

@@ -1,9 +1,7 @@
 // Routes records by the name of their event to one file per event.
-
 import { resolve } from 'node:path'
 import { requireData } from '../../base/bytes.ts'
 import { LogboomError } from '../../base/errors.ts'
-import { givenOptions } from '../../base/options.ts'
 import { requireThreads } from '../../base/threads.ts'
 import type { FlushMetrics } from '../direct-file/statistics.ts'
 import { openQueue } from '../lane/open-queue.ts'
@@ -40,9 +38,6 @@ export class EventFiles extends PumpedSink {
   readonly #events: EventTable
   readonly #outputs: Outputs
 
-  /** Lines were written since it was last seen that none wait. */
-  #hasLines = false
-
   /** Throws `ERR_OPTION` for the options of this sink and of its files, `ERR_LOCKED` for direct files in use. */
   constructor(input: EventFilesOptions) {
     const options = parseEventFilesOptions(input, 'direct-file')
@@ -60,13 +55,8 @@ export class EventFiles extends PumpedSink {
     const { queue, start, ...bound } = openQueue({
       account,
       kind: 'event-files',
-      input: {
-        ...givenOptions('event-files', input),
-        path: undefined,
-        dir: options.folder,
-        output: options.output,
-        ...backups
-      },
+      given: input,
+      place: { path: undefined, dir: options.folder, output: options.output, ...backups },
       lane: options.checked.lane,
       // The other half of the memory is for what was routed and is not yet written.
       maxBufferBytes: Math.max(1, Math.floor(maxBufferBytes / 2)),
@@ -89,11 +79,6 @@ export class EventFiles extends PumpedSink {
     this.attach(pump)
     pump.open()
     start(() => pump.writeNow())
-  }
-
-  override write(chunk: string | Uint8Array): boolean {
-    this.#hasLines = true
-    return super.write(chunk)
   }
 
   /**
@@ -158,8 +143,7 @@ export class EventFiles extends PumpedSink {
     this.#refuseClosed()
     const entry = this.#events.entryOf(event)
     if (data.length === 0) return true
-    // Lines that were written before it come before it. What cannot be written now waits, and the record does not.
-    if (this.#hasLines && this.pump.writeNow()) this.#hasLines = false
+    this.pump.writeBefore()
     return this.#add(entry, typeof data === 'string' ? Buffer.from(data) : data)
   }
 

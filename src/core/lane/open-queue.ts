@@ -1,6 +1,6 @@
 // Chooses the queue of a sink: in memory alone, or over rings, its own one and those of the dead.
 import { LogboomError } from '../../base/errors.ts'
-import { cloneableOptions } from '../../base/options.ts'
+import { cloneableOptions, givenOptions } from '../../base/options.ts'
 import type { Dropped, RecordQueue } from '../queue/byte-queue.ts'
 import type { Account } from '../sink/account.ts'
 import type { LaneOptions } from '../sink/common-options.ts'
@@ -18,8 +18,10 @@ import { LaneLook } from './watch.ts'
 export interface QueueSubject {
   readonly account: Account
   readonly kind: string
-  /** As they were given, but with an absolute path, for whoever has to write out what is left. */
-  readonly input: object
+  /** The options as they were given, for whoever has to write out what is left; … */
+  readonly given: unknown
+  /** … and what holds in place of them, such as an absolute path. */
+  readonly place: object
   /** The option `lane`. */
   readonly lane?: false | LaneOptions | undefined
   readonly maxBufferBytes: number
@@ -110,10 +112,14 @@ function givenLane({ ring, id, survives, unit }: GivenLane, format: LaneFormat):
 }
 
 /** The ring that was asked for; where there can be none, that is said, and records wait in memory. */
-function createOwn({ account, kind, input, lane, format }: QueueSubject): OwnLane | undefined {
+function createOwn({ account, kind, given, place, lane, format }: QueueSubject): OwnLane | undefined {
   if (lane === false || lane === undefined) return undefined
   try {
-    const subject = { path: account.path, kind, options: cloneableOptions({ ...input }) }
+    const subject = {
+      path: account.path,
+      kind,
+      options: cloneableOptions({ ...givenOptions(kind, given), ...place })
+    }
     const noRoom = new NoRoomNews(account.path, (message) => account.warn('ERR_IO', message))
     return new OwnLane(lane, subject, format, noRoom)
   } catch (error) {

@@ -1,7 +1,5 @@
 // Text lines in one file that any number of processes and threads share, rotated exactly.
-
 import { resolve } from 'node:path'
-import { givenOptions } from '../../base/options.ts'
 import { openQueue } from '../lane/open-queue.ts'
 import { LineQueue } from '../queue/line-queue.ts'
 import { SharedFileSink } from '../shared-file/shared-file-sink.ts'
@@ -58,11 +56,8 @@ export class RotatingFile extends SharedFileSink {
       account,
       kind: 'rotating-file',
       // Absolute, for whoever writes out what is left, wherever that runs.
-      input: {
-        ...givenOptions('rotating-file', input),
-        path,
-        ...(options.backupDir === undefined ? {} : { backupDir: ways.folder })
-      },
+      given: input,
+      place: { path, ...(options.backupDir === undefined ? {} : { backupDir: ways.folder }) },
       memory: new LineQueue(prefix),
       format: { unit: 'text', prefix },
       rules: { settles: true, keeps: options.durability === 'disk', isStaging: false }

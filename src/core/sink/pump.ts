@@ -347,6 +347,14 @@ export class Pump {
     return true
   }
 
+  /**
+   * For a record that goes past the queue: what was accepted before comes before it. What cannot be written now waits, and the
+   * record does not.
+   */
+  writeBefore(): void {
+    if (this.#queue.hasLines) this.writeNow()
+  }
+
   /** A staging target cannot write what it holds at the moment. */
   targetFailed(error: LogboomError): void {
     if (!this.#life.isOver) this.#trouble.begin('target', error)

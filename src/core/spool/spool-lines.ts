@@ -1,8 +1,6 @@
 // The spool as a sink of lines, for transports: a pump that writes to temp files, and what publishes them.
-
 import { setTimeout as pause } from 'node:timers/promises'
 import { errorMessage, LogboomError } from '../../base/errors.ts'
-import { givenOptions } from '../../base/options.ts'
 import { openQueue } from '../lane/open-queue.ts'
 import { LineQueue } from '../queue/line-queue.ts'
 import { Account } from '../sink/account.ts'
@@ -43,7 +41,8 @@ export class SpoolLines extends PumpedSink {
       ...options,
       account: this.#account,
       kind: 'spool',
-      input: { ...givenOptions('spool', input), dir: undefined, path: options.path, temp: options.temp },
+      given: input,
+      place: { dir: undefined, path: options.path, temp: options.temp },
       memory: new LineQueue(),
       format: { unit: 'text' },
       rules: { settles: false, keeps: options.durability === 'disk', isStaging: false },

@@ -1,8 +1,6 @@
 // The write-ahead log: durable, checksummed, indexed records in etcd's WAL format, with snapshots.
-
 import { argumentError } from '../../base/bytes.ts'
 import { errorMessage, LogboomError } from '../../base/errors.ts'
-import { givenOptions } from '../../base/options.ts'
 import { type RepairedSegment, repairLog } from '../../repair/wal.ts'
 import { openQueue } from '../lane/open-queue.ts'
 import { FrameQueue } from '../queue/payload-queue.ts'
@@ -350,12 +348,8 @@ export class WriteAheadLog extends PumpedSink {
       ...options,
       account: this.#account,
       kind: 'wal',
-      input: {
-        ...givenOptions('wal', this.#input),
-        walDir: undefined,
-        dir: options.walDir,
-        instance: 'exclusive'
-      },
+      given: this.#input,
+      place: { walDir: undefined, dir: options.walDir, instance: 'exclusive' },
       memory: new FrameQueue('lines'),
       format: { unit: 'line' },
       rules: { settles: true, keeps: this.#isDurable, isStaging: false }

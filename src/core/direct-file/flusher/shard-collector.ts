@@ -99,8 +99,7 @@ export class ShardCollector {
     const late = this.#await(set)
     // Of the same set before an earlier flusher ended. What is late for this list cannot be in it.
     const known = this.#holes.filter((copy) => this.#isOf(epoch, copy))
-    const earlier = this.#holes.filter((copy) => !known.includes(copy))
-    this.#holes = earlier
+    this.#holes = this.#holes.filter((copy) => !known.includes(copy))
     const collected = this.collectLate()
     this.#holes.push(...known)
     for (const [shard, bytes] of used.entries()) {
