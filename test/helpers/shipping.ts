@@ -169,22 +169,11 @@ export async function shipWhileServerDies(
   kills: number,
   untilKept?: () => Promise<void>
 ): Promise<{ written: number; seen: string[]; mayBeLost: Set<number> }> {
-  const path = createLog(0)
   const acknowledged = watchAcknowledged(target)
   const mayBeLost = new Set<number>()
-  const shipper = new Shipper({ source: path, target, batchRecords: 10, batchAge: 10 })
-  atTestEnd(() => shipper.stop())
+  const { shipper, write, untilShipped, end } = startShipping(target, 10, 120_000)
   const seen: string[] = []
   shipper.on('degraded', () => seen.push('degraded')).on('recovered', () => seen.push('recovered'))
-  const refused: unknown[] = []
-  shipper.on('rejected', (refusals) => refused.push(...refusals.map(({ reason }) => reason)))
-  const running = shipper.run()
-  let written = 0
-  const write = () => {
-    for (let i = 0; i < 50; i++) appendFileSync(path, `${line(written++)}\n`)
-  }
-  const untilShipped = () =>
-    until(() => shipper.stats().records === written, { timeoutMs: 120_000, what: 'all shipped' })
   for (let kill = 0; kill < kills; kill++) {
     if (untilKept !== undefined) {
       write()
@@ -201,11 +190,8 @@ export async function shipWhileServerDies(
     await engine.start()
     await untilShipped()
   }
-  await shipper.stop()
-  await running
-  expect(refused).toEqual([])
+  const written = await end()
   tally('kills', kills)
-  tally('records', written)
   return { written, seen, mayBeLost }
 }
 
@@ -219,18 +205,7 @@ export async function shipThrough(
   modes: readonly ProxyMode[],
   turns: number
 ): Promise<number> {
-  const path = createLog(0)
-  const shipper = new Shipper({ source: path, target, batchRecords: 200, batchAge: 10 })
-  atTestEnd(() => shipper.stop())
-  const refused: unknown[] = []
-  shipper.on('rejected', (refusals) => refused.push(...refusals.map(({ reason }) => reason)))
-  const running = shipper.run()
-  let written = 0
-  const write = () => {
-    for (let i = 0; i < 50; i++) appendFileSync(path, `${line(written++)}\n`)
-  }
-  const untilShipped = () =>
-    until(() => shipper.stats().records === written, { timeoutMs: 300_000, what: 'all shipped' })
+  const { shipper, write, untilShipped, end } = startShipping(target, 200, 300_000)
   for (const mode of Array.from({ length: turns }, () => modes).flat()) {
     write()
     await untilShipped()
@@ -259,11 +234,32 @@ export async function shipThrough(
     tally('faults')
   }
   await untilShipped()
-  await shipper.stop()
-  await running
-  expect(refused).toEqual([])
-  tally('records', written)
-  return written
+  return await end()
+}
+
+/** Ships a log to which lines come by `write`. `end` resolves with their number, and expects that none was refused. */
+function startShipping(target: ShipTarget, batchRecords: number, timeoutMs: number) {
+  const path = createLog(0)
+  const shipper = new Shipper({ source: path, target, batchRecords, batchAge: 10 })
+  atTestEnd(() => shipper.stop())
+  const refused: unknown[] = []
+  shipper.on('rejected', (refusals) => refused.push(...refusals.map(({ reason }) => reason)))
+  const running = shipper.run()
+  let written = 0
+  return {
+    shipper,
+    write() {
+      for (let i = 0; i < 50; i++) appendFileSync(path, `${line(written++)}\n`)
+    },
+    untilShipped: () => until(() => shipper.stats().records === written, { timeoutMs, what: 'all shipped' }),
+    async end(): Promise<number> {
+      await shipper.stop()
+      await running
+      expect(refused).toEqual([])
+      tally('records', written)
+      return written
+    }
+  }
 }
 
 /**
