@@ -120,7 +120,13 @@ function adopt(disk: Disk, path: string, fd: number, options: OpenOptions, prepa
   }
 }
 
-function refuseOthers(disk: Disk, path: string, stat: FileStat, { foreignOwner }: OpenOptions): void {
+/** Throws `ERR_SYMLINK`, `ERR_NOT_FILE` or `ERR_OWNER` for what must not be written to. */
+export function refuseOthers(
+  disk: Disk,
+  path: string,
+  stat: FileStat,
+  { foreignOwner }: Pick<OpenOptions, 'foreignOwner'>
+): void {
   if (stat.isSymlink) throw symlinkRefused(disk, path)
   if (!stat.isFile) throw new LogboomError('ERR_NOT_FILE', `${path} is not a regular file`, { path })
   if (foreignOwner !== 'allow' && isForeign(stat.uid)) {

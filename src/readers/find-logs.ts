@@ -39,7 +39,11 @@ export async function findLogs(
   if (kind.is === 'other') throw notFile(path, kind.what)
   if (kind.is === 'folder') return await findInFolder(path, reader, known)
   const found = await new LogFinder(dirname(path), reader).find(basename(path))
-  if (found === undefined) return { kind: 'missing', logs: [], isEmpty: true, notes: [], failures: [] }
+  if (found === undefined) {
+    const lost = await folderLog(path, { files: [], folders: [], others: [] }, reader)
+    if (lost !== undefined) return { kind: 'log', logs: [lost], isEmpty: false, notes: [], failures: [] }
+    return { kind: 'missing', logs: [], isEmpty: true, notes: [], failures: [] }
+  }
   const { log, isEmpty, notes } = found
   return { kind: 'log', logs: [log], isEmpty: isEmpty && reader === undefined, notes, failures: [] }
 }
@@ -100,7 +104,8 @@ async function memberLog(
 ): Promise<FoundLog | undefined> {
   const reader = readerOf(WAL_FOLDER)
   if (reader === undefined || (wanted !== undefined && wanted !== reader)) return undefined
-  if (!entries.folders.includes(WAL_FOLDER)) return undefined
+  // Of a log that is gone its snapshots may be left.
+  if (!entries.folders.some((name) => name === WAL_FOLDER || name === SNAPSHOT_FOLDER)) return undefined
   const inner = join(path, WAL_FOLDER)
   return reader.detect(folderProbe(inner, await entriesIn(inner))) ? { path: inner, reader } : undefined
 }

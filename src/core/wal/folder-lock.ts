@@ -9,7 +9,8 @@ import { isAlive } from '../../base/process.ts'
 import type { Claim as Owner } from '../../formats/claim-name.ts'
 import { parseSegmentName, type SegmentName } from '../../formats/wal.ts'
 import type { Disk } from '../../io/disk.ts'
-import { type OpenFile, openFile } from '../../io/open-file.ts'
+import { type OpenFile, openFile, refuseOthers } from '../../io/open-file.ts'
+import { closeQuietly } from '../../io/quietly.ts'
 import { thisThread } from '../../io/thread-life.ts'
 import { writeAll } from '../../io/write-all.ts'
 import { native } from '../../native/index.ts'
@@ -171,21 +172,30 @@ export class FolderLock {
   }
 }
 
-/** The newest segment that was noted in a folder, without taking its lock. */
-export function notedSegment(disk: Disk, folder: string): SegmentName | undefined {
-  let fd: number
+/** What is found where the lock file of a folder should be. */
+export interface LockFile {
+  /** The newest segment that a writer has noted. */
+  readonly noted?: SegmentName | undefined
+  /** Why no writer would use the file. */
+  readonly refusal?: string
+}
+
+/** Looks at the lock file of a folder without taking its lock. */
+export function lookAtLock(disk: Disk, folder: string, foreignOwner: ForeignOwner): LockFile {
+  const path = join(folder, LOCK_NAME)
+  let fd: number | undefined
   try {
-    fd = disk.open(join(folder, LOCK_NAME), NOT_FOLLOWED, 0)
-  } catch {
-    // There is none, or none that can be read; opening the log says what is wrong with it.
-    return undefined
-  }
-  try {
-    if (!disk.fstat(fd).isFile) return undefined
-    const bytes = Buffer.alloc(MAX_OWNER_BYTES)
-    return notedIn(bytes.toString('latin1', 0, disk.read(fd, bytes, 0, bytes.length, 0)))
+    const found = disk.lstat(path)
+    if (found === undefined) return {}
+    refuseOthers(disk, path, found, { foreignOwner })
+    fd = disk.open(path, NOT_FOLLOWED, 0)
+    refuseOthers(disk, path, disk.fstat(fd), { foreignOwner })
+    return { noted: notedIn(contentOf(disk, { path, fd })) }
+  } catch (error) {
+    // One that cannot be read says nothing of the log; its owner may open it.
+    return error instanceof LogboomError ? { refusal: error.message } : {}
   } finally {
-    disk.close(fd)
+    if (fd !== undefined) closeQuietly(disk, fd)
   }
 }
 
@@ -199,11 +209,10 @@ function notedIn(content: string): SegmentName | undefined {
 }
 
 /** What the file says. Throws `ERR_NOT_FILE` if it is not one of ours: it must not be written to. */
-function contentOf(disk: Disk, file: OpenFile): string {
-  const { path } = file
-  const { nlink, size } = disk.fstat(file.fd)
+function contentOf(disk: Disk, { path, fd }: Pick<OpenFile, 'path' | 'fd'>): string {
+  const { nlink, size } = disk.fstat(fd)
   const bytes = Buffer.alloc(MAX_OWNER_BYTES)
-  const content = bytes.toString('latin1', 0, disk.read(file.fd, bytes, 0, bytes.length, 0))
+  const content = bytes.toString('latin1', 0, disk.read(fd, bytes, 0, bytes.length, 0))
   // A file that was removed a moment ago has no name; it is opened anew.
   if (nlink > 1) {
     throw new LogboomError('ERR_NOT_FILE', `${path} has ${nlink} names: it is a hard link to another file`, {

@@ -1,10 +1,13 @@
 // Reads a whole log and reports every damage with file, offset and kind, and whether it can be opened; changes nothing.
 // The one verifier of the class and the command.
+import { join } from 'node:path'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import type { LogboomError } from '../../base/errors.ts'
 import { listSegments, type SegmentName } from '../../formats/wal.ts'
 import { type WalDamage, WalReplay } from '../../formats/wal-replay.ts'
 import { type Disk, realDisk } from '../../io/disk.ts'
-import { isNewestMissing, notedSegment } from './folder-lock.ts'
+import { refuseOthers } from '../../io/open-file.ts'
+import { type ForeignOwner, isNewestMissing, LOCK_NAME, lookAtLock } from './folder-lock.ts'
 import { aheadOf, isRefusal, judgeLog, newestMissing } from './judge.ts'
 import { SegmentReader } from './scan-log.ts'
 import { findSnapDir, listSnapshots } from './snapshot-files.ts'
@@ -44,6 +47,8 @@ export interface VerifyOptions {
   disk?: Disk
   /** By default where the log keeps them. */
   snapDir?: string | undefined
+  /** With 'refuse', by default, files of other users than this process's are damage: it could not open the log. */
+  foreignOwner?: ForeignOwner
   signal?: AbortSignal
   progress?: (bytes: number) => void
 }
@@ -51,8 +56,11 @@ export interface VerifyOptions {
 /** Throws the error of the system where a segment cannot be read, `ERR_NOT_FILE` where it is none. */
 export async function verifyLog(folder: string, options: VerifyOptions = {}): Promise<WalReport> {
   const disk = options.disk ?? realDisk
-  const segments = listSegments(disk.readdir(folder))
-  const damage: WalDamage[] = [...lostAlone(disk, folder, segments, options)]
+  const isGone = !disk.exists(folder)
+  const damage = isGone ? lostAlone(disk, folder, options) : []
+  // Of a folder that is gone and has left nothing the system says so.
+  const segments = damage.length > 0 ? [] : listSegments(disk.readdir(folder))
+  if (!isGone && segments.length === 0) damage.push(...lostAlone(disk, folder, options))
   let replay = new WalReplay()
   let entries = 0
   let firstIndex = 0n
@@ -69,10 +77,10 @@ export async function verifyLog(folder: string, options: VerifyOptions = {}): Pr
   return { ...common, lastIndex: entries === 0 ? 0n : lastIndex, commitIndex: commit }
 }
 
-/** Whether a folder without segments is what is left of a log. Where that cannot be found out, it is not. */
+/** Whether a folder without segments, or that is gone, is what is left of a log. Where that cannot be found out, it is not. */
 export function isLostLog(folder: string): boolean {
   try {
-    return lostAlone(realDisk, folder, [], {}).length > 0
+    return lostAlone(realDisk, folder, { foreignOwner: 'allow' }).length > 0
   } catch {
     return false
   }
@@ -113,15 +121,9 @@ export async function* verifySegments(
 }
 
 /** A released log of which nothing is left is not a new one. */
-function lostAlone(
-  disk: Disk,
-  folder: string,
-  segments: readonly SegmentName[],
-  { snapDir }: VerifyOptions
-): WalDamage[] {
-  if (segments.length > 0) return []
-  const lost = newestLost(disk, folder)
-  if (lost !== undefined) return [lost]
+function lostAlone(disk: Disk, folder: string, { snapDir, foreignOwner }: VerifyOptions): WalDamage[] {
+  const { noted } = disk.exists(folder) ? lookAtLock(disk, folder, foreignOwner ?? 'refuse') : {}
+  if (noted !== undefined) return [newestMissing(noted)]
   const releasedIndex = newestSnapshot(disk, folder, snapDir)
   if (releasedIndex === 0n) return []
   return [{ kind: 'corrupt', file: '', offset: 0, reason: aheadOf(0n, releasedIndex) }]
@@ -137,14 +139,31 @@ function refusalOf(
   const verdict = judgeLog(replay, segments, newestSnapshot(disk, folder, options.snapDir))
   // The log of another program is sound, although only its own writer can append to it.
   if (isRefusal(verdict)) return verdict.code === 'ERR_CORRUPT' ? verdict.damage : undefined
-  return newestLost(disk, folder)
+  const { noted, refusal } = lookAtLock(disk, folder, options.foreignOwner ?? 'refuse')
+  if (refusal !== undefined) return unusable(LOCK_NAME, refusal)
+  // Looks anew at what is there: a log that is written to has a newest segment of which the caller need not know.
+  if (isNewestMissing(noted, listSegments(disk.readdir(folder)))) return newestMissing(noted!)
+  return foreignEnd(disk, folder, segments[segments.length - 1], options)
 }
 
-/** Looks anew at what is there: a log that is written to has a newest segment of which the caller need not know. */
-function newestLost(disk: Disk, folder: string): WalDamage | undefined {
-  const noted = notedSegment(disk, folder)
-  if (noted === undefined || !isNewestMissing(noted, listSegments(disk.readdir(folder)))) return undefined
-  return newestMissing(noted)
+/** What a writer would append to may be another user's. */
+function foreignEnd(
+  disk: Disk,
+  folder: string,
+  { name }: SegmentName,
+  { foreignOwner }: VerifyOptions
+): WalDamage | undefined {
+  const path = join(folder, name)
+  const found = disk.lstat(path)
+  try {
+    if (found !== undefined) refuseOthers(disk, path, found, { foreignOwner })
+  } catch (error) {
+    return unusable(name, (error as LogboomError).message)
+  }
+}
+
+function unusable(file: string, why: string): WalDamage {
+  return { kind: 'corrupt', file, offset: 0, reason: `no writer can open the log: ${why}` }
 }
 
 function newestSnapshot(disk: Disk, folder: string, snapDir: string | undefined): bigint {

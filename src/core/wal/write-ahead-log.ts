@@ -209,8 +209,8 @@ export class WriteAheadLog extends PumpedSink {
 
   /** Reads everything and reports what is wrong, also what keeps the log from being opened; changes nothing. */
   async verify(): Promise<WalReport> {
-    const { walDir, snapDir } = this.#options
-    return this.#withCode(() => verifyLog(walDir, { disk: this.#internals.disk, snapDir }))
+    const { walDir, snapDir, foreignOwner } = this.#options
+    return this.#withCode(() => verifyLog(walDir, { disk: this.#internals.disk, snapDir, foreignOwner }))
   }
 
   /**

@@ -1,5 +1,4 @@
 // The entries of a write-ahead log in batches: whole batches of the writer only, and with `follow` for ever.
-import { stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LogboomError } from '../../base/errors.ts'
@@ -11,6 +10,7 @@ import { realDisk } from '../../io/disk.ts'
 import { ChangeWatch } from '../engine/change-watch.ts'
 import { notFound } from '../engine/context.ts'
 import { type Cursor, checksumOf, cursorLost, noHead } from '../engine/cursor.ts'
+import { kindOf } from '../engine/probe.ts'
 import { type ReadContext, type RecordBatch, recordAt } from '../reader.ts'
 import { RunBatch } from './wal-run.ts'
 import { findSegments, isFollowed, type SegmentPlace, SegmentSource } from './wal-segments.ts'
@@ -60,8 +60,9 @@ async function isMadeAnew(
 
 /** Returns whether the log was removed while it was followed. */
 async function* readLog(path: string, context: ReadContext): AsyncGenerator<RecordBatch, boolean, undefined> {
-  const isFolder = (await stat(path)).isDirectory()
-  const places = await findSegments(path, isFolder)
+  const { is } = await kindOf(path)
+  const isFolder = is === 'folder'
+  const places = is === 'missing' ? [] : await findSegments(path, isFolder)
   if (places.length === 0) throw notFound(path)
   const tail = await lookAtTail(places[places.length - 1])
   const { from } = context

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { LogboomError } from '../../base/errors.ts'
 import { listConsumers } from '../../core/wal/consumers.ts'
+import { LOCK_NAME } from '../../core/wal/folder-lock.ts'
 import { identityIn } from '../../core/wal/identity.ts'
 import { isLostLog, verifyLog, verifySegments } from '../../core/wal/verify.ts'
 import { parseSegmentName } from '../../formats/wal.ts'
@@ -11,6 +12,7 @@ import { realDisk } from '../../io/disk.ts'
 import { repairLog } from '../../repair/wal.ts'
 import { notFound } from '../engine/context.ts'
 import { isMissing, readError } from '../engine/open-file.ts'
+import { kindOf } from '../engine/probe.ts'
 import type { Damage, FileReport, LogFile, LogInfo, ReadContext, Reader } from '../reader.ts'
 import { findSegments, isFollowed, type SegmentPlace, SegmentSource } from './wal-segments.ts'
 import { readWal } from './wal-stream.ts'
@@ -31,7 +33,7 @@ export const walReader: Reader = {
   info: describeWal,
   verify: verifyWal,
   async repair(path) {
-    if (!(await stat(path)).isDirectory()) {
+    if ((await kindOf(path)).is === 'file') {
       throw new LogboomError('ERR_OPTION', `${path} is a single segment; repair the folder it is in`, {
         path
       })
@@ -118,19 +120,23 @@ function detailsOf(
 }
 
 async function* verifyWal(path: string, context: ReadContext): AsyncGenerator<FileReport, void, undefined> {
-  const places = await placesAt(path)
+  const places = (await kindOf(path)).is === 'missing' ? [] : await placesAt(path)
   if (places.length === 0) return yield await verifyNothing(path)
   const isFolder = (await stat(path)).isDirectory()
   const folder = dirname(places[0].path)
   const segments = places.map(({ segment }) => segment)
   const { signal, progress } = context
+  // Who asks is often not who writes: owners are told as they are.
+  const options = { foreignOwner: 'allow', signal, progress } as const
   const kind = isFolder ? 'log' : (await isFollowed(path)) ? 'followed' : 'alone'
   try {
-    for await (const report of verifySegments(folder, segments, { signal, progress }, kind)) {
+    for await (const report of verifySegments(folder, segments, options, kind)) {
       const file = join(folder, report.segment.name)
       const { bytes, entries: records, replay } = report
       const damage = report.damage.map((each) => damageOf(folder, each, bytes))
-      const notes = notesOf(replay, report.segment === segments[segments.length - 1])
+      const isLast = report.segment === segments[segments.length - 1]
+      const notes = notesOf(replay, isLast)
+      if (isLast && isFolder) notes.push(...(await foreignOwners(folder, [file, join(folder, LOCK_NAME)])))
       yield { file, records, bytes, damage, notes }
     }
   } catch (error) {
@@ -140,7 +146,7 @@ async function* verifyWal(path: string, context: ReadContext): AsyncGenerator<Fi
 
 /** Of a folder without segments its lock file or its snapshots may say that there was a log. */
 async function verifyNothing(path: string): Promise<FileReport> {
-  const { damage } = await verifyLog(path)
+  const { damage } = await verifyLog(path, { foreignOwner: 'allow' })
   if (damage.length === 0) throw notFound(path)
   return {
     file: path,
@@ -149,6 +155,21 @@ async function verifyNothing(path: string): Promise<FileReport> {
     damage: damage.map((each) => damageOf(path, each, 0)),
     notes: []
   }
+}
+
+/** What the owner of the folder, who is most likely to open the log, would not use. */
+async function foreignOwners(folder: string, paths: readonly string[]): Promise<string[]> {
+  const { uid: owner } = await stat(folder)
+  const notes: string[] = []
+  for (const path of paths) {
+    const uid = realDisk.lstat(path)?.uid ?? owner
+    if (uid === owner || uid === 0) continue
+    notes.push(
+      `${path} belongs to another user (uid ${uid}) than the folder (uid ${owner}): it is used with 'foreignOwner' ` +
+        "'allow' only"
+    )
+  }
+  return notes
 }
 
 function damageOf(folder: string, { file, offset, kind, reason }: WalDamage, bytes: number): Damage {
