@@ -297,6 +297,11 @@ export const foreignOptions: readonly ForeignOption[] = [
     hint: 'There is no such option here: levels and categories are those of pino or winston, and the kind is the name of the target or class.'
   },
   {
+    names: ['silent', 'handleExceptions', 'handleRejections'],
+    ours: [],
+    hint: 'It is an option of the winston transports of this package; a target or class writes what it is given.'
+  },
+  {
     names: ['level', 'levels', 'minLevel'],
     ours: [],
     hint: "In a pino transport it belongs beside 'target', not into 'options'; a class has no level."

@@ -69,6 +69,9 @@ export const flag = v.boolean('must be true or false')
 
 const PATH_RULE = 'must be a path: a text or a file: URL'
 
+/** As a path it would make a folder `file:`. */
+const URL_AS_TEXT = /^[a-z][a-z\d+.-]+:\/\//i
+
 /** The path of a folder: a text that is not empty and without NUL, or a `file:` URL. */
 export const folder = v.pipe(
   v.union([v.string(), v.instance(URL)], ({ input }) =>
@@ -78,6 +81,7 @@ export const folder = v.pipe(
   v.check((value) => value !== undefined, PATH_RULE),
   v.transform((value) => value as string),
   v.check((value) => value.length > 0 && !value.includes('\0'), 'must be a non-empty path without NUL'),
+  v.check((value) => !URL_AS_TEXT.test(value), `${PATH_RULE}; a URL as text is neither: new URL(…)`),
   v.check(
     (value) => !value.startsWith('~/'),
     "must not begin with '~/', which only shells know: give the folder itself, join(homedir(), …)"

@@ -1,9 +1,12 @@
 // Finds what the user may have meant.
 
-/** The candidate that differs least from `word`, if it is similar enough to be a slip. */
+/** A short word with two letters changed is another word. */
+const MIN_LENGTH_OF_TWO_SLIPS = 6
+
+/** The candidate that differs least from `word`, if it is similar enough to be a slip or two. */
 export function similar(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined
-  let bestDistance = Math.floor(word.length / 3) + 1
+  let bestDistance = word.length < MIN_LENGTH_OF_TWO_SLIPS ? 1 : 2
   for (const candidate of candidates) {
     const distance = candidate.startsWith(word) && word.length > 1 ? 0.5 : editDistance(word, candidate)
     if (distance < bestDistance || (distance === bestDistance && best === undefined)) {

@@ -95,7 +95,10 @@ const rows: [name: string, value: unknown, ours: string | undefined][] = [
   ['copytruncate', true, undefined],
   ['olddir', '/var/log/old', 'backupDir'],
   ['postrotate', 'true', 'onFinished'],
-  ['level', 'info', undefined]
+  ['level', 'info', undefined],
+  ['silent', true, undefined],
+  ['handleExceptions', true, undefined],
+  ['handleRejections', true, undefined]
 ]
 
 function refusal(options: unknown): string {
@@ -122,6 +125,8 @@ test.each([
   ['/proc/self/fd/1', /pino\/file.*Console/],
   ['~/logs/app.log', /homedir/],
   ['logs/', /folder and file name/],
+  ['file:///var/log/app.log', /new URL/],
+  ['http://host/app.log', /new URL/],
   [1, /pino\/file/]
 ])('the path %j is answered with what to do', (path, told) => {
   expect(refusal({ path })).toMatch(told)

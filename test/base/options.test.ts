@@ -350,6 +350,10 @@ describe('an unknown option is told what was meant', () => {
     expect(rejected({ [name]: 'x' })).toContain(`unknown option '${name}'; did you mean '${ours}'?`)
   })
 
+  test.each(['open', 'reopen', 'createStream', 'query', 'addWatcher'])('%s is like nothing', (name) => {
+    expect(rejected({ [name]: 'x' })).toContain(`unknown option '${name}'; known options:`)
+  })
+
   test('before a missing one', () => {
     const { message } = errorOf(() => parseOptions('test-sink', specs, { destination: 'a.log' }))
     expect(message).toMatch(/unknown option 'destination'; did you mean 'path'\?/)
