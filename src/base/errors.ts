@@ -200,10 +200,27 @@ export function isOutOfDescriptors(code: string | undefined): boolean {
   return code === 'EMFILE' || code === 'ENFILE'
 }
 
+/** The flags of what Node's permission model refuses, by the names of its errors. */
+const permissionFlags: Readonly<Record<string, string>> = {
+  FileSystemRead: '--allow-fs-read',
+  FileSystemWrite: '--allow-fs-write',
+  WorkerThreads: '--allow-worker',
+  ChildProcess: '--allow-child-process'
+}
+
+/** What Node says of its permission model names neither the file nor, up to Node 20, the flag; its error has both. */
+function permissionMessage(error: Error): string | undefined {
+  const { permission, resource } = error as { permission?: unknown; resource?: unknown }
+  const flag = typeof permission === 'string' ? permissionFlags[permission] : undefined
+  if (flag === undefined) return undefined
+  const what = typeof resource === 'string' && resource !== '' ? resource : 'it'
+  return `Node's permission model refuses ${what}; the flag ${flag} allows it`
+}
+
 /** The text of anything thrown. */
 export function errorMessage(error: unknown): string {
   try {
-    return error instanceof Error ? error.message : String(error)
+    return error instanceof Error ? (permissionMessage(error) ?? error.message) : String(error)
   } catch {
     // Whatever can be thrown is told, also what answers nothing.
     return 'an error without a message'

@@ -150,3 +150,25 @@ test('without --allow-worker what writes in a thread is refused, and the flag na
     expect(line).toMatch(/^LogboomError .*--allow-worker allows it \[ERR_UNSUPPORTED\]$/)
   }
 })
+
+test('where the folder may not be written, or read, file and flag are named', () => {
+  const folder = createFolder()
+  const script = join(folder, 'program.mjs')
+  writeFileSync(
+    script,
+    `import { RotatingFile } from ${built('index.js')}
+    const sink = new RotatingFile({ path: process.argv[2] + '/app.log', fallback: false })
+    sink.on('degraded', ({ message }) => { console.log(message); process.exit() })
+    sink.write('record')
+    setTimeout(() => console.log('not degraded'), 5_000)`
+  )
+  const told = (...allowed: string[]) =>
+    spawnSync(process.execPath, [current, '--no-warnings', '--allow-addons', ...allowed, script, folder], {
+      encoding: 'utf8'
+    }).stdout
+  expect(told('--allow-fs-read=*')).toMatch(/app\.log.* refuses \/.*; the flag --allow-fs-write allows it/)
+  const ofPackage = [`--allow-fs-read=${root}*`, `--allow-fs-read=${script}`]
+  expect(told(...ofPackage, '--allow-fs-write=*')).toMatch(
+    /app\.log.* refuses \/.*; the flag --allow-fs-read allows it/
+  )
+})
