@@ -139,7 +139,7 @@ export const errorTable = {
     action: '`hasEventLogger` and `listEventLoggers` tell which events there are.'
   },
   ERR_LIMIT: {
-    what: 'More threads or files were asked for than the sink supports.',
+    what: 'More threads or files were asked for than the sink supports, or than the system starts.',
     safe: 'Everything accepted before is safe; this call did nothing.',
     action: 'The message names the limit; close what is no longer used.'
   },

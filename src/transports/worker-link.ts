@@ -3,7 +3,7 @@
 import { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { monotonicMs } from '../base/clock.ts'
-import { LogboomError } from '../base/errors.ts'
+import { errorMessage, LogboomError } from '../base/errors.ts'
 import { cloneableOptions } from '../base/options.ts'
 import { isNews, NoRoomNews, noLane } from '../core/lane/no-room.ts'
 import type { Kind } from '../core/registry.ts'
@@ -100,7 +100,7 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
       this.#report.notice(message)
       this.#announce('warning', [{ code: 'ERR_IO', message, path: options.path }])
     })
-    this.#worker = workerFor(options.path)
+    this.#worker = threadFor(options)
     const { ring, id, failure } = createRing({
       ...options,
       lane: options.lane,
@@ -498,4 +498,15 @@ export class WorkerLink extends EventEmitter implements PoolOutput, ExitingOutpu
 
 function asError(error: PlainError | undefined): LogboomError | undefined {
   return error === undefined ? undefined : fromPlain(error)
+}
+
+/** Throws `ERR_UNSUPPORTED` in a bundle without the file of the thread, `ERR_LIMIT` where the system starts no thread. */
+function threadFor({ kind, path }: WorkerLinkOptions): PoolWorker {
+  try {
+    return workerFor(path)
+  } catch (error) {
+    if (error instanceof LogboomError) throw error
+    const message = `${kind}: ${path} is written by a thread, and none can be started: ${errorMessage(error)}`
+    throw new LogboomError('ERR_LIMIT', message, { path, cause: error })
+  }
 }

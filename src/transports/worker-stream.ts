@@ -25,7 +25,7 @@ export class WorkerStream<K extends Kind> extends EventEmitter {
   /** Of pieces that came as bytes. */
   #decoder: StringDecoder | undefined
 
-  /** Throws `ERR_OPTION`; a path that is refused is reported by 'error', other failures by 'degraded'. */
+  /** Throws `ERR_OPTION`, and `ERR_LIMIT` where no thread can be started; refused paths are told by 'error', the rest by 'degraded'. */
   constructor(kind: K, options: KindOptions[K]) {
     super()
     requireKind('workerStream', kind)

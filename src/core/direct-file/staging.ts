@@ -127,8 +127,12 @@ export class Staging {
     }
   }
 
-  /** To be called when everything else of the sink is set up: at exit it has its turn after the pump. */
+  /**
+   * To be called when everything else of the sink is set up: it is told at once if there can be no thread now, and at exit it
+   * has its turn after the pump.
+   */
   start(): void {
+    this.link.start()
     addExitHandler(this)
     this.#watchLock()
   }

@@ -72,6 +72,9 @@ export class DirectOutputs implements Outputs {
       },
       () => this.#known()
     )
+  }
+
+  start(): void {
     this.#staging.start()
   }
 

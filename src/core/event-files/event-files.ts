@@ -78,6 +78,7 @@ export class EventFiles extends PumpedSink {
     )
     this.attach(pump)
     pump.open()
+    this.#outputs.start?.()
     start(() => pump.writeNow())
   }
 

@@ -54,6 +54,8 @@ export interface OutputTotals {
 export interface Outputs {
   /** How writing goes. */
   readonly metrics: FlushMetrics
+  /** To be called once when the sink can hear what is told; absent where there is nothing to start. */
+  start?(): void
   /** Takes a record, `end` excluded; false if there is no room at the moment. */
   add(entry: EventEntry, data: Uint8Array, start: number, end: number): boolean
   /** Drops records that have waited longest, so that `bytes` more have room; absent where that is no policy. */

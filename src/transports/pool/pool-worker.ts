@@ -22,10 +22,13 @@ export class PoolWorker implements ThreadTeam {
     this.#ring()
   }
 
-  /** `retired` is called when the last thread ends: because there were no outputs for a while, or it cannot live. */
+  /**
+   * `retired` is called when the last thread ends: because there were no outputs for a while, or it cannot live. Throws where
+   * there can be no thread.
+   */
   constructor(retired: () => void) {
     this.#retired = retired
-    this.#startThread([], 0)
+    this.#addHost([], 0).start()
   }
 
   get size(): number {
@@ -92,7 +95,7 @@ export class PoolWorker implements ThreadTeam {
 
   divide(outputs: readonly PoolOutput[], deaths: number): boolean {
     if (this.#hosts.length >= MAX_THREADS) return false
-    this.#startThread(outputs, deaths)
+    this.#addHost(outputs, deaths).restart()
     return true
   }
 
@@ -102,10 +105,10 @@ export class PoolWorker implements ThreadTeam {
     if (this.#hosts.length === 0) this.#retired()
   }
 
-  #startThread(outputs: readonly PoolOutput[], deaths: number): void {
+  #addHost(outputs: readonly PoolOutput[], deaths: number): ThreadHost {
     const host = new ThreadHost(this, outputs, deaths)
     this.#hosts.push(host)
-    host.start()
+    return host
   }
 
   #hostOf(id: number): ThreadHost | undefined {

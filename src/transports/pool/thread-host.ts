@@ -73,13 +73,29 @@ export class ThreadHost {
     for (const output of outputs) this.#outputs.set(output.id, output)
   }
 
-  /** To be called once, when what is asked of the outputs comes here. */
+  /** To be called when what is asked of the outputs comes here. Throws what says why there can be no thread. */
   start(): void {
     this.#lastError = undefined
     this.#thread = this.#startThread()
     for (const output of this.#outputs.values()) {
       this.post(output.handover())
       output.handedOver()
+    }
+  }
+
+  /** The same for outputs that exist: a thread that cannot be started is one more that has died. */
+  restart(): void {
+    if (this.#isOver) return
+    if (this.size === 0) {
+      this.#end()
+      return
+    }
+    try {
+      this.start()
+    } catch (error) {
+      this.#lastError = error as Error
+      this.#deaths++
+      this.#tryAgain()
     }
   }
 
@@ -178,11 +194,15 @@ export class ThreadHost {
     }
     this.#deaths = monotonicMs() - thread.startedMs > LONG_LIFE_MS ? 1 : this.#deaths + 1
     const isCommon = this.size > 1 && this.#deaths > MAX_COMMON_DEATHS
-    if (isCommon && this.#divide(outputAtWork(thread.work))) this.#restart()
-    else if (this.#deaths > MAX_DEATHS) this.#fail()
+    if (isCommon && this.#divide(outputAtWork(thread.work))) this.restart()
     // At once the first time: whoever is blocked at the next record must not wait for a timer.
-    else if (this.#deaths === 1) this.#restart()
-    else setTimeout(() => this.#restart(), FIRST_PAUSE_MS * 2 ** this.#deaths)
+    else if (this.#deaths === 1) this.restart()
+    else this.#tryAgain()
+  }
+
+  #tryAgain(): void {
+    if (this.#deaths > MAX_DEATHS) this.#fail()
+    else setTimeout(() => this.restart(), FIRST_PAUSE_MS * 2 ** this.#deaths)
   }
 
   /** Parts from the output that the thread was at work on when it died, or from half of them where nobody knows. */
@@ -193,15 +213,6 @@ export class ThreadHost {
     if (this.#team.divide(part, this.#deaths)) return true
     for (const output of part) this.#outputs.set(output.id, output)
     return false
-  }
-
-  #restart(): void {
-    if (this.#isOver) return
-    if (this.size === 0) {
-      this.#end()
-      return
-    }
-    this.start()
   }
 
   #fail(): void {

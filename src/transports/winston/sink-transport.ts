@@ -62,7 +62,10 @@ export class SinkTransport<K extends Kind> extends TransportStream {
   /** How often 'finish' was asked for since the last one. */
   #finishAsked = 0
 
-  /** Throws `ERR_OPTION`; a path that is refused is reported by 'error', other failures by 'warn' and 'degraded'. */
+  /**
+   * Throws `ERR_OPTION`, and `ERR_LIMIT` where no thread can be started; a path that is refused is reported by 'error', other
+   * failures by 'warn' and 'degraded'.
+   */
   constructor(kind: K, check: SinkKind['check'], options: KindOptions[K] & WinstonOptions) {
     const { host, signals, own, sinkOptions, place } = splitOptions(kind, check, options)
     requireThreads(kind, place.path)

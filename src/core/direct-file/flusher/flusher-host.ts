@@ -60,6 +60,7 @@ const next: Record<HostState, readonly HostState[]> = {
 export class FlusherHost {
   /** See flush-journal.ts. */
   readonly journal: SharedArrayBuffer
+  readonly #file: URL
   readonly #memory: SharedMemory
   readonly #keeper: LargeKeeper
   readonly #options: FlusherHostOptions
@@ -78,12 +79,14 @@ export class FlusherHost {
   #failure: LogboomError | undefined
   #isHeld = false
 
+  /** Throws `ERR_UNSUPPORTED` in a bundle without the file of the thread. */
   constructor(
     memory: SharedMemory,
     options: FlusherHostOptions,
     news: HostNews,
     resend: () => readonly FlusherRequest[]
   ) {
+    this.#file = builtFile('core/direct-file/flusher/flusher-thread.js')
     this.#memory = memory
     this.#keeper = new LargeKeeper(memory)
     this.#options = options
@@ -152,7 +155,7 @@ export class FlusherHost {
     }
     let worker: Worker
     try {
-      worker = new Worker(builtFile('core/direct-file/flusher/flusher-thread.js'), {
+      worker = new Worker(this.#file, {
         workerData,
         // The application's loaders and debug options are not for this thread.
         execArgv: [],

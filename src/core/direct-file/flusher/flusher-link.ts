@@ -71,6 +71,10 @@ export class FlusherLink {
       },
       () => [...resend(), ...this.#openCloses()]
     )
+  }
+
+  /** Starts the thread; that it cannot be is told to `news` at once, and tried again. */
+  start(): void {
     this.#host.start()
   }
 
