@@ -6,13 +6,20 @@ import { createFolder } from '../helpers/folder.ts'
 import type { Application } from './application.ts'
 
 /** Logs ten lines each through a class, a stream and winston to files beside the first argument. */
-const program = `import { RotatingFile, workerStream } from 'logboom'
+const program = `import { DirectFile, RotatingFile, workerStream } from 'logboom'
 import { RotatingFileTransport } from 'logboom/winston'
 import winston from 'winston'
 const at = process.argv[2]
 // Alone there is no addon, and so no lock.
 const lock = at !== 'alone'
 async function main() {
+  if (at === 'alone') {
+    try {
+      new DirectFile({ path: at + '.direct' })
+    } catch (error) {
+      console.log('direct file: ' + error.code)
+    }
+  }
   const file = new RotatingFile({ path: at + '.class', lock })
   const stream = workerStream('rotating-file', { path: at + '.stream', lock })
   const logger = winston.createLogger({ transports: [new RotatingFileTransport({ path: at + '.winston', lock })] })
@@ -162,6 +169,7 @@ export function checkAlone(application: Application, { bundle }: Bundler): void 
   cpSync(join(application.folder, 'out'), alone, { recursive: true })
   const command = `cd ${alone} && exec ${process.execPath} ${file.replace('out/', '')} alone`
   const { stdout, stderr } = application.run('/bin/sh', ['-c', command])
+  expect(stdout).toContain('direct file: ERR_UNSUPPORTED')
   expect(`${stdout}${stderr}`).toMatch(/bundle/)
   expect(`${stdout}${stderr}`).toMatch(/external/)
 }
