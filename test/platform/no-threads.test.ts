@@ -60,7 +60,7 @@ test.each([
 test('a stream is refused with the reason, and the next one works', async () => {
   const result = await resultOf(`
     allow(false)
-    const make = () => workerStream('rotating-file', { path: folder + '/app.log' })
+    const make = () => workerStream('rotating-file', { path: folder + '/app.log', fallback: false })
     let told
     try { make() } catch (error) { told = [error.name, error.code, error.message.replace(folder, '')] }
     allow(true)
@@ -76,7 +76,7 @@ test('a stream is refused with the reason, and the next one works', async () => 
 
 test('a stream whose thread has died goes on when there can be a thread again', async () => {
   const result = await resultOf(`
-    const stream = workerStream('rotating-file', { path: folder + '/app.log' })
+    const stream = workerStream('rotating-file', { path: folder + '/app.log', fallback: false })
     stream.write('first\\n')
     await new Promise((resolve) => stream.flush(resolve))
     allow(false)
