@@ -90,8 +90,12 @@ export class WorkerStream<K extends Kind> extends EventEmitter {
     return this.#link.stats()
   }
 
-  /** Ends the output; 'close' follows. */
-  end(): void {
+  /** Ends the output, after a last piece if there is one; 'close' follows. */
+  end(last?: string | Uint8Array | null | (() => void), callback?: () => void): void {
+    const isCallback = typeof last === 'function'
+    const closed = isCallback ? last : callback
+    if (closed !== undefined) this.once('close', closed)
+    if (!isCallback && last !== undefined && last !== null) this.write(last)
     void this.close()
   }
 
