@@ -80,6 +80,8 @@ function describeParseError(
     const meant = meantFlag(unknown, Object.keys(options))
     return `${name} has no option ${dashes}${unknown}${didYouMean(meant === undefined ? undefined : `--${meant}`)}`
   }
+  const dashed = / use '(--[^']+=-)XYZ'/.exec(message)?.[1]
+  if (dashed !== undefined) return `${name}: a value that begins with a dash is written ${dashed}…`
   return `${name}: ${message.split('\n')[0].split('. ')[0]}`
 }
 
@@ -116,6 +118,8 @@ function fail(error: unknown, name: string | undefined): ExitCode {
 }
 
 const args = process.argv.slice(2)
+// Nobody reads the messages any more (`2>&1 | head`): the records and the exit code are still wanted.
+process.stderr.on('error', () => {})
 // Ends at once: a read of stdin that nobody waits for any more must not keep the process.
 main(args).then(
   (code) => process.exit(code),

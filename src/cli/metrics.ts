@@ -3,9 +3,10 @@ import { exposition } from '../metrics/exposition.ts'
 import { collectFamilies, type Family, type Measured, type Sample } from '../metrics/samples.ts'
 import type { SeenConsumer } from '../readers/log-consumers.ts'
 import type { SeenWriter } from '../readers/statistics.ts'
-import { type Command, exitCodes, UsageError } from './command.ts'
+import { type Command, UsageError } from './command.ts'
 import { expandInputs } from './inputs.ts'
 import { Output } from './output.ts'
+import { Failures } from './read-inputs.ts'
 import { type LogView, viewLogs } from './top/log-view.ts'
 
 export const metrics: Command = {
@@ -21,14 +22,16 @@ for a restart.`,
   async run(positionals) {
     const paths = await expandInputs(positionals, 'auto')
     if (paths.includes('-')) throw new UsageError('metrics are of logs, and stdin is none')
-    const views = await viewLogs(paths)
+    const failures = new Failures()
+    const views = await viewLogs(paths, failures.tell)
+    if (views.length === 0) return failures.code
     const writers = views.flatMap((view) => (view.writers ?? []).map((writer) => measured(view, writer)))
     const output = new Output()
     await output.text(
       exposition([...(await collectFamilies(writers)), ...sizes(views), ...consumers(views)], 'prometheus')
     )
     await output.flush()
-    return exitCodes.fine
+    return failures.code
   }
 }
 

@@ -119,6 +119,19 @@ export async function readInputs(
   return worst
 }
 
+/** Tells once of each path what keeps it from being read, and keeps the worst exit code that means. */
+export class Failures {
+  readonly #told = new Set<string>()
+  code: ExitCode = exitCodes.fine
+
+  readonly tell = (path: string, error: unknown): undefined => {
+    if (this.#told.has(path)) return
+    this.#told.add(path)
+    complain(errorMessage(error))
+    this.code = Math.max(this.code, exitCodeOf(error)) as ExitCode
+  }
+}
+
 /** What an error means for the exit code. */
 export function exitCodeOf(error: unknown): ExitCode {
   if (!(error instanceof LogboomError)) return exitCodes.io

@@ -7,6 +7,11 @@
 const ACTING =
   /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]|\r(?!\n|$)/g
 
+/** Whether a terminal shows colours, and the user wants them. */
+export function showsColours({ NO_COLOR = '', TERM }: NodeJS.ProcessEnv = process.env): boolean {
+  return NO_COLOR === '' && TERM !== 'dumb'
+}
+
 /** `text` with each of them as the escape that JSON has for it. */
 export function terminalText(text: string): string {
   return text.replace(ACTING, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)

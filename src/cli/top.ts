@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type CliValues, type Command, countOf, type ExitCode, exitCodes, UsageError } from './command.ts'
 import { expandInputs } from './inputs.ts'
 import { Output } from './output.ts'
+import { Failures } from './read-inputs.ts'
+import { showsColours } from './terminal-text.ts'
 import { frameLines, type Sorting, sortings } from './top/frame.ts'
 import { consumerRowsOf, type LogView, rowsOf, totalOf, viewLogs, viewLogsAgain } from './top/log-view.ts'
 import { openScreen } from './top/screen.ts'
@@ -24,7 +26,7 @@ without closing their sinks are shown as dead. For logs whose writers have the o
 backups are shown. For each shipper of a log: records and bytes each second, and how far its target is behind, in
 records, bytes and time.
 
-Keys: q ends it, p holds the picture, s sorts by another column. Without colours if NO_COLOR is set.`,
+Keys: q ends it, p holds the picture, s sorts by another column. Without colours if NO_COLOR is set or TERM is dumb.`,
   options: () => ({
     once: {
       type: 'boolean',
@@ -46,9 +48,11 @@ Keys: q ends it, p holds the picture, s sorts by another column. Without colours
 }
 
 async function once(paths: readonly string[], values: CliValues): Promise<ExitCode> {
-  const before = await viewLogs(paths)
+  const failures = new Failures()
+  const before = await viewLogs(paths, failures.tell)
+  if (before.length === 0) return failures.code
   await sleep(RATE_WINDOW_MS)
-  const views = await viewLogs(paths)
+  const views = await viewLogs(paths, failures.tell)
   const output = new Output()
   if (values.json === true) {
     for (const view of views) {
@@ -61,7 +65,7 @@ async function once(paths: readonly string[], values: CliValues): Promise<ExitCo
     await output.text(`${lines.slice(2).join('\n')}\n`)
   }
   await output.flush()
-  return exitCodes.fine
+  return failures.code
 }
 
 function toJson(view: LogView, before: LogView | undefined): object {
@@ -84,7 +88,7 @@ function toJson(view: LogView, before: LogView | undefined): object {
 }
 
 async function live(paths: readonly string[], intervalMs: number): Promise<ExitCode> {
-  const colour = (process.env.NO_COLOR ?? '') === ''
+  const colour = showsColours()
   let views = await viewLogs(paths)
   /** Those of the last seconds, the oldest first. */
   const past: (readonly LogView[])[] = []

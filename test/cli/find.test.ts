@@ -151,6 +151,18 @@ describe('--grep', () => {
   })
 })
 
+test('a byte order mark before the first record, and what ends a line, keep no filter from finding it', async () => {
+  const path = join(createFolder(), 'app.log')
+  writeFileSync(path, '\ufeff{"level":50,"time":1767225600000,"msg":"one"}\r\n{"level":30,"msg":"two"}\r\n')
+  const first = (await runCli(['cat', '-n', '1', path])).stdout
+  const found = async (...args: string[]) => (await runCli(['cat', ...args, path])).stdout
+  expect(await found('--level', 'error')).toBe(first)
+  expect(await found('--where', 'msg=one')).toBe(first)
+  expect(await found('--since', '2026-01-01T00:00:00Z', '--grep', 'one')).toBe(first)
+  expect(await found('--grep', 'one"}$')).toBe(first)
+  expect(await found('--fields', 'msg', '-n', '1')).toBe('{"msg":"one"}\n')
+})
+
 test('-n is the first records of cat and merge, and the last of tail, of those that are wanted', async () => {
   const path = createLog([...Array(5000).keys()].map((n) => ({ n, level: n % 10 === 0 ? 50 : 30 })))
   expect(await numbers(['cat', '-n', '3', path])).toEqual([0, 1, 2])
@@ -399,6 +411,11 @@ describe('--pretty', () => {
     expect((await runCli(['cat', '--pretty', '--json', path])).code).toBe(1)
   })
 
+  test('shows the time by which records are found, also where it is in seconds', async () => {
+    const path = createLog([{ level: 30, time: 1_767_225_600, msg: 'one' }])
+    expect((await runCli(['cat', '--pretty', path])).stdout).toMatch(/^\[\d\d:\d\d:00\.000\] INFO: one\n$/)
+  })
+
   test('has a short form where pino-pretty is missing', () => {
     const record = {
       level: 50,
@@ -446,9 +463,12 @@ describe('on a terminal', () => {
     }
   )
 
-  test('--pretty has colours, and none with NO_COLOR', () => {
+  test('--pretty has colours, and none with NO_COLOR or TERM=dumb', () => {
     const path = createLog([{ level: 50, msg: 'm' }])
-    expect(onTerminal(['cat', '--pretty', path], { NO_COLOR: '' })).toContain('\u001b[31m')
-    expect(onTerminal(['cat', '--pretty', path], { NO_COLOR: '1' })).not.toContain('\u001b')
+    const run = (env: NodeJS.ProcessEnv) =>
+      onTerminal(['cat', '--pretty', path], { NO_COLOR: '', TERM: 'xterm', ...env })
+    expect(run({})).toContain('\u001b[31m')
+    expect(run({ NO_COLOR: '1' })).not.toContain('\u001b')
+    expect(run({ TERM: 'dumb' })).not.toContain('\u001b')
   })
 })

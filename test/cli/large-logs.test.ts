@@ -1,6 +1,6 @@
 // Large logs: what is opened and how much memory is taken does not depend on how much there is; a report reads once. With
 // LOGBOOM_LONG ten gigabytes of backups and a log of one gigabyte, else small ones.
-import { appendFileSync, constants, copyFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, constants, copyFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { formatBackupName } from '../../src/formats/backup-name.ts'
@@ -122,9 +122,10 @@ test(`a report of ${sized('1 GB', '20 MB')} is one pass within bounds, and its f
     expect(report.stdout).toContain(`${name}: ${counted.levels[level]}</li>`)
   expect(report.residentBytes / MIB).toBeLessThan(256)
   console.log(
-    `report ${Math.round(report.ms)} ms, a bare loop ${Math.round(bare.ms)} ms, ${Math.round(report.residentBytes / MIB)} MiB`
+    `report ${Math.round(report.ms)} ms (CPU ${Math.round(report.cpuMs)}), a bare loop ${Math.round(bare.ms)} ms (CPU ${Math.round(bare.cpuMs)}), ${Math.round(report.residentBytes / MIB)} MiB`
   )
-  if (isLong) expect(report.ms).toBeLessThan(2 * bare.ms)
+  // Of processor time: the two run one after the other, and how busy the machine is may change in between.
+  if (isLong) expect(report.cpuMs).toBeLessThan(2 * bare.cpuMs)
 })
 
 test.skipIf(!isLong)(
@@ -140,6 +141,6 @@ test.skipIf(!isLong)(
     expect(code).toBe(0)
     expect(stdout).toContain(`<td>Records</td><td class="number">${count}</td>`)
     expect(residentBytes / MIB).toBeLessThan(256)
-    expect(readFileSync(path).length).toBeGreaterThan(count * MIB)
+    expect(statSync(path).size).toBeGreaterThan(count * MIB)
   }
 )

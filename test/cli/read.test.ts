@@ -168,6 +168,19 @@ describe('logboom cat', () => {
     expect(out).toBe(`${'x'.repeat(99)}\n0\n`)
   })
 
+  test('goes on when the reader of its messages goes away', () => {
+    const folder = createFolder()
+    for (let n = 0; n < 50; n++) {
+      writeFileSync(join(folder, `${n}.log.20260101-000000.0.gz`), 'damaged')
+      writeFileSync(join(folder, `${n}.log`), `${n}\n`)
+    }
+    const out = join(folder, '..', 'out')
+    const script = `{ sleep 0.5; "$1" "$2" cat "$3" 2>&1 >"$4"; echo $? >"$4.code"; } | true`
+    execFileSync('bash', ['-c', script, 'bash', process.execPath, cliPath, folder, out])
+    expect(readFileSync(out, 'utf8').split('\n')).toHaveLength(51)
+    expect(readFileSync(`${out}.code`, 'utf8')).toBe('2\n')
+  })
+
   test('waits for a slow reader of a non-blocking pipe without losing or growing', async () => {
     const path = join(createFolder(), 'app.log')
     const content = `${'y'.repeat(999)}\n`.repeat(20_000)

@@ -257,6 +257,28 @@ test('what is no log, and a stdout that is no terminal, are told', async () => {
   expect(stderr).toContain('--once')
 })
 
+test('a log that is named twice is there once, and one that is missing keeps no other from being shown', async () => {
+  const folder = createFolder()
+  const path = join(folder, 'app.log')
+  writeFileSync(path, 'a line\n')
+  const missing = join(folder, 'missing.log')
+  for (const command of [['metrics'], ['top', '--once', '--json']]) {
+    const { stdout, stderr, code } = await runCli([...command, missing, path, folder, `${folder}/./app.log`])
+    expect(code).toBe(3)
+    expect(stderr).toBe(`logboom: there is no log at ${missing} [ERR_NOT_FOUND]\n`)
+    const lines = stdout.trimEnd().split('\n')
+    expect(lines.filter((line) => line.includes(path) && !line.startsWith('#'))).toEqual(
+      command[0] === 'top'
+        ? [expect.stringContaining('"liveBytes":7')]
+        : [
+            `logboom_file_bytes{path="${path}"} 7`,
+            `logboom_backups{path="${path}"} 0`,
+            `logboom_backup_bytes{path="${path}"} 0`
+          ]
+    )
+  }
+})
+
 let terminals = 0
 
 /** `logboom top` of `path` in a terminal of tmux, and its screen. */

@@ -7,13 +7,16 @@ export interface Measured {
   readonly stderr: string
   readonly residentBytes: number
   readonly ms: number
+  /** Processor time of all its threads. */
+  readonly cpuMs: number
 }
 
 const MARK = 'measured '
 const hook = `const began = performance.now()
   process.on('exit', () => {
-    const { maxRSS } = process.resourceUsage()
-    process._rawDebug(${JSON.stringify(MARK)} + maxRSS + ' ' + (performance.now() - began))
+    const { maxRSS, userCPUTime, systemCPUTime } = process.resourceUsage()
+    const cpuMs = (userCPUTime + systemCPUTime) / 1000
+    process._rawDebug(${JSON.stringify(MARK)} + maxRSS + ' ' + (performance.now() - began) + ' ' + cpuMs)
   })`
 
 /** Runs Node with `args` to its end; `stdoutLimit` bounds what is kept of its output. */
@@ -28,12 +31,13 @@ export function measure(args: readonly string[], hooks: readonly string[] = []):
   })
   const lines = stderr.split('\n')
   const measured = lines.find((line) => line.startsWith(MARK)) ?? ''
-  const [kib, ms] = measured.slice(MARK.length).split(' ').map(Number)
+  const [kib, ms, cpuMs] = measured.slice(MARK.length).split(' ').map(Number)
   return {
     code: status,
     stdout,
     stderr: lines.filter((line) => line !== measured).join('\n'),
     residentBytes: kib * 1024,
-    ms
+    ms,
+    cpuMs
   }
 }

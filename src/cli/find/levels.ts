@@ -14,7 +14,7 @@ export function parseLevels(texts: readonly string[]): (level: number) => boolea
 function parseCondition(text: string): (level: number) => boolean {
   const [, comparison = '=', name = ''] = CONDITION.exec(text) ?? []
   const wanted = levelNumber(name)
-  if (wanted === undefined) throw unknownLevel(name)
+  if (wanted === undefined) throw unknownLevel(text, name)
   if (comparison === '>=') return (level) => level >= wanted
   if (comparison === '<=') return (level) => level <= wanted
   if (comparison === '>') return (level) => level > wanted
@@ -22,11 +22,11 @@ function parseCondition(text: string): (level: number) => boolean {
   return comparison === '=' ? (level) => level === wanted : (level) => level !== wanted
 }
 
-function unknownLevel(name: string): UsageError {
+function unknownLevel(text: string, name: string): UsageError {
   const meant = similar(name, Object.keys(levelNumbers))
   const hint = meant === undefined ? '' : `; did you mean ${meant}?`
   const rule = `--level must be a name such as warn, a number of pino, or a comparison such as '>=warn'`
   return new UsageError(
-    `${rule}, got ${JSON.stringify(name)}${hint} (levels with names of their own: --where level=${name || 'name'})`
+    `${rule}, got ${JSON.stringify(text)}${hint} (levels with names of their own: --where level=${/^\w/.test(name) ? name : 'name'})`
   )
 }

@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { systemCode } from '../../base/errors.ts'
 import { type LevelName, levelNames, levelStep } from '../../base/levels.ts'
 import { levelOf } from '../../readers/engine/record-level.ts'
-import { parseRecord, timeOf } from '../../readers/engine/record-time.ts'
+import { parseRecord, timeOf, toMs } from '../../readers/engine/record-time.ts'
 import { terminalBytes, terminalText } from '../terminal-text.ts'
 import { fieldAt } from './fields.ts'
 
@@ -32,6 +32,8 @@ const PAINTS: Readonly<Record<LevelName, number>> = {
   error: 31,
   fatal: 35
 }
+/** The fields in which pino-pretty looks for the time. */
+const PRETTY_TIMES = ['time', 'timestamp']
 /** Nested deeper, a record is shown as it is. */
 const MAX_DEPTH = 32
 
@@ -55,13 +57,19 @@ async function pinoPretty(colour: boolean): Promise<((record: object, data: Buff
     const forWinston = prettyFactory({ colorize: colour, messageKey: 'message' })
     return (record) => {
       const hasMessage = Object.hasOwn(record, 'message') && !Object.hasOwn(record, 'msg')
-      return (hasMessage ? forWinston : forPino)(record).replace(/\n$/, '')
+      return (hasMessage ? forWinston : forPino)(inMs(record)).replace(/\n$/, '')
     }
   } catch (error) {
     if (systemCode(error) === 'ERR_MODULE_NOT_FOUND' || systemCode(error) === 'MODULE_NOT_FOUND')
       return undefined
     throw error
   }
+}
+
+/** pino-pretty takes every number for milliseconds; others log seconds. */
+function inMs(record: object): object {
+  const field = PRETTY_TIMES.find((each) => typeof fieldAt(record, each) === 'number')
+  return field === undefined ? record : { ...record, [field]: toMs(fieldAt(record, field)) }
 }
 
 /** For example `2026-01-31T12:00:00.000Z WARN  queue is full pid=12 queue={ size: 3 }`. */

@@ -113,7 +113,7 @@ export class RecordFilter {
   #isWanted(data: Buffer, parsed?: object): boolean {
     const patterns = this.#patterns
     if (patterns.length > 0) {
-      const text = data.toString()
+      const text = data.toString().replace(LINE_END, '')
       if (!patterns.some((pattern) => pattern.test(text))) return false
     }
     if (this.#level === undefined && this.#conditions.length === 0) return true
@@ -127,6 +127,8 @@ export class RecordFilter {
 }
 
 const NO_FIELDS = {}
+/** Of lines of Windows, and of records that are whole lines: `$` is before it. */
+const LINE_END = /(?:\r\n|\n|\r)$/
 
 function isWithin(timeMs: number, { sinceMs, untilMs }: TimeSpan): boolean {
   return timeMs >= sinceMs && timeMs <= untilMs

@@ -2,6 +2,7 @@
 import { isatty } from 'node:tty'
 import { parseRecord } from '../../readers/engine/record-time.ts'
 import { type CliOption, type CliValues, UsageError } from '../command.ts'
+import { showsColours } from '../terminal-text.ts'
 import { pickFields } from './fields.ts'
 import { createPrettifier } from './pretty.ts'
 
@@ -33,7 +34,7 @@ export async function recordShape(values: CliValues): Promise<Shape | undefined>
   if (paths !== undefined && values.raw === true)
     throw new UsageError('--fields and --raw exclude each other')
   if (!pretty) return paths && { of: (data) => fieldsOf(data, paths), isForTerminal: false }
-  const prettify = await createPrettifier(isatty(1) && (process.env.NO_COLOR ?? '') === '')
+  const prettify = await createPrettifier(isatty(1) && showsColours())
   return { of: (data) => prettify(paths === undefined ? data : fieldsOf(data, paths)), isForTerminal: true }
 }
 

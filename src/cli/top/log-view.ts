@@ -1,7 +1,9 @@
 // What `top` and `metrics` know of a log at one moment, and what happened between two such moments.
-import { errorMessage } from '../../base/errors.ts'
+import { resolve } from 'node:path'
+import { errorMessage, LogboomError } from '../../base/errors.ts'
 import { latencyAt, latencyBuckets } from '../../formats/statistics-file.ts'
 import { notFound } from '../../readers/engine/context.ts'
+import type { FoundLog } from '../../readers/engine/log-finder.ts'
 import { findLogs } from '../../readers/find-logs.ts'
 import { readConsumers, type SeenConsumer } from '../../readers/log-consumers.ts'
 import { readStatistics, type SeenWriter } from '../../readers/statistics.ts'
@@ -36,41 +38,60 @@ export interface WriterRow extends Rates {
   readonly state: string
 }
 
-/** The logs at the paths. Throws `ERR_NOT_FOUND`, `ERR_IO`, `ERR_NOT_FILE`. */
-export async function viewLogs(paths: readonly string[]): Promise<LogView[]> {
+/** What becomes of a path at which nothing can be seen: it is left out, or has this view. */
+export type Failed = (path: string, error: unknown) => LogView | undefined
+
+/** The logs at the paths, each once. Throws `ERR_NOT_FOUND`, `ERR_IO`, `ERR_NOT_FILE`, unless `failed` is given. */
+export async function viewLogs(paths: readonly string[], failed: Failed = rethrow): Promise<LogView[]> {
   const views: LogView[] = []
+  const seen = new Set<string>()
+  const fail = (path: string, error: unknown): void => {
+    const view = failed(path, error)
+    if (view !== undefined) views.push(view)
+  }
   for (const path of paths) {
-    const { logs } = await findLogs(path, 'auto')
-    if (logs.length === 0) throw notFound(path)
+    const { logs, failures } = await findLogs(path, 'auto').catch((error: unknown) => ({
+      logs: [],
+      failures: [error]
+    }))
+    for (const failure of failures) fail((failure instanceof LogboomError && failure.path) || path, failure)
+    if (logs.length === 0 && failures.length === 0) fail(path, notFound(path))
     for (const log of logs) {
-      const files = await log.reader.list(log.path)
-      const live = files.find((file) => file.live)
-      const finished = files.filter((file) => !file.live)
-      views.push({
-        path: log.path,
-        liveBytes: live?.size ?? 0,
-        backups: finished.length,
-        backupBytes: finished.reduce((sum, { size }) => sum + size, 0),
-        writers: log.reader.unit === 'file' ? await readStatistics(log.path) : undefined,
-        consumers: await readConsumers(log.path)
-      })
+      const place = resolve(log.path)
+      if (seen.has(place)) continue
+      seen.add(place)
+      try {
+        views.push(await viewLog(log))
+      } catch (error) {
+        fail(log.path, error)
+      }
     }
   }
   return views
 }
 
 /** The same for a picture that goes on: a log that is not there, or cannot be read now, is shown as that. */
-export async function viewLogsAgain(paths: readonly string[]): Promise<LogView[]> {
-  const views: LogView[] = []
-  for (const path of paths) {
-    try {
-      views.push(...(await viewLogs([path])))
-    } catch (error) {
-      const nothing = { liveBytes: 0, backups: 0, backupBytes: 0, writers: undefined, consumers: [] }
-      views.push({ ...nothing, path, trouble: errorMessage(error) })
-    }
+export function viewLogsAgain(paths: readonly string[]): Promise<LogView[]> {
+  const nothing = { liveBytes: 0, backups: 0, backupBytes: 0, writers: undefined, consumers: [] }
+  return viewLogs(paths, (path, error) => ({ ...nothing, path, trouble: errorMessage(error) }))
+}
+
+function rethrow(_path: string, error: unknown): never {
+  throw error
+}
+
+async function viewLog({ reader, path }: FoundLog): Promise<LogView> {
+  const files = await reader.list(path)
+  const live = files.find((file) => file.live)
+  const finished = files.filter((file) => !file.live)
+  return {
+    path,
+    liveBytes: live?.size ?? 0,
+    backups: finished.length,
+    backupBytes: finished.reduce((sum, { size }) => sum + size, 0),
+    writers: reader.unit === 'file' ? await readStatistics(path) : undefined,
+    consumers: await readConsumers(path)
   }
-  return views
 }
 
 export interface ConsumerRow {

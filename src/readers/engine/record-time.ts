@@ -5,6 +5,8 @@ const FIELDS = ['time', 'timestamp', '@timestamp', 'ts', 'date']
 const ISO_AT_START = /^\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)/
 /** A number below this is in seconds: it would be before 1973 in ms, and beyond the year 5000 in s. */
 const MIN_MS = 1e11
+const BRACE = 0x7b
+const BOM = [0xef, 0xbb, 0xbf]
 
 /**
  * The time of a line in ms since 1970: a field of a JSON line, or an ISO 8601 time at the start of any other
@@ -14,11 +16,12 @@ export function recordTime(line: Buffer): number | undefined {
   return timeOf(line, parseRecord(line))
 }
 
-/** The object that a JSON line is; undefined for any other line. */
+/** The object that a JSON line is; undefined for any other line. Editors put a byte order mark before the first one. */
 export function parseRecord(line: Buffer): object | undefined {
-  if (line[0] !== 0x7b) return undefined
+  const start = line[0] === BOM[0] && line[1] === BOM[1] && line[2] === BOM[2] ? BOM.length : 0
+  if (line[start] !== BRACE) return undefined
   try {
-    return JSON.parse(line.toString())
+    return JSON.parse(line.toString('utf8', start))
   } catch {
     return undefined
   }
@@ -34,7 +37,8 @@ export function timeOf(line: Buffer, record: object | undefined): number | undef
   return match === null ? undefined : toMs(match[1].replace(',', '.'))
 }
 
-function toMs(value: unknown): number | undefined {
+/** In ms what a field of a record says; undefined if that is no time. */
+export function toMs(value: unknown): number | undefined {
   if (typeof value === 'number') return value < MIN_MS ? value * 1000 : value
   if (typeof value !== 'string') return undefined
   const time = Date.parse(value)
