@@ -4,6 +4,7 @@ import { relative, resolve } from 'node:path'
 import { LogboomError, systemCode } from '../base/errors.ts'
 import { printable } from '../base/printable.ts'
 import { isKind, type Kind, sinks } from '../core/registry.ts'
+import { notFound } from '../readers/engine/context.ts'
 import { findLogs } from '../readers/find-logs.ts'
 import { type Command, complain, type ExitCode, exitCodes, UsageError } from './command.ts'
 import { Conversion, type ConversionReport, type NewlineRule, newlineRules } from './conversion.ts'
@@ -63,6 +64,7 @@ Kinds: ${kinds.join(', ')}. "logboom help convert --to <kind>" lists the options
     if (rest.length > 0) throw new UsageError(`unexpected argument ${JSON.stringify(rest[0])}`)
     await requireNothing(source, path)
     const format = inputFormat(values)
+    await requireLog(source, format)
     const conversion = new Conversion(source, path, to, newlines, optionsFrom(sinks[to].options, values))
     const options = {
       format,
@@ -114,6 +116,13 @@ async function requireNothing(source: string, path: string): Promise<void> {
   if (isFolder(path) ? readdirSync(path).length > 0 : (await findLogs(path, 'auto')).logs.length > 0) {
     throw new LogboomError('ERR_OPTION', `${path} exists; convert makes a new log`, { path })
   }
+}
+
+/** Else an empty log would be made, and be in the way of the next try. */
+async function requireLog(source: string, format: string): Promise<void> {
+  if (source === '-') return
+  const { logs, failures } = await findLogs(source, format)
+  if (logs.length === 0) throw failures[0] ?? notFound(source)
 }
 
 function isFolder(path: string): boolean {

@@ -290,6 +290,18 @@ test('records that the options of the new log remove are missed when it is read 
   expect(stderr).toMatch(/has 30 records of 2970 bytes, and 200 records of 19800 bytes were written to it/)
 })
 
+test('of a log that is not there, or cannot be read, nothing is made', async () => {
+  const folder = createFolder()
+  const empty = join(folder, 'empty')
+  mkdirSync(empty)
+  for (const source of [join(folder, 'missing.log'), empty, '/dev/null'])
+    for (const kind of ['rotating-file', 'wal', 'spool']) {
+      const { stdout, code } = await runCli(['convert', source, '--to', kind, join(folder, 'new')])
+      expect({ source, kind, stdout, code }).toEqual({ source, kind, stdout: '', code: 3 })
+    }
+  expect(readdirSync(folder)).toEqual(['empty'])
+})
+
 test('nothing is written where something is, or into what is read; bad usage is told', async () => {
   const folder = createFolder()
   const source = join(folder, 'logs', 'a.log')
