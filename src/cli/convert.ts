@@ -20,7 +20,9 @@ export const convert: Command = {
   summary: 'write the records of a log, of any format, to a new log of another kind',
   description: `The log is read as "logboom cat" does: a file with its backups, or a folder, such as one of segments
 that etcd or go-binlogger wrote; - is stdin. The new log is made at <path>, where nothing may be yet, with the
-options of the sink as flags (maxBytes is --max-bytes). It is flushed, read back and compared with what was written.
+options of the sink as flags (maxBytes is --max-bytes). It is flushed, read back and compared with what was written. If it cannot
+be written for ten seconds, such as on a full disk, it ends with exit code 3; what was made by then stays, as it does when
+it is interrupted.
 
 Every record comes over unchanged, in order; of a folder of logs, the order within each of them. Not all
 kinds can hold all records: a line (rotating-file, spool) cannot have a newline within it, see --newlines, and

@@ -1,5 +1,6 @@
 // A sink of any kind that takes whole records, as `logboom convert` has them: which it can hold, and how each gets in.
 import { once } from 'node:events'
+import { LogboomError } from '../base/errors.ts'
 import { DirectFile } from '../core/direct-file/direct-file.ts'
 import { EventFiles } from '../core/event-files/event-files.ts'
 import type { Kind } from '../core/registry.ts'
@@ -8,8 +9,10 @@ import type { InternalSink } from '../core/sink/pumped-sink.ts'
 
 const NEWLINE = 10
 const NEWLINE_BYTES = Buffer.from('\n')
-/** A timer keeps the process while it waits for a sink whose own timers do not. */
-const KEEP_ALIVE_MS = 1_000
+/** How often it is looked whether a sink can write; the timer keeps the process, which the sink's own do not. */
+const LOOK_MS = 1_000
+/** So long a sink may fail to write, as when it is closed. A program that logs waits for room; who converts wants to know. */
+const PATIENCE_MS = 10_000
 
 /** What the files of each kind cannot hold. */
 export interface Limits {
@@ -64,9 +67,22 @@ export class RecordTarget {
   }
 
   async #drained(): Promise<void> {
-    const timer = setInterval(() => {}, KEEP_ALIVE_MS)
+    let timer: NodeJS.Timeout | undefined
+    const givenUp = new Promise<never>((_, reject) => {
+      let failingMs = 0
+      timer = setInterval(() => {
+        failingMs = this.#sink.stats().state === 'degraded' ? failingMs + LOOK_MS : 0
+        if (failingMs < PATIENCE_MS) return
+        const { path } = this.#sink
+        reject(
+          new LogboomError('ERR_LOST', `${path} cannot be written; the rest of the log is not converted`, {
+            path
+          })
+        )
+      }, LOOK_MS)
+    })
     try {
-      await once(this.#sink, 'drain')
+      await Promise.race([once(this.#sink, 'drain'), givenUp])
     } finally {
       clearInterval(timer)
     }

@@ -15,6 +15,7 @@ import { readBatches } from '../../src/readers/engine/read-batches.ts'
 import { readRecords } from '../../src/readers/read-records.ts'
 import { runCli } from '../helpers/cli.ts'
 import { createFolder } from '../helpers/folder.ts'
+import { canMount, mountTmpfs } from '../helpers/mount.ts'
 import { random } from '../helpers/random.ts'
 import { sized } from '../helpers/sized.ts'
 
@@ -289,6 +290,27 @@ test('records that the options of the new log remove are missed when it is read 
   expect(code).toBe(3)
   expect(stderr).toMatch(/has 30 records of 2970 bytes, and 200 records of 19800 bytes were written to it/)
 })
+
+test.skipIf(!canMount)(
+  'on a full disk it ends with exit code 3 and says so, whatever the kind (needs root)',
+  { timeout: 120_000 },
+  async () => {
+    const source = join(createFolder(), 'app.log')
+    // More than a sink takes in while it cannot write.
+    writeFileSync(source, `${'x'.repeat(999)}\n`.repeat(40_000))
+    const root = mountTmpfs('2m')
+    await Promise.all(
+      sized(['rotating-file', 'wal', 'spool', 'binary-file', 'direct-file'], ['rotating-file']).map(
+        async (kind) => {
+          const { stdout, stderr, code } = await runCli(['convert', source, '--to', kind, join(root, kind)])
+          expect({ kind, stdout, code }).toEqual({ kind, stdout: '', code: 3 })
+          expect(stderr).toMatch(/ENOSPC/)
+          expect(stderr).toMatch(/cannot be written; the rest of the log is not converted|not written to/)
+        }
+      )
+    )
+  }
+)
 
 test('of a log that is not there, or cannot be read, nothing is made', async () => {
   const folder = createFolder()
