@@ -45,7 +45,7 @@ export const duration = v.pipe(
 )
 
 /** Timers of Node wait no longer, a good 24 days; with more they fire at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1
+export const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** A duration that a timer waits for. */
 export const delay = v.pipe(

@@ -15,8 +15,8 @@ import {
   complain,
   type ExitCode,
   exitCodes,
-  UsageError,
-  wholeNumber
+  timeOption,
+  UsageError
 } from './command.ts'
 import { Output } from './output.ts'
 import { formatTable } from './units.ts'
@@ -135,7 +135,7 @@ function requestOf(positionals: readonly string[], values: CliValues): Request {
     from: from.names[0],
     isJson: values.json === true,
     evenIfOpen: values['even-if-open'] === true,
-    timeoutMs: wholeNumber('timeout', (values.timeout ?? '10') as string) * 1000,
+    timeoutMs: timeOption('timeout', (values.timeout ?? '10') as string, 1000),
     plan: () => makePlan(path, from, options, Date.now())
   }
 }

@@ -1,4 +1,5 @@
 // What a command of the CLI is made of; main.ts runs it and help.ts describes it from the same data.
+import { MAX_TIMER_MS } from '../base/option-values.ts'
 import { printable } from '../base/printable.ts'
 
 /** Exit codes of every command. */
@@ -48,6 +49,11 @@ export function wholeNumber(name: string, text: string): number {
 export function countOf(values: CliValues, name: string): number | undefined {
   const text = values[name]
   return text === undefined ? undefined : wholeNumber(name, text as string)
+}
+
+/** The time in ms of an option that is a whole number of `unitMs`. No timer of Node is longer than that. */
+export function timeOption(name: string, text: string, unitMs: number): number {
+  return Math.min(wholeNumber(name, text) * unitMs, MAX_TIMER_MS)
 }
 
 /** What was given for an option that may be given several times. */

@@ -7,7 +7,7 @@ import { type WaitingLane, waitingLanes } from '../core/lane/waiting.ts'
 import { isKind, sinks } from '../core/registry.ts'
 import { resumed } from '../core/shared-file/start-options.ts'
 import type { SinkKind } from '../core/sink/sink-kind.ts'
-import { type Command, complain, type ExitCode, exitCodes, wholeNumber } from './command.ts'
+import { type Command, complain, type ExitCode, exitCodes, timeOption } from './command.ts'
 import { Output } from './output.ts'
 import { formatBytes, formatTime } from './units.ts'
 
@@ -39,7 +39,7 @@ of processes that live are left alone.`,
   examples: ['logboom recover --dry-run', 'logboom recover app.log'],
   async run(positionals, values) {
     const dir = values.dir as string | undefined
-    const timeoutMs = wholeNumber('timeout', (values.timeout ?? '30') as string) * 1000
+    const timeoutMs = timeOption('timeout', (values.timeout ?? '30') as string, 1000)
     const named = positionals.length === 0 ? [undefined] : positionals
     const found = named.flatMap((path) => waitingLanes(path, dir))
     const output = new Output()

@@ -9,7 +9,7 @@ import { lockFileName } from '../formats/lock-file.ts'
 import { notFound } from '../readers/engine/context.ts'
 import { isMissing, readError } from '../readers/engine/open-file.ts'
 import { notedWay } from './adopt/new-names.ts'
-import { type Command, complain, type ExitCode, exitCodes, UsageError, wholeNumber } from './command.ts'
+import { type Command, complain, type ExitCode, exitCodes, timeOption, UsageError } from './command.ts'
 import { keepOwner } from './keep-owner.ts'
 import { Output } from './output.ts'
 
@@ -28,12 +28,12 @@ backups.`,
   examples: ['logboom rotate app.log'],
   async run(positionals, values) {
     if (positionals.length === 0) throw new UsageError('no file to rotate')
-    const seconds = wholeNumber('timeout', (values.timeout ?? '10') as string)
+    const timeoutMs = timeOption('timeout', (values.timeout ?? '10') as string, 1000)
     const output = new Output()
     let worst: ExitCode = exitCodes.fine
     for (const path of positionals) {
       try {
-        const event = await rotateNow(path, seconds * 1000)
+        const event = await rotateNow(path, timeoutMs)
         if (event === undefined) complain(`${path} is empty and was not rotated`)
         else
           await output.text(values.json === true ? `${JSON.stringify(event)}\n` : `${printable(event.to)}\n`)

@@ -1,6 +1,6 @@
 // logboom top: what the writers of logs do at the moment.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type CliValues, type Command, countOf, type ExitCode, exitCodes, UsageError } from './command.ts'
+import { type CliValues, type Command, type ExitCode, exitCodes, timeOption, UsageError } from './command.ts'
 import { expandInputs } from './inputs.ts'
 import { Output } from './output.ts'
 import { Failures } from './read-inputs.ts'
@@ -9,7 +9,6 @@ import { frameLines, type Sorting, sortings } from './top/frame.ts'
 import { consumerRowsOf, type LogView, rowsOf, totalOf, viewLogs, viewLogsAgain } from './top/log-view.ts'
 import { openScreen } from './top/screen.ts'
 
-const DEFAULT_INTERVAL_MS = 1_000
 const MIN_INTERVAL_MS = 100
 /** Writers tell how far they are once a second, so two looks that are closer may see nothing of what happens. */
 const RATE_WINDOW_MS = 2_000
@@ -39,7 +38,10 @@ Keys: q ends it, p holds the picture, s sorts by another column. Without colours
   async run(positionals, values) {
     const paths = await expandInputs(positionals, 'auto')
     if (paths.includes('-')) throw new UsageError('top shows logs, and stdin is none')
-    const intervalMs = Math.max(MIN_INTERVAL_MS, countOf(values, 'interval') ?? DEFAULT_INTERVAL_MS)
+    const intervalMs = Math.max(
+      MIN_INTERVAL_MS,
+      timeOption('interval', (values.interval ?? '1000') as string, 1)
+    )
     if (values.once === true) return once(paths, values)
     if (values.json === true) throw new UsageError('--json is for --once')
     if (!process.stdout.isTTY) throw new UsageError('top needs a terminal; --once prints the picture once')

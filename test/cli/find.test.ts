@@ -161,6 +161,8 @@ test('a byte order mark before the first record, and what ends a line, keep no f
   expect(await found('--since', '2026-01-01T00:00:00Z', '--grep', 'one')).toBe(first)
   expect(await found('--grep', 'one"}$')).toBe(first)
   expect(await found('--fields', 'msg', '-n', '1')).toBe('{"msg":"one"}\n')
+  writeFileSync(path, '\ufeff2026-01-01T00:00:00Z one\n')
+  expect(await found('--since', '2026-01-01T00:00:00Z')).toBe('\ufeff2026-01-01T00:00:00Z one\n')
 })
 
 test('-n is the first records of cat and merge, and the last of tail, of those that are wanted', async () => {

@@ -1,6 +1,8 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { runCli } from '../helpers/cli.ts'
+import { createFolder } from '../helpers/folder.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 const commands = ['cat', 'tail', 'merge', 'info', 'verify', 'rotate', 'pipe']
@@ -68,4 +70,11 @@ describe('mistakes are exit code 1 and say what to do', () => {
     expect(stderr).toContain('Try: logboom help')
     expect({ stdout, code }).toEqual({ stdout: '', code: 1 })
   })
+})
+
+test('a time that is longer than any timer is as long as one can be', async () => {
+  const path = join(createFolder(), 'app.log')
+  writeFileSync(path, 'a line\n')
+  const { stderr, code } = await runCli(['rotate', '--timeout', '999999999999999', path])
+  expect({ stderr, code }).toEqual({ stderr: '', code: 0 })
 })

@@ -18,7 +18,7 @@ export function recordTime(line: Buffer): number | undefined {
 
 /** The object that a JSON line is; undefined for any other line. Editors put a byte order mark before the first one. */
 export function parseRecord(line: Buffer): object | undefined {
-  const start = line[0] === BOM[0] && line[1] === BOM[1] && line[2] === BOM[2] ? BOM.length : 0
+  const start = startOf(line)
   if (line[start] !== BRACE) return undefined
   try {
     return JSON.parse(line.toString('utf8', start))
@@ -33,8 +33,12 @@ export function timeOf(line: Buffer, record: object | undefined): number | undef
     const time = toMs((record as Record<string, unknown>)[field])
     if (time !== undefined) return time
   }
-  const match = ISO_AT_START.exec(line.toString('latin1', 0, 40))
+  const match = ISO_AT_START.exec(line.toString('latin1', startOf(line), 40))
   return match === null ? undefined : toMs(match[1].replace(',', '.'))
+}
+
+function startOf(line: Buffer): number {
+  return line[0] === BOM[0] && line[1] === BOM[1] && line[2] === BOM[2] ? BOM.length : 0
 }
 
 /** In ms what a field of a record says; undefined if that is no time. */
