@@ -125,6 +125,12 @@ describe('--where', () => {
     ])
   })
 
+  test('is met by JSON records only, also where a field is to be another one, or none', async () => {
+    const path = join(createFolder(), 'app.log')
+    writeFileSync(path, `no JSON\n${lines(records)}[1]\n`)
+    expect(await numbers(['cat', '--where', 'ok!=true', path])).toEqual([0, 2, 3, 4, 5])
+  })
+
   test('a text that is no condition is refused', async () => {
     expect((await runCli(['cat', '--where', 'key', createLog(records)])).code).toBe(1)
   })

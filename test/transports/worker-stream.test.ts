@@ -433,3 +433,12 @@ it('resolves rotate and reopen when they are done', async () => {
   await stream.flush()
   expect(idsIn(join(folder, 'app.log'))).toEqual([1])
 })
+
+it('end writes a last piece, finishes an unfinished line, and calls back when all is in the file', async () => {
+  const path = join(createFolderOfDying(), 'app.log')
+  const stream = workerStream('rotating-file', { path, lock })
+  stream.write('{"id":0}\n')
+  await new Promise<void>((resolve) => stream.end('{"id":1}', resolve))
+  expect(idsIn(path)).toEqual([0, 1])
+  await new Promise<void>((resolve) => stream.end(resolve))
+})

@@ -117,7 +117,8 @@ export class RecordFilter {
       if (!patterns.some((pattern) => pattern.test(text))) return false
     }
     if (this.#level === undefined && this.#conditions.length === 0) return true
-    const record = parsed ?? parseRecord(data) ?? NO_FIELDS
+    const record = parsed ?? parseRecord(data)
+    if (record === undefined) return false
     if (this.#level !== undefined) {
       const level = levelOf(record)
       if (level === undefined || !this.#level(level)) return false
@@ -126,7 +127,6 @@ export class RecordFilter {
   }
 }
 
-const NO_FIELDS = {}
 /** Of lines of Windows, and of records that are whole lines: `$` is before it. */
 const LINE_END = /(?:\r\n|\n|\r)$/
 
