@@ -51,7 +51,11 @@ export class ClaimLock implements Lock {
       if (state !== undefined) return state
       const nowMs = monotonicMs()
       untilMs ??= nowMs + waitMs
-      if (nowMs >= untilMs) return undefined
+      if (nowMs >= untilMs) {
+        // Who has the log may need the descriptor to come to its end.
+        if (!this.#claim.isHeld()) this.#state.close()
+        return undefined
+      }
       sleep(POLL_MS)
     }
   }

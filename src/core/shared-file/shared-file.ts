@@ -117,6 +117,22 @@ export class SharedFile {
 
   /** Begins a turn. False if another writer has the lock after `waitMs`. */
   enter(waitMs: number): boolean {
+    try {
+      return this.#enter(waitMs)
+    } catch (error) {
+      if (isOutOfDescriptors(systemCode(error))) this.#giveBack()
+      throw error
+    }
+  }
+
+  /** Nothing can be written for want of one more descriptor: those held for it are not to be what others want. */
+  #giveBack(): void {
+    this.#retire()
+    this.#syncRetired()
+    this.#lock?.close()
+  }
+
+  #enter(waitMs: number): boolean {
     if (this.#lock !== undefined) {
       const state = this.#lock.acquire(waitMs)
       if (state === undefined) return false
