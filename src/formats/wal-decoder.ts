@@ -186,7 +186,9 @@ export class WalDecoder {
     this.intactAt = rest.intactAt
     if (rest.intactAt !== undefined) {
       this.reason += `; whole batches follow at offset ${rest.intactAt}`
-      return rest.hasLostSector ? 'torn' : 'corrupt'
+      // A record that is whole, and makes no sense, is explained by no hole.
+      const isWhole = this.#verdict === 'corrupt' && this.#brokenEnd === 0
+      return rest.hasLostSector && !isWhole ? 'torn' : 'corrupt'
     }
     if (isEnd) return rest.beginsWithLostSector ? 'torn' : 'corrupt'
     if (this.#verdict === 'corrupt' && rest.end < this.#brokenEnd) {

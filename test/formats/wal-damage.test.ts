@@ -131,7 +131,8 @@ describe.each([
   test('random mutations of larger logs', () => {
     const runs = isLong ? 50_000 : 2_000
     const verdicts = { end: 0, torn: 0, corrupt: 0 }
-    for (let seed = 0; seed < runs; seed++) {
+    // The last: a whole record of an unknown type, holes behind it, and then whole batches.
+    for (const seed of [...Array(runs).keys(), 39_431]) {
       const random = seeded(seed)
       const damaged = mutate(largerLog(random), random)
       const result = decode(damaged, last)
