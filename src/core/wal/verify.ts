@@ -122,7 +122,7 @@ export async function* verifySegments(
 
 /** A released log of which nothing is left is not a new one. */
 function lostAlone(disk: Disk, folder: string, { snapDir, foreignOwner }: VerifyOptions): WalDamage[] {
-  const { noted } = disk.exists(folder) ? lookAtLock(disk, folder, foreignOwner ?? 'refuse') : {}
+  const { noted } = lookAtLock(disk, folder, foreignOwner ?? 'refuse')
   if (noted !== undefined) return [newestMissing(noted)]
   const releasedIndex = newestSnapshot(disk, folder, snapDir)
   if (releasedIndex === 0n) return []
